@@ -1,0 +1,85 @@
+package yardarmv1
+
+// APIVersion is the apiVersion of every resource.
+const APIVersion = "yardarm.dev/v1"
+
+// Kinds of resources.
+const (
+	KindCluster      = "Cluster"
+	KindClusterGroup = "ClusterGroup"
+	KindBundle       = "Bundle"
+	KindRevision     = "Revision"
+	KindAssignment   = "Assignment"
+)
+
+// Presence of a cluster, by the hub's clock.
+const (
+	PresenceConnected      = "Connected"
+	PresenceStale          = "Stale"
+	PresenceNeverConnected = "NeverConnected"
+	// PresenceUnknown is the presence of a cluster that was connected before the hub started and has not come back within
+	// the grace period that is still running.
+	PresenceUnknown = "Unknown"
+)
+
+// Phases of a bundle in a cluster. Spokes report the first seven; the hub adds the others from presence.
+const (
+	// PhasePending: nothing has been done yet; the content is on its way, or no report about this assignment is known.
+	PhasePending = "Pending"
+	// PhaseProgressing: objects are being applied, or have been and are not ready yet.
+	PhaseProgressing = "Progressing"
+	// PhaseReady: every object is applied and healthy, and nothing is left to prune.
+	PhaseReady = "Ready"
+	// PhaseDegraded: every object is applied, and some are unhealthy.
+	PhaseDegraded = "Degraded"
+	// PhaseFailed: some object could not be applied, or nothing could be done at all.
+	PhaseFailed = "Failed"
+	// PhaseHeld: the spoke keeps what it has until an operator decides.
+	PhaseHeld = "Held"
+	// PhaseRemoving: the bundle's objects are being removed.
+	PhaseRemoving = "Removing"
+
+	PhaseStale          = "Stale"
+	PhaseNeverConnected = "NeverConnected"
+)
+
+// Phases of a cluster.
+const (
+	ClusterEnrolling = "Enrolling"
+	ClusterActive    = "Active"
+	ClusterBanned    = "Banned"
+	ClusterDeleting  = "Deleting"
+)
+
+// Reasons that hub and spoke share. Others are named where they arise.
+const (
+	// Why a holding is held.
+	ReasonUnknownToHub = "UnknownToHub"
+	ReasonNewerThanHub = "NewerThanHub"
+	ReasonLeftByFact   = "LeftByFact"
+	ReasonMassDeletion = "MassDeletion"
+
+	// Why a tombstone was sent.
+	ReasonBundleDeleted    = "BundleDeleted"
+	ReasonClusterDeleted   = "ClusterDeleted"
+	ReasonNoLongerTargeted = "NoLongerTargeted"
+)
+
+// Types of events and of conditions' statuses.
+const (
+	EventNormal  = "Normal"
+	EventWarning = "Warning"
+
+	ConditionTrue  = "True"
+	ConditionFalse = "False"
+)
+
+// Labels and annotations of managed objects.
+const (
+	// LabelBundle on an object names the bundle that applied it. Watches select by it.
+	LabelBundle = "yardarm.dev/bundle"
+	// AnnotationOwner on an object is the uid of that bundle.
+	AnnotationOwner = "yardarm.dev/owner"
+	// AnnotationKeep ("true") on an object keeps it when it leaves its bundle, or the bundle leaves.
+	AnnotationKeep = "yardarm.dev/keep"
+)
