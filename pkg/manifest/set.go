@@ -1,0 +1,156 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// ErrDuplicateObject says that two objects have the same Ref.
+var ErrDuplicateObject = errors.New("duplicate object")
+
+// Set is an immutable set of objects, at most one for each Ref, with its canonical form. The nil *Set is empty. It is safe for concurrent use.
+type Set struct {
+	objects   []Object // ascending by Ref
+	refs      []Ref    // of objects
+	canonical []byte
+}
+
+// NewSet makes a set of objects from code, such as rendered charts. It takes the objects over, strips from them what canonical form does not
+// have, and checks them as [Parse] does; the error is a [*Problems]. limits.Objects, Bytes and ObjectBytes apply.
+func NewSet(objects []Object, limits Limits) (*Set, error) {
+	b := builder{limits: limits.withDefaults()}
+	var problems Problems
+	seen := make(map[Ref]bool, len(objects))
+	for _, obj := range objects {
+		normalize(obj)
+		ref := obj.Ref()
+		name := strings.TrimSpace(clip(ref.Kind) + " " + clip(ref.Name))
+		found := check(obj)
+		if len(found) == 0 {
+			name = ref.String()
+			if seen[ref] {
+				found = append(found, finding{message: "is there twice", err: ErrDuplicateObject})
+			} else if err := b.add(ref, obj); err != nil {
+				found = append(found, finding{message: err.Error(), err: err})
+			}
+			seen[ref] = true
+		}
+		for _, f := range found {
+			problems.add(Problem{Object: name, Field: f.path.String(), Message: f.message, Err: f.err})
+		}
+		if b.full {
+			break
+		}
+	}
+	if err := problems.err(); err != nil {
+		return nil, err
+	}
+	return b.set(), nil
+}
+
+// Len returns the number of objects.
+func (s *Set) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.objects)
+}
+
+// Canonical returns the canonical form. The caller must not change it.
+func (s *Set) Canonical() []byte {
+	if s == nil {
+		return nil
+	}
+	return s.canonical
+}
+
+// Digest returns the digest of the canonical form.
+func (s *Set) Digest() Digest { return DigestOf(s.Canonical()) }
+
+// All yields the objects in ascending order of their Refs. The caller must not change them.
+func (s *Set) All() iter.Seq2[Ref, Object] {
+	return func(yield func(Ref, Object) bool) {
+		for i := range s.Len() {
+			if !yield(s.refs[i], s.objects[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Objects returns the objects in ascending order of their Refs. The slice is the caller's, the objects must not be changed.
+func (s *Set) Objects() []Object {
+	if s == nil {
+		return nil
+	}
+	return slices.Clone(s.objects)
+}
+
+// Refs returns the identities of all objects in ascending order. The slice is the caller's.
+func (s *Set) Refs() []Ref {
+	if s == nil {
+		return nil
+	}
+	return slices.Clone(s.refs)
+}
+
+// Get returns the object with the given Ref. The caller must not change it.
+func (s *Set) Get(ref Ref) (Object, bool) {
+	if s == nil {
+		return nil, false
+	}
+	i, ok := slices.BinarySearchFunc(s.refs, ref, Ref.Compare)
+	if !ok {
+		return nil, false
+	}
+	return s.objects[i], true
+}
+
+// builder collects checked objects for a Set and keeps the limits on the whole.
+type builder struct {
+	limits  Limits
+	entries []entry
+	size    int  // of all lines
+	full    bool // a limit on the whole was exceeded
+}
+
+type entry struct {
+	ref  Ref
+	obj  Object
+	line []byte // canonical, with its newline
+}
+
+// add returns an error that wraps ErrObjectTooLarge, ErrTooManyObjects or ErrArtifactTooLarge.
+func (b *builder) add(ref Ref, obj Object) error {
+	if len(b.entries) >= b.limits.Objects {
+		b.full = true
+		return fmt.Errorf("%w: the limit is %d", ErrTooManyObjects, b.limits.Objects)
+	}
+	line := append(appendObject(nil, obj), '\n')
+	if size := len(line) - 1; size > b.limits.ObjectBytes {
+		return fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrObjectTooLarge, size, b.limits.ObjectBytes)
+	}
+	if b.size += len(line); b.size > b.limits.Bytes {
+		b.full = true
+		return fmt.Errorf("%w: the limit is %d bytes in canonical form", ErrArtifactTooLarge, b.limits.Bytes)
+	}
+	b.entries = append(b.entries, entry{ref: ref, obj: obj, line: line})
+	return nil
+}
+
+func (b *builder) set() *Set {
+	slices.SortFunc(b.entries, func(x, y entry) int { return x.ref.Compare(y.ref) })
+	s := &Set{
+		objects:   make([]Object, len(b.entries)),
+		refs:      make([]Ref, len(b.entries)),
+		canonical: make([]byte, 0, b.size),
+	}
+	for i, e := range b.entries {
+		s.objects[i], s.refs[i] = e.obj, e.ref
+		s.canonical = append(s.canonical, e.line...)
+	}
+	return s
+}
