@@ -1022,7 +1022,9 @@ type Holding struct {
 	// Whether the artifact's content is on the spoke's disk.
 	HasContent bool `protobuf:"varint,8,opt,name=has_content,json=hasContent,proto3" json:"has_content,omitempty"`
 	// Its removal has been asked for and is under way, or waits to be accepted.
-	Removing      bool `protobuf:"varint,9,opt,name=removing,proto3" json:"removing,omitempty"`
+	Removing bool `protobuf:"varint,9,opt,name=removing,proto3" json:"removing,omitempty"`
+	// It is kept as it is until an operator decides.
+	Held          bool `protobuf:"varint,10,opt,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1116,6 +1118,13 @@ func (x *Holding) GetHasContent() bool {
 func (x *Holding) GetRemoving() bool {
 	if x != nil {
 		return x.Removing
+	}
+	return false
+}
+
+func (x *Holding) GetHeld() bool {
+	if x != nil {
+		return x.Held
 	}
 	return false
 }
@@ -1949,7 +1958,7 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	" \x01(\tR\breadOnly\"\v\n" +
 	"\tHeartbeat\"A\n" +
 	"\bHoldings\x125\n" +
-	"\bholdings\x18\x01 \x03(\v2\x19.yardarm.spoke.v1.HoldingR\bholdings\"\xf1\x01\n" +
+	"\bholdings\x18\x01 \x03(\v2\x19.yardarm.spoke.v1.HoldingR\bholdings\"\x85\x02\n" +
 	"\aHolding\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1d\n" +
 	"\n" +
@@ -1961,7 +1970,9 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\x05index\x18\a \x01(\x04R\x05index\x12\x1f\n" +
 	"\vhas_content\x18\b \x01(\bR\n" +
 	"hasContent\x12\x1a\n" +
-	"\bremoving\x18\t \x01(\bR\bremoving\"\xc9\x01\n" +
+	"\bremoving\x18\t \x01(\bR\bremoving\x12\x12\n" +
+	"\x04held\x18\n" +
+	" \x01(\bR\x04held\"\xc9\x01\n" +
 	"\x05Delta\x120\n" +
 	"\x06cursor\x18\x01 \x01(\v2\x18.yardarm.spoke.v1.CursorR\x06cursor\x122\n" +
 	"\achanges\x18\x02 \x03(\v2\x18.yardarm.spoke.v1.ChangeR\achanges\x12#\n" +

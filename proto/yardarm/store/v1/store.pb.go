@@ -777,8 +777,11 @@ type Observed struct {
 	SpokeVersion   string                 `protobuf:"bytes,3,opt,name=spoke_version,json=spokeVersion,proto3" json:"spoke_version,omitempty"`
 	LastSeen       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
 	FirstConnected *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=first_connected,json=firstConnected,proto3" json:"first_connected,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What the spoke said of its reports and facts when it last sent them: equal in a Hello, they need not be sent again.
+	ReportsHash   []byte `protobuf:"bytes,6,opt,name=reports_hash,json=reportsHash,proto3" json:"reports_hash,omitempty"`
+	FactsHash     []byte `protobuf:"bytes,7,opt,name=facts_hash,json=factsHash,proto3" json:"facts_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Observed) Reset() {
@@ -842,6 +845,20 @@ func (x *Observed) GetLastSeen() *timestamppb.Timestamp {
 func (x *Observed) GetFirstConnected() *timestamppb.Timestamp {
 	if x != nil {
 		return x.FirstConnected
+	}
+	return nil
+}
+
+func (x *Observed) GetReportsHash() []byte {
+	if x != nil {
+		return x.ReportsHash
+	}
+	return nil
+}
+
+func (x *Observed) GetFactsHash() []byte {
+	if x != nil {
+		return x.FactsHash
 	}
 	return nil
 }
@@ -977,14 +994,17 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\fholding_hash\x18\x03 \x01(\fR\vholdingHash\x128\n" +
 	"\bdeletion\x18\x04 \x01(\v2\x1c.yardarm.v1.AcceptedDeletionR\bdeletion\x12\x14\n" +
 	"\x05actor\x18\x05 \x01(\tR\x05actor\x12.\n" +
-	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xf7\x01\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xb9\x02\n" +
 	"\bObserved\x12\x1f\n" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12'\n" +
 	"\x05facts\x18\x02 \x01(\v2\x11.yardarm.v1.FactsR\x05facts\x12#\n" +
 	"\rspoke_version\x18\x03 \x01(\tR\fspokeVersion\x127\n" +
 	"\tlast_seen\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\blastSeen\x12C\n" +
-	"\x0ffirst_connected\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0efirstConnected\"\x95\x01\n" +
+	"\x0ffirst_connected\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0efirstConnected\x12!\n" +
+	"\freports_hash\x18\x06 \x01(\fR\vreportsHash\x12\x1d\n" +
+	"\n" +
+	"facts_hash\x18\a \x01(\fR\tfactsHash\"\x95\x01\n" +
 	"\x0eObservedBundle\x12\x1f\n" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12*\n" +
