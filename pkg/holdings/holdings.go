@@ -1,0 +1,125 @@
+// Package holdings computes the hashes by which hub and spoke compare what a cluster is to run with what its spoke holds.
+// Both sides must come to the same bytes, so the one implementation stands here.
+package holdings
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// AssignmentHash identifies an assignment: SHA-256 over every field that affects what the cluster holds. The cluster's name
+// and the hash itself are left out, so that one assignment serves all clusters of a group. A field that is unset does not
+// count, so a hub that knows more fields comes to the same hash as long as it does not set them.
+func AssignmentHash(a *yardarmv1.AssignmentSpec) []byte {
+	h := sha256.New()
+	hashMessage(h, a.ProtoReflect(), func(name protoreflect.Name) bool { return name == "cluster" || name == "hash" })
+	return h.Sum(nil)
+}
+
+// MessageHash is SHA-256 over the set fields of a message.
+func MessageHash(m protoreflect.ProtoMessage) []byte {
+	h := sha256.New()
+	hashMessage(h, m.ProtoReflect(), func(protoreflect.Name) bool { return false })
+	return h.Sum(nil)
+}
+
+// Item is one member of a set of holdings.
+type Item struct {
+	BundleUID string
+	// Hash of the assignment.
+	Hash []byte
+	// Held is set while the spoke keeps it whatever the hub has assigned.
+	Held bool
+}
+
+// SetHash is SHA-256 over the items in order of their bundles' uids. What is being removed is no member. It sorts items.
+func SetHash(items []Item) []byte {
+	slices.SortFunc(items, func(a, b Item) int {
+		if c := strings.Compare(a.BundleUID, b.BundleUID); c != 0 {
+			return c
+		}
+		return bytes.Compare(a.Hash, b.Hash)
+	})
+	h := sha256.New()
+	for _, it := range items {
+		hashBytes(h, []byte(it.BundleUID))
+		hashBytes(h, it.Hash)
+		if it.Held {
+			h.Write([]byte{1})
+		} else {
+			h.Write([]byte{0})
+		}
+	}
+	return h.Sum(nil)
+}
+
+// hashMessage feeds h the set fields in the order of their numbers. Protobuf's own deterministic encoding promises nothing
+// across versions of the library; this does.
+func hashMessage(h hash.Hash, m protoreflect.Message, skip func(protoreflect.Name) bool) {
+	var fields []protoreflect.FieldDescriptor
+	m.Range(func(fd protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+		if !skip(fd.Name()) {
+			fields = append(fields, fd)
+		}
+		return true
+	})
+	slices.SortFunc(fields, func(a, b protoreflect.FieldDescriptor) int { return int(a.Number()) - int(b.Number()) })
+	hashUint(h, uint64(len(fields)))
+	for _, fd := range fields {
+		hashUint(h, uint64(fd.Number()))
+		v := m.Get(fd)
+		switch {
+		case fd.IsList():
+			list := v.List()
+			hashUint(h, uint64(list.Len()))
+			for i := range list.Len() {
+				hashValue(h, fd, list.Get(i))
+			}
+		case fd.IsMap():
+			hashMap(h, fd, v.Map())
+		default:
+			hashValue(h, fd, v)
+		}
+	}
+}
+
+func hashMap(h hash.Hash, fd protoreflect.FieldDescriptor, m protoreflect.Map) {
+	var keys []protoreflect.MapKey
+	m.Range(func(k protoreflect.MapKey, _ protoreflect.Value) bool { keys = append(keys, k); return true })
+	slices.SortFunc(keys, func(a, b protoreflect.MapKey) int { return strings.Compare(a.String(), b.String()) })
+	hashUint(h, uint64(len(keys)))
+	for _, k := range keys {
+		hashBytes(h, []byte(k.String()))
+		hashValue(h, fd.MapValue(), m.Get(k))
+	}
+}
+
+func hashValue(h hash.Hash, fd protoreflect.FieldDescriptor, v protoreflect.Value) {
+	switch fd.Kind() {
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		hashMessage(h, v.Message(), func(protoreflect.Name) bool { return false })
+	case protoreflect.BytesKind:
+		hashBytes(h, v.Bytes())
+	default:
+		// Strings as they are; numbers, booleans and enums by their one decimal or literal form.
+		hashBytes(h, []byte(v.String()))
+	}
+}
+
+func hashBytes(h hash.Hash, b []byte) {
+	hashUint(h, uint64(len(b)))
+	h.Write(b)
+}
+
+func hashUint(h hash.Hash, n uint64) {
+	var buf [binary.MaxVarintLen64]byte
+	h.Write(buf[:binary.PutUvarint(buf[:], n)])
+}
