@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"strings"
 	"unicode/utf8"
@@ -167,8 +168,10 @@ func (p *parser) node(conv *converter, n *yaml.Node, lists int, from inherited) 
 		obj["apiVersion"], obj["kind"] = from.apiVersion, from.kind
 	}
 	normalize(obj)
+	// A value that could not be converted is null by now; that it is, is no news.
+	unconverted := maps.Clone(reported)
 	for _, f := range check(obj) {
-		if line := f.path.line(n) + conv.offset; !reported[line] {
+		if line := f.path.line(n) + conv.offset; !unconverted[line] {
 			conv.report(line, f.path, f.message, f.err)
 		}
 	}
