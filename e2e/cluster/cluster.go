@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"sync"
-	"time"
 )
 
 // Spec describes a cluster.
@@ -29,7 +28,7 @@ type Spec struct {
 	Provider string
 	// Region is the nodes' topology.kubernetes.io/region; their zones are <Region>a, b and c. Default: "local".
 	Region string
-	// APIServerFlags are added to the API server's, overriding those given before.
+	// APIServerFlags are added to the API server's. A flag with a single value overrides the one given before.
 	APIServerFlags []string
 }
 
@@ -156,7 +155,7 @@ func (c *Cluster) StopAPIServer() error {
 	if c.apiserver == nil {
 		return nil
 	}
-	err := c.apiserver.stop(stopGrace)
+	err := c.apiserver.stop()
 	c.apiserver = nil
 	return err
 }
@@ -191,13 +190,9 @@ func (c *Cluster) Stop() error {
 	c.stopped = true
 	var failures []error
 	for _, p := range c.processes() {
-		// Nothing that is thrown away is worth waiting for: an API server drains its watches for seconds.
-		failures = append(failures, p.stop(disposeGrace))
+		failures = append(failures, p.stop())
 	}
 	c.apiserver, c.others = nil, nil
 	c.port.release()
 	return errors.Join(failures...)
 }
-
-// disposeGrace is stopGrace for a cluster that is thrown away, whose etcd is too.
-const disposeGrace = 500 * time.Millisecond

@@ -91,8 +91,9 @@ func (c *credentials) writeKubeconfig(cluster, server, user string) (content []b
 	if err != nil {
 		return nil, "", err
 	}
+	content = append(content, '\n')
 	name := strings.ReplaceAll(user, ":", "-") + ".kubeconfig"
-	return content, c.path(name), c.write(name, append(content, '\n'))
+	return content, c.path(name), c.write(name, content)
 }
 
 // newServingCertificate makes a CA and a certificate of an API server on this machine, all PEM.

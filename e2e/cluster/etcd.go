@@ -64,7 +64,7 @@ func startEtcd(ctx context.Context, bin *Bin, dir string, durable bool) (_ *etcd
 func (e *etcd) stop() error {
 	var err error
 	if e.process != nil {
-		err = e.process.stop(stopGrace)
+		err = e.process.stop()
 	}
 	for _, p := range e.ports {
 		p.release()

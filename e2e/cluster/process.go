@@ -15,9 +15,12 @@ import (
 )
 
 const (
-	// stopGrace is how long a program may take to end by itself after SIGTERM. A program that is thrown
-	// away has nothing to save, so this is for those that keep running: an API server closing its watches.
-	stopGrace = 5 * time.Second
+	// stopGrace is how long a program may take to end by itself after SIGTERM. None has anything to save:
+	// what an API server has answered is in etcd, and etcd's log is written. Most end in 0.1 s, but an API
+	// server with open watches takes a minute.
+	stopGrace = time.Second
+	// killWait is how long the kernel may take to end a program that is killed.
+	killWait = 10 * time.Second
 	// logTail is how many bytes of a program's log go into an error: some 20 lines.
 	logTail = 4 << 10
 )
@@ -97,18 +100,18 @@ func (p *process) exited() bool {
 
 // stop ends the program: SIGTERM, and SIGKILL after the grace. It returns when the program has ended,
 // which it may have done before, and fails only if it does not end at all.
-func (p *process) stop(grace time.Duration) error {
+func (p *process) stop() error {
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 		return nil
-	case <-time.After(grace):
+	case <-time.After(stopGrace):
 	}
 	p.signal(syscall.SIGKILL)
 	select {
 	case <-p.done:
 		return nil
-	case <-time.After(stopGrace):
+	case <-time.After(killWait):
 		return fmt.Errorf("stop %s: process %d does not end", p.name, p.pid())
 	}
 }

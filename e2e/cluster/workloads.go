@@ -117,6 +117,7 @@ func (c *Cluster) startKwok(config string) (*process, error) {
 		"--node-lease-duration-seconds=0", // no heartbeats: see stages.yaml
 		"--node-ip=10.0.0.1",
 		"--cidr=10.244.0.0/16",
+		"--v=warn", // a line per change of a pod would be most of what it does
 	)
 }
 

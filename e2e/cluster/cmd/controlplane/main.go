@@ -58,6 +58,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	}
 	began := time.Now()
 	fleet, err := cluster.Start(ctx, cluster.Config{Clusters: specs, Dir: *dir, Bin: bin, Progress: progress})
+	if ctx.Err() != nil && err != nil {
+		return errors.New("interrupted")
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,141 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestVersion keeps the version that is linked in equal to that of the code.
+func TestVersion(t *testing.T) {
+	dir, err := moduleDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "\tk8s.io/kubernetes " + kubernetesVersion + "\n"; !strings.Contains(string(mod), want) {
+		t.Errorf("controlplane/go.mod does not require %q", strings.TrimSpace(want))
+	}
+}
+
+func TestBuildKey(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key := func() string {
+		t.Helper()
+		key, err := buildKey(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	if _, err := buildKey(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no sources: got %v", err)
+	}
+	write("go.mod", "a")
+	write("go.sum", "b")
+	write("main.go", "c")
+	first := key()
+	if again := key(); again != first {
+		t.Errorf("the same sources: %s, then %s", first, again)
+	}
+	seen := map[string]string{first: "nothing"}
+	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
+		write(name, "changed")
+		k := key()
+		if other, ok := seen[k]; ok {
+			t.Errorf("the key does not tell a change of %s from one of %s", name, other)
+		}
+		seen[k] = name
+	}
+}
+
+func TestLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := lock(t.Context(), path, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	var progress bytes.Buffer
+	if _, err := lock(ctx, path, &progress); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("lock what is locked: got %v", err)
+	}
+	if !strings.Contains(progress.String(), "waiting for another process") {
+		t.Errorf("the wait is not announced: %q", progress.String())
+	}
+
+	unlock()
+	unlock, err = lock(t.Context(), path, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+}
+
+func TestBuildOutput(t *testing.T) {
+	var o buildOutput
+	for range 1000 {
+		if _, err := o.Write([]byte("k8s.io/one\nk8s.io/two\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := o.lines.Load(); got != 2000 {
+		t.Errorf("lines: got %d", got)
+	}
+	if len(o.tail) != logTail || !bytes.HasSuffix(o.tail, []byte("k8s.io/two\n")) {
+		t.Errorf("tail: got %d bytes ending in %q", len(o.tail), o.tail[len(o.tail)-20:])
+	}
+}
+
+func TestTailOf(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	for _, test := range []struct{ name, content, want string }{
+		{"empty", "", "\t"},
+		{"short", "one\ntwo\n", "\tone\n\ttwo"},
+		{"long", strings.Repeat("x", 2*logTail) + "\nlast\n", "\tlast"},
+	} {
+		if err := os.WriteFile(path, []byte(test.content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tailOf(path); err != nil || got != test.want {
+			t.Errorf("%s: got %q, %v, want %q", test.name, got, err, test.want)
+		}
+	}
+}
+
+func TestSpec(t *testing.T) {
+	for _, test := range []struct {
+		spec Spec
+		ok   bool
+	}{
+		{Spec{Name: "a"}, true},
+		{Spec{Name: "eu-1", Nodes: 3}, true},
+		{Spec{Name: ""}, false},
+		{Spec{Name: "etcd"}, false},
+		{Spec{Name: "Upper"}, false},
+		{Spec{Name: "a/b"}, false},
+		{Spec{Name: "-a"}, false},
+		{Spec{Name: strings.Repeat("a", 64)}, false},
+		{Spec{Name: "a", Nodes: -1}, false},
+	} {
+		if err := test.spec.validate(); (err == nil) != test.ok {
+			t.Errorf("%+v: got %v", test.spec, err)
+		}
+	}
+}
