@@ -1,0 +1,415 @@
+// Package state holds what a spoke has been assigned, and keeps it across restarts: holdings, the artifacts that they name,
+// and the newest cursor. It knows the rules by which a hub may change them. It speaks neither to a hub nor to a cluster:
+// session brings deltas and contents, reconcile reads entries and says what it has applied.
+package state
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/holdings"
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+)
+
+// Keys of the backend.
+//
+//	cursor               the newest cursor, a spokev1.Cursor; written last
+//	holding/<uid>        a spokev1.StoredHolding
+//	artifact/<hex>       an artifact, by the hexadecimal part of its digest: its size as a uvarint, then zstd
+const (
+	cursorKey      = "cursor"
+	holdingPrefix  = "holding/"
+	artifactPrefix = "artifact/"
+)
+
+// DefaultMaxArtifactSize bounds an artifact's canonical form until a hub has told its own limit: the hub's default.
+const DefaultMaxArtifactSize = 64 << 20
+
+// Entry is one holding. Entries are never changed once they are visible.
+type Entry struct {
+	Assignment *yardarmv1.AssignmentSpec
+	// Epoch and Index are the cursor under which it was assigned.
+	Epoch []byte
+	Index uint64
+	// Hold keeps the entry as it is: Assignment goes on being applied, and the hold is reported.
+	Hold *spokev1.Hold
+	// Removal asks for the objects to be removed or released, and then for Finished.
+	Removal *spokev1.Tombstone
+	// AppliedDigest is the artifact that the cluster holds now, as reconcile has told; empty before the first.
+	AppliedDigest string
+	// HasContent says whether Content of the assignment's digest is here.
+	HasContent bool
+}
+
+// State is safe for concurrent use. Changes are persisted before they are visible.
+type State struct {
+	backend Backend
+	logger  *slog.Logger
+
+	// writing serializes changes, so that what is persisted and what is visible follow each other; mu guards the fields
+	// below it and is never held while the backend is busy.
+	writing sync.Mutex
+	mu      sync.RWMutex
+	cursor  *spokev1.Cursor
+	entries map[string]*Entry // by bundle uid
+	// contents are the artifacts that are here, by digest.
+	contents map[string]bool
+	maxSize  uint64
+
+	changed chan struct{}
+}
+
+// Open reads what the backend keeps. What cannot be read is dropped with a warning: the hub sends it again.
+func Open(ctx context.Context, backend Backend, logger *slog.Logger) (*State, error) {
+	s := &State{
+		backend: backend, logger: logger,
+		entries: map[string]*Entry{}, contents: map[string]bool{}, maxSize: DefaultMaxArtifactSize,
+		changed: make(chan struct{}, 1),
+	}
+	keys, err := backend.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if hex, ok := strings.CutPrefix(key, artifactPrefix); ok {
+			s.contents["sha256:"+hex] = true
+			continue
+		}
+		value, err := backend.Read(ctx, key)
+		if err != nil {
+			return nil, fmt.Errorf("read state %s: %w", key, err)
+		}
+		if err := s.load(key, value); err != nil {
+			logger.Warn("dropping unreadable state", "key", key, "error", err)
+		}
+	}
+	for _, e := range s.entries {
+		e.HasContent = s.contents[e.Assignment.Digest]
+	}
+	s.notify()
+	return s, nil
+}
+
+func (s *State) load(key string, value []byte) error {
+	switch {
+	case key == cursorKey:
+		c := &spokev1.Cursor{}
+		if err := proto.Unmarshal(value, c); err != nil {
+			return err
+		}
+		s.cursor = c
+	case strings.HasPrefix(key, holdingPrefix):
+		h := &spokev1.StoredHolding{}
+		if err := proto.Unmarshal(value, h); err != nil {
+			return err
+		}
+		if h.Assignment.GetBundleUid() != strings.TrimPrefix(key, holdingPrefix) {
+			return errors.New("it names another bundle")
+		}
+		s.entries[h.Assignment.BundleUid] = &Entry{
+			Assignment: h.Assignment, Epoch: h.Epoch, Index: h.Index,
+			Hold: h.Hold, Removal: h.Removal, AppliedDigest: h.AppliedDigest,
+		}
+	default:
+		return errors.New("unknown key")
+	}
+	return nil
+}
+
+// Changed is signalled after each change of the entries or of their contents; signals coalesce.
+func (s *State) Changed() <-chan struct{} { return s.changed }
+
+func (s *State) notify() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Cursor answers the newest persisted cursor; nil before the first.
+func (s *State) Cursor() *spokev1.Cursor {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.cursor
+}
+
+// Entries answers all entries, by bundle name and then uid.
+func (s *State) Entries() []Entry {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make([]Entry, 0, len(s.entries))
+	for _, e := range s.entries {
+		out = append(out, *e)
+	}
+	slices.SortFunc(out, func(a, b Entry) int {
+		if c := strings.Compare(a.Assignment.Bundle, b.Assignment.Bundle); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Assignment.BundleUid, b.Assignment.BundleUid)
+	})
+	return out
+}
+
+// Holdings answers the list that a hub compares with.
+func (s *State) Holdings() []*spokev1.Holding {
+	entries := s.Entries()
+	out := make([]*spokev1.Holding, len(entries))
+	for i, e := range entries {
+		out[i] = &spokev1.Holding{
+			Bundle: e.Assignment.Bundle, BundleUid: e.Assignment.BundleUid, Hash: e.Assignment.Hash,
+			Revision: e.Assignment.Revision, Digest: e.Assignment.Digest,
+			Epoch: e.Epoch, Index: e.Index, HasContent: e.HasContent, Removing: e.Removal != nil, Held: e.Hold != nil,
+		}
+	}
+	return out
+}
+
+// HoldingsHash answers the hash of that list.
+func (s *State) HoldingsHash() []byte {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return setHash(s.entries)
+}
+
+func setHash(entries map[string]*Entry) []byte {
+	items := make([]holdings.Item, 0, len(entries))
+	for uid, e := range entries {
+		if e.Removal == nil {
+			items = append(items, holdings.Item{BundleUID: uid, Hash: e.Assignment.Hash, Held: e.Hold != nil})
+		}
+	}
+	return holdings.SetHash(items)
+}
+
+// Missing answers the assignments whose content is not here.
+func (s *State) Missing() []*yardarmv1.AssignmentSpec {
+	var out []*yardarmv1.AssignmentSpec
+	for _, e := range s.Entries() {
+		if !e.HasContent && e.Removal == nil {
+			out = append(out, e.Assignment)
+		}
+	}
+	return out
+}
+
+// SetMaxArtifactSize bounds what is accepted from now on, in bytes of canonical form.
+func (s *State) SetMaxArtifactSize(n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.maxSize = n
+}
+
+// Applied notes which artifact the cluster holds now, so that its content outlives its assignment.
+func (s *State) Applied(ctx context.Context, bundleUID, digest string) error {
+	return s.change(ctx, func(next map[string]*Entry) {
+		if e := next[bundleUID]; e != nil && e.AppliedDigest != digest {
+			e = clone(e)
+			e.AppliedDigest = digest
+			next[bundleUID] = e
+		}
+	})
+}
+
+// Finished forgets an entry whose removal is complete. An entry that has been assigned again meanwhile stays.
+func (s *State) Finished(ctx context.Context, bundleUID string) error {
+	return s.change(ctx, func(next map[string]*Entry) {
+		if e := next[bundleUID]; e != nil && e.Removal != nil {
+			delete(next, bundleUID)
+		}
+	})
+}
+
+// Release asks for all objects to be let go, unmanaged: what remains to do when a hub has deleted the cluster.
+func (s *State) Release(ctx context.Context, reason string) error {
+	return s.change(ctx, func(next map[string]*Entry) {
+		for uid, e := range next {
+			if e.Removal == nil {
+				e = clone(e)
+				e.Hold = nil
+				e.Removal = &spokev1.Tombstone{
+					Bundle: e.Assignment.Bundle, BundleUid: uid,
+					Workloads: yardarmv1.Workloads_WORKLOADS_KEEP, Reason: reason, Accepted: true,
+				}
+				next[uid] = e
+			}
+		}
+	})
+}
+
+// Forget drops the cursor, and with it the tie to the hub that made it. Entries stay.
+func (s *State) Forget(ctx context.Context) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.backend.Write(ctx, []Write{{Key: cursorKey}}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cursor = nil
+	return nil
+}
+
+// change edits a copy of the entries, persists what differs and makes it visible.
+func (s *State) change(ctx context.Context, edit func(map[string]*Entry)) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	next := maps.Clone(s.entries)
+	s.mu.RUnlock()
+	edit(next)
+	return s.commit(ctx, next, nil, nil)
+}
+
+// commit persists new contents, then the entries that differ, then the cursor, drops the artifacts that nothing names any
+// more, and makes all of it visible. The caller holds writing and has not touched the entries that are visible.
+func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map[string][]byte, cursor *spokev1.Cursor) error {
+	var writes []Write
+	for _, digest := range slices.Sorted(maps.Keys(contents)) {
+		writes = append(writes, Write{Key: artifactKey(digest), Value: contents[digest]})
+	}
+	for _, uid := range slices.Sorted(maps.Keys(next)) {
+		e := next[uid]
+		if e == s.entries[uid] {
+			continue
+		}
+		value, err := proto.Marshal(&spokev1.StoredHolding{
+			Assignment: e.Assignment, Epoch: e.Epoch, Index: e.Index,
+			Hold: e.Hold, Removal: e.Removal, AppliedDigest: e.AppliedDigest,
+		})
+		if err != nil {
+			return fmt.Errorf("encode holding of %s: %w", e.Assignment.Bundle, err)
+		}
+		writes = append(writes, Write{Key: holdingPrefix + uid, Value: value})
+	}
+	for uid := range s.entries {
+		if next[uid] == nil {
+			writes = append(writes, Write{Key: holdingPrefix + uid})
+		}
+	}
+	if cursor != nil {
+		value, err := proto.Marshal(cursor)
+		if err != nil {
+			return fmt.Errorf("encode cursor: %w", err)
+		}
+		writes = append(writes, Write{Key: cursorKey, Value: value})
+	}
+	have := maps.Clone(s.contents)
+	for digest := range contents {
+		have[digest] = true
+	}
+	for _, digest := range unreferenced(next, have) {
+		delete(have, digest)
+		if s.contents[digest] {
+			writes = append(writes, Write{Key: artifactKey(digest)})
+		}
+	}
+	if len(writes) == 0 {
+		return nil
+	}
+	if err := s.backend.Write(ctx, writes); err != nil {
+		return err
+	}
+	for uid, e := range next {
+		if has := have[e.Assignment.Digest]; has != e.HasContent {
+			e = clone(e)
+			e.HasContent = has
+			next[uid] = e
+		}
+	}
+	s.mu.Lock()
+	s.entries, s.contents = next, have
+	if cursor != nil {
+		s.cursor = cursor
+	}
+	s.mu.Unlock()
+	s.notify()
+	return nil
+}
+
+func unreferenced(entries map[string]*Entry, contents map[string]bool) []string {
+	named := map[string]bool{}
+	for _, e := range entries {
+		named[e.Assignment.Digest] = true
+		named[e.AppliedDigest] = true
+	}
+	var out []string
+	for digest := range contents {
+		if !named[digest] {
+			out = append(out, digest)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func artifactKey(digest string) string { return artifactPrefix + strings.TrimPrefix(digest, "sha256:") }
+
+func clone(e *Entry) *Entry { c := *e; return &c }
+
+// ErrNoContent means that an artifact is not here.
+var ErrNoContent = errors.New("content is not here")
+
+// Content answers an artifact's canonical form. It is read and verified each time, since it may be large.
+func (s *State) Content(ctx context.Context, digest string) ([]byte, error) {
+	s.mu.RLock()
+	have, limit := s.contents[digest], s.maxSize
+	s.mu.RUnlock()
+	if !have {
+		return nil, fmt.Errorf("artifact %s: %w", digest, ErrNoContent)
+	}
+	encoded, err := s.backend.Read(ctx, artifactKey(digest))
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = ErrNoContent
+		}
+		return nil, s.lost(ctx, digest, err)
+	}
+	content, err := unpack(encoded, limit)
+	if err == nil {
+		err = manifest.Digest(digest).Verify(content)
+	}
+	if err != nil {
+		return nil, s.lost(ctx, digest, err)
+	}
+	return content, nil
+}
+
+// lost notes that an artifact cannot be read, so that it is fetched again.
+func (s *State) lost(ctx context.Context, digest string, cause error) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	delete(s.contents, digest)
+	for uid, e := range s.entries {
+		if e.Assignment.Digest == digest {
+			e = clone(e)
+			e.HasContent = false
+			s.entries[uid] = e
+		}
+	}
+	s.mu.Unlock()
+	s.notify()
+	s.logger.Warn("stored artifact is lost; fetching it again", "digest", digest, "error", cause)
+	return errors.Join(fmt.Errorf("artifact %s: %w", digest, cause), s.backend.Write(ctx, []Write{{Key: artifactKey(digest)}}))
+}
+
+// newer tells whether cursor a is past b: epochs are ordered, and indexes within an epoch.
+func newer(a, b *spokev1.Cursor) bool {
+	if c := bytes.Compare(a.GetEpoch(), b.GetEpoch()); c != 0 {
+		return c > 0
+	}
+	return a.GetIndex() > b.GetIndex()
+}
