@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -60,6 +62,49 @@ func TestBuildKey(t *testing.T) {
 			t.Errorf("the key does not tell a change of %s from one of %s", name, other)
 		}
 		seen[k] = name
+	}
+}
+
+// TestBuild builds a program that is small enough to be built in a test.
+func TestBuild(t *testing.T) {
+	source, root := t.TempDir(), t.TempDir()
+	for name, content := range map[string]string{
+		"go.mod":  "module example.com/small\n\ngo 1.26\n",
+		"main.go": "package main\n\nfunc main() { println(\"hello\") }\n",
+	} {
+		if err := os.WriteFile(filepath.Join(source, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var progress bytes.Buffer
+	bin := &Bin{Dir: filepath.Join(root, "key")}
+	if bin.complete() {
+		t.Error("complete before it is built")
+	}
+	if err := build(t.Context(), source, bin.Dir, &progress); err != nil {
+		t.Fatal(err)
+	}
+	if !bin.complete() {
+		t.Error("not complete after it is built")
+	}
+	for _, name := range programs {
+		if out, err := exec.Command(bin.Path(name)).CombinedOutput(); err != nil || string(out) != "hello\n" {
+			t.Errorf("%s: got %q, %v", name, out, err)
+		}
+	}
+	if !strings.HasPrefix(progress.String(), "building Kubernetes v") || !strings.Contains(progress.String(), "\nbuilt Kubernetes v") {
+		t.Errorf("progress: got %q", progress.String())
+	}
+
+	if err := os.WriteFile(filepath.Join(source, "main.go"), []byte("package main\n\nfunc main() { wrong() }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := build(t.Context(), source, filepath.Join(root, "other"), io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "undefined: wrong") {
+		t.Errorf("sources that do not compile: got %v, want the compiler's words", err)
+	}
+	if entries, err := os.ReadDir(root); err != nil || len(entries) != 1 {
+		t.Errorf("a failed build leaves something: %v, %v", entries, err)
 	}
 }
 

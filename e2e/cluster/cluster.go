@@ -16,8 +16,8 @@ type Spec struct {
 	// Name is a DNS label, the name of the kubeconfig's context. Default: cluster-<number>.
 	Name string
 	// Controllers runs a controller manager: namespaces and owned objects are deleted, service accounts and
-	// their CA config maps appear, Deployments make ReplicaSets. Without it there is an API server only,
-	// which is enough to apply objects to, and starts in half the time.
+	// their CA config maps appear, Deployments make ReplicaSets, and the cluster roles view, edit and admin
+	// get their rules. Without it there is an API server only, which is enough to apply objects to.
 	Controllers bool
 	// Nodes is the number of simulated nodes. With any, a controller manager, a scheduler and kwok run too,
 	// so that workloads become ready.

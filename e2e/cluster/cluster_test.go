@@ -290,6 +290,13 @@ func TestKilledParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = parent.Wait() // it was killed
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, pid := range pids {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	})
 	eventually(t, nil, func(context.Context) error {
 		for _, pid := range pids {
 			if alive(pid) {
