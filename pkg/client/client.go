@@ -1,0 +1,184 @@
+// Package client is the Go client of FleetService, the hub's admin API.
+//
+// A [Client] is the generated client with what every caller needs around it: TLS and the bearer token, a time limit for each call, retries of
+// calls that only read, lists that page ([Client.Clusters] and its like), watches that survive a lost connection ([Client.Watch],
+// [Client.Events]) and uploads in chunks ([Client.Publish]). The CLI and tools are built on it.
+//
+// It keeps no cache and never retries a call that writes: whether such a call took effect is not known when its answer is lost.
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+)
+
+const (
+	// defaultRequestTimeout bounds one call that is not a stream: long enough for the largest page over a slow line, short enough that a person
+	// still looks at the screen.
+	defaultRequestTimeout = 30 * time.Second
+	// connectTimeout bounds one attempt to connect, TLS included: a firewall that drops packets is noticed in it.
+	connectTimeout = 10 * time.Second
+	// reconnectBase and reconnectMax pace attempts to connect: a hub that restarts is back within a second or two.
+	reconnectBase = 200 * time.Millisecond
+	reconnectMax  = 5 * time.Second
+	// keepaliveTime is after how much silence the connection is probed, and keepaliveTimeout how long the answer may take. Watches hear
+	// from the hub every 15 s, so only event streams on a quiet hub ever need it.
+	keepaliveTime    = time.Minute
+	keepaliveTimeout = 20 * time.Second
+	// maxMessage is the largest answer accepted, in bytes: a page of 1,000 assignments, each with ten problems of 2 KiB.
+	maxMessage = 32 << 20
+)
+
+// Errors of New.
+var (
+	// ErrNoServer says that the configuration names no hub.
+	ErrNoServer = errors.New("no hub address is given")
+	// ErrBadCA says that the CA holds no certificate in PEM.
+	ErrBadCA = errors.New("the hub's CA is not a certificate in PEM")
+)
+
+// Config says how to reach a hub and as whom.
+type Config struct {
+	// Server is the address of the hub's API, as HOST:PORT; "https://" in front of it is ignored.
+	Server string
+	// CA holds the certificates that the hub's must be signed by, in PEM. The system's when empty.
+	CA []byte
+	// ServerName is the name that the hub's certificate must be for. The host of Server when empty.
+	ServerName string
+	// Token is the bearer credential. Calls are made without one when it is empty, which the hub refuses.
+	Token string
+	// UserAgent names the program to the hub, as in "yardarm/1.2".
+	UserAgent string
+	// RequestTimeout bounds each call that is not a stream, and how long an upload may stand still. Default 30 s.
+	RequestTimeout time.Duration
+	// DialOptions are added to the client's own.
+	DialOptions []grpc.DialOption
+}
+
+// Client is a connection to one hub. It is safe for concurrent use.
+type Client struct {
+	hubv1.FleetServiceClient
+
+	conn    *grpc.ClientConn
+	timeout time.Duration
+}
+
+// New makes a client. It connects with the first call, not before.
+func New(cfg Config) (*Client, error) {
+	target, host, err := parseServer(cfg.Server)
+	if err != nil {
+		return nil, err
+	}
+	tlsConfig := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS13}
+	if cfg.ServerName != "" {
+		tlsConfig.ServerName = cfg.ServerName
+	}
+	if len(cfg.CA) > 0 {
+		tlsConfig.RootCAs = x509.NewCertPool()
+		if !tlsConfig.RootCAs.AppendCertsFromPEM(cfg.CA) {
+			return nil, ErrBadCA
+		}
+	}
+	timeout := cfg.RequestTimeout
+	if timeout <= 0 {
+		timeout = defaultRequestTimeout
+	}
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(credentials.NewTLS(tlsConfig)),
+		grpc.WithUserAgent(cfg.UserAgent),
+		grpc.WithDefaultServiceConfig(serviceConfig()),
+		// What a DNS TXT record says about retries is not for us.
+		grpc.WithDisableServiceConfig(),
+		grpc.WithUnaryInterceptor(limitTime(timeout)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: reconnectBase, Multiplier: 2, Jitter: 0.2, MaxDelay: reconnectMax},
+			MinConnectTimeout: connectTimeout,
+		}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
+	}
+	if cfg.Token != "" {
+		options = append(options, grpc.WithPerRPCCredentials(bearer(cfg.Token)))
+	}
+	conn, err := grpc.NewClient(target, append(options, cfg.DialOptions...)...)
+	if err != nil {
+		return nil, fmt.Errorf("hub %s: %w", cfg.Server, err)
+	}
+	return &Client{FleetServiceClient: hubv1.NewFleetServiceClient(conn), conn: conn, timeout: timeout}, nil
+}
+
+// Close ends the connection and every call on it.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// parseServer returns what gRPC dials and the host that the certificate must be for.
+func parseServer(server string) (target, host string, err error) {
+	address := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(server), "https://"), "/")
+	if address == "" {
+		return "", "", ErrNoServer
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || port == "" || strings.Contains(address, "/") {
+		return "", "", fmt.Errorf("hub address %q is not HOST:PORT", server)
+	}
+	return "dns:///" + address, host, nil
+}
+
+// bearer sends a token with each call. gRPC refuses to send it over a connection without TLS.
+type bearer string
+
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+}
+
+func (bearer) RequireTransportSecurity() bool { return true }
+
+// limitTime bounds calls that have no limit of their own.
+func limitTime(limit time.Duration) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		return invoke(ctx, method, req, reply, conn, opts...)
+	}
+}
+
+// serviceConfig has gRPC retry calls that read, with jitter, while the hub cannot be reached: four attempts, which takes up to two seconds.
+func serviceConfig() string {
+	type name struct {
+		Service string `json:"service"`
+		Method  string `json:"method"`
+	}
+	var names []name
+	service := hubv1.File_yardarm_hub_v1_fleet_proto.Services().ByName("FleetService")
+	for i := range service.Methods().Len() {
+		method := service.Methods().Get(i)
+		reads := strings.HasPrefix(string(method.Name()), "Get") || strings.HasPrefix(string(method.Name()), "List")
+		if reads && !method.IsStreamingServer() {
+			names = append(names, name{Service: string(service.FullName()), Method: string(method.Name())})
+		}
+	}
+	text, err := json.Marshal(map[string]any{"methodConfig": []any{map[string]any{
+		"name": names,
+		"retryPolicy": map[string]any{
+			"maxAttempts": 4, "initialBackoff": "0.2s", "maxBackoff": "1s", "backoffMultiplier": 2,
+			"retryableStatusCodes": []string{"UNAVAILABLE"},
+		},
+	}}})
+	if err != nil {
+		panic(err) // the values are constants
+	}
+	return string(text)
+}

@@ -1,0 +1,85 @@
+package client
+
+import (
+	"context"
+	"iter"
+
+	"google.golang.org/grpc"
+
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// PageSize is how many items a list asks for at once where the request says nothing: few enough for a first screen without a wait, many
+// enough that ten thousand take twenty calls.
+const PageSize = 500
+
+// Clusters lists clusters, page by page as they are consumed. It ends with the first error. The request is not changed.
+func (c *Client) Clusters(ctx context.Context, req *hubv1.ListClustersRequest) iter.Seq2[*yardarmv1.Cluster, error] {
+	return func(yield func(*yardarmv1.Cluster, error) bool) {
+		page := &hubv1.ListClustersRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Selector: req.GetSelector(), Group: req.GetGroup()}
+		pages(ctx, c.ListClusters, page, (*hubv1.ListClustersResponse).GetClusters, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
+// ClusterGroups lists groups as [Client.Clusters] lists clusters.
+func (c *Client) ClusterGroups(ctx context.Context, req *hubv1.ListClusterGroupsRequest) iter.Seq2[*yardarmv1.ClusterGroup, error] {
+	return func(yield func(*yardarmv1.ClusterGroup, error) bool) {
+		page := &hubv1.ListClusterGroupsRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken()}
+		pages(ctx, c.ListClusterGroups, page, (*hubv1.ListClusterGroupsResponse).GetClusterGroups, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
+// Bundles lists bundles as [Client.Clusters] lists clusters.
+func (c *Client) Bundles(ctx context.Context, req *hubv1.ListBundlesRequest) iter.Seq2[*yardarmv1.Bundle, error] {
+	return func(yield func(*yardarmv1.Bundle, error) bool) {
+		page := &hubv1.ListBundlesRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Selector: req.GetSelector()}
+		pages(ctx, c.ListBundles, page, (*hubv1.ListBundlesResponse).GetBundles, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
+// Revisions lists a bundle's revisions, newest first, as [Client.Clusters] lists clusters.
+func (c *Client) Revisions(ctx context.Context, req *hubv1.ListRevisionsRequest) iter.Seq2[*yardarmv1.Revision, error] {
+	return func(yield func(*yardarmv1.Revision, error) bool) {
+		page := &hubv1.ListRevisionsRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Bundle: req.GetBundle()}
+		pages(ctx, c.ListRevisions, page, (*hubv1.ListRevisionsResponse).GetRevisions, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
+// Assignments lists assignments as [Client.Clusters] lists clusters.
+func (c *Client) Assignments(ctx context.Context, req *hubv1.ListAssignmentsRequest) iter.Seq2[*yardarmv1.Assignment, error] {
+	return func(yield func(*yardarmv1.Assignment, error) bool) {
+		page := &hubv1.ListAssignmentsRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Cluster: req.GetCluster(), Bundle: req.GetBundle()}
+		pages(ctx, c.ListAssignments, page, (*hubv1.ListAssignmentsResponse).GetAssignments, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
+func size(asked uint32) uint32 {
+	if asked == 0 {
+		return PageSize
+	}
+	return asked
+}
+
+// pages calls list until there is no next page, and yields the items. next puts a token into the request.
+func pages[Request any, Response interface{ GetNextPageToken() string }, Item any](ctx context.Context,
+	list func(context.Context, Request, ...grpc.CallOption) (Response, error), req Request,
+	items func(Response) []Item, next func(token string), yield func(Item, error) bool) {
+	for {
+		resp, err := list(ctx, req)
+		if err != nil {
+			var none Item
+			yield(none, err)
+			return
+		}
+		for _, item := range items(resp) {
+			if !yield(item, nil) {
+				return
+			}
+		}
+		if resp.GetNextPageToken() == "" {
+			return
+		}
+		next(resp.GetNextPageToken())
+	}
+}

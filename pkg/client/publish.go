@@ -1,0 +1,77 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+)
+
+// chunkSize is how much of a file one message carries, in bytes. The hub takes up to 1 MiB; less makes progress visible on a slow line.
+const chunkSize = 256 << 10
+
+// ErrStalled says that an upload stood still for longer than a call may take.
+var ErrStalled = errors.New("the hub has not answered in time")
+
+// Publish sends a bundle's manifests to the hub. progress, if not nil, is called from this goroutine with the bytes sent so far and in all. The
+// time for a call bounds each step rather than the whole, so that a slow upload may take as long as it must.
+func (c *Client) Publish(ctx context.Context, publication *hubv1.Publication, files []manifest.File,
+	progress func(sent, total int)) (*hubv1.PublishRevisionResponse, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stall := time.AfterFunc(c.timeout, func() { cancel(fmt.Errorf("%w (%s)", ErrStalled, c.timeout)) })
+	defer stall.Stop()
+
+	resp, err := c.publish(ctx, publication, files, func(sent, total int) {
+		stall.Reset(c.timeout)
+		if progress != nil {
+			progress(sent, total)
+		}
+	})
+	if err != nil && errors.Is(context.Cause(ctx), ErrStalled) {
+		return nil, context.Cause(ctx)
+	}
+	return resp, err
+}
+
+func (c *Client) publish(ctx context.Context, publication *hubv1.Publication, files []manifest.File,
+	progress func(sent, total int)) (*hubv1.PublishRevisionResponse, error) {
+	stream, err := c.PublishRevision(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The hub may answer before everything is sent, when it refuses the publication. Send then says io.EOF, and the answer holds the reason.
+	send := func(req *hubv1.PublishRevisionRequest) (refused bool, err error) {
+		err = stream.Send(req)
+		if errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		return false, err
+	}
+	total, sent := 0, 0
+	for _, file := range files {
+		total += len(file.Data)
+	}
+	refused, err := send(&hubv1.PublishRevisionRequest{Message: &hubv1.PublishRevisionRequest_Publication{Publication: publication}})
+	for _, file := range files {
+		rest := file.Data
+		// An empty file is sent too: it may be the whole of a mistake that the hub can name.
+		for first := true; (first || len(rest) > 0) && err == nil && !refused; first = false {
+			piece := rest[:min(len(rest), chunkSize)]
+			rest = rest[len(piece):]
+			refused, err = send(&hubv1.PublishRevisionRequest{Message: &hubv1.PublishRevisionRequest_File{
+				File: &hubv1.FileChunk{Path: file.Path, Data: piece},
+			}})
+			sent += len(piece)
+			progress(sent, total)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return stream.CloseAndRecv()
+}

@@ -1,0 +1,98 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	// retryBase and retryMax bound the pause before a stream is opened again. It is drawn anew each time between zero and a bound that doubles
+	// from the one to the other, so that the watchers of a hub that restarts do not come back as one.
+	retryBase = 500 * time.Millisecond
+	retryMax  = 15 * time.Second
+)
+
+// errSilent says that a stream has not been heard for too long.
+var errSilent = errors.New("the hub has gone silent")
+
+// reconnect runs read again and again until it returns an error for which that is pointless. read calls alive for each message it gets, and must end
+// with its context, which reconnect ends when there are none for the time of silence; if that is 0, a quiet stream is as good as any.
+func reconnect(ctx context.Context, silence time.Duration, lost func(error, time.Duration), read func(ctx context.Context, alive func()) error) error {
+	established := false
+	for attempt := 0; ; attempt++ {
+		heard, start := false, time.Now()
+		err := func() error {
+			streamCtx, cancel := context.WithCancelCause(ctx)
+			defer cancel(nil)
+			alive := func() { heard = true }
+			if silence > 0 {
+				timer := time.AfterFunc(silence, func() { cancel(errSilent) })
+				defer timer.Stop()
+				alive = func() {
+					heard = true
+					timer.Reset(silence)
+				}
+			}
+			err := read(streamCtx, alive)
+			if errors.Is(context.Cause(streamCtx), errSilent) {
+				return errSilent
+			}
+			return err
+		}()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		// A stream on which there is nothing to say tells by its age that there was a hub.
+		heard = heard || time.Since(start) > connectTimeout
+		established = established || heard
+		if errors.Is(err, errStopped) || !established || !transient(err) {
+			return err
+		}
+		if heard {
+			attempt = 0
+		}
+		pause := max(fullJitter(attempt), retryDelay(err))
+		if lost != nil {
+			lost(err, pause)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// transient tells whether another attempt may fare better.
+func transient(err error) bool {
+	if errors.Is(err, io.EOF) || errors.Is(err, errSilent) {
+		return true
+	}
+	switch status.Code(err) {
+	case codes.Unavailable, codes.Unknown, codes.Internal, codes.Aborted, codes.ResourceExhausted, codes.DeadlineExceeded, codes.Canceled:
+		return true
+	}
+	return false
+}
+
+func fullJitter(attempt int) time.Duration {
+	bound := min(retryBase<<min(attempt, 10), retryMax)
+	return rand.N(bound)
+}
+
+// retryDelay is what the hub asks to wait, if it does.
+func retryDelay(err error) time.Duration {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.RetryInfo); ok {
+			return min(info.GetRetryDelay().AsDuration(), time.Minute)
+		}
+	}
+	return 0
+}
