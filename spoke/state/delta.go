@@ -23,6 +23,8 @@ type Outcome struct {
 	Acked []string
 	// Nacks are the changes and contents that were refused; all others have been made.
 	Nacks []*spokev1.Nack
+	// Persisted is false when nothing could be persisted for lack of space: then Nacks say so, and nothing has changed.
+	Persisted bool
 	// Diverged means that what results is not what the hub expects: it needs the full list.
 	Diverged bool
 }
@@ -80,6 +82,7 @@ func (s *State) ApplyDelta(ctx context.Context, d *spokev1.Delta) (Outcome, erro
 			out.Acked = append(out.Acked, digest)
 		}
 	}
+	out.Persisted = true
 	out.Diverged = !bytes.Equal(s.HoldingsHash(), d.HoldingsHash)
 	return out, nil
 }

@@ -70,6 +70,7 @@ type State struct {
 	maxSize  uint64
 
 	changed chan struct{}
+	ended   chan struct{}
 }
 
 // Open reads what the backend keeps. What cannot be read is dropped with a warning: the hub sends it again.
@@ -77,7 +78,7 @@ func Open(ctx context.Context, backend Backend, logger *slog.Logger) (*State, er
 	s := &State{
 		backend: backend, logger: logger,
 		entries: map[string]*Entry{}, contents: map[string]bool{}, maxSize: DefaultMaxArtifactSize,
-		changed: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), ended: make(chan struct{}, 1),
 	}
 	keys, err := backend.List(ctx)
 	if err != nil {
@@ -99,7 +100,7 @@ func Open(ctx context.Context, backend Backend, logger *slog.Logger) (*State, er
 	for _, e := range s.entries {
 		e.HasContent = s.contents[e.Assignment.Digest]
 	}
-	s.notify()
+	signal(s.changed)
 	return s, nil
 }
 
@@ -132,9 +133,9 @@ func (s *State) load(key string, value []byte) error {
 // Changed is signalled after each change of the entries or of their contents; signals coalesce.
 func (s *State) Changed() <-chan struct{} { return s.changed }
 
-func (s *State) notify() {
+func signal(c chan struct{}) {
 	select {
-	case s.changed <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -205,6 +206,9 @@ func (s *State) Missing() []*yardarmv1.AssignmentSpec {
 	return out
 }
 
+// Ended is signalled when a removal has come to its end, which changes the holdings without a hub's doing; signals coalesce.
+func (s *State) Ended() <-chan struct{} { return s.ended }
+
 // SetMaxArtifactSize bounds what is accepted from now on, in bytes of canonical form.
 func (s *State) SetMaxArtifactSize(n uint64) {
 	s.mu.Lock()
@@ -225,11 +229,15 @@ func (s *State) Applied(ctx context.Context, bundleUID, digest string) error {
 
 // Finished forgets an entry whose removal is complete. An entry that has been assigned again meanwhile stays.
 func (s *State) Finished(ctx context.Context, bundleUID string) error {
-	return s.change(ctx, func(next map[string]*Entry) {
+	err := s.change(ctx, func(next map[string]*Entry) {
 		if e := next[bundleUID]; e != nil && e.Removal != nil {
 			delete(next, bundleUID)
 		}
 	})
+	if err == nil {
+		signal(s.ended)
+	}
+	return err
 }
 
 // Release asks for all objects to be let go, unmanaged: what remains to do when a hub has deleted the cluster.
@@ -335,7 +343,7 @@ func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map
 		s.cursor = cursor
 	}
 	s.mu.Unlock()
-	s.notify()
+	signal(s.changed)
 	return nil
 }
 
@@ -401,7 +409,7 @@ func (s *State) lost(ctx context.Context, digest string, cause error) error {
 		}
 	}
 	s.mu.Unlock()
-	s.notify()
+	signal(s.changed)
 	s.logger.Warn("stored artifact is lost; fetching it again", "digest", digest, "error", cause)
 	return errors.Join(fmt.Errorf("artifact %s: %w", digest, cause), s.backend.Write(ctx, []Write{{Key: artifactKey(digest)}}))
 }
