@@ -1,0 +1,84 @@
+package certs
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"slices"
+)
+
+// EncodeChain writes certificates (DER) as PEM, in their order.
+func EncodeChain(chain [][]byte) []byte {
+	var text bytes.Buffer
+	for _, der := range chain {
+		// A bytes.Buffer takes every write.
+		_ = pem.Encode(&text, &pem.Block{Type: blockCertificate, Bytes: der})
+	}
+	return text.Bytes()
+}
+
+// DecodeChain reads the certificates of a PEM text, which may hold other blocks as well. It answers none for a text without
+// certificates; whether each is well-formed is for [Parse] to say.
+func DecodeChain(text []byte) [][]byte {
+	var chain [][]byte
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			return chain
+		}
+		if block.Type == blockCertificate {
+			chain = append(chain, block.Bytes)
+		}
+		text = rest
+	}
+}
+
+// Parse parses certificates (DER), and fails for the first that is not one.
+func Parse(chain [][]byte) ([]*x509.Certificate, error) {
+	parsed := make([]*x509.Certificate, len(chain))
+	for i, der := range chain {
+		certificate, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("parse certificate %d of %d: %w", i+1, len(chain), err)
+		}
+		parsed[i] = certificate
+	}
+	return parsed, nil
+}
+
+// Pool returns CA certificates (DER) as the roots to verify by. An empty bundle is an error: a nil pool would mean the
+// system's roots.
+func Pool(bundle [][]byte) (*x509.CertPool, error) {
+	if len(bundle) == 0 {
+		return nil, fmt.Errorf("the trust bundle is empty")
+	}
+	parsed, err := Parse(bundle)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for _, certificate := range parsed {
+		if !certificate.BasicConstraintsValid || !certificate.IsCA {
+			return nil, fmt.Errorf("certificate %q of the trust bundle is no CA", certificate.Subject.CommonName)
+		}
+		pool.AddCert(certificate)
+	}
+	return pool, nil
+}
+
+// Union returns first, then what only second has, each once. It is how a spoke keeps old and new trust.
+func Union(first, second [][]byte) [][]byte {
+	var union [][]byte
+	for _, der := range slices.Concat(first, second) {
+		if !Contains(union, der) {
+			union = append(union, der)
+		}
+	}
+	return union
+}
+
+// Contains says whether the bundle holds just this certificate.
+func Contains(bundle [][]byte, der []byte) bool {
+	return slices.ContainsFunc(bundle, func(other []byte) bool { return bytes.Equal(other, der) })
+}

@@ -1,0 +1,5 @@
+// Package certs is what hub and spoke both have to know about keys and certificates: the pin by which a spoke knows its hub before it
+// has anything else, the URI that names a cluster in its certificate, the enrolment token's text, and how keys and chains are written.
+//
+// It issues nothing and decides nothing: hub/ca signs and refuses, spoke/enroll asks.
+package certs
