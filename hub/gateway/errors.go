@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// writeError answers {"code": …, "message": …, "details": […]}, the JSON of google.rpc.Status.
+func writeError(ctx context.Context, _ *runtime.ServeMux, marshaler runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	code := 0
+	var custom *runtime.HTTPStatusError
+	if errors.As(err, &custom) {
+		code, err = custom.HTTPStatus, custom.Err
+	}
+	st := status.Convert(err)
+	if pw, ok := w.(*patientWriter); ok && pw.body != nil && pw.body.tooLarge.Load() {
+		code = http.StatusRequestEntityTooLarge
+		st = status.New(codes.ResourceExhausted, "the request body is too large; publish smaller artifacts, or raise the hub's limit")
+	}
+	if code == 0 {
+		code = httpStatus(st.Code())
+	}
+	body, err := marshaler.Marshal(st.Proto())
+	if err != nil {
+		code, body = http.StatusInternalServerError, []byte(`{"code":13,"message":"the error cannot be written as JSON"}`)
+	}
+	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
+		for _, id := range md.HeaderMD.Get("x-request-id") {
+			w.Header().Set("X-Request-Id", id)
+		}
+	}
+	if st.Code() == codes.Unauthenticated {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="yardarm"`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+func writeRoutingError(ctx context.Context, mux *runtime.ServeMux, marshaler runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
+	st := status.New(codes.InvalidArgument, http.StatusText(code))
+	switch code {
+	case http.StatusNotFound:
+		st = status.New(codes.NotFound, "there is no such call; /openapi.json lists them")
+	case http.StatusMethodNotAllowed:
+		st = status.New(codes.Unimplemented, "the path takes another HTTP method; /openapi.json lists them")
+	}
+	writeError(ctx, mux, marshaler, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: st.Err()})
+}
+
+// httpStatus differs from the library's mapping in one: what the resource's state forbids is a conflict, not a bad request.
+func httpStatus(code codes.Code) int {
+	if code == codes.FailedPrecondition {
+		return http.StatusConflict
+	}
+	return runtime.HTTPStatusFromCode(code)
+}

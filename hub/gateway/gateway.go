@@ -1,0 +1,181 @@
+// Package gateway serves FleetService on one TLS port: gRPC as it comes, and REST by translating it. REST calls go through an
+// in-memory connection to the same gRPC server, so that interceptors, streams and errors are those of gRPC.
+//
+//	          ┌─ content-type: application/grpc ─▶ grpc.Server ◀──┐
+//	TLS port ─┤                                                  │ in-memory connection
+//	          └─ everything else ─▶ REST ─▶ grpc-gateway ─────────┘
+//	                     ├─ /openapi.json
+//	                     └─ /livez, /readyz
+//
+// It holds no rule of its own about who may do what: the Authorization header travels on, and the interceptors judge it.
+// The composition root makes it and calls Run.
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+)
+
+const (
+	// pipeSize is the in-memory connection's buffer in bytes: a few of the largest messages that streams send.
+	pipeSize = 1 << 20
+	// maxMessage is what one answer to a REST call may have, in bytes. Pages are cut far below it.
+	maxMessage = 64 << 20
+	// maxHeader bounds the headers of a request, in bytes: a bearer token and what proxies add fit many times.
+	maxHeader = 64 << 10
+	// headerTimeout is for a client that opens a connection and says nothing.
+	headerTimeout = 10 * time.Second
+	// idleTimeout closes kept connections; longer than the 60 s of common load balancers, so that they close first.
+	idleTimeout = 2 * time.Minute
+	// pingAfter is how long a connection may be silent before it is asked whether it is there; watches beat every 15 s.
+	pingAfter = 30 * time.Second
+	// writeStall cuts a client that takes nothing of what is sent to it.
+	writeStall = 30 * time.Second
+	// maxStreams is how many calls one connection may have open: a page has a few watches, a pipeline one call.
+	maxStreams = 128
+	// defaultDrain is how long calls in flight may take after the hub was asked to stop.
+	defaultDrain = 5 * time.Second
+	// defaultMaxArtifact is the hub's own default, in bytes.
+	defaultMaxArtifact = 64 << 20
+)
+
+// Config is what a Gateway is made of.
+type Config struct {
+	// GRPC has FleetService registered. The gateway serves it and stops it; nothing else may.
+	GRPC *grpc.Server
+	// Listener is the port, without TLS; the gateway closes it.
+	Listener net.Listener
+	// TLS has the certificate. It need not name protocols.
+	TLS *tls.Config
+	// Ready says why the hub is not ready, nil when it is; ready always when nil.
+	Ready func() error
+	// Stopping is called when Run is about to end, and makes endless streams end. May be nil.
+	Stopping func()
+	// MaxArtifactSize bounds the body of a publication, in bytes. Default 64 MiB.
+	MaxArtifactSize int64
+	// Drain is how long calls in flight may go on once Run's context has ended. Default 5 s.
+	Drain time.Duration
+	// Logger defaults to discarding.
+	Logger *slog.Logger
+}
+
+// Gateway serves one port.
+type Gateway struct {
+	cfg  Config
+	log  *slog.Logger
+	pipe *bufconn.Listener
+	conn *grpc.ClientConn
+	http *http.Server
+}
+
+// New makes a Gateway, which then owns the listener.
+func New(cfg Config) (*Gateway, error) {
+	if cfg.GRPC == nil || cfg.Listener == nil || cfg.TLS == nil {
+		return nil, errors.New("gateway: a gRPC server, a listener and TLS are needed")
+	}
+	if cfg.MaxArtifactSize <= 0 {
+		cfg.MaxArtifactSize = defaultMaxArtifact
+	}
+	if cfg.Drain <= 0 {
+		cfg.Drain = defaultDrain
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	g := &Gateway{cfg: cfg, log: cfg.Logger, pipe: bufconn.Listen(pipeSize)}
+	var err error
+	g.conn, err = grpc.NewClient("passthrough:///hub",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return g.pipe.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // the connection never leaves the process
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	rest, err := newREST(cfg, g.conn)
+	if err != nil {
+		return nil, errors.Join(err, g.conn.Close())
+	}
+	g.http = &http.Server{
+		Handler:           g.split(rest),
+		TLSConfig:         cfg.TLS.Clone(),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		// Handshakes that fail and clients that vanish are no news of the hub's.
+		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			SendPingTimeout:      pingAfter,
+			WriteByteTimeout:     writeStall,
+		},
+	}
+	return g, nil
+}
+
+// Run serves until ctx ends, then lets calls in flight end and returns nil; or it returns why it could not serve.
+func (g *Gateway) Run(ctx context.Context) error {
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error {
+		if err := g.cfg.GRPC.Serve(g.pipe); err != nil {
+			return fmt.Errorf("gateway: serve REST calls: %w", err)
+		}
+		return nil
+	})
+	tasks.Go(func() error {
+		if err := g.http.ServeTLS(g.cfg.Listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("gateway: serve %s: %w", g.cfg.Listener.Addr(), err)
+		}
+		return nil
+	})
+	tasks.Go(func() error {
+		<-ctx.Done()
+		g.stop()
+		return nil
+	})
+	return tasks.Wait()
+}
+
+// stop lets calls in flight end for as long as Drain, and cuts the rest.
+func (g *Gateway) stop() {
+	if g.cfg.Stopping != nil {
+		g.cfg.Stopping()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Drain)
+	defer cancel()
+	if err := g.http.Shutdown(ctx); err != nil {
+		g.log.Warn("calls did not end in time and are cut", "error", err)
+		_ = g.http.Close()
+	}
+	_ = g.conn.Close()
+	g.cfg.GRPC.Stop()
+}
+
+// split hands gRPC calls to the gRPC server and everything else to REST.
+func (g *Gateway) split(rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isGRPC(r) {
+			g.cfg.GRPC.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+func isGRPC(r *http.Request) bool {
+	kind := r.Header.Get("Content-Type")
+	rest, ok := strings.CutPrefix(kind, "application/grpc")
+	return r.ProtoMajor == 2 && ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}

@@ -1,0 +1,95 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+)
+
+const (
+	// maxBody bounds the body of every call but a publication, in bytes: what gRPC takes as one message.
+	maxBody = 4 << 20
+	// publishPath is the one call whose body is a stream.
+	publishPath = "/v1/publish"
+)
+
+// newREST makes the handler of everything that is not gRPC.
+func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
+	strictQueries()
+	api := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newJSON()),
+		runtime.WithErrorHandler(writeError),
+		runtime.WithRoutingErrorHandler(writeRoutingError),
+		runtime.WithIncomingHeaderMatcher(passHeader),
+		runtime.WithOutgoingHeaderMatcher(answerHeader),
+		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
+		// Neither has a use here, and both let a request be another than it looks.
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
+	)
+	if err := hubv1.RegisterFleetServiceHandlerClient(context.Background(), api, hubv1.NewFleetServiceClient(conn)); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	mux := http.NewServeMux()
+	// Base64 makes four bytes of three; chunks' paths and quotes come on top.
+	bodies := limits{publish: cfg.MaxArtifactSize/3*4 + cfg.MaxArtifactSize/4 + maxBody, other: maxBody}
+	mux.Handle("/v1/", bodies.wrap(api))
+	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if cfg.Ready != nil {
+			if err := cfg.Ready(); err != nil {
+				writeText(w, http.StatusServiceUnavailable, err.Error())
+				return
+			}
+		}
+		writeText(w, http.StatusOK, "ok")
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(r.Context(), api, newJSON(), w, r, &runtime.HTTPStatusError{
+			HTTPStatus: http.StatusNotFound,
+			Err:        status.Error(codes.NotFound, "there is nothing at this path; /openapi.json lists what there is"),
+		})
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store") // answers hold the fleet's state, and may hold a token
+		mux.ServeHTTP(w, r)
+	}), nil
+}
+
+// passHeader tells what of a request's headers becomes metadata. Authorization is passed by the library itself; what looks like
+// gRPC metadata is not, since a caller could otherwise write what only a proxy should.
+func passHeader(key string) (string, bool) {
+	if http.CanonicalHeaderKey(key) == "X-Request-Id" {
+		return "x-request-id", true
+	}
+	return "", false
+}
+
+func answerHeader(key string) (string, bool) {
+	if key == "x-request-id" {
+		return "X-Request-Id", true
+	}
+	return "", false
+}
+
+func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(hubv1.OpenAPI)
+}
+
+func writeText(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(strings.TrimSpace(text) + "\n"))
+}
