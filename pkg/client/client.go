@@ -10,7 +10,6 @@ package client
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/yardarm-dev/yardarm/pkg/clientconfig"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 )
 
@@ -43,22 +43,15 @@ const (
 	maxMessage = 32 << 20
 )
 
-// Errors of New.
-var (
-	// ErrNoServer says that the configuration names no hub.
-	ErrNoServer = errors.New("no hub address is given")
-	// ErrBadCA says that the CA holds no certificate in PEM.
-	ErrBadCA = errors.New("the hub's CA is not a certificate in PEM")
-)
+// ErrNoServer says that the configuration names no hub.
+var ErrNoServer = errors.New("no hub address is given")
 
 // Config says how to reach a hub and as whom.
 type Config struct {
 	// Server is the address of the hub's API, as HOST:PORT; "https://" in front of it is ignored.
 	Server string
-	// CA holds the certificates that the hub's must be signed by, in PEM. The system's when empty.
-	CA []byte
-	// ServerName is the name that the hub's certificate must be for. The host of Server when empty.
-	ServerName string
+	// TLS says how to know the hub. Default: by the system's roots and the host of Server.
+	TLS *tls.Config
 	// Token is the bearer credential. Calls are made without one when it is empty, which the hub refuses.
 	Token string
 	// UserAgent names the program to the hub, as in "yardarm/1.2".
@@ -67,6 +60,19 @@ type Config struct {
 	RequestTimeout time.Duration
 	// DialOptions are added to the client's own.
 	DialOptions []grpc.DialOption
+}
+
+// FromContext returns the configuration for a context of the CLI's file.
+func FromContext(context clientconfig.Context) (Config, error) {
+	server, err := context.Host()
+	if err != nil {
+		return Config{}, fmt.Errorf("context %q: server: %w", context.Name, err)
+	}
+	tlsConfig, err := context.TLS()
+	if err != nil {
+		return Config{}, fmt.Errorf("context %q: ca: %w", context.Name, err)
+	}
+	return Config{Server: server, TLS: tlsConfig, Token: context.Token}, nil
 }
 
 // Client is a connection to one hub. It is safe for concurrent use.
@@ -83,15 +89,12 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS13}
-	if cfg.ServerName != "" {
-		tlsConfig.ServerName = cfg.ServerName
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.TLS != nil {
+		tlsConfig = cfg.TLS.Clone()
 	}
-	if len(cfg.CA) > 0 {
-		tlsConfig.RootCAs = x509.NewCertPool()
-		if !tlsConfig.RootCAs.AppendCertsFromPEM(cfg.CA) {
-			return nil, ErrBadCA
-		}
+	if tlsConfig.ServerName == "" {
+		tlsConfig.ServerName = host
 	}
 	timeout := cfg.RequestTimeout
 	if timeout <= 0 {
