@@ -100,7 +100,8 @@ func (f *Fleet) addAll(ctx context.Context, specs []Spec) error {
 	return errors.Join(failures...)
 }
 
-// Add starts one more cluster, and returns when it is ready. A cluster that does not start leaves no trace.
+// Add starts one more cluster, and returns when it is ready. One that does not start is not part of the
+// fleet; its logs stay in the folder.
 func (f *Fleet) Add(ctx context.Context, spec Spec) (*Cluster, error) {
 	c, err := f.register(spec)
 	if err != nil {
