@@ -143,33 +143,37 @@ func expand(c *converter, n *yaml.Node, fn func(target *yaml.Node) any) any {
 	return fn(n.Alias)
 }
 
-// key returns the string that a key stands for. Like sigs.k8s.io/yaml it accepts numbers and booleans.
 func (c *converter) key(n *yaml.Node) (string, bool) {
-	target := n
-	if n.Kind == yaml.AliasNode {
-		target = n.Alias
-	}
-	if target.Kind != yaml.ScalarNode {
-		c.wrong(n, "has a key that is not a string")
-		return "", false
-	}
-	value, message := scalar(target)
+	key, message := keyText(n)
 	if message != "" {
-		c.wrong(n, "has a key that "+message)
-		return "", false
+		c.wrong(n, message)
+	}
+	return key, message == ""
+}
+
+// keyText returns the string that a key stands for, or a message. Like sigs.k8s.io/yaml it accepts numbers and booleans.
+func keyText(n *yaml.Node) (key, message string) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Kind != yaml.ScalarNode {
+		return "", "has a key that is not a string"
+	}
+	value, message := scalar(n)
+	if message != "" {
+		return "", "has a key that " + message
 	}
 	switch value := value.(type) {
 	case string:
-		return value, true
+		return value, ""
 	case bool:
-		return strconv.FormatBool(value), true
+		return strconv.FormatBool(value), ""
 	case int64:
-		return strconv.FormatInt(value, 10), true
+		return strconv.FormatInt(value, 10), ""
 	case float64:
-		return strconv.FormatFloat(value, 'g', -1, 32), true
+		return strconv.FormatFloat(value, 'g', -1, 32), ""
 	default:
-		c.wrong(n, "has a key that is null")
-		return "", false
+		return "", "has a key that is null"
 	}
 }
 

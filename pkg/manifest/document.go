@@ -56,16 +56,13 @@ func (c chunk) blank() bool {
 	return true
 }
 
-// syntaxError is an error in the notation, in a line of the chunk if that is not 0.
+// syntaxError is an error in the notation.
 type syntaxError struct {
-	line    int
+	line    int // 1-based, in the chunk
 	message string
 }
 
 func (e *syntaxError) Error() string { return e.message }
-
-// yamlLine is how yaml/v3 words the position in its errors.
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // yamlDocuments parses all documents of the chunk and calls yield with the root of each that is not empty.
 func (c chunk) yamlDocuments(yield func(root *yaml.Node)) error {
@@ -77,12 +74,7 @@ func (c chunk) yamlDocuments(yield func(root *yaml.Node)) error {
 			return nil
 		}
 		if err != nil {
-			match := yamlLine.FindStringSubmatch(err.Error())
-			if match == nil {
-				return &syntaxError{message: "invalid YAML: " + err.Error()}
-			}
-			line, _ := strconv.Atoi(match[1])
-			return &syntaxError{line: line, message: "invalid YAML: " + err.Error()[len(match[0]):]}
+			return c.yamlError(err.Error())
 		}
 		if len(doc.Content) != 1 {
 			continue
@@ -91,6 +83,45 @@ func (c chunk) yamlDocuments(yield func(root *yaml.Node)) error {
 			yield(root)
 		}
 	}
+}
+
+var (
+	// yamlLine is how yaml/v3 words the position in its errors. In the first line it leaves it out.
+	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+	// yamlParserError are the messages of its parser, whose lines are counted from 0; those of its scanner are counted from 1.
+	yamlParserError = regexp.MustCompile(`^(did not find expected (<|node content|'-' indicator|key|',' or)|` +
+		`found undefined tag handle|found duplicate %|found incompatible YAML document)`)
+	yamlUnknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced`)
+)
+
+func (c chunk) yamlError(text string) *syntaxError {
+	match := yamlLine.FindStringSubmatch(text)
+	if match == nil {
+		return &syntaxError{line: 1, message: "invalid YAML: " + clip(text)}
+	}
+	message := text[len(match[0]):]
+	line, _ := strconv.Atoi(match[1])
+	anchor := yamlUnknownAnchor.FindStringSubmatch(message)
+	switch {
+	case match[1] != "" && yamlParserError.MatchString(message):
+		line++
+	case match[1] != "":
+	case anchor != nil:
+		// This error comes without a position: take the first place that looks like it.
+		line = lineAt(c.data, bytes.Index(c.data, []byte("*"+anchor[1])))
+	case message == "control characters are not allowed":
+		line = lineAt(c.data, bytes.IndexFunc(c.data, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f }))
+	default:
+		line = 1
+	}
+	// What ends too early is found out behind the end.
+	last := lineAt(c.data, len(bytes.TrimRight(c.data, " \t\r\n")))
+	return &syntaxError{line: min(line, last), message: "invalid YAML: " + clip(message)}
+}
+
+// lineAt returns the 1-based line of data in which the byte at offset is; the first for a negative offset.
+func lineAt(data []byte, offset int) int {
+	return bytes.Count(data[:max(offset, 0)], []byte("\n")) + 1
 }
 
 // decodeYAML turns a panic of the YAML library into an error: it reports some states that it takes for impossible that way, and what

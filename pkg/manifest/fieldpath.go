@@ -70,7 +70,7 @@ func (p fieldPath) line(n *yaml.Node) int {
 			}
 		case n.Kind == yaml.MappingNode:
 			for i := 0; i+1 < len(n.Content); i += 2 {
-				if n.Content[i].Value == s.key {
+				if key, message := keyText(n.Content[i]); message == "" && key == s.key {
 					next = n.Content[i+1]
 					line = n.Content[i].Line
 					break

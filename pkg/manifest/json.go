@@ -90,14 +90,14 @@ func (r *jsonReader) currentLine() int {
 	return r.line
 }
 
+// syntaxError places err at the first thing after the last good token, which it is about.
 func (r *jsonReader) syntaxError(err error) *syntaxError {
-	line := r.currentLine()
-	var syntax *json.SyntaxError
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return &syntaxError{line: bytes.Count(bytes.TrimSpace(r.data), []byte("\n")) + 1, message: "invalid JSON: ends too early"}
-	case errors.As(err, &syntax) && syntax.Offset > 0 && syntax.Offset <= int64(len(r.data)):
-		line = bytes.Count(r.data[:syntax.Offset-1], []byte("\n")) + 1
+	data := bytes.TrimRight(r.data, " \t\r\n")
+	offset := min(int(r.decoder.InputOffset()), len(data))
+	offset += len(data[offset:]) - len(bytes.TrimLeft(data[offset:], " \t\r\n,:"))
+	message := err.Error()
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		message = "it ends too early"
 	}
-	return &syntaxError{line: line, message: "invalid JSON: " + err.Error()}
+	return &syntaxError{line: lineAt(data, offset), message: "invalid JSON: " + message}
 }

@@ -89,32 +89,32 @@ func (p *parser) parseFile(file File) error {
 		return nil
 	}
 	if strings.EqualFold(path.Ext(file.Path), ".json") {
-		return p.parseChunk(chunk{data: data}, chunk.jsonDocuments)
+		return p.parseChunk(chunk{data: data}, true)
 	}
 	for _, c := range splitYAML(data) {
 		if c.blank() {
 			continue
 		}
-		read := chunk.yamlDocuments
-		if trimmed := bytes.TrimSpace(c.data); trimmed[0] == '{' && c.jsonDocuments(func(*yaml.Node) {}) == nil {
-			// Like kubectl, take JSON in a .yaml file as JSON: YAML reads escapes and numbers differently.
-			read = chunk.jsonDocuments
-		}
-		if err := p.parseChunk(c, read); err != nil {
+		if err := p.parseChunk(c, false); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *parser) parseChunk(c chunk, read func(chunk, func(*yaml.Node)) error) error {
+func (p *parser) parseChunk(c chunk, json bool) error {
 	if len(c.data) > p.limits.DocumentBytes {
-		p.problems.add(Problem{File: p.file, Line: c.offset + 1, Err: ErrDocumentTooLarge,
-			Message: fmt.Sprintf("document is larger than %d bytes; split it", p.limits.DocumentBytes)})
+		p.problems.add(Problem{File: p.file, Line: c.offset + 1, Document: p.document + 1, Err: ErrDocumentTooLarge,
+			Message: fmt.Sprintf("the document is larger than %d bytes; split it", p.limits.DocumentBytes)})
 		return nil
 	}
+	read := c.yamlDocuments
+	// Like kubectl, take JSON in a .yaml file as JSON: YAML reads escapes and numbers differently.
+	if json || bytes.HasPrefix(bytes.TrimSpace(c.data), []byte("{")) && c.jsonDocuments(func(*yaml.Node) {}) == nil {
+		read = c.jsonDocuments
+	}
 	var fatal error
-	err := read(c, func(root *yaml.Node) {
+	err := read(func(root *yaml.Node) {
 		p.document++
 		if fatal == nil {
 			conv := &converter{offset: c.offset, objectMax: 2 * p.limits.ObjectBytes}
@@ -123,11 +123,7 @@ func (p *parser) parseChunk(c chunk, read func(chunk, func(*yaml.Node)) error) e
 	})
 	var syntax *syntaxError
 	if errors.As(err, &syntax) {
-		problem := Problem{File: p.file, Document: p.document + 1, Message: syntax.message}
-		if syntax.line > 0 {
-			problem.Line = syntax.line + c.offset
-		}
-		p.problems.add(problem)
+		p.problems.add(Problem{File: p.file, Line: syntax.line + c.offset, Document: p.document + 1, Message: syntax.message})
 	}
 	return fatal
 }
@@ -271,5 +267,5 @@ func lineOfInvalidUTF8(data []byte) int {
 		}
 		valid += size
 	}
-	return bytes.Count(data[:valid], []byte("\n")) + 1
+	return lineAt(data, valid)
 }

@@ -67,7 +67,7 @@ func (s *Set) Canonical() []byte {
 	return s.canonical
 }
 
-// Digest returns the digest of the canonical form.
+// Digest computes the digest of the canonical form.
 func (s *Set) Digest() Digest { return DigestOf(s.Canonical()) }
 
 // All yields the objects in ascending order of their Refs. The caller must not change them.

@@ -61,7 +61,7 @@ func check(obj Object) []finding {
 				report(msg, path...)
 			}
 		default:
-			report("must be a string, is "+typeName(v), path...)
+			report(notString(v), path...)
 		}
 	}
 	field(obj, checkAPIVersion, "apiVersion")
@@ -89,7 +89,7 @@ func check(obj Object) []finding {
 			case map[string]any:
 				for _, key := range sortedKeys(m) {
 					if _, ok := m[key].(string); !ok {
-						report("must be a string, is "+typeName(m[key])+"; put it in quotes", "metadata", name, key)
+						report(notString(m[key]), "metadata", name, key)
 					}
 				}
 			default:
@@ -101,6 +101,17 @@ func check(obj Object) []finding {
 		found = append(found, f)
 	}
 	return found
+}
+
+// notString is the message for a value that should be a string. For one that is written as one it gives the remedy; people do not expect
+// that y, no and 1e3 need quotes.
+func notString(v any) string {
+	message := "must be a string, is " + typeName(v)
+	switch v.(type) {
+	case bool, int64, float64:
+		message += "; put it in quotes"
+	}
+	return message
 }
 
 // checkValue finds values that are none of the types an Object may hold, strings that are no UTF-8, and nesting beyond maxDepth.
