@@ -1,0 +1,316 @@
+package dispatch
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"maps"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/hub/store"
+)
+
+// sweepEvery is how often presence is looked over. One timer serves all sessions.
+const sweepEvery = time.Second
+
+// registry knows the one session of each cluster, and keeps its presence. A cluster's newest session wins: it ends the
+// older one, whose reports do not count any more.
+type registry struct {
+	*Server
+
+	mu       sync.Mutex
+	sessions map[string]*session // by cluster uid
+	// gone are clusters whose session has ended lately: when, and when they were last heard.
+	gone map[string]departure
+	// silent are clusters whose stream is open and from which nothing comes.
+	silent   map[string]bool
+	draining *spokev1.Drain
+}
+
+type departure struct{ ended, lastSeen time.Time }
+
+func newRegistry(s *Server) *registry {
+	return &registry{Server: s, sessions: map[string]*session{}, gone: map[string]departure{}, silent: map[string]bool{}}
+}
+
+func (r *registry) nextID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// add makes s the session of its cluster, and the cluster connected.
+func (r *registry) add(s *session, h *spokev1.Hello, confirmed bool) error {
+	r.mu.Lock()
+	old := r.sessions[s.uid]
+	r.sessions[s.uid] = s
+	delete(r.gone, s.uid)
+	delete(r.silent, s.uid)
+	draining := r.draining
+	r.metrics.sessions.Set(float64(len(r.sessions)))
+	r.mu.Unlock()
+	if old != nil {
+		old.end(status.Error(codes.Aborted, "a newer session of the same cluster has begun"))
+	}
+	if draining != nil {
+		s.end(drainError(draining))
+	}
+	now := r.Clock()
+	return r.Store.Observe(s.stream.Context(), func(tx *store.Tx) error {
+		was := tx.Presence(s.uid)
+		since := now
+		if was != nil && was.State == yardarmv1.PresenceConnected {
+			since = was.Since
+		} else if err := tx.AddEvent(&yardarmv1.Event{
+			Time: timestamppb.New(now), Type: yardarmv1.EventNormal, Reason: "ClusterConnected",
+			Message: "the spoke has connected (version " + h.SpokeVersion + ")", Cluster: s.name,
+		}); err != nil {
+			return err
+		}
+		o := &storev1.Observed{ClusterUid: s.uid, FirstConnected: timestamppb.New(now)}
+		if old := tx.Observed(s.uid); old != nil {
+			o = proto.CloneOf(old)
+		}
+		o.SpokeVersion, o.LastSeen = h.SpokeVersion, timestamppb.New(now)
+		if err := tx.PutObserved(o); err != nil {
+			return err
+		}
+		return tx.PutPresence(&store.Presence{
+			ClusterUID: s.uid, State: yardarmv1.PresenceConnected, Since: since, LastSeen: now, Confirmed: confirmed, Session: s.id,
+		})
+	})
+}
+
+// remove forgets a session that has ended. The cluster stays connected for the grace period.
+func (r *registry) remove(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sessions[s.uid] == s {
+		delete(r.sessions, s.uid)
+		delete(r.silent, s.uid)
+		r.gone[s.uid] = departure{ended: r.Clock(), lastSeen: time.Unix(0, s.lastSeen.Load())}
+	}
+	r.metrics.sessions.Set(float64(len(r.sessions)))
+}
+
+// current tells whether s still speaks for its cluster.
+func (r *registry) current(s *session) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sessions[s.uid] == s
+}
+
+// poke wakes the sessions of these clusters.
+func (r *registry) poke(uids map[string]struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for uid := range uids {
+		if s := r.sessions[uid]; s != nil {
+			s.poke()
+		}
+	}
+}
+
+func (r *registry) pokeAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.sessions {
+		s.poke()
+	}
+}
+
+func (r *registry) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sessions)
+}
+
+// begin marks the clusters that have been connected before as unknown: they have the grace period to come back.
+func (r *registry) begin(ctx context.Context) error {
+	now := r.Clock()
+	before := map[string]departure{}
+	for o := range r.Store.Read().AllObserved() {
+		if o.FirstConnected != nil {
+			// Not gone before the restart's grace is over, which is longer than the usual one.
+			before[o.ClusterUid] = departure{ended: now.Add(r.RestartGrace - r.ReconnectGrace), lastSeen: o.LastSeen.AsTime()}
+		}
+	}
+	r.mu.Lock()
+	for uid := range before {
+		if r.sessions[uid] != nil {
+			delete(before, uid)
+		}
+	}
+	maps.Copy(r.gone, before)
+	r.mu.Unlock()
+	return r.Store.Observe(ctx, func(tx *store.Tx) error {
+		for uid, d := range before {
+			if tx.Presence(uid) != nil {
+				continue // it has connected meanwhile
+			}
+			if err := tx.PutPresence(&store.Presence{
+				ClusterUID: uid, State: yardarmv1.PresenceUnknown, Since: now, LastSeen: d.lastSeen,
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// sweep looks after presence until ctx ends, and then notes when each spoke was last heard.
+func (r *registry) sweep(ctx context.Context) error {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return r.farewell(context.WithoutCancel(ctx))
+		case <-ticker.C:
+		}
+		if err := r.look(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// farewell notes when each spoke was last heard, for the hub's next life.
+func (r *registry) farewell(ctx context.Context) error {
+	seen := map[string]time.Time{}
+	r.mu.Lock()
+	for uid, d := range r.gone {
+		seen[uid] = d.lastSeen
+	}
+	for uid, s := range r.sessions {
+		seen[uid] = time.Unix(0, s.lastSeen.Load())
+	}
+	r.mu.Unlock()
+	return r.Store.Observe(ctx, func(tx *store.Tx) error {
+		for uid, at := range seen {
+			if err := noteSeen(tx, uid, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func noteSeen(tx *store.Tx, uid string, at time.Time) error {
+	o := tx.Observed(uid)
+	if o == nil {
+		return nil
+	}
+	o = proto.CloneOf(o)
+	o.LastSeen = timestamppb.New(at)
+	return tx.PutObserved(o)
+}
+
+// turn is a change of presence.
+type turn struct {
+	state    string
+	lastSeen time.Time
+}
+
+// look finds the clusters whose presence has changed by the passing of time.
+func (r *registry) look(ctx context.Context) error {
+	now := r.Clock()
+	turns := map[string]turn{}
+	r.mu.Lock()
+	for uid, d := range r.gone {
+		if now.Sub(d.ended) >= r.ReconnectGrace {
+			delete(r.gone, uid)
+			turns[uid] = turn{yardarmv1.PresenceStale, d.lastSeen}
+		}
+	}
+	for uid, s := range r.sessions {
+		seen := time.Unix(0, s.lastSeen.Load())
+		silent := now.Sub(seen) >= r.StaleAfter
+		if silent != r.silent[uid] {
+			if silent {
+				r.silent[uid] = true
+				turns[uid] = turn{yardarmv1.PresenceStale, seen}
+			} else {
+				delete(r.silent, uid)
+				turns[uid] = turn{yardarmv1.PresenceConnected, seen}
+			}
+		}
+	}
+	r.mu.Unlock()
+	if len(turns) == 0 {
+		return nil
+	}
+	return r.Store.Observe(ctx, func(tx *store.Tx) error {
+		for uid, t := range turns {
+			if err := turnPresence(tx, uid, t, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func turnPresence(tx *store.Tx, uid string, t turn, now time.Time) error {
+	cluster := tx.Cluster(uid)
+	if cluster == nil {
+		return nil
+	}
+	p := &store.Presence{ClusterUID: uid}
+	if was := tx.Presence(uid); was != nil {
+		c := *was
+		p = &c
+	}
+	p.State, p.LastSeen, p.Since = t.state, t.lastSeen, now
+	event := &yardarmv1.Event{Time: timestamppb.New(now), Type: yardarmv1.EventNormal, Reason: "ClusterConnected",
+		Message: "the spoke is heard again", Cluster: cluster.Metadata.Name}
+	if t.state == yardarmv1.PresenceStale {
+		// Stale since it was last heard, not since the hub has noticed.
+		p.Since, p.Confirmed = t.lastSeen, false
+		event.Type, event.Reason = yardarmv1.EventWarning, "ClusterStale"
+		event.Message = "the spoke has not been heard since " + t.lastSeen.UTC().Format(time.RFC3339)
+		if err := noteSeen(tx, uid, t.lastSeen); err != nil {
+			return err
+		}
+	}
+	if err := tx.AddEvent(event); err != nil {
+		return err
+	}
+	return tx.PutPresence(p)
+}
+
+// drain asks every spoke to come back at a time of its own within the window, and waits until all have gone.
+func (r *registry) drain(ctx context.Context, within time.Duration) {
+	d := &spokev1.Drain{ReconnectWithin: durationpb.New(within)}
+	r.mu.Lock()
+	r.draining = d
+	for _, s := range r.sessions {
+		s.end(drainError(d))
+	}
+	r.mu.Unlock()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for r.len() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// draining is how a session learns that it is to say goodbye.
+type draining struct{ message *spokev1.Drain }
+
+func (d *draining) Error() string { return "the hub is going down" }
+
+func drainError(d *spokev1.Drain) error { return &draining{d} }

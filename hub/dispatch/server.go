@@ -1,0 +1,166 @@
+// Package dispatch serves the spokes: it enrols them, keeps one session for each, sends each what it should have and does
+// not hold yet, and takes what it reports into the store. It derives everything from the store and from what spokes say;
+// what it keeps in memory ends with a session. It never speaks to hub/api: they meet in the store.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+
+	"github.com/yardarm-dev/yardarm/hub/ca"
+	"github.com/yardarm-dev/yardarm/hub/store"
+)
+
+// Protocol versions of the stream that this hub speaks.
+const (
+	minProtocol = 1
+	maxProtocol = 1
+)
+
+// Config of a Server. Store, CA and Logger are needed.
+type Config struct {
+	Store  *store.Store
+	CA     *ca.CA
+	Logger *slog.Logger
+	// Registerer takes the metrics; nil for none.
+	Registerer prometheus.Registerer
+	// Clock is time.Now by default.
+	Clock func() time.Time
+	// Addresses are where spokes dial: told to them in Welcome.
+	Addresses []string
+	// MaxArtifactSize is the largest artifact that the hub assigns, in bytes. Default 64 MiB.
+	MaxArtifactSize uint64
+	// HeartbeatInterval is how often a silent spoke says that it is alive. Default 30 s.
+	HeartbeatInterval time.Duration
+	// StaleAfter is how long a spoke with an open stream may be silent before it counts as stale. Default 2.5 heartbeats.
+	StaleAfter time.Duration
+	// ReconnectGrace is how long a spoke whose stream has ended still counts as connected. Default 5 s: long enough for a
+	// reconnect, short enough for the truth.
+	ReconnectGrace time.Duration
+	// RestartGrace is how long after the hub's start a spoke that has not come back yet is unknown rather than stale.
+	// Default 1 min, twice the longest backoff of a spoke.
+	RestartGrace time.Duration
+	// AdmitPerSecond bounds how many sessions may begin. Default 500: what the handshakes of two cores allow for.
+	AdmitPerSecond float64
+}
+
+func (c *Config) setDefaults() error {
+	if c.Store == nil || c.CA == nil || c.Logger == nil {
+		return errors.New("dispatch: store, CA and logger are needed")
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	fill(&c.HeartbeatInterval, 30*time.Second)
+	fill(&c.StaleAfter, c.HeartbeatInterval*5/2)
+	fill(&c.ReconnectGrace, 5*time.Second)
+	fill(&c.RestartGrace, time.Minute)
+	fill(&c.AdmitPerSecond, 500)
+	fill(&c.MaxArtifactSize, 64<<20)
+	return nil
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Server is SpokeService.
+type Server struct {
+	spokev1.UnimplementedSpokeServiceServer
+	Config
+	sessions *registry
+	contents *contents
+	intake   *intake
+	admit    *rate.Limiter
+	metrics  *metrics
+}
+
+// New makes a server; Register it and Run it.
+func New(c Config) (*Server, error) {
+	if err := c.setDefaults(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		Config:  c,
+		admit:   rate.NewLimiter(rate.Limit(c.AdmitPerSecond), int(2*c.AdmitPerSecond)),
+		metrics: newMetrics(c.Registerer),
+	}
+	s.contents = newContents(s.loadContent)
+	s.sessions = newRegistry(s)
+	s.intake = newIntake(s)
+	return s, nil
+}
+
+// Register adds the service to a gRPC server. That server's TLS is the CA's configuration for spokes.
+func (s *Server) Register(r grpc.ServiceRegistrar) { spokev1.RegisterSpokeServiceServer(r, s) }
+
+// Run watches the store, keeps presence, and takes in reports, until ctx ends. Sessions need it.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.sessions.begin(ctx); err != nil {
+		return fmt.Errorf("note the clusters that were connected before: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.wake(ctx) })
+	group.Go(func() error { return s.sessions.sweep(ctx) })
+	group.Go(func() error { return s.intake.run(ctx) })
+	return group.Wait()
+}
+
+// Drain asks all spokes to come back within the window, and returns when they have gone or ctx ends.
+func (s *Server) Drain(ctx context.Context, within time.Duration) { s.sessions.drain(ctx, within) }
+
+// Sessions is the number of sessions now.
+func (s *Server) Sessions() int { return s.sessions.len() }
+
+// loadContent answers an artifact's size and its compressed bytes.
+func (s *Server) loadContent(digest string) (uint64, []byte, error) {
+	artifact := s.Store.Read().Artifact(digest)
+	if artifact == nil {
+		return 0, nil, errNoArtifact(digest)
+	}
+	encoded, err := s.Store.Content(digest)
+	return artifact.Size, encoded, err
+}
+
+// caller answers who is calling, by its certificate, if it may call at all. Each call asks the store, so that a ban holds
+// for connections and TLS sessions that are older than it.
+func (s *Server) caller(ctx context.Context) (ca.Peer, error) {
+	p, err := s.peer(ctx)
+	if err != nil {
+		return p, err
+	}
+	return p, authError(s.CA.Authorize(s.Store.Read(), p))
+}
+
+func (s *Server) peer(ctx context.Context) (ca.Peer, error) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ca.Peer{}, status.Error(codes.Unauthenticated, "the connection has no peer")
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok {
+		return ca.Peer{}, status.Error(codes.Unauthenticated, "the connection has no TLS")
+	}
+	who, err := s.CA.ClusterFromState(info.State)
+	if err != nil {
+		return ca.Peer{}, status.Error(codes.Unauthenticated, "a spoke's certificate is needed: enrol first")
+	}
+	return who, nil
+}
