@@ -3,3 +3,9 @@
 //
 // It issues nothing and decides nothing: hub/ca signs and refuses, spoke/enroll asks.
 package certs
+
+import "time"
+
+// RenewalWindow is for how long an expired certificate may still be renewed with the enrolled key: 90 days, so that neither a hub that was
+// down for a weekend nor a cluster that was off for a season has to be enrolled anew.
+const RenewalWindow = 90 * 24 * time.Hour

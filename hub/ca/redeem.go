@@ -1,0 +1,160 @@
+package ca
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"iter"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/certs"
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// ReasonClusterEnrolled is the reason of the event that an enrolment adds.
+const ReasonClusterEnrolled = "ClusterEnrolled"
+
+// Redeem trades a token and a certificate request for the cluster's first certificate, and binds the cluster to the request's key and to
+// the Kubernetes cluster. It returns once that is on disk.
+//
+// A token is good for one key: asked again with the same token and key, it answers the very same certificate, since the first answer may
+// have been lost, until the token is collected. Refusals are [ErrBadToken], [ErrBadCSR], [ErrTokenForeign], [ErrTokenUnknown],
+// [ErrTokenUsed], [ErrTokenExpired], [ErrEnrolled], [ErrCloned], [ErrBanned] and [ErrDeletedCluster]; anything else is the store's.
+func (c *CA) Redeem(ctx context.Context, token string, csr []byte, kubeUID string) (*spokev1.Identity, error) {
+	parsed, err := certs.ParseToken(token)
+	if err != nil {
+		return nil, err
+	}
+	if parsed.Pin != c.pin {
+		return nil, fmt.Errorf("%w: that hub's CA is %s, and this one's %s; dial that hub, or make a token here", ErrTokenForeign, parsed.Pin, c.pin)
+	}
+	if err := checkKubeUID(kubeUID); err != nil {
+		return nil, err
+	}
+	request, err := parseRequest(csr)
+	if err != nil {
+		return nil, err
+	}
+	claim := &claim{id: parsed.ID, secretHash: sha256.Sum256(parsed.Secret), keyHash: request.keyHash, kubeUID: kubeUID, now: c.now()}
+
+	// Judged before signing, so that strangers cost no signature, and again within the transaction, which decides.
+	row, err := c.judge(c.store.Read(), claim)
+	if err != nil {
+		return nil, err
+	}
+	if claim.redeemed(row) {
+		return c.identity(row.GetCertificates(), row.GetCluster(), row.GetClusterUid()), nil
+	}
+	chain, notAfter, err := c.IssueCluster(request.public, row.GetClusterUid(), row.GetCluster())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.store.Update(ctx, func(tx *store.Tx) error {
+		row, err := c.judge(tx, claim)
+		if err != nil {
+			return err
+		}
+		if claim.redeemed(row) {
+			chain = row.GetCertificates()
+			return nil
+		}
+		return c.bind(tx, claim, row, chain, notAfter)
+	}); err != nil {
+		return nil, err
+	}
+	return c.identity(chain, row.GetCluster(), row.GetClusterUid()), nil
+}
+
+// claim is what somebody who wants to enrol has shown, and when.
+type claim struct {
+	id         string
+	secretHash [sha256.Size]byte
+	keyHash    []byte
+	kubeUID    string
+	now        time.Time
+}
+
+// redeemed says whether it is this claim that has used the token before.
+func (c *claim) redeemed(row *storev1.EnrolmentToken) bool {
+	return len(row.GetUsedByKeyHash()) > 0 && bytes.Equal(row.GetUsedByKeyHash(), c.keyHash)
+}
+
+// enrolReader is what judge reads.
+type enrolReader interface {
+	Reader
+	Token(id string) *storev1.EnrolmentToken
+	Clusters() iter.Seq[*yardarmv1.Cluster]
+}
+
+// judge returns the token's row if the claim may have a certificate for it, the one of before included.
+func (c *CA) judge(tx enrolReader, claim *claim) (*storev1.EnrolmentToken, error) {
+	row := tx.Token(claim.id)
+	// With a hash to compare with either way, the time does not tell which IDs exist. (They are no secret; it costs nothing.)
+	var hash [sha256.Size]byte
+	copy(hash[:], row.GetSecretHash())
+	if subtle.ConstantTimeCompare(hash[:], claim.secretHash[:]) != 1 || row == nil {
+		return nil, ErrTokenUnknown
+	}
+	name, uid := row.GetCluster(), row.GetClusterUid()
+	if err := c.enrollable(tx, uid); err != nil {
+		return nil, err
+	}
+	switch {
+	case claim.redeemed(row):
+		if row.GetKubeUid() != claim.kubeUID {
+			return nil, fmt.Errorf("%w: cluster %s enrolled from another one with this key", ErrCloned, name)
+		}
+		return row, nil
+	case len(row.GetUsedByKeyHash()) > 0:
+		return nil, fmt.Errorf("%w; if its spoke is gone, delete cluster %s and enrol it anew", ErrTokenUsed, name)
+	case !claim.now.Before(row.GetExpires().AsTime()):
+		return nil, fmt.Errorf("%w, at %s: make another with: yardarm enroll %s", ErrTokenExpired, row.GetExpires().AsTime().UTC().Format(time.RFC3339), name)
+	}
+	if identity := tx.Identity(uid); identity != nil && !bytes.Equal(identity.GetKeyHash(), claim.keyHash) {
+		return nil, fmt.Errorf("%w: to replace its spoke, delete cluster %s and enrol it anew", ErrEnrolled, name)
+	}
+	// All identities are looked through, which takes some milliseconds in a large fleet, and enrolments are rare.
+	for other := range tx.Clusters() {
+		otherUID := other.GetMetadata().GetUid()
+		if identity := tx.Identity(otherUID); identity.GetKubeUid() == claim.kubeUID && otherUID != uid {
+			return nil, fmt.Errorf("%w: this one is enrolled already, as cluster %s; delete that one first if it is to become %s",
+				ErrCloned, other.GetMetadata().GetName(), name)
+		}
+	}
+	return row, nil
+}
+
+// bind uses the token up and makes the identity.
+func (c *CA) bind(tx *store.Tx, claim *claim, row *storev1.EnrolmentToken, chain [][]byte, notAfter time.Time) error {
+	used := proto.CloneOf(row)
+	used.UsedByKeyHash = claim.keyHash
+	used.KubeUid = claim.kubeUID
+	used.Certificates = chain
+	if err := tx.PutToken(used); err != nil {
+		return err
+	}
+	if err := tx.PutIdentity(&storev1.Identity{
+		ClusterUid: row.GetClusterUid(),
+		KubeUid:    claim.kubeUID,
+		KeyHash:    claim.keyHash,
+		NotAfter:   timestamppb.New(notAfter),
+		Enrolled:   timestamppb.New(claim.now),
+	}); err != nil {
+		return err
+	}
+	return tx.AddEvent(&yardarmv1.Event{
+		Time:    timestamppb.New(claim.now),
+		Type:    yardarmv1.EventNormal,
+		Reason:  ReasonClusterEnrolled,
+		Message: fmt.Sprintf("cluster %s has enrolled", row.GetCluster()),
+		Cluster: row.GetCluster(),
+	})
+}

@@ -1,0 +1,100 @@
+package ca
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/yardarm-dev/yardarm/pkg/certs"
+)
+
+// SpokeTLS returns the configuration of the listener for spokes: TLS 1.3 only. A client certificate is asked for and not required, since Enroll comes
+// without one. One that is shown has to be of this fleet and this CA, also on a resumed session; one that expired at most
+// [certs.RenewalWindow] ago is let in, to renew. What a caller may do is for [CA.ClusterFromState] and [CA.Authorize] to say, at each call.
+//
+// Sessions resume across restarts of the hub: the ticket keys are in the store.
+func (c *CA) SpokeTLS(hosts []string) (*tls.Config, error) {
+	certificate, err := c.ServerCertificate(hosts)
+	if err != nil {
+		return nil, err
+	}
+	base := &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		NextProtos: []string{"h2"},
+		Time:       c.now,
+		// Not VerifyClientCertIfGiven: crypto/tls would refuse an expired one before anybody could say that it may renew.
+		ClientAuth: tls.RequestClientCert,
+		// With this ClientAuth, only a hint for the client which certificate to show.
+		ClientCAs:      c.pool,
+		GetCertificate: certificate.GetCertificate,
+	}
+	outer := base.Clone()
+	outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		config := base.Clone()
+		// Per connection, since the keys change under a listener that is up.
+		config.SetSessionTicketKeys(c.tickets.Load().keys)
+		config.VerifyConnection = func(state tls.ConnectionState) error {
+			_, err := c.ClusterFromState(state)
+			if err == nil || errors.Is(err, ErrNoCertificate) {
+				return nil
+			}
+			// The spoke gets a TLS alert, which says next to nothing.
+			c.log.Warn("refused a spoke's certificate", "remote", hello.Conn.RemoteAddr().String(), "error", err)
+			return err
+		}
+		return config, nil
+	}
+	return outer, nil
+}
+
+// Peer is who a caller's certificate says it is. Whether it is welcome is for [CA.Authorize] to say.
+type Peer struct {
+	// UID of the cluster.
+	UID string
+	// KeyHash is the SHA-256 of the certificate's key, as in the identity row.
+	KeyHash []byte
+	// NotAfter is the certificate's end, and Expired whether it had passed when the peer was made.
+	NotAfter time.Time
+	Expired  bool
+}
+
+// ClusterFromState verifies the certificate that a caller has shown and answers who it is. Without one, that is [ErrNoCertificate];
+// one that does not serve is [ErrOtherFleet], [ErrOtherCA], [ErrNotYetValid], [ErrExpiredLongAgo] or certs.ErrNotCluster.
+func (c *CA) ClusterFromState(state tls.ConnectionState) (Peer, error) {
+	if len(state.PeerCertificates) == 0 {
+		return Peer{}, ErrNoCertificate
+	}
+	leaf := state.PeerCertificates[0]
+	fleet, uid, err := certs.ClusterOf(leaf)
+	if err != nil {
+		return Peer{}, err
+	}
+	if fleet != c.fleet {
+		return Peer{}, fmt.Errorf("%w: it is of fleet %s, and this hub is that of fleet %s", ErrOtherFleet, fleet, c.fleet)
+	}
+	now := c.now()
+	if now.Before(leaf.NotBefore) {
+		return Peer{}, fmt.Errorf("%w (cluster %s: from %s)", ErrNotYetValid, uid, leaf.NotBefore.UTC().Format(time.RFC3339))
+	}
+	peer := Peer{UID: uid, NotAfter: leaf.NotAfter, Expired: now.After(leaf.NotAfter)}
+	at := now
+	if peer.Expired {
+		at = leaf.NotAfter
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{
+		Roots:       c.pool,
+		CurrentTime: at,
+		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}); err != nil {
+		return Peer{}, fmt.Errorf("%w (it says to be cluster %s): %w", ErrOtherCA, uid, err)
+	}
+	if now.Sub(leaf.NotAfter) > certs.RenewalWindow {
+		return Peer{}, fmt.Errorf("%w (cluster %s: on %s)", ErrExpiredLongAgo, uid, leaf.NotAfter.UTC().Format(time.DateOnly))
+	}
+	if peer.KeyHash, err = certs.KeyHash(leaf.PublicKey); err != nil {
+		return Peer{}, err
+	}
+	return peer, nil
+}
