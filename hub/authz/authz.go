@@ -1,0 +1,106 @@
+package authz
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/yardarm-dev/yardarm/hub/store"
+)
+
+const (
+	tokenPrefix = "yat_"
+	// secretSize is the size of a credential's secret in bytes: 256 bits, so that a plain SHA-256 of it is safe to keep.
+	secretSize = 32
+	// maxToken bounds what is looked at, in bytes; ours are much shorter.
+	maxToken = 256
+)
+
+// ErrCredential means that a caller's credential lets nobody in. It does not tell an unknown one from a wrong secret.
+var ErrCredential = errors.New("the credential is missing or not valid")
+
+// Config of an Authz. Store is needed; its Run has to be under way for what writes.
+type Config struct {
+	Store *store.Store
+	// Clock tells the time. Default: time.Now.
+	Clock func() time.Time
+	// Rand is the source of secrets. Default: crypto/rand.
+	Rand io.Reader
+}
+
+// Authz knows the credentials. Safe for concurrent use.
+type Authz struct {
+	config Config
+}
+
+// New returns an Authz.
+func New(config Config) (*Authz, error) {
+	if config.Store == nil {
+		return nil, errors.New("credentials need a store")
+	}
+	if config.Clock == nil {
+		config.Clock = time.Now
+	}
+	if config.Rand == nil {
+		config.Rand = rand.Reader
+	}
+	return &Authz{config: config}, nil
+}
+
+// Authenticate answers the name of whom a bearer token belongs to: the caller's name in events and provenance. The credential is read from
+// the store each time, so one that has been reset is refused at once. The only error is [ErrCredential].
+func (a *Authz) Authenticate(_ context.Context, token string) (name string, err error) {
+	id, secret, ok := parse(token)
+	if !ok {
+		return "", ErrCredential
+	}
+	row := a.config.Store.Read().Credential(id)
+	// Compared either way, so that the time does not tell which IDs exist.
+	var want [sha256.Size]byte
+	copy(want[:], row.GetSecretHash())
+	got := sha256.Sum256(secret)
+	if subtle.ConstantTimeCompare(got[:], want[:]) != 1 || row == nil {
+		return "", ErrCredential
+	}
+	return row.GetName(), nil
+}
+
+// secretEncoding needs no quotes in a shell or a header. Strict, so that a secret has one text.
+var secretEncoding = base64.RawURLEncoding.Strict()
+
+// parse splits at the first '_' after the prefix: an ID has none, a secret may.
+func parse(token string) (id string, secret []byte, ok bool) {
+	if len(token) > maxToken {
+		return "", nil, false
+	}
+	rest, ok := strings.CutPrefix(token, tokenPrefix)
+	if !ok {
+		return "", nil, false
+	}
+	id, text, ok := strings.Cut(rest, "_")
+	if !ok || id == "" || len(text) != secretEncoding.EncodedLen(secretSize) {
+		return "", nil, false
+	}
+	secret, err := secretEncoding.DecodeString(text)
+	// The decoder skips line breaks, and then less comes out.
+	return id, secret, err == nil && len(secret) == secretSize
+}
+
+func (a *Authz) newSecret() ([]byte, error) {
+	secret := make([]byte, secretSize)
+	if _, err := io.ReadFull(a.config.Rand, secret); err != nil {
+		return nil, fmt.Errorf("draw a credential: %w", err)
+	}
+	return secret, nil
+}
+
+func format(id string, secret []byte) string {
+	return tokenPrefix + id + "_" + secretEncoding.EncodeToString(secret)
+}
