@@ -1,0 +1,385 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
+
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+)
+
+const (
+	// databaseName is the database's file in the data directory.
+	databaseName = "hub.db"
+	// lockTimeout is how long to wait for bbolt's own lock of the file: as good as not at all, since the directory's lock is taken before. Zero would
+	// wait forever.
+	lockTimeout = time.Millisecond
+	// mapSize is how much of the file is mapped from the start, in bytes. Mapping costs address space only. When a database outgrows its map, the
+	// commit that does so waits for all readers of the file, so it had better not happen: not to a slow backup.
+	mapSize = 8 << 30
+	// checksumSize is the length of the checksum that begins each value.
+	checksumSize = 4
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// boltLog is the Log of a hub with a data directory: one bbolt file.
+type boltLog struct {
+	dir, path string
+	db        *bbolt.DB
+	broken    bool // a commit panicked and could not be rolled back: the database would wait for it forever
+}
+
+// openBolt opens the database in config.Dir, or makes one. The caller has the directory's lock.
+func openBolt(config Config) (*boltLog, error) {
+	path := filepath.Join(config.Dir, databaseName)
+	if err := removeLeftovers(config.Dir); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := createDatabase(path, newMeta(config.Clock()), config.OpenFile); err != nil {
+			return nil, diskError(config.Dir, err)
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	if _, err := verify(path, config.OpenFile, false); err != nil {
+		return nil, err
+	}
+	db, err := openDatabase(path, config.OpenFile, false)
+	if err != nil {
+		return nil, err
+	}
+	return &boltLog{dir: config.Dir, path: path, db: db}, nil
+}
+
+// openDatabase opens a bbolt file that exists.
+func openDatabase(path string, openFile openFileFunc, readOnly bool) (db *bbolt.DB, err error) {
+	var file *os.File
+	options := &bbolt.Options{
+		Timeout:  lockTimeout,
+		ReadOnly: readOnly,
+		// The list of free pages is found by looking at the pages in use when the file is opened, which reads all rows anyway. It is one thing less to
+		// write in each commit, and one less that can be damaged unseen.
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+		NoStatistics:   true,
+		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
+			file, err = openFile(name, flag, perm)
+			return file, err
+		},
+	}
+	if bits.UintSize == 64 && !readOnly {
+		options.InitialMmapSize = mapSize
+	}
+	err = guard(path, func() (err error) {
+		db, err = bbolt.Open(path, 0o600, options)
+		return err
+	})
+	var pathErr *fs.PathError
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return db, nil
+	case errors.Is(err, bbolt.ErrTimeout):
+		return nil, &InUseError{Dir: filepath.Dir(path)}
+	case errors.As(err, new(*CorruptError)):
+		if file != nil {
+			file.Close() // bbolt had no chance to
+		}
+		return nil, err
+	case errors.As(err, &pathErr), errors.As(err, &errno):
+		return nil, err
+	default:
+		return nil, &CorruptError{File: path, Detail: err.Error()}
+	}
+}
+
+type openFileFunc = func(name string, flag int, perm os.FileMode) (*os.File, error)
+
+// createDatabase makes a database that holds nothing but its meta row. It appears under its name when it is complete and on disk.
+func createDatabase(path string, m *storev1.Meta, openFile openFileFunc) error {
+	temporary := path + newSuffix
+	if err := fillDatabase(temporary, openFile, func(tx *bbolt.Tx) error {
+		for _, name := range bucketNames() {
+			if _, err := tx.CreateBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return putMeta(tx, m)
+	}); err != nil {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// fillDatabase makes a bbolt file in one transaction.
+func fillDatabase(path string, openFile openFileFunc, fill func(*bbolt.Tx) error) error {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, OpenFile: openFile})
+	if err != nil {
+		return err
+	}
+	if err := db.Update(fill); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return db.Close()
+}
+
+// newSuffix ends the names of files that are being written. One that is found when the store is opened is what a crash has left.
+const newSuffix = ".new"
+
+func removeLeftovers(dir string) error {
+	names, err := filepath.Glob(filepath.Join(dir, "*"+newSuffix))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// bucketNames lists the buckets of a database: one a durable table, the contents, and meta.
+func bucketNames() []string {
+	names := []string{meta.String(), contentsTable}
+	for _, t := range tables() {
+		if t.kept() != memory {
+			names = append(names, t.table().String())
+		}
+	}
+	return names
+}
+
+// Meta implements Log.
+func (l *boltLog) Meta() (m *storev1.Meta, err error) {
+	err = l.view(func(tx *bbolt.Tx) error {
+		m, err = getMeta(tx, l.path)
+		return err
+	})
+	return m, err
+}
+
+// Load implements Log.
+func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
+	return l.view(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			table := string(name)
+			if table == meta.String() || table == contentsTable {
+				return nil
+			}
+			return b.ForEach(func(k, v []byte) error {
+				value, err := unseal(table, k, v)
+				if err == nil {
+					err = row(table, string(k), value)
+				}
+				if err != nil {
+					return &CorruptError{File: l.path, Table: table, Key: string(k), Detail: err.Error()}
+				}
+				return nil
+			})
+		})
+	})
+}
+
+// Append implements Log.
+func (l *boltLog) Append(batch *Batch) error {
+	var tx *bbolt.Tx
+	err := guard(l.path, func() (err error) {
+		if tx, err = l.db.Begin(true); err != nil {
+			return err
+		}
+		for _, op := range batch.Ops {
+			b := tx.Bucket([]byte(op.Table))
+			if b == nil { // a table that a migration adds
+				if b, err = tx.CreateBucket([]byte(op.Table)); err != nil {
+					return err
+				}
+			}
+			if op.Value == nil {
+				err = b.Delete([]byte(op.Key))
+			} else {
+				err = b.Put([]byte(op.Key), seal(op.Table, op.Key, op.Value))
+			}
+			if err != nil {
+				return fmt.Errorf("write %s %s: %w", op.Table, op.Key, err)
+			}
+		}
+		if err := putMeta(tx, batch.Meta); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+	if err != nil && tx != nil {
+		// Nothing to do after a Commit that has returned.
+		rollback := guard(l.path, func() error {
+			if err := tx.Rollback(); !errors.Is(err, bbolt.ErrTxClosed) {
+				return err
+			}
+			return nil
+		})
+		l.broken = rollback != nil
+	}
+	return diskError(l.dir, err)
+}
+
+// Content implements Log.
+func (l *boltLog) Content(digest string) (content []byte, err error) {
+	err = l.view(func(tx *bbolt.Tx) error {
+		v := tx.Bucket([]byte(contentsTable)).Get([]byte(digest))
+		if v == nil {
+			return ErrNotFound
+		}
+		value, err := unseal(contentsTable, []byte(digest), v)
+		if err != nil {
+			return &CorruptError{File: l.path, Table: contentsTable, Key: digest, Detail: err.Error()}
+		}
+		content = append(make([]byte, 0, len(value)), value...)
+		return nil
+	})
+	return content, err
+}
+
+// Backup implements Log.
+func (l *boltLog) Backup(ctx context.Context, w io.Writer, change func(*storev1.Meta), keep func(table, key string) bool) error {
+	return errors.New("not yet")
+}
+
+// Size implements Log.
+func (l *boltLog) Size() int64 {
+	info, err := os.Stat(l.path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Close implements Log.
+func (l *boltLog) Close() error {
+	if l.broken {
+		return nil // it would wait for the broken commit; the process is about to end
+	}
+	return l.db.Close()
+}
+
+// view reads the database in a transaction of its own.
+func (l *boltLog) view(fn func(*bbolt.Tx) error) error {
+	err := guard(l.path, func() error { return l.db.View(fn) })
+	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+		return ErrClosed
+	}
+	return err
+}
+
+// guard calls fn, which works on a bbolt file. bbolt panics on pages that make no sense, and a page that is missing at the end of a file is a memory fault;
+// both come back as a [*CorruptError].
+func guard(path string, fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = &CorruptError{File: path, Detail: fmt.Sprint(r)}
+		}
+	}()
+	return fn()
+}
+
+// diskError turns an error of a write for want of space into a [*DiskFullError]. One of a sync stays what it is, whatever it says: what has been written
+// before is uncertain then, and the kernel reports that only once.
+func diskError(dir string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) && pathErr.Op != "sync" && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
+		return &DiskFullError{Dir: dir, Err: err}
+	}
+	// bbolt does not wrap the error of enlarging the file, before which nothing has been written.
+	if text := err.Error(); strings.HasPrefix(text, "file resize error") &&
+		(strings.Contains(text, syscall.ENOSPC.Error()) || strings.Contains(text, syscall.EDQUOT.Error())) {
+		return &DiskFullError{Dir: dir, Err: err}
+	}
+	return err
+}
+
+func getMeta(tx *bbolt.Tx, path string) (*storev1.Meta, error) {
+	corrupt := func(detail string) error {
+		return &CorruptError{File: path, Table: meta.String(), Key: metaKey, Detail: detail}
+	}
+	b := tx.Bucket([]byte(meta.String()))
+	if b == nil {
+		return nil, corrupt("the table is missing; this is no database of a hub")
+	}
+	value, err := unseal(meta.String(), []byte(metaKey), b.Get([]byte(metaKey)))
+	if err != nil {
+		return nil, corrupt(err.Error())
+	}
+	m := &storev1.Meta{}
+	if err := proto.Unmarshal(value, m); err != nil {
+		return nil, corrupt(err.Error())
+	}
+	if m.Format == 0 || m.Fleet == "" || len(m.Epoch) != epochSize {
+		return nil, corrupt("format, fleet or epoch is missing")
+	}
+	if m.Format > Format {
+		return nil, &FormatError{File: path, Format: m.Format, Supported: Format}
+	}
+	return m, nil
+}
+
+func putMeta(tx *bbolt.Tx, m *storev1.Meta) error {
+	value, err := proto.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket([]byte(meta.String())).Put([]byte(metaKey), seal(meta.String(), metaKey, value))
+}
+
+// seal puts a checksum before a value. It covers table and key, too, so that a row that turns up in another's place is found out.
+func seal(table, key string, value []byte) []byte {
+	out := make([]byte, checksumSize, checksumSize+len(value))
+	binary.BigEndian.PutUint32(out, checksum(table, key, value))
+	return append(out, value...)
+}
+
+// unseal returns the value without its checksum; it is part of sealed.
+func unseal(table string, key, sealed []byte) ([]byte, error) {
+	if len(sealed) < checksumSize {
+		return nil, errors.New("the value is too short")
+	}
+	value := sealed[checksumSize:]
+	if checksum(table, string(key), value) != binary.BigEndian.Uint32(sealed) {
+		return nil, errors.New("the checksum does not match")
+	}
+	return value, nil
+}
+
+func checksum(table, key string, value []byte) uint32 {
+	sum := crc32.Checksum([]byte(table+"\x00"+key+"\x00"), castagnoli)
+	return crc32.Update(sum, castagnoli, value)
+}

@@ -1,0 +1,47 @@
+package store
+
+import (
+	"context"
+	"io"
+
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+)
+
+// Log is what keeps rows durable. The store calls Append and Close from one goroutine at a time, Content and Backup from any.
+//
+// Its errors are [*CorruptError], [*DiskFullError] and, from Content, [ErrNotFound]; any other error of Append is final, since nobody knows what is on the disk
+// after it.
+type Log interface {
+	// Meta returns the row about the database itself; it is the caller's.
+	Meta() (*storev1.Meta, error)
+	// Load calls row for every other row, table by table, contents left out. The value may not be kept. An error of row means that the row is damaged.
+	Load(row func(table, key string, value []byte) error) error
+	// Append makes a batch durable, all of it or nothing, before it returns.
+	Append(*Batch) error
+	// Content returns a copy of an artifact's bytes.
+	Content(digest string) ([]byte, error)
+	// Backup writes a consistent copy of what is durable, in the form that [Restore] reads: with what meta makes of the row about the database itself,
+	// and without the rows that keep refuses.
+	Backup(ctx context.Context, w io.Writer, meta func(*storev1.Meta), keep func(table, key string) bool) error
+	// Size returns what the log takes on disk, in bytes.
+	Size() int64
+	Close() error
+}
+
+// Batch is what one commit writes.
+type Batch struct {
+	Meta *storev1.Meta
+	// Ops are in order: of two that concern one row, the later counts.
+	Ops []Op
+}
+
+// Op writes one row.
+type Op struct {
+	Table string
+	Key   string
+	// Value is nil where the row is deleted.
+	Value []byte
+}
+
+// contentsTable is the table of the artifacts' bytes, keyed by digest. Load leaves it out.
+const contentsTable = "contents"

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"fmt"
+	"iter"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// digestIndex finds revisions by the artifact that they name.
+const digestIndex = "digest"
+
+var revisions = durable(Revisions, hard,
+	func(r *yardarmv1.Revision) string {
+		return revisionKey(r.GetSpec().GetBundleUid(), r.GetSpec().GetNumber())
+	},
+	index[yardarmv1.Revision]{digestIndex, false, func(r *yardarmv1.Revision) []string { return []string{r.GetSpec().GetDigest()} }})
+
+// revisionKey has as many digits as the largest number, so that keys are in the order of numbers.
+func revisionKey(bundleUID string, number uint32) string {
+	return fmt.Sprintf("%s%s%010d", bundleUID, separator, number)
+}
+
+// Revision returns a revision of a bundle, or nil.
+func (tx *ReadTx) Revision(bundleUID string, number uint32) *yardarmv1.Revision {
+	return revisions.get(tx, revisionKey(bundleUID, number))
+}
+
+// Revisions yields the revisions of a bundle, the newest first.
+func (tx *ReadTx) Revisions(bundleUID string) iter.Seq[*yardarmv1.Revision] {
+	return revisions.scanBack(tx, bundleUID+separator)
+}
+
+// RevisionsWith yields the revisions of all bundles that name the artifact.
+func (tx *ReadTx) RevisionsWith(digest string) iter.Seq[*yardarmv1.Revision] {
+	return revisions.scan(tx, digestIndex, digest+separator)
+}
+
+// PutRevision inserts or replaces a revision and sets its resource version.
+func (tx *Tx) PutRevision(r *yardarmv1.Revision) error {
+	if err := tx.stamp(r.GetMetadata()); err != nil {
+		return err
+	}
+	_, err := revisions.put(tx, r)
+	return err
+}
+
+// DeleteRevision deletes a revision, if there is such a one. Its artifact stays.
+func (tx *Tx) DeleteRevision(bundleUID string, number uint32) error {
+	_, err := revisions.remove(tx, revisionKey(bundleUID, number))
+	return err
+}

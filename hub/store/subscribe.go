@@ -1,0 +1,173 @@
+package store
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// maxChangedKeys is how many keys of a table a subscription remembers before it says "any of them": 4096 keys are about 300 KB, and whoever has to look
+// at so many rows might as well look at all.
+const maxChangedKeys = 4096
+
+// Subscription tells that rows of some tables have changed since it was last asked, and which. It is no queue: changes of one row merge, and a
+// subscriber that is late gets one answer about all of them. It never holds up the store.
+type Subscription struct {
+	store  *subscriptions
+	tables []Table
+	wake   chan struct{} // capacity 1
+
+	mu      sync.Mutex
+	changed Changed
+}
+
+// Changed says what has changed. Deleted rows count as changed. The zero value says: nothing.
+type Changed struct {
+	tables map[Table]map[string]struct{} // a nil set means any row
+}
+
+// Empty tells whether nothing has changed.
+func (c Changed) Empty() bool { return len(c.tables) == 0 }
+
+// Any tells whether any row of the table has changed.
+func (c Changed) Any(t Table) bool {
+	_, ok := c.tables[t]
+	return ok
+}
+
+// All tells whether so many rows of the table have changed that they are not told apart.
+func (c Changed) All(t Table) bool {
+	keys, ok := c.tables[t]
+	return ok && keys == nil
+}
+
+// Has tells whether the row with the key may have changed.
+func (c Changed) Has(t Table, key string) bool {
+	keys, ok := c.tables[t]
+	if !ok {
+		return false
+	}
+	_, has := keys[key]
+	return has || keys == nil
+}
+
+// Keys yields the keys of the changed rows of the table, in no particular order; none if All.
+func (c Changed) Keys(t Table) iter.Seq[string] { return maps.Keys(c.tables[t]) }
+
+// Subscribe returns a subscription to changes of the tables, from now on. Subscribe first and read then, so that no change falls in between. It costs the
+// store some time with each commit that concerns it, so one subscription for many sessions is better than one for each.
+func (s *Store) Subscribe(tables ...Table) *Subscription {
+	sub := &Subscription{store: &s.subscriptions, tables: slices.Clone(tables), wake: make(chan struct{}, 1)}
+	s.subscriptions.add(sub)
+	return sub
+}
+
+// C returns a channel that gives one value when something has changed since the last Take. It is never closed.
+func (s *Subscription) C() <-chan struct{} { return s.wake }
+
+// Take returns what has changed since the last Take, or since Subscribe. A snapshot that is read after it shows all those changes.
+func (s *Subscription) Take() Changed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.wake:
+	default:
+	}
+	c := s.changed
+	s.changed = Changed{}
+	return c
+}
+
+// Close ends the subscription. It may be called twice.
+func (s *Subscription) Close() { s.store.remove(s) }
+
+// notify adds keys, and wakes the subscriber if any of them concern it.
+func (s *Subscription) notify(changed map[Table]map[string]struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	woken := false
+	for _, t := range s.tables {
+		keys := changed[t]
+		if len(keys) == 0 {
+			continue
+		}
+		woken = true
+		if s.changed.tables == nil {
+			s.changed.tables = map[Table]map[string]struct{}{}
+		}
+		have, ok := s.changed.tables[t]
+		switch {
+		case ok && have == nil:
+		case len(have)+len(keys) > maxChangedKeys && overflows(have, keys):
+			s.changed.tables[t] = nil
+		case !ok:
+			s.changed.tables[t] = maps.Clone(keys)
+		default:
+			maps.Copy(have, keys)
+		}
+	}
+	if woken {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// overflows tells whether the union of both sets is too large.
+func overflows(a, b map[string]struct{}) bool {
+	n := len(a)
+	for key := range b {
+		if _, ok := a[key]; !ok {
+			n++
+		}
+	}
+	return n > maxChangedKeys
+}
+
+// subscriptions are all subscriptions of a store.
+type subscriptions struct {
+	mu  sync.Mutex
+	all map[*Subscription]struct{}
+}
+
+func (s *subscriptions) add(sub *Subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[*Subscription]struct{}{}
+	}
+	s.all[sub] = struct{}{}
+}
+
+func (s *subscriptions) remove(sub *Subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, sub)
+}
+
+// notify tells subscribers about changes that are visible now.
+func (s *subscriptions) notify(changes []change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.all) == 0 || len(changes) == 0 {
+		return
+	}
+	changed := map[Table]map[string]struct{}{}
+	for _, c := range changes {
+		keys := changed[c.table.table()]
+		if keys == nil {
+			keys = map[string]struct{}{}
+			changed[c.table.table()] = keys
+		}
+		row := c.new
+		if row == nil {
+			row = c.old
+		}
+		keys[c.table.changedKey(row)] = struct{}{}
+	}
+	for sub := range s.all {
+		sub.notify(changed)
+	}
+}
