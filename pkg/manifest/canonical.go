@@ -10,7 +10,7 @@ import (
 )
 
 // appendObject appends the canonical JSON of obj, without a newline. It is what encoding/json writes with HTML escaping off, several
-// times faster. The values must have passed checkValue.
+// times faster. The values must have passed check.
 func appendObject(dst []byte, obj Object) []byte {
 	return appendMap(dst, obj)
 }

@@ -100,7 +100,7 @@ func TestEncodingAgreesWithEncodingJSON(t *testing.T) {
 }
 
 func TestFloatsThatAreIntegers(t *testing.T) {
-	for f, want := range map[float64]string{1: "1", -3: "-3", 1e15: "1000000000000000", math.Copysign(0, -1): "0", -(1 << 63): "-9223372036854775808"} {
+	for f, want := range map[float64]string{1: "1", -3: "-3", 1e15: "1000000000000000", math.Copysign(0, -1): "0", 4.6744073709551616e16: "46744073709551620", -(1 << 63): "-9223372036854776000"} {
 		if got := string(appendValue(nil, f)); got != want {
 			t.Errorf("%v is written %s, want %s", f, got, want)
 		}

@@ -109,6 +109,12 @@ func resolvePlain(s string) (any, string) {
 				return wideInteger(strings.TrimPrefix(plain, "+"), f)
 			}
 		}
+		// An oddity of the original: a sign after the prefix.
+		if digits, ok := strings.CutPrefix(plain, "0b"); ok {
+			if i, err := strconv.ParseInt(digits, 2, 64); err == nil {
+				return i, ""
+			}
+		}
 	}
 	return s, ""
 }
@@ -128,27 +134,38 @@ func parseNumber(literal string) (any, string) {
 	return wideInteger(literal, f)
 }
 
-// wideInteger decides about an integer that does not fit int64. Kubernetes would make it a float64; that is done here too if no digit
+// wideInteger decides about an integer that is not written as an int64. Kubernetes would make it a float64; that is done here too if no digit
 // is lost, and refused otherwise, because nobody writes twenty digits to have the last four replaced.
 func wideInteger(digits string, f float64) (any, string) {
-	if strconv.FormatFloat(f, 'f', -1, 64) == digits {
-		return normalizeFloat(f)
+	value, message := normalizeFloat(f)
+	if message != "" || strconv.FormatFloat(f, 'f', -1, 64) == digits {
+		return value, message
 	}
-	exact, ok := new(big.Int).SetString(digits, 10)
-	if rounded, _ := big.NewFloat(f).Int(nil); ok && exact.Cmp(rounded) == 0 {
-		return normalizeFloat(f)
+	kept, _ := big.NewFloat(f).Int(nil)
+	if i, ok := value.(int64); ok {
+		kept = big.NewInt(i)
+	}
+	if written, ok := new(big.Int).SetString(digits, 10); ok && written.Cmp(kept) == 0 {
+		return value, ""
 	}
 	return nil, "is an integer that does not fit 64 bits and would lose digits; put it in quotes if it is a text"
 }
 
 // normalizeFloat returns f as int64 if it is an integer in range: JSON does not tell 1.0 from 1, and neither does Kubernetes.
 func normalizeFloat(f float64) (any, string) {
+	const exact = 1 << 53 // up to here, float64 tells all integers apart
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
 		return nil, "is not a finite number, which JSON cannot hold"
-	case f == math.Trunc(f) && f >= -(1<<63) && f < 1<<63:
-		return int64(f), ""
-	default:
+	case f != math.Trunc(f):
 		return f, ""
+	case f > -exact && f < exact:
+		return int64(f), ""
 	}
+	// Beyond, what counts is how f is written, which is with the fewest digits that tell it from its neighbours: 4.6744073709551616e16 is
+	// 46744073709551620 to everybody who reads JSON, although the float64 is 46744073709551616.
+	if i, err := strconv.ParseInt(strconv.FormatFloat(f, 'f', -1, 64), 10, 64); err == nil {
+		return i, ""
+	}
+	return f, ""
 }

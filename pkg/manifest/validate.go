@@ -97,8 +97,9 @@ func check(obj Object) []finding {
 			}
 		}
 	}
-	if f, ok := checkValue(map[string]any(obj), nil, 1); !ok {
-		found = append(found, f)
+	var c checker
+	if message, err := c.value(map[string]any(obj)); message != "" {
+		found = append(found, finding{path: c.path, message: message, err: err})
 	}
 	return found
 }
@@ -114,43 +115,50 @@ func notString(v any) string {
 	return message
 }
 
-// checkValue finds values that are none of the types an Object may hold, strings that are no UTF-8, and nesting beyond maxDepth.
-func checkValue(v any, path fieldPath, depth int) (finding, bool) {
+// checker walks an object and remembers where it is.
+type checker struct{ path fieldPath }
+
+// value finds values that are none of the types an Object may hold, strings that are no UTF-8, and nesting beyond maxDepth. It stops at the first,
+// with the path leading there.
+func (c *checker) value(v any) (message string, err error) {
+	if len(c.path) >= maxDepth {
+		switch v.(type) {
+		case map[string]any, []any:
+			return tooDeep, ErrTooDeep
+		}
+	}
 	switch v := v.(type) {
 	case nil, bool, int64:
 	case float64:
-		if _, msg := normalizeFloat(v); msg != "" {
-			return finding{path: path, message: msg}, false
-		}
+		_, message = normalizeFloat(v)
+		return message, nil
 	case string:
 		if !utf8.ValidString(v) {
-			return finding{path: path, message: "is not valid UTF-8"}, false
+			return "is not valid UTF-8", nil
 		}
 	case map[string]any:
-		if depth > maxDepth {
-			return finding{path: path, message: tooDeep, err: ErrTooDeep}, false
-		}
 		for key, value := range v {
 			if !utf8.ValidString(key) {
-				return finding{path: path, message: "has a key that is not valid UTF-8"}, false
+				return "has a key that is not valid UTF-8", nil
 			}
-			if f, ok := checkValue(value, append(path, step{key: key, index: -1}), depth+1); !ok {
-				return f, false
+			c.path = append(c.path, step{key: key, index: -1})
+			if message, err := c.value(value); message != "" {
+				return message, err
 			}
+			c.path = c.path[:len(c.path)-1]
 		}
 	case []any:
-		if depth > maxDepth {
-			return finding{path: path, message: tooDeep, err: ErrTooDeep}, false
-		}
 		for i, value := range v {
-			if f, ok := checkValue(value, append(path, step{index: i}), depth+1); !ok {
-				return f, false
+			c.path = append(c.path, step{index: i})
+			if message, err := c.value(value); message != "" {
+				return message, err
 			}
+			c.path = c.path[:len(c.path)-1]
 		}
 	default:
-		return finding{path: path, message: fmt.Sprintf("has Go type %T, which is no JSON value", v)}, false
+		return fmt.Sprintf("has Go type %T, which is no JSON value", v), nil
 	}
-	return finding{}, true
+	return "", nil
 }
 
 var tooDeep = "nests deeper than " + strconv.Itoa(maxDepth) + " levels"
