@@ -1,0 +1,40 @@
+// Command yardarm-hub is the hub, and what an operator does to its data beside it.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yardarm-dev/yardarm/pkg/run"
+	"github.com/yardarm-dev/yardarm/pkg/version"
+)
+
+func main() {
+	ctx, cancel := run.Context()
+	defer cancel()
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "yardarm-hub:", err)
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "yardarm-hub",
+		Short: "The hub of a fleet of Kubernetes clusters",
+		Long: `The hub stores what groups of clusters are to run, and serves people on one port and spokes on another.
+It holds no cluster's credentials and dials nobody.
+
+Start one with:   yardarm-hub run --data-dir /var/lib/yardarm --address hub.example.com
+Then, beside it:  export YARDARM_CONFIG=/var/lib/yardarm/admin.yaml; yardarm enroll my-cluster`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c.AddCommand(runCommand(), backupCommand(), restoreCommand(), adminCommand(), &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version.Long()) },
+	})
+	return c
+}

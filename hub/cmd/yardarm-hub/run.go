@@ -1,0 +1,65 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/yardarm-dev/yardarm/hub"
+	"github.com/yardarm-dev/yardarm/hub/seal"
+	"github.com/yardarm-dev/yardarm/pkg/run"
+)
+
+func runCommand() *cobra.Command {
+	var config hub.Config
+	var logFormat, logLevel string
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Serve a fleet",
+		Long: `Serves the fleet whose database is in the data directory, and begins a new one where there is none.
+
+At the first start the hub makes its CA, its key (DIR/hub.key: keep a copy apart from the backups, which are of no use
+without it) and the local administrator's credential (DIR/admin.yaml). The key may be given as ` + seal.EnvKey + ` instead.`,
+		Example: `  # a hub for this machine
+  yardarm-hub run --data-dir ./hub-data
+
+  # a hub for an organization
+  yardarm-hub run --data-dir /var/lib/yardarm --address hub.example.com --listen :443 --spoke-listen :7444`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			logger, err := run.Logger(logFormat, logLevel)
+			if err != nil {
+				return err
+			}
+			config.Logger = logger
+			config.HubKey = os.Getenv(seal.EnvKey)
+			h, err := hub.New(config)
+			if err != nil {
+				return err
+			}
+			return h.Run(c.Context())
+		},
+	}
+	f := c.Flags()
+	dataDir(f, &config.DataDir)
+	f.StringVar(&config.Listen, "listen", ":7443", "where people, pipelines and pages call (gRPC and REST, TLS)")
+	f.StringVar(&config.SpokeListen, "spoke-listen", ":7444", "where spokes dial (gRPC, TLS)")
+	f.StringVar(&config.MetricsListen, "metrics-listen", "", "where to serve /metrics, /livez and /readyz without TLS, as in 127.0.0.1:7445; nowhere when empty")
+	f.StringSliceVar(&config.Addresses, "address", []string{"localhost", "127.0.0.1"}, "a `name` or IP that the hub is reached by; repeatable; goes into its certificate")
+	f.StringSliceVar(&config.SpokeAddresses, "spoke-address", nil, "`host:port` that spokes are told to dial; repeatable (default: each --address with the port of --spoke-listen)")
+	f.StringVar(&config.HubKeyFile, "hub-key-file", "", "the key that the hub's secrets are sealed under (default DIR/hub.key)")
+	f.DurationVar(&config.HeartbeatInterval, "heartbeat", 0, "how often silent spokes say that they are alive (default 30s)")
+	f.DurationVar(&config.StaleAfter, "stale-after", 0, "how long a spoke with an open stream may be silent before it is stale (default 2.5 heartbeats)")
+	f.DurationVar(&config.ReconnectGrace, "reconnect-grace", 0, "how long a spoke whose stream has ended still counts as connected (default 5s)")
+	f.DurationVar(&config.RestartGrace, "restart-grace", 0, "how long after a start spokes may take to come back before they are stale (default 1m)")
+	f.DurationVar(&config.CertificateLife, "certificate-life", 0, "how long clusters' certificates live (default 24h)")
+	f.IntVar(&config.MaxArtifactSize, "max-artifact-size", 64<<20, "the largest artifact, in bytes")
+	f.StringVar(&logFormat, "log-format", "text", "text or json")
+	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	return c
+}
+
+func dataDir(f *pflag.FlagSet, value *string) {
+	f.StringVar(value, "data-dir", "yardarm-data", "the `directory` of the database")
+}

@@ -1,0 +1,382 @@
+// Package hub puts the hub together: store, CA, API, gateway and dispatch, each made once from one Config, run together and
+// stopped in the reverse order. It holds no logic of its own.
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/yardarm-dev/yardarm/hub/api"
+	"github.com/yardarm-dev/yardarm/hub/authz"
+	"github.com/yardarm-dev/yardarm/hub/ca"
+	"github.com/yardarm-dev/yardarm/hub/dispatch"
+	"github.com/yardarm-dev/yardarm/hub/gateway"
+	"github.com/yardarm-dev/yardarm/hub/seal"
+	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/version"
+)
+
+const (
+	// KeyFile and AdminFile are the hub key's and the local administrator's file in the data directory, by default.
+	KeyFile   = "hub.key"
+	AdminFile = "admin.yaml"
+
+	// spokeStreams bounds the calls that one connection of a spoke may have open: a session, a few fetches, a renewal.
+	spokeStreams = 16
+	// spokeHandshake bounds how long a connection may take to show who it is.
+	spokeHandshake = 15 * time.Second
+	// spokeHeaders bounds the headers of a call, in bytes: spokes send a handful of short ones.
+	spokeHeaders = 16 << 10
+	// pingAtMost is how often a spoke may ping, which is half of how often ours does.
+	pingAtMost = 15 * time.Second
+	// pingAfter and pingTimeout find spokes whose connection has gone half-open.
+	pingAfter   = time.Minute
+	pingTimeout = 20 * time.Second
+	// drainTime is how long a stopping hub waits for spokes to say goodbye, and calls to end.
+	drainTime = 5 * time.Second
+	// drainWindow spreads their return.
+	drainWindow = 5 * time.Second
+)
+
+// Config of a hub.
+type Config struct {
+	// DataDir holds the database, and by default the hub key and the local administrator's file.
+	DataDir string
+	// Listen is where people, pipelines and pages call: gRPC and REST on one port, with TLS. Default ":7443".
+	Listen string
+	// SpokeListen is where spokes dial. Default ":7444".
+	SpokeListen string
+	// MetricsListen serves metrics and health without TLS. Default: nowhere.
+	MetricsListen string
+	// Addresses are the names and IPs that the hub is reached by; they are in its certificate. The first is what the local
+	// administrator's file names. Default: localhost and 127.0.0.1.
+	Addresses []string
+	// SpokeAddresses (host:port) are told to spokes. Default: Addresses with the port of SpokeListen.
+	SpokeAddresses []string
+	// HubKeyFile, and HubKey that wins over it: what the hub's secrets are sealed under. Default: DataDir/hub.key.
+	HubKeyFile string
+	HubKey     string
+	// Zero fields of these mean the defaults of hub/dispatch, hub/ca and hub/api.
+	HeartbeatInterval time.Duration
+	StaleAfter        time.Duration
+	ReconnectGrace    time.Duration
+	RestartGrace      time.Duration
+	CertificateLife   time.Duration
+	MaxArtifactSize   int
+
+	Logger *slog.Logger
+}
+
+func (c *Config) setDefaults() error {
+	if c.DataDir == "" {
+		return errors.New("a data directory is needed")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Listen == "" {
+		c.Listen = ":7443"
+	}
+	if c.SpokeListen == "" {
+		c.SpokeListen = ":7444"
+	}
+	if len(c.Addresses) == 0 {
+		c.Addresses = []string{"localhost", "127.0.0.1"}
+	}
+	if c.HubKeyFile == "" {
+		c.HubKeyFile = filepath.Join(c.DataDir, KeyFile)
+	}
+	return nil
+}
+
+// Hub is one hub on one data directory.
+type Hub struct {
+	config  Config
+	metrics *prometheus.Registry
+}
+
+// New checks the configuration. Nothing is opened before Run.
+func New(c Config) (*Hub, error) {
+	if err := c.setDefaults(); err != nil {
+		return nil, fmt.Errorf("configure hub: %w", err)
+	}
+	h := &Hub{config: c, metrics: prometheus.NewRegistry()}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "yardarm_build_info", Help: "1, labelled with the build.", ConstLabels: prometheus.Labels{"version": version.String()},
+	})
+	build.Set(1)
+	h.metrics.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return h, nil
+}
+
+// Run opens everything and serves until ctx ends or something fails for good.
+func (h *Hub) Run(ctx context.Context) error { return h.withStore(ctx, h.serve) }
+
+// ResetAdmin makes a new credential for the local administrator of a hub that is not running.
+func (h *Hub) ResetAdmin(ctx context.Context) error {
+	return h.withStore(ctx, func(ctx context.Context, db *store.Store, sealer *seal.Sealer) error {
+		authority, err := ca.New(ca.Config{Store: db, Sealer: sealer, Logger: h.config.Logger})
+		if err != nil {
+			return err
+		}
+		a, err := authz.New(authz.Config{Store: db})
+		if err != nil {
+			return err
+		}
+		_, port, err := net.SplitHostPort(h.config.Listen)
+		if err != nil {
+			return fmt.Errorf("listen address: %w", err)
+		}
+		return a.ResetLocalAdmin(ctx, h.adminFile(authority, port))
+	})
+}
+
+// withStore calls fn with the store and what seals its secrets; the store outlives all that uses it. When the store fails,
+// fn's context ends.
+func (h *Hub) withStore(ctx context.Context, fn func(context.Context, *store.Store, *seal.Sealer) error) error {
+	sealer, err := h.sealer()
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(store.Config{Dir: h.config.DataDir, Logger: h.config.Logger, Registerer: h.metrics})
+	if err != nil {
+		return err
+	}
+	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
+	storeDone := make(chan error, 1)
+	ctx, fail := context.WithCancelCause(ctx)
+	go func() {
+		err := db.Run(storeCtx)
+		if err != nil {
+			fail(err)
+		}
+		storeDone <- err
+	}()
+	err = fn(ctx, db, sealer)
+	fail(nil)
+	stopStore()
+	return errors.Join(err, <-storeDone, db.Close())
+}
+
+// sealer reads the hub key, or makes it before the first start.
+func (h *Hub) sealer() (*seal.Sealer, error) {
+	exists, err := store.Exists(h.config.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	return seal.New(seal.Config{File: h.config.HubKeyFile, Key: h.config.HubKey, Create: !exists})
+}
+
+// serve runs everything above the store.
+func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) error {
+	c := h.config
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for the API: %w", err)
+	}
+	defer listener.Close()
+	spokeListener, err := net.Listen("tcp", c.SpokeListen)
+	if err != nil {
+		return fmt.Errorf("listen for spokes: %w", err)
+	}
+	defer spokeListener.Close()
+	if len(c.SpokeAddresses) == 0 {
+		c.SpokeAddresses = withPort(c.Addresses, spokeListener.Addr())
+	}
+
+	authority, err := ca.New(ca.Config{
+		Store: db, Sealer: sealer, SpokeAddresses: c.SpokeAddresses, ClusterLife: c.CertificateLife, Logger: c.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	credentials, err := h.admin(ctx, db, authority, listener.Addr())
+	if err != nil {
+		return err
+	}
+	fleet, err := api.New(api.Config{
+		Store: db, Enroller: authority, Authenticator: credentials, Version: version.String(),
+		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize}, Logger: c.Logger, Registerer: h.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	gate, err := h.gateway(fleet, authority, listener, db)
+	if err != nil {
+		return err
+	}
+	spokes, err := dispatch.New(dispatch.Config{
+		Store: db, CA: authority, Addresses: c.SpokeAddresses, MaxArtifactSize: uint64(c.MaxArtifactSize),
+		HeartbeatInterval: c.HeartbeatInterval, StaleAfter: c.StaleAfter, ReconnectGrace: c.ReconnectGrace,
+		RestartGrace: c.RestartGrace, Logger: c.Logger, Registerer: h.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	spokeServer, err := h.spokeServer(authority, spokes)
+	if err != nil {
+		return err
+	}
+
+	// Dispatch goes on until its last session has said goodbye, which is after ctx has ended.
+	dispatchCtx, stopDispatch := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDispatch()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return spokes.Run(dispatchCtx) })
+	group.Go(func() error { return spokeServer.Serve(spokeListener) })
+	group.Go(func() error { return gate.Run(ctx) })
+	group.Go(func() error { return authority.Run(ctx) })
+	if c.MetricsListen != "" {
+		group.Go(func() error { return h.serveMetrics(ctx, db) })
+	}
+	group.Go(func() error {
+		<-ctx.Done()
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		spokes.Drain(drain, drainWindow)
+		spokeServer.Stop()
+		stopDispatch()
+		return nil
+	})
+	c.Logger.Info("serving", "api", listener.Addr().String(), "spokes", spokeListener.Addr().String(), "data", c.DataDir,
+		"version", version.String(), "fleet", authority.Fleet())
+	err = group.Wait()
+	// What ended ctx, if it was a failure, is told by who failed.
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+// admin makes the local administrator's credential at the first start.
+func (h *Hub) admin(ctx context.Context, db *store.Store, authority *ca.CA, listen net.Addr) (*authz.Authz, error) {
+	a, err := authz.New(authz.Config{Store: db})
+	if err != nil {
+		return nil, err
+	}
+	_, port, err := net.SplitHostPort(listen.String())
+	if err != nil {
+		return nil, fmt.Errorf("listen address: %w", err)
+	}
+	file := h.adminFile(authority, port)
+	outcome, err := a.EnsureLocalAdmin(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	switch outcome {
+	case authz.AdminCreated:
+		h.config.Logger.Info("made the local administrator's credential", "file", file.Path)
+	case authz.AdminOutdated:
+		h.config.Logger.Warn("the local administrator's file names another address or CA than this hub's; "+
+			"yardarm-hub admin-credential --reset writes it anew", "file", file.Path)
+	case authz.AdminMissing:
+		h.config.Logger.Warn("the local administrator's file is gone; yardarm-hub admin-credential --reset makes a new one", "file", file.Path)
+	}
+	return a, nil
+}
+
+// adminFile is what the local administrator's file has to say.
+func (h *Hub) adminFile(authority *ca.CA, port string) authz.Admin {
+	return authz.Admin{
+		Path:   filepath.Join(h.config.DataDir, AdminFile),
+		Server: "https://" + net.JoinHostPort(h.config.Addresses[0], port),
+		CA:     authority.TrustPEM(),
+	}
+}
+
+func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, listener net.Listener, db *store.Store) (*gateway.Gateway, error) {
+	tls, err := authority.ServerTLS(h.config.Addresses)
+	if err != nil {
+		return nil, err
+	}
+	server := grpc.NewServer(fleet.Options()...)
+	fleet.Register(server)
+	return gateway.New(gateway.Config{
+		GRPC: server, Listener: listener, TLS: tls, Logger: h.config.Logger, Drain: drainTime,
+		Ready: func() error { return ready(db) }, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
+	})
+}
+
+func (h *Hub) spokeServer(authority *ca.CA, spokes *dispatch.Server) (*grpc.Server, error) {
+	tls, err := authority.SpokeTLS(hostsOf(h.config))
+	if err != nil {
+		return nil, err
+	}
+	server := grpc.NewServer(
+		grpc.Creds(credentials.NewTLS(tls)),
+		grpc.MaxConcurrentStreams(spokeStreams),
+		grpc.ConnectionTimeout(spokeHandshake),
+		grpc.MaxHeaderListSize(spokeHeaders),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAtMost, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
+	)
+	spokes.Register(server)
+	return server, nil
+}
+
+// serveMetrics serves metrics and health to the machine or pod that the hub runs on.
+func (h *Hub) serveMetrics(ctx context.Context, db *store.Store) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := ready(db); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	server := &http.Server{Addr: h.config.MetricsListen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve metrics: %w", err)
+	}
+	return nil
+}
+
+// ready tells whether the hub takes changes.
+func ready(db *store.Store) error {
+	if reason := db.ReadOnly(); reason != "" {
+		return fmt.Errorf("read-only: %s", reason)
+	}
+	return nil
+}
+
+// withPort joins hosts that name no port with that of an address.
+func withPort(hosts []string, addr net.Addr) []string {
+	_, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		panic("hub: " + err.Error()) // a listener's address has a port
+	}
+	out := make([]string, len(hosts))
+	for i, host := range hosts {
+		out[i] = net.JoinHostPort(host, port)
+	}
+	return out
+}
+
+// hostsOf are the names in the certificate for spokes: they may dial other ones than people.
+func hostsOf(c Config) []string {
+	hosts := append([]string(nil), c.Addresses...)
+	for _, a := range c.SpokeAddresses {
+		if host, _, err := net.SplitHostPort(a); err == nil {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
