@@ -26,10 +26,12 @@ import (
 
 // Keys of the backend.
 //
+//	owner                the uid of the cluster, at the hub, that the rest was assigned to
 //	cursor               the newest cursor, a spokev1.Cursor; written last
 //	holding/<uid>        a spokev1.StoredHolding
 //	artifact/<hex>       an artifact, by the hexadecimal part of its digest: its size as a uvarint, then zstd
 const (
+	ownerKey       = "owner"
 	cursorKey      = "cursor"
 	holdingPrefix  = "holding/"
 	artifactPrefix = "artifact/"
@@ -63,6 +65,7 @@ type State struct {
 	// below it and is never held while the backend is busy.
 	writing sync.Mutex
 	mu      sync.RWMutex
+	owner   string
 	cursor  *spokev1.Cursor
 	entries map[string]*Entry // by bundle uid
 	// contents are the artifacts that are here, by digest.
@@ -106,6 +109,8 @@ func Open(ctx context.Context, backend Backend, logger *slog.Logger) (*State, er
 
 func (s *State) load(key string, value []byte) error {
 	switch {
+	case key == ownerKey:
+		s.owner = string(value)
 	case key == cursorKey:
 		c := &spokev1.Cursor{}
 		if err := proto.Unmarshal(value, c); err != nil {
@@ -238,36 +243,6 @@ func (s *State) Finished(ctx context.Context, bundleUID string) error {
 		signal(s.ended)
 	}
 	return err
-}
-
-// Release asks for all objects to be let go, unmanaged: what remains to do when a hub has deleted the cluster.
-func (s *State) Release(ctx context.Context, reason string) error {
-	return s.change(ctx, func(next map[string]*Entry) {
-		for uid, e := range next {
-			if e.Removal == nil {
-				e = clone(e)
-				e.Hold = nil
-				e.Removal = &spokev1.Tombstone{
-					Bundle: e.Assignment.Bundle, BundleUid: uid,
-					Workloads: yardarmv1.Workloads_WORKLOADS_KEEP, Reason: reason, Accepted: true,
-				}
-				next[uid] = e
-			}
-		}
-	})
-}
-
-// Forget drops the cursor, and with it the tie to the hub that made it. Entries stay.
-func (s *State) Forget(ctx context.Context) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	if err := s.backend.Write(ctx, []Write{{Key: cursorKey}}); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cursor = nil
-	return nil
 }
 
 // change edits a copy of the entries, persists what differs and makes it visible.
