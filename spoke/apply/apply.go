@@ -1,0 +1,253 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/kube"
+	"github.com/yardarm-dev/yardarm/spoke/live"
+)
+
+const (
+	// defaultConcurrency is how many objects of a stage are written at a time: enough to hide the round trip, and few enough
+	// for the API server's fair queues to let others pass.
+	defaultConcurrency = 8
+	// requestTimeout bounds one write, admission webhooks included, which may take 30 s.
+	requestTimeout = 35 * time.Second
+	// establishTimeout is how long a stage waits for its definitions to be served. They usually are within 100 ms.
+	establishTimeout = 30 * time.Second
+	// servedTimeout is how long a write to a kind that was just established is tried again while its path is not found: an API
+	// server lists a kind a moment before it serves it, and of several servers another may lag behind.
+	servedTimeout = 5 * time.Second
+	// pollFirst and pollMax bound the waits between looks at something that is about to happen.
+	pollFirst = 25 * time.Millisecond
+	pollMax   = 500 * time.Millisecond
+)
+
+// Config of an Applier.
+type Config struct {
+	Dynamic  dynamic.Interface
+	Metadata metadata.Interface
+	Mapper   *kube.Mapper
+	// Concurrency is how many requests it has under way at a time, for all callers. Default 8.
+	Concurrency int
+	Logger      *slog.Logger
+}
+
+// Applier writes objects. Safe for concurrent use.
+type Applier struct {
+	dynamic  dynamic.Interface
+	metadata metadata.Interface
+	mapper   *kube.Mapper
+	slots    chan struct{}
+	logger   *slog.Logger
+}
+
+// New makes an Applier.
+func New(c Config) (*Applier, error) {
+	if c.Dynamic == nil || c.Metadata == nil || c.Mapper == nil {
+		return nil, errors.New("apply: clients and a mapper are needed")
+	}
+	if c.Concurrency <= 0 {
+		c.Concurrency = defaultConcurrency
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Applier{
+		dynamic: c.Dynamic, metadata: c.Metadata, mapper: c.Mapper,
+		slots: make(chan struct{}, c.Concurrency), logger: c.Logger,
+	}, nil
+}
+
+// Options of Apply.
+type Options struct {
+	// Stop ends the work between two objects when it is closed. What is under way is finished, so that nothing happens in the
+	// cluster after Apply has returned. (The end of the context breaks off everything.)
+	Stop <-chan struct{}
+	// Applied is called with the API server's answer about each object that was written, from several goroutines. The answer
+	// is the callee's.
+	Applied func(Item, *unstructured.Unstructured)
+}
+
+// ChangeSet is what came of the objects that were to be written.
+type ChangeSet struct {
+	Applied  []manifest.Ref
+	Problems []*Problem
+	// Skipped were not tried, because Stop was closed or the context ended.
+	Skipped []manifest.Ref
+}
+
+// Apply writes items, stage by stage, and waits between stages where later ones need it. Each item is one request.
+func (a *Applier) Apply(ctx context.Context, items []Item, o Options) ChangeSet {
+	var set ChangeSet
+	for _, stage := range stages(items) {
+		a.stage(ctx, stage.items, o, false, &set)
+		if stage.wait {
+			set.Problems = append(set.Problems, a.awaitUsable(ctx, stage.items, set.Applied, o.Stop)...)
+		}
+	}
+	return set
+}
+
+// DryRun asks the API server whether it would take items, and writes nothing. Objections that the bundle's own definitions
+// and namespaces will remove are left out.
+func (a *Applier) DryRun(ctx context.Context, r *Rendered, items []Item, stop <-chan struct{}) ChangeSet {
+	var all, set ChangeSet
+	a.stage(ctx, items, Options{Stop: stop}, true, &all)
+	set.Applied, set.Skipped = all.Applied, all.Skipped
+	own := map[manifest.Ref]bool{}
+	for i := range items {
+		own[items[i].Ref] = items[i].OwnKind
+	}
+	for _, p := range all.Problems {
+		cured := p.Reason == ReasonNamespaceNotFound && r.Namespaces[p.Ref.Namespace] || p.Reason == ReasonUnknownKind && own[p.Ref]
+		if !cured {
+			set.Problems = append(set.Problems, p)
+		}
+	}
+	return set
+}
+
+type stage struct {
+	wait  bool
+	items []Item
+}
+
+// stages puts items in the order of apply.
+func stages(items []Item) []stage {
+	byRef := make(map[manifest.Ref]*Item, len(items))
+	objects := make([]manifest.Object, len(items))
+	for i := range items {
+		objects[i] = items[i].Object
+		byRef[items[i].Ref] = &items[i]
+	}
+	var out []stage
+	for _, s := range manifest.Order(objects) {
+		next := stage{wait: s.Wait}
+		for _, object := range s.Objects {
+			next.items = append(next.items, *byRef[object.Ref()])
+		}
+		out = append(out, next)
+	}
+	return out
+}
+
+// stage writes items side by side, and adds what came of them to set.
+func (a *Applier) stage(ctx context.Context, items []Item, o Options, dryRun bool, set *ChangeSet) {
+	var group sync.WaitGroup
+	var mu sync.Mutex // guards set
+	for _, item := range items {
+		if !a.acquire(ctx, o.Stop) {
+			mu.Lock()
+			set.Skipped = append(set.Skipped, item.Ref)
+			mu.Unlock()
+			continue
+		}
+		group.Go(func() {
+			defer a.release()
+			answer, err := a.patch(ctx, item, dryRun)
+			if err == nil && o.Applied != nil {
+				o.Applied(item, answer)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				set.Problems = append(set.Problems, Explain(item.Ref, err))
+				return
+			}
+			set.Applied = append(set.Applied, item.Ref)
+		})
+	}
+	group.Wait()
+}
+
+// acquire takes a slot, unless it is to stop.
+func (a *Applier) acquire(ctx context.Context, stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return false
+	case <-ctx.Done():
+		return false
+	default:
+	}
+	select {
+	case <-stop:
+		return false
+	case <-ctx.Done():
+		return false
+	case a.slots <- struct{}{}:
+		return true
+	}
+}
+
+func (a *Applier) release() { <-a.slots }
+
+// patch is one server-side apply. Ownership of contested fields is taken.
+func (a *Applier) patch(ctx context.Context, item Item, dryRun bool) (*unstructured.Unstructured, error) {
+	options := metav1.ApplyOptions{FieldManager: live.Manager, Force: true}
+	if dryRun {
+		options.DryRun = []string{metav1.DryRunAll}
+	}
+	object := &unstructured.Unstructured{Object: item.Object}
+	deadline := time.Now().Add(servedTimeout)
+	wait := pollFirst
+	for {
+		answer, err := a.patchOnce(ctx, item, object, options)
+		if err == nil {
+			return answer, nil
+		}
+		unserved := apierrors.IsNotFound(err) && servedNot(err.Error())
+		if unserved {
+			a.mapper.Forget(item.Kind.Group)
+		}
+		if dryRun || !unserved || !item.OwnKind || time.Now().After(deadline) || !pause(ctx, nil, &wait) {
+			return nil, err
+		}
+	}
+}
+
+func (a *Applier) patchOnce(ctx context.Context, item Item, object *unstructured.Unstructured, options metav1.ApplyOptions) (*unstructured.Unstructured, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return a.resource(item.Kind, item.Ref).Apply(ctx, item.Ref.Name, object, options)
+}
+
+func (a *Applier) resource(kind kube.Kind, ref manifest.Ref) dynamic.ResourceInterface {
+	if kind.Namespaced {
+		return a.dynamic.Resource(kind.GVR()).Namespace(ref.Namespace)
+	}
+	return a.dynamic.Resource(kind.GVR())
+}
+
+func (a *Applier) metadataOf(kind kube.Kind, ref manifest.Ref) metadata.ResourceInterface {
+	if kind.Namespaced {
+		return a.metadata.Resource(kind.GVR()).Namespace(ref.Namespace)
+	}
+	return a.metadata.Resource(kind.GVR())
+}
+
+// pause waits a little, each time longer. It answers false when it is to stop.
+func pause(ctx context.Context, stop <-chan struct{}, wait *time.Duration) bool {
+	timer := time.NewTimer(*wait)
+	defer timer.Stop()
+	*wait = min(*wait*2, pollMax)
+	select {
+	case <-stop:
+		return false
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,194 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+const (
+	// DefaultNamespace is where a spoke keeps what is its own.
+	DefaultNamespace = "yardarm-system"
+	// requestTimeout bounds one request other than a watch: the API server's own limit is 60 s, and nothing a spoke asks for
+	// takes half of it.
+	requestTimeout = 30 * time.Second
+)
+
+// ErrNoCluster says that nothing tells which cluster is meant. Whatever kubectl happens to point at is not taken by accident.
+var ErrNoCluster = errors.New("not running in a cluster: give a kubeconfig, or a context of the default one")
+
+// Config says which API server to use, and how.
+type Config struct {
+	// Kubeconfig is a file's path. Empty: the default files if Context is given, otherwise the cluster that the program runs in.
+	Kubeconfig string
+	// Context of the kubeconfig. Empty: its current one.
+	Context string
+	// REST is used instead of both, if given.
+	REST *rest.Config
+	// Namespace for the spoke's own objects. Default: DefaultNamespace. It is created when first needed.
+	Namespace string
+	// UserAgent names the program in audit logs. Default: "yardarm-spoke".
+	UserAgent string
+}
+
+// Client is a connection to one API server. All clients share its connections. Safe for concurrent use.
+type Client struct {
+	// Dynamic reads and writes whole objects, Metadata only their metadata, at a fraction of the cost.
+	Dynamic  dynamic.Interface
+	Metadata metadata.Interface
+	Mapper   *Mapper
+
+	rest      rest.Interface
+	namespace string
+
+	mu    sync.Mutex
+	ready bool // the namespace was there
+}
+
+// New makes a Client. It does not connect yet.
+func New(c Config) (*Client, error) {
+	config, err := restConfig(c)
+	if err != nil {
+		return nil, fmt.Errorf("configure kubernetes client: %w", err)
+	}
+	config = rest.CopyConfig(config)
+	config.UserAgent = c.UserAgent
+	if config.UserAgent == "" {
+		config.UserAgent = "yardarm-spoke"
+	}
+	// The API server's priority and fairness limits what it has to; a limiter here would only slow down the first apply.
+	// How much is asked for at a time is bounded where it is asked.
+	config.QPS = -1
+	config.WarningHandler = rest.NoWarnings{}
+	shared, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("configure kubernetes client: %w", err)
+	}
+	k := &Client{namespace: c.Namespace}
+	if k.namespace == "" {
+		k.namespace = DefaultNamespace
+	}
+	if k.Dynamic, err = dynamic.NewForConfigAndClient(config, shared); err != nil {
+		return nil, fmt.Errorf("configure kubernetes client: %w", err)
+	}
+	if k.Metadata, err = metadata.NewForConfigAndClient(config, shared); err != nil {
+		return nil, fmt.Errorf("configure kubernetes client: %w", err)
+	}
+	if k.rest, err = rawClient(config, shared); err != nil {
+		return nil, fmt.Errorf("configure kubernetes client: %w", err)
+	}
+	k.Mapper = newMapper(k.get)
+	return k, nil
+}
+
+func restConfig(c Config) (*rest.Config, error) {
+	if c.REST != nil {
+		return c.REST, nil
+	}
+	if c.Kubeconfig == "" && c.Context == "" {
+		config, err := rest.InClusterConfig()
+		if errors.Is(err, rest.ErrNotInCluster) {
+			return nil, ErrNoCluster
+		}
+		return config, err
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	if c.Kubeconfig != "" {
+		if _, err := os.Stat(c.Kubeconfig); err != nil {
+			return nil, err
+		}
+		rules.ExplicitPath = c.Kubeconfig
+	}
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: c.Context}
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+}
+
+// rawClient answers bytes for paths, for the few requests whose answers have small types of our own.
+func rawClient(config *rest.Config, shared *http.Client) (rest.Interface, error) {
+	config = rest.CopyConfig(config)
+	config.GroupVersion = &schema.GroupVersion{}
+	config.APIPath = "/"
+	config.ContentType = runtime.ContentTypeJSON
+	config.AcceptContentTypes = runtime.ContentTypeJSON
+	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	return rest.UnversionedRESTClientForConfigAndClient(config, shared)
+}
+
+// get answers the body of a path with query parameters, as JSON.
+func (k *Client) get(ctx context.Context, path string, params map[string]string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	request := k.rest.Get().AbsPath(path)
+	for key, value := range params {
+		request = request.Param(key, value)
+	}
+	return request.DoRaw(ctx)
+}
+
+// Namespace is where the spoke keeps what is its own.
+func (k *Client) Namespace() string { return k.namespace }
+
+// EnsureNamespace makes that namespace if it is not there. It asks once in a process.
+func (k *Client) EnsureNamespace(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ready {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, err := k.Metadata.Resource(namespaces).Get(ctx, k.namespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		namespace := &unstructured.Unstructured{}
+		namespace.SetAPIVersion("v1")
+		namespace.SetKind("Namespace")
+		namespace.SetName(k.namespace)
+		_, err = k.Dynamic.Resource(namespaces).Create(ctx, namespace, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			err = nil
+		}
+	}
+	// A spoke that may not read namespaces was installed by somebody who made this one.
+	if err != nil && !apierrors.IsForbidden(err) {
+		return fmt.Errorf("make namespace %s: %w", k.namespace, err)
+	}
+	k.ready = true
+	return nil
+}
+
+func (k *Client) forgetNamespace() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ready = false
+}
+
+// UID answers the uid of the kube-system namespace, which identifies a cluster for its whole life.
+func (k *Client) UID(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	namespace, err := k.Metadata.Resource(namespaces).Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read the cluster's uid: %w", err)
+	}
+	return string(namespace.UID), nil
+}
+
+var (
+	namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	secrets    = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+)
