@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// Accept implements FleetService. Each acceptance is bound to what its cluster holds now, so one that comes too late does nothing.
+func (s *Server) Accept(ctx context.Context, req *hubv1.AcceptRequest) (*hubv1.AcceptResponse, error) {
+	if req.GetCluster() == "" && req.GetBundle() == "" {
+		return nil, invalid("cluster", "is missing, and so is bundle; name one of them, or both")
+	}
+	resp := &hubv1.AcceptResponse{}
+	err := s.change(ctx, false, func(c *change) error {
+		clusters := c.Clusters()
+		if name := req.GetCluster(); name != "" {
+			cluster := c.ClusterByName(name)
+			if cluster == nil {
+				return clusterNotFound(name)
+			}
+			clusters = func(yield func(*yardarmv1.Cluster) bool) { yield(cluster) }
+		}
+		resp.Accepted = nil
+		for cluster, report := range c.held(clusters, req.GetBundle()) {
+			acceptance := c.acceptance(cluster, report)
+			if acceptance == nil {
+				continue
+			}
+			if err := c.PutAcceptance(acceptance); err != nil {
+				return err
+			}
+			if err := c.event(&yardarmv1.Event{Reason: "Accepted", Cluster: cluster.Metadata.Name, Bundle: report.GetBundle(),
+				Message: fmt.Sprintf("what was held is let go (%s)", report.GetReason())}); err != nil {
+				return err
+			}
+			resp.Accepted = append(resp.Accepted, assignmentName(cluster.Metadata.Name, report.GetBundle()))
+		}
+		if len(resp.Accepted) == 0 {
+			return nothingHeld(req)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(resp.Accepted)
+	resp.Accepted = slices.Compact(resp.Accepted)
+	return resp, nil
+}
+
+// held yields what is reported as held. A bundle is sought by its name in the report: the hub may not know it.
+func (c *change) held(clusters iter.Seq[*yardarmv1.Cluster], bundle string) iter.Seq2[*yardarmv1.Cluster, *yardarmv1.Report] {
+	return func(yield func(*yardarmv1.Cluster, *yardarmv1.Report) bool) {
+		for cluster := range clusters {
+			for o := range c.ObservedBundles(cluster.Metadata.Uid) {
+				r := o.GetReport()
+				if r.GetPhase() != yardarmv1.PhaseHeld || bundle != "" && r.GetBundle() != bundle {
+					continue
+				}
+				if !yield(cluster, r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// acceptance is the operator's answer to a report; nil where there is nothing to answer any more.
+func (c *change) acceptance(cluster *yardarmv1.Cluster, r *yardarmv1.Report) *storev1.Acceptance {
+	out := &storev1.Acceptance{ClusterUid: cluster.Metadata.Uid, BundleUid: r.GetBundleUid(), Actor: c.actor, Time: c.time()}
+	if r.GetReason() != yardarmv1.ReasonMassDeletion {
+		if len(r.GetAssignmentHash()) == 0 {
+			return nil
+		}
+		out.HoldingHash = r.GetAssignmentHash()
+		return out
+	}
+	to := ""
+	if b := c.Bundle(r.GetBundleUid()); b != nil && c.targets(b, cluster) {
+		to = c.view().assignment(cluster.Metadata.Uid, b).GetDigest()
+	}
+	if r.GetDigest() == "" || r.GetDigest() == to {
+		return nil // nothing to be deleted: the hub has returned to what the cluster holds
+	}
+	out.Deletion = &yardarmv1.AcceptedDeletion{FromDigest: r.GetDigest(), ToDigest: to}
+	return out
+}
+
+// targets tells whether a bundle goes to a cluster.
+func (c *change) targets(b *yardarmv1.Bundle, cluster *yardarmv1.Cluster) bool {
+	for other := range c.BundlesOf(cluster.Metadata.Uid) {
+		if other.Metadata.Uid == b.Metadata.Uid {
+			return true
+		}
+	}
+	return false
+}
+
+func nothingHeld(req *hubv1.AcceptRequest) error {
+	var where []string
+	if req.GetCluster() != "" {
+		where = append(where, fmt.Sprintf("in cluster %q", req.GetCluster()))
+	}
+	if req.GetBundle() != "" {
+		where = append(where, fmt.Sprintf("of bundle %q", clip(req.GetBundle())))
+	}
+	return refuse(codes.NotFound, reasonNothingHeld, nil,
+		"nothing is held "+strings.Join(where, " ")+", as far as the hub has heard; `yardarm status` shows what waits for whom")
+}

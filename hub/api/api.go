@@ -1,0 +1,189 @@
+// Package api holds FleetService's handlers: what people, pipelines and pages ask of the hub, one file a resource or verb. A change
+// is one transaction of the store; a handler validates before it, checks what only the rows can tell within it, and answers what the rows
+// say afterwards. Status is computed when it is read: from presence, from reports, and from what each cluster is to run.
+//
+// It derives no placement and judges no report (hub/placement, hub/status), speaks to no spoke (hub/dispatch: both meet in the store), and
+// opens no port (hub/gateway). gRPC codes are made in errors.go alone. The composition root makes a Server, registers it with a gRPC
+// server that has its Options, and calls Shutdown before that server is to stop.
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+
+	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+)
+
+// Authenticator tells who a caller is.
+type Authenticator interface {
+	// Authenticate answers the name of whom a bearer token belongs to, or an error that says no more than that there is none.
+	Authenticate(ctx context.Context, token string) (name string, err error)
+}
+
+// Limits bound what a call may cost. A zero field means its default.
+type Limits struct {
+	// MaxArtifactSize is the size of one publication's files together, and of the artifact, in bytes. Default 64 MiB.
+	MaxArtifactSize int
+	// MaxFiles is how many files a publication may have. Default 10,000.
+	MaxFiles int
+	// Publications is how many may be under way at once; each holds up to MaxArtifactSize in memory. Default 4.
+	Publications int
+	// Watches is how many watches may be open at once. Default 512.
+	Watches int
+	// CallTimeout is how long a call that is no stream may take. Default 30 s.
+	CallTimeout time.Duration
+	// StreamTimeout is how long an upload or a download may take; watches have no end. Default 10 min.
+	StreamTimeout time.Duration
+}
+
+const (
+	defaultMaxArtifact   = 64 << 20
+	defaultMaxFiles      = 10_000
+	defaultPublications  = 4
+	defaultWatches       = 512
+	defaultCallTimeout   = 30 * time.Second
+	defaultStreamTimeout = 10 * time.Minute
+
+	// defaultHeartbeat is how often a watch says that it is alive, as the proto promises.
+	defaultHeartbeat = 15 * time.Second
+	// defaultCoalesce is the least time between two rounds of changes to one watcher: people see no difference, and a burst of
+	// reports becomes one message a resource.
+	defaultCoalesce = 100 * time.Millisecond
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	Store         *store.Store
+	Enroller      Enroller
+	Authenticator Authenticator
+	// Version is the hub's.
+	Version string
+	// SpokeAddresses is where spokes dial, as host:port.
+	SpokeAddresses []string
+	Limits         Limits
+	// Heartbeat is how often a watch says that it is alive. Default 15 s.
+	Heartbeat time.Duration
+	// Coalesce is the least time between two rounds of changes to one watcher. Default 100 ms.
+	Coalesce time.Duration
+	// Clock defaults to time.Now, Rand to crypto/rand, Logger to discarding, Registerer to none.
+	Clock      func() time.Time
+	Rand       io.Reader
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Server implements FleetService. It is safe for concurrent use.
+type Server struct {
+	hubv1.UnimplementedFleetServiceServer
+
+	cfg     Config
+	store   *store.Store
+	log     *slog.Logger
+	metrics *grpcprom.ServerMetrics
+	started time.Time
+
+	// publications and parses are semaphores: of uploads in memory, and of parsers at work.
+	publications, parses chan struct{}
+	watches              atomic.Int32
+
+	// stopping is closed by Shutdown.
+	stopping chan struct{}
+	stop     sync.Once
+}
+
+// parsers is how many publications are parsed and compressed at once: each takes a core, and up to a hundred times a document's size.
+const parsers = 2
+
+// New makes a Server.
+func New(cfg Config) (*Server, error) {
+	if cfg.Store == nil || cfg.Enroller == nil || cfg.Authenticator == nil {
+		return nil, errors.New("api: a store, an enroller and an authenticator are needed")
+	}
+	cfg.Limits.fill()
+	if cfg.Heartbeat <= 0 {
+		cfg.Heartbeat = defaultHeartbeat
+	}
+	if cfg.Coalesce <= 0 {
+		cfg.Coalesce = defaultCoalesce
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		cfg:          cfg,
+		store:        cfg.Store,
+		log:          cfg.Logger,
+		metrics:      grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram()),
+		started:      cfg.Clock(),
+		publications: make(chan struct{}, cfg.Limits.Publications),
+		parses:       make(chan struct{}, parsers),
+		stopping:     make(chan struct{}),
+	}
+	if cfg.Registerer != nil {
+		if err := cfg.Registerer.Register(s.metrics); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Register adds the service to a gRPC server, which must have been made with Options.
+func (s *Server) Register(r grpc.ServiceRegistrar) {
+	hubv1.RegisterFleetServiceServer(r, s)
+	if g, ok := r.(*grpc.Server); ok {
+		s.metrics.InitializeMetrics(g)
+	}
+}
+
+// Options are those of the gRPC server that serves s: who calls, how long a call may take, what becomes of a panic.
+func (s *Server) Options() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(s.metrics.UnaryServerInterceptor(), s.unary),
+		grpc.ChainStreamInterceptor(s.metrics.StreamServerInterceptor(), s.stream),
+	}
+}
+
+// Shutdown ends the watches, which have no end of their own. It does not wait.
+func (s *Server) Shutdown() {
+	s.stop.Do(func() { close(s.stopping) })
+}
+
+func (l *Limits) fill() {
+	set := func(field *int, value int) {
+		if *field <= 0 {
+			*field = value
+		}
+	}
+	set(&l.MaxArtifactSize, defaultMaxArtifact)
+	set(&l.MaxFiles, defaultMaxFiles)
+	set(&l.Publications, defaultPublications)
+	set(&l.Watches, defaultWatches)
+	if l.CallTimeout <= 0 {
+		l.CallTimeout = defaultCallTimeout
+	}
+	if l.StreamTimeout <= 0 {
+		l.StreamTimeout = defaultStreamTimeout
+	}
+}
+
+func (l Limits) manifests() manifest.Limits {
+	return manifest.Limits{Bytes: l.MaxArtifactSize, Files: l.MaxFiles}
+}

@@ -1,0 +1,346 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yardarm-dev/yardarm/hub/placement"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+const (
+	outcomeCreated    = "created"
+	outcomeConfigured = "configured"
+	outcomeUnchanged  = "unchanged"
+
+	// maxResources is how many resources one call may bring: a fleet's whole description, in one message of gRPC.
+	maxResources = 1000
+)
+
+// Apply implements FleetService.
+func (s *Server) Apply(ctx context.Context, req *hubv1.ApplyRequest) (*hubv1.ApplyResponse, error) {
+	a, err := s.newApplication(req.GetResources())
+	if err != nil {
+		return nil, err
+	}
+	var resp *hubv1.ApplyResponse
+	err = s.change(ctx, req.GetDryRun(), func(c *change) error {
+		if err := a.run(c); err != nil {
+			return err
+		}
+		if req.GetDryRun() {
+			resp = a.response(c.view(), true)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if resp == nil {
+		resp = a.response(s.view(), false)
+	}
+	return resp, nil
+}
+
+// application is one call of Apply: what was sent, and what became of it. It runs once, in a transaction.
+type application struct {
+	resources []*hubv1.Resource
+	// uids[i] is for the i-th resource should it be made, revisionUIDs[i] for the revision that a new delivery policy makes.
+	uids, revisionUIDs []string
+
+	violations violations
+	// outcomes and rows are of each resource; rows belong to the store.
+	outcomes []string
+	rows     []proto.Message
+	// claims are what may hold objects of others now: bundles by uid, clusters by uid.
+	bundles, clusters map[string]bool
+}
+
+// newApplication checks what can be checked without the rows.
+func (s *Server) newApplication(resources []*hubv1.Resource) (*application, error) {
+	a := &application{
+		resources: resources, uids: make([]string, len(resources)), revisionUIDs: make([]string, len(resources)),
+		outcomes: make([]string, len(resources)), rows: make([]proto.Message, len(resources)),
+		bundles: make(map[string]bool), clusters: make(map[string]bool),
+	}
+	if len(resources) == 0 {
+		return nil, invalid("resources", "is empty; there is nothing to apply")
+	}
+	if len(resources) > maxResources {
+		return nil, invalid("resources", fmt.Sprintf("has %d entries; send at most %d at once", len(resources), maxResources))
+	}
+	seen := make(map[string]int)
+	for i, r := range resources {
+		var err error
+		if a.uids[i], err = s.newUID(); err != nil {
+			return nil, err
+		}
+		if a.revisionUIDs[i], err = s.newUID(); err != nil {
+			return nil, err
+		}
+		kind, meta := describe(r)
+		check := a.checker(i)
+		if kind == "" {
+			check.add("resource", "is missing: one of cluster, clusterGroup and bundle is needed")
+			continue
+		}
+		key := kind + " " + meta.GetName()
+		if first, again := seen[key]; again {
+			check.add("metadata.name", fmt.Sprintf("is that of resources[%d], too", first))
+		}
+		seen[key] = i
+		switch r := r.GetResource().(type) {
+		case *hubv1.Resource_Cluster:
+			check.meta(r.Cluster.GetApiVersion(), r.Cluster.GetKind(), kind, meta)
+		case *hubv1.Resource_ClusterGroup:
+			check.meta(r.ClusterGroup.GetApiVersion(), r.ClusterGroup.GetKind(), kind, meta)
+			_, violations := placement.Compile(r.ClusterGroup)
+			for _, v := range violations {
+				check.add(v.Field, v.Message)
+			}
+		case *hubv1.Resource_Bundle:
+			check.meta(r.Bundle.GetApiVersion(), r.Bundle.GetKind(), kind, meta)
+			check.bundle(r.Bundle)
+		}
+	}
+	return a, a.violations.err()
+}
+
+func (a *application) checker(i int) checker {
+	kind, meta := describe(a.resources[i])
+	subject := ""
+	if kind != "" {
+		subject = fmt.Sprintf("%s %q", kind, clip(meta.GetName()))
+	}
+	return checker{v: &a.violations, subject: subject, path: fmt.Sprintf("resources[%d].", i)}
+}
+
+// describe is the kind and the metadata of a resource; the kind is empty if there is none.
+func describe(r *hubv1.Resource) (kind string, meta *yardarmv1.ObjectMeta) {
+	switch r := r.GetResource().(type) {
+	case *hubv1.Resource_Cluster:
+		if r.Cluster != nil {
+			return yardarmv1.KindCluster, r.Cluster.Metadata
+		}
+	case *hubv1.Resource_ClusterGroup:
+		if r.ClusterGroup != nil {
+			return yardarmv1.KindClusterGroup, r.ClusterGroup.Metadata
+		}
+	case *hubv1.Resource_Bundle:
+		if r.Bundle != nil {
+			return yardarmv1.KindBundle, r.Bundle.Metadata
+		}
+	}
+	return "", nil
+}
+
+// run writes all resources, groups first, since bundles may name them, and clusters next, since claims depend on their labels.
+func (a *application) run(c *change) error {
+	for _, pass := range []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindBundle} {
+		for i, r := range a.resources {
+			if kind, _ := describe(r); kind != pass {
+				continue
+			}
+			var err error
+			switch r := r.GetResource().(type) {
+			case *hubv1.Resource_ClusterGroup:
+				err = a.group(c, i, r.ClusterGroup)
+			case *hubv1.Resource_Cluster:
+				err = a.cluster(c, i, r.Cluster)
+			case *hubv1.Resource_Bundle:
+				err = a.bundle(c, i, r.Bundle)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if err := a.violations.err(); err != nil {
+		return err
+	}
+	for uid := range a.bundles {
+		if b := c.Bundle(uid); b != nil {
+			if err := checkClaims(&c.ReadTx, b); err != nil {
+				return err
+			}
+		}
+	}
+	for uid := range a.clusters {
+		if err := checkClusterClaims(&c.ReadTx, c.Cluster(uid)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *application) group(c *change, i int, in *yardarmv1.ClusterGroup) error {
+	current := c.Group(in.Metadata.Name)
+	if err := checkMeta(yardarmv1.KindClusterGroup, current.GetMetadata(), in.Metadata); err != nil {
+		return err
+	}
+	sameSpec := current != nil && proto.Equal(current.Spec, in.Spec)
+	next := &yardarmv1.ClusterGroup{Spec: proto.CloneOf(in.Spec)}
+	var same bool
+	next.Metadata, same = c.meta(current.GetMetadata(), in.Metadata, a.uids[i], sameSpec)
+	if a.note(i, current != nil, same && sameSpec, current, next) {
+		return nil
+	}
+	if err := c.PutGroup(next); err != nil {
+		return err
+	}
+	if sameSpec {
+		return nil
+	}
+	for b := range c.BundlesTargeting(in.Metadata.Name) {
+		a.bundles[b.GetMetadata().GetUid()] = true
+	}
+	return c.event(&yardarmv1.Event{Reason: "ClusterGroupConfigured", Message: fmt.Sprintf("cluster group %q %s", in.Metadata.Name, a.outcomes[i])})
+}
+
+func (a *application) cluster(c *change, i int, in *yardarmv1.Cluster) error {
+	name := in.Metadata.Name
+	current := c.ClusterByName(name)
+	if current == nil {
+		return notFound(yardarmv1.KindCluster, name, fmt.Sprintf("clusters are made by enrolling: `yardarm enroll %s`", name))
+	}
+	if err := checkMeta(yardarmv1.KindCluster, current.Metadata, in.Metadata); err != nil {
+		return err
+	}
+	if in.Spec != nil && !proto.Equal(in.Spec, current.Spec) && !proto.Equal(in.Spec, &yardarmv1.ClusterSpec{}) {
+		a.checker(i).add("spec", "cannot be applied; use `yardarm ban`, `yardarm unban` and `yardarm delete` instead")
+		return nil
+	}
+	next := proto.CloneOf(current)
+	var same bool
+	next.Metadata, same = c.meta(current.Metadata, in.Metadata, "", true)
+	if a.note(i, true, same, current, next) {
+		return nil
+	}
+	before := c.GroupsOf(current.Metadata.Uid)
+	if err := c.PutCluster(next); err != nil {
+		return err
+	}
+	if !sameStrings(before, c.GroupsOf(current.Metadata.Uid)) {
+		a.clusters[current.Metadata.Uid] = true
+	}
+	return c.event(&yardarmv1.Event{Reason: "ClusterConfigured", Cluster: name, Message: "labels or annotations changed"})
+}
+
+func (a *application) bundle(c *change, i int, in *yardarmv1.Bundle) error {
+	name := in.Metadata.Name
+	current := c.BundleByName(name)
+	if err := checkMeta(yardarmv1.KindBundle, current.GetMetadata(), in.Metadata); err != nil {
+		return err
+	}
+	for t, target := range in.GetSpec().GetTargets() {
+		if c.Group(target.GetGroup()) == nil {
+			a.checker(i).add(fmt.Sprintf("spec.targets[%d].group", t), unknownGroup(target.GetGroup()))
+		}
+	}
+	sameSpec := current != nil && proto.Equal(current.Spec, in.Spec)
+	next := &yardarmv1.Bundle{Spec: proto.CloneOf(in.Spec), Status: proto.CloneOf(current.GetStatus())}
+	if next.Status == nil {
+		next.Status = &yardarmv1.BundleStatus{}
+	}
+	var same bool
+	next.Metadata, same = c.meta(current.GetMetadata(), in.Metadata, a.uids[i], sameSpec)
+	if a.note(i, current != nil, same && sameSpec, current, next) {
+		return nil
+	}
+	if rev := c.Revision(current.GetMetadata().GetUid(), current.GetStatus().GetRevision()); rev != nil && !proto.Equal(rev.Spec.Delivery, effective(in.GetSpec().GetDelivery())) {
+		// The delivery policy is part of a revision, so that a change of it reaches clusters as any other does.
+		if _, err := c.addRevision(next, a.revisionUIDs[i], rev.Spec, effective(in.GetSpec().GetDelivery()),
+			&yardarmv1.Provenance{Message: fmt.Sprintf("delivery policy changed; content of revision %d", rev.Spec.Number)}); err != nil {
+			return err
+		}
+	}
+	if err := c.PutBundle(next); err != nil {
+		return err
+	}
+	if sameSpec {
+		return nil
+	}
+	a.bundles[next.Metadata.Uid] = true
+	return c.event(&yardarmv1.Event{Reason: "BundleConfigured", Bundle: name, Message: fmt.Sprintf("bundle %s", a.outcomes[i])})
+}
+
+func unknownGroup(name string) string {
+	return fmt.Sprintf("there is no cluster group %q; apply it first, or in the same call", clip(name))
+}
+
+// note keeps what becomes of a resource, and tells whether there is nothing to write.
+func (a *application) note(i int, exists, same bool, current, next proto.Message) (unchanged bool) {
+	a.rows[i] = next
+	switch {
+	case !exists:
+		a.outcomes[i] = outcomeCreated
+	case same:
+		a.outcomes[i], a.rows[i] = outcomeUnchanged, current
+		return true
+	default:
+		a.outcomes[i] = outcomeConfigured
+	}
+	return false
+}
+
+// response shows what the rows look like now. After a dry run, versions are left out: there are none.
+func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
+	resp := &hubv1.ApplyResponse{Results: make([]*hubv1.ApplyResult, len(a.rows))}
+	for i, row := range a.rows {
+		out := &hubv1.Resource{}
+		var meta *yardarmv1.ObjectMeta
+		switch row := row.(type) {
+		case *yardarmv1.Cluster:
+			shown := v.cluster(row)
+			out.Resource, meta = &hubv1.Resource_Cluster{Cluster: shown}, shown.Metadata
+		case *yardarmv1.ClusterGroup:
+			shown := v.group(row)
+			out.Resource, meta = &hubv1.Resource_ClusterGroup{ClusterGroup: shown}, shown.Metadata
+		case *yardarmv1.Bundle:
+			shown := v.bundle(row)
+			out.Resource, meta = &hubv1.Resource_Bundle{Bundle: shown}, shown.Metadata
+		}
+		if dryRun && a.outcomes[i] != outcomeUnchanged {
+			meta.ResourceVersion = ""
+			if a.outcomes[i] == outcomeCreated {
+				meta.Uid = ""
+			}
+		}
+		resp.Results[i] = &hubv1.ApplyResult{Resource: out, Outcome: a.outcomes[i]}
+	}
+	return resp
+}
+
+// checkMeta refuses to change another resource than the caller has seen. current is nil if there is none.
+func checkMeta(kind string, current, in *yardarmv1.ObjectMeta) error {
+	if current == nil {
+		if in.GetResourceVersion() != "" {
+			return staleVersion(kind, in.GetName(), in.GetResourceVersion(), "")
+		}
+		return nil
+	}
+	if in.GetUid() != "" && in.GetUid() != current.Uid {
+		return precondition(reasonOtherUID, kind, current.Name, fmt.Sprintf(
+			"%s %q is another one than the one that was read: it was deleted and made again; read it again, or leave out metadata.uid", words(kind), current.Name))
+	}
+	return checkVersion(kind, current, in.GetResourceVersion())
+}
+
+// meta is the metadata after what people wrote of it is in; same tells whether that changes nothing. current is nil for a new resource.
+func (c *change) meta(current, in *yardarmv1.ObjectMeta, uid string, sameSpec bool) (next *yardarmv1.ObjectMeta, same bool) {
+	if current == nil {
+		next = c.newMeta(in.Name, uid)
+	} else {
+		next = proto.CloneOf(current)
+		same = maps.Equal(current.Labels, in.Labels) && maps.Equal(current.Annotations, in.Annotations)
+		if !sameSpec {
+			next.Generation++
+		}
+	}
+	next.Labels, next.Annotations = maps.Clone(in.Labels), maps.Clone(in.Annotations)
+	return next, same
+}

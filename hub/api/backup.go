@@ -1,0 +1,73 @@
+package api
+
+import (
+	"bufio"
+	"fmt"
+
+	"google.golang.org/grpc"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+)
+
+// chunkSize is what one message of a download carries, in bytes: as on the spokes' stream.
+const chunkSize = 256 << 10
+
+// Backup implements FleetService. A stream that ends without an error holds the whole of it.
+func (s *Server) Backup(_ *hubv1.BackupRequest, stream grpc.ServerStreamingServer[hubv1.BackupResponse]) error {
+	w := bufio.NewWriterSize(writerFunc(func(p []byte) error { return stream.Send(&hubv1.BackupResponse{Data: p}) }), chunkSize)
+	if err := s.store.Backup(stream.Context(), w); err != nil {
+		return fmt.Errorf("back up: %w", err)
+	}
+	return w.Flush()
+}
+
+// GetArtifact implements FleetService.
+func (s *Server) GetArtifact(req *hubv1.GetArtifactRequest, stream grpc.ServerStreamingServer[hubv1.GetArtifactResponse]) error {
+	digest, err := manifest.ParseDigest(req.GetDigest())
+	if err != nil {
+		return invalid("digest", err.Error())
+	}
+	row := s.store.Read().Artifact(digest.String())
+	if row == nil {
+		return artifactNotFound(digest)
+	}
+	encoded, err := s.store.Content(digest.String())
+	if isGone(err) {
+		return artifactNotFound(digest) // since it was looked up
+	}
+	if err != nil {
+		return err
+	}
+	canonical, err := manifest.Decompress(encoded, int(row.GetSize()))
+	if err != nil {
+		return fmt.Errorf("artifact %s: %w", digest.Short(), err)
+	}
+	for len(canonical) > 0 {
+		n := min(len(canonical), chunkSize)
+		if err := stream.Send(&hubv1.GetArtifactResponse{Data: canonical[:n]}); err != nil {
+			return err
+		}
+		canonical = canonical[n:]
+	}
+	return nil
+}
+
+func artifactNotFound(digest manifest.Digest) error {
+	return notFound("Artifact", digest.Short(), "revisions name theirs: `yardarm get revisions`")
+}
+
+// writerFunc writes in pieces that one message carries. Each piece is sent before it returns, so its bytes may be used again.
+type writerFunc func([]byte) error
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		piece := p[n:min(len(p), n+chunkSize)]
+		if err := f(piece); err != nil {
+			return n, err
+		}
+		n += len(piece)
+	}
+	return n, nil
+}

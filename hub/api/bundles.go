@@ -1,0 +1,88 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/yardarm-dev/yardarm/pkg/selector"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// ListBundles implements FleetService.
+func (s *Server) ListBundles(_ context.Context, req *hubv1.ListBundlesRequest) (*hubv1.ListBundlesResponse, error) {
+	labels, err := selector.Parse(req.GetSelector())
+	if err != nil {
+		return nil, invalid("selector", err.Error())
+	}
+	v := s.view()
+	all := func(yield func(string, *yardarmv1.Bundle) bool) {
+		for b := range v.Bundles() {
+			if labels.Matches(b.Metadata.Labels) && !yield(b.Metadata.Name, b) {
+				return
+			}
+		}
+	}
+	p, err := paginate(pageRequest{req.GetPageSize(), req.GetPageToken(), fmt.Sprintf("bundles %q", labels)}, all, v.bundle)
+	if err != nil {
+		return nil, err
+	}
+	return &hubv1.ListBundlesResponse{Bundles: p.items, NextPageToken: p.next, TotalSize: p.total}, nil
+}
+
+// GetBundle implements FleetService.
+func (s *Server) GetBundle(_ context.Context, req *hubv1.GetBundleRequest) (*yardarmv1.Bundle, error) {
+	v := s.view()
+	b := v.BundleByName(req.GetName())
+	if b == nil {
+		return nil, bundleNotFound(req.GetName())
+	}
+	return v.bundle(b), nil
+}
+
+// DeleteBundle implements FleetService. The row that remembers the deletion is what spokes are told to let go by.
+func (s *Server) DeleteBundle(ctx context.Context, req *hubv1.DeleteBundleRequest) (*hubv1.DeleteBundleResponse, error) {
+	if err := checkWorkloads(req.GetWorkloads(), "bundle"); err != nil {
+		return nil, err
+	}
+	err := s.change(ctx, false, func(c *change) error {
+		b := c.BundleByName(req.GetName())
+		if b == nil {
+			return bundleNotFound(req.GetName())
+		}
+		if err := checkVersion(yardarmv1.KindBundle, b.Metadata, req.GetResourceVersion()); err != nil {
+			return err
+		}
+		digests := make(map[string]bool)
+		for r := range c.Revisions(b.Metadata.Uid) {
+			digests[r.GetSpec().GetDigest()] = true
+		}
+		if err := c.DeleteBundle(b.Metadata.Uid); err != nil {
+			return err
+		}
+		for digest := range digests {
+			if isEmpty(c.RevisionsWith(digest)) {
+				if err := c.DeleteArtifact(digest); err != nil {
+					return err
+				}
+			}
+		}
+		if err := c.PutDeletedBundle(&storev1.DeletedBundle{Uid: b.Metadata.Uid, Name: b.Metadata.Name, Workloads: req.GetWorkloads(), Time: c.time()}); err != nil {
+			return err
+		}
+		message := "its objects are kept in the clusters, unmanaged"
+		if req.GetWorkloads() == yardarmv1.Workloads_WORKLOADS_REMOVE {
+			message = "its objects are removed from the clusters"
+		}
+		return c.event(&yardarmv1.Event{Reason: "BundleDeleted", Bundle: b.Metadata.Name, Message: message})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &hubv1.DeleteBundleResponse{}, nil
+}
+
+func bundleNotFound(name string) error {
+	return notFound(yardarmv1.KindBundle, clip(name), "`yardarm get bundles` lists them, and `yardarm publish` makes one")
+}

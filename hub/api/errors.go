@@ -1,0 +1,230 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+
+	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+)
+
+// errorDomain is the domain of the reasons in google.rpc.ErrorInfo.
+const errorDomain = "yardarm.dev"
+
+// Reasons in google.rpc.ErrorInfo, for programs that tell refusals apart.
+const (
+	reasonInvalid         = "INVALID"
+	reasonInvalidManifest = "INVALID_MANIFEST"
+	reasonNotFound        = "NOT_FOUND"
+	reasonExists          = "ALREADY_EXISTS"
+	reasonStaleVersion    = "RESOURCE_VERSION_MISMATCH"
+	reasonOtherUID        = "UID_MISMATCH"
+	reasonClaimed         = "OBJECT_CLAIMED"
+	reasonInUse           = "IN_USE"
+	reasonLabelSet        = "LABEL_HAS_VALUE"
+	reasonState           = "WRONG_STATE"
+	reasonNothingHeld     = "NOTHING_HELD"
+	reasonReadOnly        = "HUB_READ_ONLY"
+	reasonTooLarge        = "TOO_LARGE"
+	reasonBusy            = "BUSY"
+)
+
+// maxViolations is how many are listed: more do not help whoever has to fix them.
+const maxViolations = 50
+
+// refusal is an error that tells the caller what to do about it. Everything else that a handler returns is the hub's fault.
+type refusal struct {
+	code    codes.Code
+	message string
+	details []protoadapt.MessageV1
+}
+
+func (r *refusal) Error() string { return r.message }
+
+func refuse(code codes.Code, reason string, metadata map[string]string, message string, details ...protoadapt.MessageV1) *refusal {
+	info := &errdetails.ErrorInfo{Reason: reason, Domain: errorDomain, Metadata: metadata}
+	return &refusal{code: code, message: message, details: append([]protoadapt.MessageV1{info}, details...)}
+}
+
+// violations collects what is wrong with a request, to name all of it at once.
+type violations struct {
+	lines  []string
+	fields []*errdetails.BadRequest_FieldViolation
+	more   int
+}
+
+// add notes that a field, given by its path in the request, is wrong. subject, as in "Bundle web", is put before the path in what
+// people read; it may be empty.
+func (v *violations) add(subject, field, message string) {
+	if len(v.fields) >= maxViolations {
+		v.more++
+		return
+	}
+	line := field + ": " + message
+	if subject != "" {
+		line = subject + ": " + line
+	}
+	v.lines = append(v.lines, line)
+	v.fields = append(v.fields, &errdetails.BadRequest_FieldViolation{Field: field, Description: message})
+}
+
+// err is nil if nothing was added.
+func (v *violations) err() error {
+	if len(v.fields) == 0 {
+		return nil
+	}
+	lines := v.lines
+	if v.more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", v.more))
+	}
+	return refuse(codes.InvalidArgument, reasonInvalid, nil, strings.Join(lines, "\n"), &errdetails.BadRequest{FieldViolations: v.fields})
+}
+
+// invalid refuses a request for one field.
+func invalid(field, message string) error {
+	var v violations
+	v.add("", field, message)
+	return v.err()
+}
+
+// notFound says that a resource is not there; hint says what to do.
+func notFound(kind, name, hint string) error {
+	message := fmt.Sprintf("there is no %s %q", words(kind), name)
+	if hint != "" {
+		message += "; " + hint
+	}
+	return refuse(codes.NotFound, reasonNotFound, map[string]string{"kind": kind, "name": name}, message,
+		&errdetails.ResourceInfo{ResourceType: kind, ResourceName: name, Description: message})
+}
+
+// precondition refuses what the state of a resource forbids.
+func precondition(reason, kind, name, message string) error {
+	return refuse(codes.FailedPrecondition, reason, map[string]string{"kind": kind, "name": name}, message,
+		&errdetails.PreconditionFailure{Violations: []*errdetails.PreconditionFailure_Violation{
+			{Type: reason, Subject: kind + " " + name, Description: message},
+		}})
+}
+
+// staleVersion refuses a change that was made of a version which is no longer the current one.
+func staleVersion(kind, name, given, current string) error {
+	message := fmt.Sprintf("%s %q has changed since: resource version %q was given, the current one is %q; read it again, and repeat the change",
+		words(kind), name, clip(given), current)
+	return refuse(codes.Aborted, reasonStaleVersion, map[string]string{"kind": kind, "name": name, "current": current}, message,
+		&errdetails.PreconditionFailure{Violations: []*errdetails.PreconditionFailure_Violation{
+			{Type: reasonStaleVersion, Subject: kind + " " + name, Description: message},
+		}})
+}
+
+// words is a kind in a sentence.
+func words(kind string) string {
+	if kind == "ClusterGroup" {
+		return "cluster group"
+	}
+	return strings.ToLower(kind)
+}
+
+// toStatus is the one mapping of errors to gRPC. ok says that the error is for the caller; otherwise it is the hub's fault, and the
+// answer names the request so that the hub's log can be searched for it.
+func toStatus(err error, requestID string) (st *status.Status, ok bool) {
+	var refused *refusal
+	var problems *manifest.Problems
+	var failed *store.FailedError
+	switch {
+	case errors.As(err, &refused):
+		return withDetails(status.New(refused.code, refused.message), refused.details), true
+	case errors.As(err, &problems):
+		return manifestStatus(problems), true
+	case errors.Is(err, store.ErrReadOnly):
+		message := "the hub takes no changes now: " + err.Error()
+		return withDetails(status.New(codes.FailedPrecondition, message), []protoadapt.MessageV1{
+			&errdetails.ErrorInfo{Reason: reasonReadOnly, Domain: errorDomain},
+			&errdetails.PreconditionFailure{Violations: []*errdetails.PreconditionFailure_Violation{
+				{Type: reasonReadOnly, Subject: "hub", Description: message},
+			}},
+		}), true
+	case errors.As(err, &failed):
+		return status.New(codes.Unavailable, failed.Error()), false
+	case errors.Is(err, context.DeadlineExceeded):
+		return status.New(codes.DeadlineExceeded, "the call took too long; whether a change was made is not known, so read before repeating it"), true
+	case errors.Is(err, context.Canceled):
+		return status.New(codes.Canceled, "the call was cancelled"), true
+	case errors.Is(err, store.ErrClosed):
+		return status.New(codes.Unavailable, "the hub is stopping; try again"), true
+	}
+	if st, ok := status.FromError(err); ok {
+		return st, true
+	}
+	return status.New(codes.Internal, "the hub failed to answer; its log says why, under request "+requestID), false
+}
+
+// manifestStatus names each problem by file, line, object and field.
+func manifestStatus(p *manifest.Problems) *status.Status {
+	bad := &errdetails.BadRequest{}
+	tooLarge := false
+	for _, problem := range p.Entries {
+		tooLarge = tooLarge || isSizeLimit(problem)
+		field, description, _ := strings.Cut(problemField(problem), "\n")
+		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field, Description: description})
+	}
+	reason := reasonInvalidManifest
+	if tooLarge {
+		reason = reasonTooLarge
+	}
+	return withDetails(status.New(codes.InvalidArgument, p.Error()), []protoadapt.MessageV1{
+		&errdetails.ErrorInfo{Reason: reason, Domain: errorDomain}, bad,
+	})
+}
+
+func isSizeLimit(err error) bool {
+	for _, limit := range []error{manifest.ErrArtifactTooLarge, manifest.ErrTooManyObjects, manifest.ErrTooManyFiles, manifest.ErrObjectTooLarge, manifest.ErrDocumentTooLarge} {
+		if errors.Is(err, limit) {
+			return true
+		}
+	}
+	return false
+}
+
+// problemField is `files[path]:line object field`, a newline, and the message.
+func problemField(p manifest.Problem) string {
+	var b strings.Builder
+	b.WriteString("files")
+	if p.File != "" {
+		fmt.Fprintf(&b, "[%s]", p.File)
+	}
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	for _, part := range []string{p.Object, p.Field} {
+		if part != "" {
+			b.WriteString(" " + part)
+		}
+	}
+	return strings.ReplaceAll(b.String(), "\n", " ") + "\n" + p.Message
+}
+
+func withDetails(st *status.Status, details []protoadapt.MessageV1) *status.Status {
+	with, err := st.WithDetails(details...)
+	if err != nil {
+		return st // a detail that cannot be encoded, such as one with a text that is not UTF-8, is left out
+	}
+	return with
+}
+
+// clip shortens what a caller sent for an error message.
+func clip(s string) string {
+	const limit = 80 // bytes
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+// isGone tells whether an error of the store says that there is no such content.
+func isGone(err error) bool { return errors.Is(err, store.ErrNotFound) }

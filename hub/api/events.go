@@ -1,0 +1,63 @@
+package api
+
+import (
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/yardarm-dev/yardarm/hub/store"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// errStopping ends the streams that would go on for ever.
+var errStopping = status.Error(codes.Unavailable, "the hub is stopping; connect again")
+
+// WatchEvents implements FleetService. A follower that is so slow that events are dropped before it has read them misses those: events tell
+// the story, and nothing acts on them.
+func (s *Server) WatchEvents(req *hubv1.WatchEventsRequest, stream grpc.ServerStreamingServer[hubv1.WatchEventsResponse]) error {
+	done, err := s.admitWatch()
+	if err != nil {
+		return err
+	}
+	defer done()
+	sub := s.store.Subscribe(store.Events)
+	defer sub.Close()
+	last := req.GetAfter()
+	past := matchingEvents(s.store.Read(), req, &last)
+	if n := int(req.GetTail()); n > 0 && len(past) > n {
+		past = past[len(past)-n:]
+	}
+	for {
+		for _, e := range past {
+			if err := stream.Send(&hubv1.WatchEventsResponse{Event: e}); err != nil {
+				return err
+			}
+		}
+		if !req.GetFollow() {
+			return nil
+		}
+		select {
+		case <-stream.Context().Done():
+			return stream.Context().Err()
+		case <-s.stopping:
+			return errStopping
+		case <-sub.C():
+			sub.Take()
+			past = matchingEvents(s.store.Read(), req, &last)
+		}
+	}
+}
+
+// matchingEvents are those after last that a caller asks for; last moves on to the newest event, asked for or not.
+func matchingEvents(tx *store.ReadTx, req *hubv1.WatchEventsRequest, last *uint64) []*yardarmv1.Event {
+	var out []*yardarmv1.Event
+	for e := range tx.Events(*last) {
+		*last = max(*last, e.GetSequence())
+		if req.GetCluster() != "" && e.GetCluster() != req.GetCluster() || req.GetBundle() != "" && e.GetBundle() != req.GetBundle() {
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}

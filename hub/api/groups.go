@@ -1,0 +1,72 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// ListClusterGroups implements FleetService.
+func (s *Server) ListClusterGroups(_ context.Context, req *hubv1.ListClusterGroupsRequest) (*hubv1.ListClusterGroupsResponse, error) {
+	v := s.view()
+	all := func(yield func(string, *yardarmv1.ClusterGroup) bool) {
+		for g := range v.Groups() {
+			if !yield(g.Metadata.Name, g) {
+				return
+			}
+		}
+	}
+	p, err := paginate(pageRequest{req.GetPageSize(), req.GetPageToken(), "clustergroups"}, all, v.group)
+	if err != nil {
+		return nil, err
+	}
+	return &hubv1.ListClusterGroupsResponse{ClusterGroups: p.items, NextPageToken: p.next, TotalSize: p.total}, nil
+}
+
+// GetClusterGroup implements FleetService.
+func (s *Server) GetClusterGroup(_ context.Context, req *hubv1.GetClusterGroupRequest) (*yardarmv1.ClusterGroup, error) {
+	v := s.view()
+	g := v.Group(req.GetName())
+	if g == nil {
+		return nil, groupNotFound(req.GetName())
+	}
+	return v.group(g), nil
+}
+
+// DeleteClusterGroup implements FleetService.
+func (s *Server) DeleteClusterGroup(ctx context.Context, req *hubv1.DeleteClusterGroupRequest) (*hubv1.DeleteClusterGroupResponse, error) {
+	err := s.change(ctx, false, func(c *change) error {
+		g := c.Group(req.GetName())
+		if g == nil {
+			return groupNotFound(req.GetName())
+		}
+		if err := checkVersion(yardarmv1.KindClusterGroup, g.Metadata, req.GetResourceVersion()); err != nil {
+			return err
+		}
+		var names []string
+		for b := range c.BundlesTargeting(req.GetName()) {
+			names = append(names, b.GetMetadata().GetName())
+		}
+		if len(names) > 0 {
+			slices.Sort(names)
+			return precondition(reasonInUse, yardarmv1.KindClusterGroup, req.GetName(), fmt.Sprintf(
+				"cluster group %q is targeted by bundles (%s); let them target other groups first, or delete them", req.GetName(), strings.Join(names, ", ")))
+		}
+		if err := c.DeleteGroup(req.GetName()); err != nil {
+			return err
+		}
+		return c.event(&yardarmv1.Event{Reason: "ClusterGroupDeleted", Message: fmt.Sprintf("cluster group %q deleted", req.GetName())})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &hubv1.DeleteClusterGroupResponse{}, nil
+}
+
+func groupNotFound(name string) error {
+	return notFound(yardarmv1.KindClusterGroup, clip(name), "`yardarm get clustergroups` lists them")
+}

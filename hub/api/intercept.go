@@ -1,0 +1,159 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+)
+
+const (
+	// requestIDKey is the metadata key of a request's id, both ways.
+	requestIDKey = "x-request-id"
+	// maxRequestID is how long a caller's own may be.
+	maxRequestID = 64
+	// maxBearer is how long a token may be, in bytes; beyond it nothing is even looked up.
+	maxBearer = 8 << 10
+)
+
+// call is what the interceptors know of a call.
+type call struct {
+	id, actor string
+}
+
+type callKey struct{}
+
+// actorOf is who calls, for provenance and events.
+func actorOf(ctx context.Context) string {
+	c, _ := ctx.Value(callKey{}).(call)
+	return c.actor
+}
+
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	c := call{id: s.requestID(ctx)}
+	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.id)) // fails only when the call is over
+	defer func() {
+		if r := recover(); r != nil {
+			err = s.panicked(r)
+		}
+		if err != nil {
+			resp, err = nil, s.answer(info.FullMethod, c, err)
+		}
+	}()
+	if c.actor, err = s.authenticate(ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), s.cfg.Limits.CallTimeout)
+	defer cancel()
+	return handler(ctx, req)
+}
+
+func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	ctx := ss.Context()
+	c := call{id: s.requestID(ctx)}
+	_ = ss.SetHeader(metadata.Pairs(requestIDKey, c.id))
+	defer func() {
+		if r := recover(); r != nil {
+			err = s.panicked(r)
+		}
+		if err != nil {
+			err = s.answer(info.FullMethod, c, err)
+		}
+	}()
+	if c.actor, err = s.authenticate(ctx); err != nil {
+		return err
+	}
+	ctx = context.WithValue(ctx, callKey{}, c)
+	switch info.FullMethod {
+	case hubv1.FleetService_Watch_FullMethodName, hubv1.FleetService_WatchEvents_FullMethodName:
+		// These end when the caller goes, or the hub. A caller that waits for the first message has the headers at once.
+		if err := ss.SendHeader(nil); err != nil {
+			return err
+		}
+	default:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.cfg.Limits.StreamTimeout)
+		defer cancel()
+	}
+	return handler(srv, &serverStream{ServerStream: ss, ctx: ctx})
+}
+
+// serverStream has the context with who calls.
+type serverStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *serverStream) Context() context.Context { return s.ctx }
+
+// authenticate reads the Authorization header. Every method needs one.
+func (s *Server) authenticate(ctx context.Context) (actor string, err error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	values := md.Get("authorization")
+	if len(values) == 0 {
+		return "", status.Error(codes.Unauthenticated, "a credential is needed; send it as `Authorization: Bearer TOKEN`")
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	token = strings.TrimSpace(token)
+	if !ok || len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxBearer {
+		return "", status.Error(codes.Unauthenticated, "the Authorization header must be `Bearer TOKEN`")
+	}
+	actor, err = s.cfg.Authenticator.Authenticate(ctx, token)
+	if err != nil {
+		s.log.Debug("caller refused", "error", err)
+		return "", status.Error(codes.Unauthenticated, "the credential is not known to this hub; it may have been revoked, or be another hub's")
+	}
+	return actor, nil
+}
+
+// requestID is the caller's own if it is harmless, and a new one otherwise.
+func (s *Server) requestID(ctx context.Context) string {
+	md, _ := metadata.FromIncomingContext(ctx)
+	if ids := md.Get(requestIDKey); len(ids) == 1 && len(ids[0]) <= maxRequestID && ids[0] != "" && strings.Trim(ids[0], idCharacters) == "" {
+		return ids[0]
+	}
+	var raw [8]byte
+	if _, err := io.ReadFull(s.cfg.Rand, raw[:]); err != nil {
+		return "unknown"
+	}
+	return hex.EncodeToString(raw[:])
+}
+
+const idCharacters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_."
+
+// answer makes the status that a caller sees, and logs what is the hub's fault.
+func (s *Server) answer(method string, c call, err error) error {
+	st, forCaller := toStatus(err, c.id)
+	level := slog.LevelDebug
+	if !forCaller {
+		level = slog.LevelError
+	}
+	s.log.Log(context.Background(), level, "call failed", "method", method, "request", c.id, "actor", c.actor, "code", st.Code().String(), "error", err)
+	return st.Err()
+}
+
+// panicError is a defect of the hub, caught so that it costs one call.
+type panicError struct{ what string }
+
+func (e *panicError) Error() string { return "panic: " + e.what }
+
+// panicked logs where it happened. A panic's value may hold what a caller sent, so only those of the runtime are written out.
+func (s *Server) panicked(r any) error {
+	what := fmt.Sprintf("%T", r)
+	if err, ok := r.(runtime.Error); ok {
+		what = err.Error()
+	}
+	s.log.Error("panic in a call", "panic", what, "stack", string(debug.Stack()))
+	return &panicError{what: what}
+}

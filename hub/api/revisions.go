@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+const (
+	outcomePublished = "published"
+	// maxNamed is how many revisions an error names.
+	maxNamed = 10
+)
+
+// ListRevisions implements FleetService.
+func (s *Server) ListRevisions(_ context.Context, req *hubv1.ListRevisionsRequest) (*hubv1.ListRevisionsResponse, error) {
+	v := s.view()
+	b := v.BundleByName(req.GetBundle())
+	if b == nil {
+		return nil, bundleNotFound(req.GetBundle())
+	}
+	all := func(yield func(string, *yardarmv1.Revision) bool) {
+		for r := range v.Revisions(b.Metadata.Uid) {
+			// Newest first, so positions count down.
+			if !yield(fmt.Sprintf("%010d", math.MaxUint32-r.GetSpec().GetNumber()), r) {
+				return
+			}
+		}
+	}
+	p, err := paginate(pageRequest{req.GetPageSize(), req.GetPageToken(), "revisions " + b.Metadata.Uid}, all, revisionView)
+	if err != nil {
+		return nil, err
+	}
+	return &hubv1.ListRevisionsResponse{Revisions: p.items, NextPageToken: p.next, TotalSize: p.total}, nil
+}
+
+// GetRevision implements FleetService.
+func (s *Server) GetRevision(_ context.Context, req *hubv1.GetRevisionRequest) (*yardarmv1.Revision, error) {
+	v := s.view()
+	b := v.BundleByName(req.GetBundle())
+	if b == nil {
+		return nil, bundleNotFound(req.GetBundle())
+	}
+	rev := v.Revision(b.Metadata.Uid, req.GetNumber())
+	if rev == nil {
+		return nil, revisionNotFound(b, req.GetNumber(), v.Revisions(b.Metadata.Uid))
+	}
+	return revisionView(rev), nil
+}
+
+// UndoRollout implements FleetService. The bundle's delivery policy returns with the content, so that it stays what its clusters run under.
+func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest) (*hubv1.PublishRevisionResponse, error) {
+	uid, err := s.newUID()
+	if err != nil {
+		return nil, err
+	}
+	var rev *yardarmv1.Revision
+	outcome := outcomePublished
+	err = s.change(ctx, false, func(c *change) error {
+		b := c.BundleByName(req.GetBundle())
+		if b == nil {
+			return bundleNotFound(req.GetBundle())
+		}
+		current := c.Revision(b.Metadata.Uid, b.GetStatus().GetRevision())
+		target, err := c.undoTarget(b, current, req.GetToRevision())
+		if err != nil {
+			return err
+		}
+		if current != nil && sameContent(current.Spec, target.Spec) {
+			rev, outcome = current, outcomeUnchanged
+			return nil
+		}
+		next := proto.CloneOf(b)
+		if next.Spec == nil {
+			next.Spec = &yardarmv1.BundleSpec{}
+		}
+		if !proto.Equal(effective(next.Spec.Delivery), target.Spec.Delivery) {
+			next.Spec.Delivery = proto.CloneOf(target.Spec.Delivery)
+			next.Metadata.Generation++
+		}
+		rev, err = c.addRevision(next, uid, target.Spec, target.Spec.Delivery, &yardarmv1.Provenance{
+			Message: fmt.Sprintf("return to revision %d", target.Spec.Number), Source: target.Spec.GetProvenance().GetSource(),
+			Commit: target.Spec.GetProvenance().GetCommit(), UndoOf: target.Spec.Number,
+		})
+		if err != nil {
+			return err
+		}
+		if err := c.PutBundle(next); err != nil {
+			return err
+		}
+		return checkClaims(&c.ReadTx, next)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.published(rev, outcome), nil
+}
+
+// undoTarget is the revision to return to: the one named, or the newest before the current whose content differs from it.
+func (c *change) undoTarget(b *yardarmv1.Bundle, current *yardarmv1.Revision, number uint32) (*yardarmv1.Revision, error) {
+	uid := b.Metadata.Uid
+	if number != 0 {
+		if target := c.Revision(uid, number); target != nil {
+			return target, nil
+		}
+		return nil, revisionNotFound(b, number, c.Revisions(uid))
+	}
+	for r := range c.Revisions(uid) {
+		if current != nil && r.Spec.Number < current.Spec.Number && !sameContent(r.Spec, current.Spec) {
+			return r, nil
+		}
+	}
+	return nil, precondition(reasonState, yardarmv1.KindBundle, b.Metadata.Name,
+		fmt.Sprintf("bundle %q has no earlier revision with other content; there is nothing to return to", b.Metadata.Name))
+}
+
+// addRevision makes the bundle's next revision and lets the bundle, which the caller has cloned and is to put, run it. Content names the
+// artifact.
+func (c *change) addRevision(b *yardarmv1.Bundle, uid string, content *yardarmv1.RevisionSpec, delivery *yardarmv1.DeliveryPolicy,
+	provenance *yardarmv1.Provenance) (*yardarmv1.Revision, error) {
+	if b.Status == nil {
+		b.Status = &yardarmv1.BundleStatus{}
+	}
+	number := b.Status.LatestRevision + 1
+	provenance.Actor, provenance.Time = c.actor, c.time()
+	rev := &yardarmv1.Revision{
+		Metadata: c.newMeta(fmt.Sprintf("%s-%d", b.Metadata.Name, number), uid),
+		Spec: &yardarmv1.RevisionSpec{
+			Bundle: b.Metadata.Name, BundleUid: b.Metadata.Uid, Number: number, Digest: content.Digest, Size: content.Size,
+			Objects: content.Objects, Delivery: proto.CloneOf(delivery), Provenance: provenance,
+		},
+	}
+	if err := c.PutRevision(rev); err != nil {
+		return nil, err
+	}
+	b.Status.LatestRevision, b.Status.Revision, b.Status.Digest = number, number, content.Digest
+	message := fmt.Sprintf("revision %d published", number)
+	if line, _, _ := strings.Cut(provenance.Message, "\n"); line != "" {
+		message += ": " + clip(line)
+	}
+	return rev, c.event(&yardarmv1.Event{Reason: "RevisionPublished", Bundle: b.Metadata.Name, Revision: number, Message: message})
+}
+
+// sameContent tells whether two revisions put the same into a cluster.
+func sameContent(a, b *yardarmv1.RevisionSpec) bool {
+	return a.GetDigest() == b.GetDigest() && proto.Equal(effective(a.GetDelivery()), effective(b.GetDelivery()))
+}
+
+func revisionNotFound(b *yardarmv1.Bundle, number uint32, all iter.Seq[*yardarmv1.Revision]) error {
+	var there []string
+	for r := range all {
+		if len(there) == maxNamed {
+			there = append(there, "…")
+			break
+		}
+		there = append(there, fmt.Sprint(r.GetSpec().GetNumber()))
+	}
+	hint := "the bundle has no revision yet; publish one"
+	if len(there) > 0 {
+		hint = "there are: " + strings.Join(there, ", ")
+	}
+	return notFound(yardarmv1.KindRevision, fmt.Sprintf("%s-%d", b.Metadata.Name, number), hint)
+}
