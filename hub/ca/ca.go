@@ -24,8 +24,6 @@ const (
 	DefaultClusterLife = 24 * time.Hour
 	// minClusterLife leaves a spoke time to renew; as short a life is for tests.
 	minClusterLife = time.Minute
-	// backdate is how far certificates begin in the past, for clocks that lag behind the hub's.
-	backdate = 5 * time.Minute
 
 	// upkeepInterval is how often Run looks whether ticket keys are due and tokens are old. Nothing hangs on it being exact.
 	upkeepInterval = time.Hour

@@ -43,7 +43,7 @@ func (c *CA) issue(public crypto.PublicKey, life time.Duration, template *x509.C
 	}
 	now := c.now()
 	template.SerialNumber = serial
-	template.NotBefore = now.Add(-backdate)
+	template.NotBefore = now.Add(-certs.Backdate)
 	template.NotAfter = now.Add(life)
 	if template.NotAfter.After(c.root.NotAfter) {
 		template.NotAfter = c.root.NotAfter

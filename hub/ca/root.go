@@ -146,7 +146,7 @@ func (c *CA) makeRoot() ([]byte, error) {
 	template := &x509.Certificate{
 		SerialNumber:          serial,
 		Subject:               pkix.Name{CommonName: "Yardarm CA " + c.fleet},
-		NotBefore:             now.Add(-backdate),
+		NotBefore:             now.Add(-certs.Backdate),
 		NotAfter:              now.AddDate(rootYears, 0, 0),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true,

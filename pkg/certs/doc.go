@@ -9,3 +9,7 @@ import "time"
 // RenewalWindow is for how long an expired certificate may still be renewed with the enrolled key: 90 days, so that neither a hub that was
 // down for a weekend nor a cluster that was off for a season has to be enrolled anew.
 const RenewalWindow = 90 * 24 * time.Hour
+
+// Backdate is how far certificates begin before they are issued, for clocks that lag behind the hub's: five minutes. A certificate's life
+// counts from its issue.
+const Backdate = 5 * time.Minute
