@@ -40,6 +40,8 @@ type Meta struct {
 	Past []*PastEpoch `protobuf:"bytes,5,rep,name=past,proto3" json:"past,omitempty"`
 	// Orders events.
 	EventSequence uint64 `protobuf:"varint,6,opt,name=event_sequence,json=eventSequence,proto3" json:"event_sequence,omitempty"`
+	// When this copy was made; absent in a hub's own database.
+	BackupTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=backup_time,json=backupTime,proto3" json:"backup_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -114,6 +116,13 @@ func (x *Meta) GetEventSequence() uint64 {
 		return x.EventSequence
 	}
 	return 0
+}
+
+func (x *Meta) GetBackupTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BackupTime
+	}
+	return nil
 }
 
 type PastEpoch struct {
@@ -929,14 +938,16 @@ var File_yardarm_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x1cyardarm/store/v1/store.proto\x12\x10yardarm.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\"\xb8\x01\n" +
+	"\x1cyardarm/store/v1/store.proto\x12\x10yardarm.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\"\xf5\x01\n" +
 	"\x04Meta\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x14\n" +
 	"\x05fleet\x18\x02 \x01(\tR\x05fleet\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\fR\x05epoch\x12\x14\n" +
 	"\x05index\x18\x04 \x01(\x04R\x05index\x12/\n" +
 	"\x04past\x18\x05 \x03(\v2\x1b.yardarm.store.v1.PastEpochR\x04past\x12%\n" +
-	"\x0eevent_sequence\x18\x06 \x01(\x04R\reventSequence\"7\n" +
+	"\x0eevent_sequence\x18\x06 \x01(\x04R\reventSequence\x12;\n" +
+	"\vbackup_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"backupTime\"7\n" +
 	"\tPastEpoch\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\fR\x05epoch\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\"\xd2\x01\n" +
@@ -1045,25 +1056,26 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	12, // 1: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	12, // 2: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	12, // 3: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	12, // 4: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	13, // 5: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	12, // 6: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	12, // 7: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	14, // 8: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	12, // 9: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	15, // 10: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	12, // 11: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	12, // 12: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	16, // 13: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	12, // 14: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	12, // 2: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	12, // 3: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	12, // 4: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	12, // 5: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	13, // 6: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	12, // 7: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	12, // 8: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	14, // 9: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	12, // 10: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	15, // 11: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	12, // 12: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	12, // 13: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	16, // 14: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	12, // 15: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
