@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -12,7 +13,7 @@ import (
 type converter struct {
 	report     func(line int, path fieldPath, message string, err error)
 	offset     int                 // added to the lines of nodes to get lines of the file
-	objectMax  int                 // rough bytes that one object may take before server-owned fields are stripped
+	objectMax  int                 // limit of an object in canonical form, bytes
 	aliasNodes int                 // values made by aliases so far in the document
 	active     map[*yaml.Node]bool // anchors being expanded, to find those that contain themselves
 
@@ -151,7 +152,8 @@ func (c *converter) key(n *yaml.Node) (string, bool) {
 	return key, message == ""
 }
 
-// keyText returns the string that a key stands for, or a message. Like sigs.k8s.io/yaml it accepts numbers and booleans.
+// keyText returns the string that a key stands for, or a message. Like sigs.k8s.io/yaml it accepts booleans and integers. That library also
+// accepts other numbers, and writes them as float32: 1.30 becomes 1.3, which nobody wants of a key.
 func keyText(n *yaml.Node) (key, message string) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -168,13 +170,13 @@ func keyText(n *yaml.Node) (key, message string) {
 		return value, ""
 	case bool:
 		return strconv.FormatBool(value), ""
-	case int64:
-		return strconv.FormatInt(value, 10), ""
-	case float64:
-		return strconv.FormatFloat(value, 'g', -1, 32), ""
-	default:
+	case nil:
 		return "", "has a key that is null"
 	}
+	if i, err := strconv.ParseInt(strings.ReplaceAll(n.Value, "_", ""), 0, 64); err == nil {
+		return strconv.FormatInt(i, 10), ""
+	}
+	return "", "has a key that is a number but not an integer; put it in quotes"
 }
 
 // collection checks what maps and lists have in common.
@@ -193,8 +195,9 @@ func (c *converter) collection(n *yaml.Node, depth int, tag string) bool {
 
 func (c *converter) grow(n *yaml.Node, size int) {
 	c.size += size
-	if c.size > c.objectMax && !c.failed {
-		c.abort(n, fmt.Sprintf("makes the object larger than %d bytes", c.objectMax), ErrObjectTooLarge)
+	// Twice the limit, because the size is rough and fields of the server are yet to be stripped. The exact limit is kept by builder.
+	if c.size > 2*c.objectMax && !c.failed {
+		c.abort(n, fmt.Sprintf("makes the object larger than %d bytes, which etcd refuses", c.objectMax), ErrObjectTooLarge)
 	}
 }
 

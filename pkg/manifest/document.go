@@ -64,8 +64,8 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return e.message }
 
-// yamlDocuments parses all documents of the chunk and calls yield with the root of each that is not empty.
-func (c chunk) yamlDocuments(yield func(root *yaml.Node)) error {
+// yamlDocuments parses all documents of the chunk and calls yield with the root of each. It ends with the first error, its own *syntaxError or yield's.
+func (c chunk) yamlDocuments(yield func(root *yaml.Node) error) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(c.data))
 	for {
 		var doc yaml.Node
@@ -79,8 +79,8 @@ func (c chunk) yamlDocuments(yield func(root *yaml.Node)) error {
 		if len(doc.Content) != 1 {
 			continue
 		}
-		if root := doc.Content[0]; root.Kind != yaml.ScalarNode || root.Tag != "!!null" {
-			yield(root)
+		if err := yield(doc.Content[0]); err != nil {
+			return err
 		}
 	}
 }

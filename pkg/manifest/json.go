@@ -23,8 +23,8 @@ type jsonReader struct {
 	counted int64 // offset up to which lines have been counted
 }
 
-// jsonDocuments calls yield with each of the values that follow each other in data, until one is not valid.
-func (c chunk) jsonDocuments(yield func(root *yaml.Node)) error {
+// jsonDocuments calls yield with each of the values that follow each other in the chunk. It ends with the first error, its own *syntaxError or yield's.
+func (c chunk) jsonDocuments(yield func(root *yaml.Node) error) error {
 	r := &jsonReader{data: c.data, decoder: json.NewDecoder(bytes.NewReader(c.data)), line: 1}
 	r.decoder.UseNumber()
 	for {
@@ -39,8 +39,8 @@ func (c chunk) jsonDocuments(yield func(root *yaml.Node)) error {
 		if err != nil {
 			return r.syntaxError(err)
 		}
-		if root.Tag != "!!null" {
-			yield(root)
+		if err := yield(root); err != nil {
+			return err
 		}
 	}
 }

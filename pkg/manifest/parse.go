@@ -50,6 +50,7 @@ type parser struct {
 
 	file     string // being parsed
 	document int    // in file
+	read     int    // documents in all files, with those that are null or not valid
 }
 
 // place is where an object was found.
@@ -110,22 +111,31 @@ func (p *parser) parseChunk(c chunk, json bool) error {
 	}
 	read := c.yamlDocuments
 	// Like kubectl, take JSON in a .yaml file as JSON: YAML reads escapes and numbers differently.
-	if json || bytes.HasPrefix(bytes.TrimSpace(c.data), []byte("{")) && c.jsonDocuments(func(*yaml.Node) {}) == nil {
+	if json || bytes.HasPrefix(bytes.TrimSpace(c.data), []byte("{")) && c.jsonDocuments(func(*yaml.Node) error { return nil }) == nil {
 		read = c.jsonDocuments
 	}
-	var fatal error
-	err := read(func(root *yaml.Node) {
-		p.document++
-		if fatal == nil {
-			conv := &converter{offset: c.offset, objectMax: 2 * p.limits.ObjectBytes}
-			fatal = p.node(conv, root, 0, inherited{})
+	err := read(func(root *yaml.Node) error {
+		if err := p.countDocument(); err != nil || root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+			return err
 		}
+		p.document++
+		return p.node(&converter{offset: c.offset, objectMax: p.limits.ObjectBytes}, root, 0, inherited{})
 	})
 	var syntax *syntaxError
-	if errors.As(err, &syntax) {
-		p.problems.add(Problem{File: p.file, Line: syntax.line + c.offset, Document: p.document + 1, Message: syntax.message})
+	if !errors.As(err, &syntax) {
+		return err
 	}
-	return fatal
+	p.problems.add(Problem{File: p.file, Line: syntax.line + c.offset, Document: p.document + 1, Message: syntax.message})
+	return p.countDocument()
+}
+
+// countDocument returns an error when there are so many documents that most cannot be objects. Parsing each costs microseconds, however small it is.
+func (p *parser) countDocument() error {
+	const spare = 1000 // for documents that are not wanted, but not hostile
+	if p.read++; p.read > p.limits.Objects+spare {
+		return Problem{File: p.file, Message: fmt.Sprintf("there are more than %d documents", p.limits.Objects+spare), Err: ErrTooManyObjects}
+	}
+	return nil
 }
 
 // inherited is what the items of a typed list, such as ConfigMapList, do not repeat.

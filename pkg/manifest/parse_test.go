@@ -272,6 +272,8 @@ func TestParseLimits(t *testing.T) {
 		{"document", big, Limits{DocumentBytes: 1000}, ErrDocumentTooLarge},
 		{"input", big, Limits{Bytes: 1000}, ErrArtifactTooLarge},
 		{"output", list, Limits{Bytes: 50_000}, ErrArtifactTooLarge},
+		{"null documents", strings.Repeat("--- ~\n", 1002), Limits{Objects: 1}, ErrTooManyObjects},
+		{"invalid documents", strings.Repeat("--- [\n", 1002), Limits{Objects: 1}, ErrTooManyObjects},
 		{"alias bomb", bomb, Limits{}, ErrAliasBomb},
 		{"alias bomb of large texts", "apiVersion: v1\nkind: X\nmetadata: {name: a}\na: &a " + strings.Repeat("a", 10_000) + "\nb: [" + strings.Repeat("*a,", 1000) + "]", Limits{}, ErrObjectTooLarge},
 	}
@@ -286,6 +288,12 @@ func TestParseLimits(t *testing.T) {
 	}
 	if _, err := Parse(make([]File, 3), Limits{Files: 2}); !errors.Is(err, ErrTooManyFiles) {
 		t.Errorf("files: got %v", err)
+	}
+	if _, err := Parse([]File{{"a.json", []byte(strings.Repeat("null ", 1002))}}, Limits{Objects: 1}); !errors.Is(err, ErrTooManyObjects) {
+		t.Errorf("null values: got %v", err)
+	}
+	if _, err := Parse([]File{{"a.yaml", []byte(strings.Repeat("--- ~\n", 1001))}}, Limits{Objects: 1}); err != nil {
+		t.Errorf("some null documents: %v", err)
 	}
 	if _, err := Parse([]File{{"a.yaml", []byte(big)}}, Limits{ObjectBytes: 1100, DocumentBytes: len(big), Bytes: 1100, Objects: 1, Files: 1}); err != nil {
 		t.Errorf("just within the limits: %v", err)
