@@ -706,9 +706,11 @@ type Hello struct {
 	// The newest cursor it has persisted; absent on its first session.
 	Cursor *Cursor `protobuf:"bytes,6,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// Hashes of its holdings, of its reports and of its facts.
-	HoldingsHash  []byte `protobuf:"bytes,7,opt,name=holdings_hash,json=holdingsHash,proto3" json:"holdings_hash,omitempty"`
-	ReportsHash   []byte `protobuf:"bytes,8,opt,name=reports_hash,json=reportsHash,proto3" json:"reports_hash,omitempty"`
-	FactsHash     []byte `protobuf:"bytes,9,opt,name=facts_hash,json=factsHash,proto3" json:"facts_hash,omitempty"`
+	HoldingsHash []byte `protobuf:"bytes,7,opt,name=holdings_hash,json=holdingsHash,proto3" json:"holdings_hash,omitempty"`
+	ReportsHash  []byte `protobuf:"bytes,8,opt,name=reports_hash,json=reportsHash,proto3" json:"reports_hash,omitempty"`
+	FactsHash    []byte `protobuf:"bytes,9,opt,name=facts_hash,json=factsHash,proto3" json:"facts_hash,omitempty"`
+	// Whether removals are under way, or wait to be accepted: they are in no hash, so the hub asks for the list.
+	Removing      bool `protobuf:"varint,10,opt,name=removing,proto3" json:"removing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -804,6 +806,13 @@ func (x *Hello) GetFactsHash() []byte {
 		return x.FactsHash
 	}
 	return nil
+}
+
+func (x *Hello) GetRemoving() bool {
+	if x != nil {
+		return x.Removing
+	}
+	return false
 }
 
 // Welcome answers Hello, and asks for whatever differs from what the hub knows.
@@ -1668,8 +1677,10 @@ type ReportUpdate struct {
 	Removed []string `protobuf:"bytes,2,rep,name=removed,proto3" json:"removed,omitempty"`
 	// These are all reports there are: the answer to send_reports.
 	Complete bool `protobuf:"varint,3,opt,name=complete,proto3" json:"complete,omitempty"`
-	// The hash of all reports after this update.
-	ReportsHash   []byte `protobuf:"bytes,4,opt,name=reports_hash,json=reportsHash,proto3" json:"reports_hash,omitempty"`
+	// The hash of all reports after this update; with the last part.
+	ReportsHash []byte `protobuf:"bytes,4,opt,name=reports_hash,json=reportsHash,proto3" json:"reports_hash,omitempty"`
+	// Another part follows, since one message has a limit. An update counts once it is whole; complete is said in each part.
+	More          bool `protobuf:"varint,5,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1730,6 +1741,13 @@ func (x *ReportUpdate) GetReportsHash() []byte {
 		return x.ReportsHash
 	}
 	return nil
+}
+
+func (x *ReportUpdate) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // Drain asks the spoke to come back, to this hub or another, at a random time within the window.
@@ -1931,7 +1949,7 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\awelcome\x18\x01 \x01(\v2\x19.yardarm.spoke.v1.WelcomeH\x00R\awelcome\x12/\n" +
 	"\x05delta\x18\x02 \x01(\v2\x17.yardarm.spoke.v1.DeltaH\x00R\x05delta\x12/\n" +
 	"\x05drain\x18\x03 \x01(\v2\x17.yardarm.spoke.v1.DrainH\x00R\x05drainB\t\n" +
-	"\amessage\"\xbe\x02\n" +
+	"\amessage\"\xda\x02\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12$\n" +
 	"\rcustomization\x18\x02 \x01(\rR\rcustomization\x12#\n" +
@@ -1942,7 +1960,9 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\rholdings_hash\x18\a \x01(\fR\fholdingsHash\x12!\n" +
 	"\freports_hash\x18\b \x01(\fR\vreportsHash\x12\x1d\n" +
 	"\n" +
-	"facts_hash\x18\t \x01(\fR\tfactsHash\"\x97\x03\n" +
+	"facts_hash\x18\t \x01(\fR\tfactsHash\x12\x1a\n" +
+	"\bremoving\x18\n" +
+	" \x01(\bR\bremoving\"\x97\x03\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x120\n" +
 	"\x06cursor\x18\x02 \x01(\v2\x18.yardarm.spoke.v1.CursorR\x06cursor\x12H\n" +
@@ -2012,12 +2032,13 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"bundle_uid\x18\x02 \x01(\tR\tbundleUid\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\tR\x06digest\x12.\n" +
 	"\x04code\x18\x04 \x01(\x0e2\x1a.yardarm.spoke.v1.NackCodeR\x04code\x12\x18\n" +
-	"\amessage\x18\x05 \x01(\tR\amessage\"\x95\x01\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"\xa9\x01\n" +
 	"\fReportUpdate\x12,\n" +
 	"\areports\x18\x01 \x03(\v2\x12.yardarm.v1.ReportR\areports\x12\x18\n" +
 	"\aremoved\x18\x02 \x03(\tR\aremoved\x12\x1a\n" +
 	"\bcomplete\x18\x03 \x01(\bR\bcomplete\x12!\n" +
-	"\freports_hash\x18\x04 \x01(\fR\vreportsHash\"M\n" +
+	"\freports_hash\x18\x04 \x01(\fR\vreportsHash\x12\x12\n" +
+	"\x04more\x18\x05 \x01(\bR\x04more\"M\n" +
 	"\x05Drain\x12D\n" +
 	"\x10reconnect_within\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0freconnectWithin\">\n" +
 	"\fFetchRequest\x12\x16\n" +
