@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+)
+
+func (a *app) banCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "ban cluster NAME",
+		Short: "Refuse a cluster's spoke from now on, and cut its stream",
+		Long: `Refuse a cluster's certificates from now on, and cut its stream at once. What runs in the cluster goes on
+running; nothing is removed. 'yardarm unban' takes it back.`,
+		Example:           `  yardarm ban cluster eu-1 --reason "laptop with its key was stolen"`,
+		Args:              arguments(1, 2, "a cluster, as in cluster eu-1"),
+		ValidArgsFunction: a.completeArgs(resource.Cluster),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, name, err := one(args, resource.Cluster)
+			if err != nil {
+				return err
+			}
+			hub, err := a.connect()
+			if err != nil {
+				return err
+			}
+			cluster, err := hub.BanCluster(cmd.Context(), &hubv1.BanClusterRequest{Name: name, Reason: reason})
+			if err != nil {
+				return err
+			}
+			a.print("%s banned", typeName(cluster))
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for those who come later")
+	return cmd
+}
+
+func (a *app) unbanCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "unban cluster NAME",
+		Short:             "Accept a banned cluster's spoke again",
+		Long:              "Accept a banned cluster's spoke again. It comes back by itself, with the certificate that it has.",
+		Example:           `  yardarm unban cluster eu-1`,
+		Args:              arguments(1, 2, "a cluster, as in cluster eu-1"),
+		ValidArgsFunction: a.completeArgs(resource.Cluster),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, name, err := one(args, resource.Cluster)
+			if err != nil {
+				return err
+			}
+			hub, err := a.connect()
+			if err != nil {
+				return err
+			}
+			cluster, err := hub.UnbanCluster(cmd.Context(), &hubv1.UnbanClusterRequest{Name: name})
+			if err != nil {
+				return err
+			}
+			a.print("%s unbanned", typeName(cluster))
+			return nil
+		},
+	}
+}

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
+	"github.com/yardarm-dev/yardarm/pkg/client"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+)
+
+const (
+	// completionTimeout bounds the calls behind one press of the tab key.
+	completionTimeout = 2 * time.Second
+	// maxCompletions is how many names are offered; nobody reads more.
+	maxCompletions = 200
+)
+
+// completer offers words for what has been typed.
+type completer = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective)
+
+// complete sets the completion of a flag, which has to exist.
+func complete(cmd *cobra.Command, flag string, f completer) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
+		panic(err) // the flag is not there: a mistake in this package
+	}
+}
+
+// words offers a fixed list.
+func words(list ...string) completer {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return list, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func (a *app) completeContexts(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	file, _, err := a.loadConfig()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, context := range file.Contexts {
+		names = append(names, context.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeNames offers the names of a type's resources.
+func (a *app) completeNames(t resource.Type) completer {
+	return func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return a.names(cmd.Context(), t, typed), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeArgs offers TYPE NAME… and TYPE/NAME for commands that take these types.
+func (a *app) completeArgs(types ...resource.Type) completer {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 && !strings.Contains(args[0], "/") {
+			t, err := resource.ParseType(args[0])
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.names(cmd.Context(), t, typed), cobra.ShellCompDirectiveNoFileComp
+		}
+		word, rest, slash := strings.Cut(typed, "/")
+		if !slash {
+			var names []string
+			for _, t := range types {
+				names = append(names, t.Plural)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		}
+		t, err := resource.ParseType(word)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for _, name := range a.names(cmd.Context(), t, rest) {
+			names = append(names, word+"/"+name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// names asks the hub for names that begin with what was typed. Whatever goes wrong, it offers nothing: a shell has no place for errors.
+func (a *app) names(ctx context.Context, t resource.Type, typed string) []string {
+	hub, err := a.connect()
+	if err != nil {
+		return nil
+	}
+	if ctx == nil {
+		ctx = context.Background() // cobra completes without one
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	defer cancel()
+	switch {
+	case t.Is(resource.Cluster):
+		return beginning(typed, hub.Clusters(ctx, &hubv1.ListClustersRequest{}))
+	case t.Is(resource.Group):
+		return beginning(typed, hub.ClusterGroups(ctx, &hubv1.ListClusterGroupsRequest{}))
+	case t.Is(resource.Bundle):
+		return beginning(typed, hub.Bundles(ctx, &hubv1.ListBundlesRequest{}))
+	case t.Is(resource.Assignment):
+		return beginning(typed, hub.Assignments(ctx, &hubv1.ListAssignmentsRequest{}))
+	}
+	return nil
+}
+
+func beginning[T client.Object](typed string, list iter.Seq2[T, error]) []string {
+	var names []string
+	for object, err := range list {
+		if err != nil || len(names) == maxCompletions {
+			break
+		}
+		if name := object.GetMetadata().GetName(); strings.HasPrefix(name, typed) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// deleteFlags say what becomes of workloads.
+type deleteFlags struct {
+	keep, remove, yes bool
+}
+
+// workloads is what the flags say; unspecified if they say nothing.
+func (f deleteFlags) workloads() yardarmv1.Workloads {
+	switch {
+	case f.keep:
+		return yardarmv1.Workloads_WORKLOADS_KEEP
+	case f.remove:
+		return yardarmv1.Workloads_WORKLOADS_REMOVE
+	}
+	return yardarmv1.Workloads_WORKLOADS_UNSPECIFIED
+}
+
+func (a *app) deleteCommand() *cobra.Command {
+	var f deleteFlags
+	cmd := &cobra.Command{
+		Use:   "delete cluster|bundle|clustergroup NAME… | TYPE/NAME…",
+		Short: "Delete clusters, bundles and clustergroups, and say what becomes of the workloads",
+		Long: `Delete clusters, bundles and clustergroups.
+
+For a cluster and for a bundle, say what becomes of the objects in the clusters:
+  --keep     they stay as they are, and nobody manages them any more
+  --remove   the spokes remove them
+
+A cluster that is to be removed with its workloads is Deleting until its spoke has removed them. If the
+spoke is not there, it waits until it comes back; deleting it again with --keep ends that at once, and
+leaves the workloads where they are. A bundle's objects in a cluster that is away are removed when it is back.
+
+On a terminal it asks for what is not said, after telling what happens; --yes answers. Scripts have to say
+--keep or --remove. A clustergroup is refused while a bundle targets it.`,
+		Example: `  yardarm delete bundle web --remove
+  yardarm delete cluster eu-1 --keep
+  yardarm delete clustergroup/staging`,
+		Args:              arguments(1, -1, "what to delete, as in bundle web"),
+		ValidArgsFunction: a.completeArgs(resource.Cluster, resource.Bundle, resource.Group),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			selections, err := some(args, resource.Cluster, resource.Group, resource.Bundle)
+			if err != nil {
+				return err
+			}
+			return a.delete(cmd.Context(), selections, f)
+		},
+	}
+	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the objects in the clusters as they are, unmanaged")
+	cmd.Flags().BoolVar(&f.remove, "remove", false, "have the spokes remove the objects from the clusters")
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func (a *app) delete(ctx context.Context, selections []resource.Selection, f deleteFlags) error {
+	if f.keep && f.remove {
+		return usage("--keep and --remove do not go together")
+	}
+	for _, s := range selections {
+		if s.Type.Is(resource.Group) && len(selections) == 1 && (f.keep || f.remove) {
+			return usage("a clustergroup has no workloads to keep or remove; they belong to bundles")
+		}
+		if !s.Type.Is(resource.Group) && f.workloads() == yardarmv1.Workloads_WORKLOADS_UNSPECIFIED && (!a.io.InTerminal || f.yes) {
+			return usage("say what becomes of the workloads: --keep leaves them in the clusters, --remove has the spokes remove them")
+		}
+	}
+	hub, err := a.connect()
+	if err != nil {
+		return err
+	}
+	for _, s := range selections {
+		for _, name := range s.Names {
+			switch {
+			case s.Type.Is(resource.Cluster):
+				err = a.deleteCluster(ctx, name, f)
+			case s.Type.Is(resource.Bundle):
+				err = a.deleteBundle(ctx, name, f)
+			default:
+				if _, err = hub.DeleteClusterGroup(ctx, &hubv1.DeleteClusterGroupRequest{Name: name}); err == nil {
+					a.print("clustergroup/%s deleted", name)
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) deleteBundle(ctx context.Context, name string, f deleteFlags) error {
+	bundle, err := a.hub.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
+	if err != nil {
+		return err
+	}
+	c := bundle.GetStatus().GetClusters()
+	away := c.GetStale() + c.GetNeverConnected()
+	where := plural(c.GetTotal(), "cluster")
+	req := &hubv1.DeleteBundleRequest{Name: name, Workloads: f.workloads()}
+	if a.asks(f) {
+		what := fmt.Sprintf("bundle/%s runs in %s.", name, where)
+		if c.GetTotal() == 0 {
+			what = fmt.Sprintf("bundle/%s runs in no cluster.", name)
+		}
+		removal := "spokes remove its objects from " + where
+		if away > 0 {
+			removal += fmt.Sprintf(" (from %d of them, which are away, when they are back)", away)
+		}
+		req.Workloads, err = a.askWorkloads(ctx, what, fmt.Sprintf("its objects stay in %s, unmanaged", where), removal, f)
+		if err != nil {
+			return err
+		}
+		req.ResourceVersion = bundle.GetMetadata().GetResourceVersion() // what was decided on
+	}
+	if _, err := a.hub.DeleteBundle(ctx, req); err != nil {
+		return err
+	}
+	switch {
+	case c.GetTotal() == 0:
+		a.print("bundle/%s deleted", name)
+	case req.GetWorkloads() == yardarmv1.Workloads_WORKLOADS_KEEP:
+		a.print("bundle/%s deleted; its objects stay in %s, unmanaged", name, where)
+	case away > 0:
+		a.print("bundle/%s deleted; its objects are being removed from %s, of which %d are away and follow when they are back", name, where, away)
+	default:
+		a.print("bundle/%s deleted; its objects are being removed from %s", name, where)
+	}
+	return nil
+}
+
+func (a *app) deleteCluster(ctx context.Context, name string, f deleteFlags) error {
+	cluster, err := a.hub.GetCluster(ctx, &hubv1.GetClusterRequest{Name: name})
+	if err != nil {
+		return err
+	}
+	bundles := plural(cluster.GetStatus().GetBundles().GetTotal(), "bundle")
+	presence := cluster.GetStatus().GetPresence()
+	connected := presence == yardarmv1.PresenceConnected
+	req := &hubv1.DeleteClusterRequest{Name: name, Workloads: f.workloads()}
+	if a.asks(f) {
+		what := fmt.Sprintf("cluster/%s is %s and runs %s.", name, a.presence(cluster), bundles)
+		removal := fmt.Sprintf("its spoke removes the objects of %s, and then the cluster is gone", bundles)
+		if !connected && presence != yardarmv1.PresenceNeverConnected {
+			removal += "; since the spoke is not there, the cluster stays as Deleting until it is back"
+		}
+		req.Workloads, err = a.askWorkloads(ctx, what, fmt.Sprintf("the objects of %s stay in it, unmanaged; the cluster is gone at once", bundles), removal, f)
+		if err != nil {
+			return err
+		}
+		req.ResourceVersion = cluster.GetMetadata().GetResourceVersion()
+	}
+	resp, err := a.hub.DeleteCluster(ctx, req)
+	if err != nil {
+		return err
+	}
+	switch waits := resp.GetCluster(); {
+	case waits == nil && req.GetWorkloads() == yardarmv1.Workloads_WORKLOADS_KEEP:
+		a.print("cluster/%s deleted; the objects of %s stay in it, unmanaged", name, bundles)
+	case waits == nil:
+		a.print("cluster/%s deleted", name)
+	case waits.GetStatus().GetPresence() == yardarmv1.PresenceConnected:
+		a.print("cluster/%s deleting; its spoke is removing the objects of %s", name, bundles)
+		a.say("'yardarm wait cluster/%s --for deleted' waits for it", name)
+	default:
+		a.print("cluster/%s deleting; its spoke is %s and removes the objects of %s when it is back", name, a.presence(waits), bundles)
+		a.say("until then it is shown as Deleting; 'yardarm delete cluster %s --keep' ends this at once and leaves the objects in it", name)
+	}
+	return nil
+}
+
+// asks tells whether there is something to ask, and somebody to answer.
+func (a *app) asks(f deleteFlags) bool { return a.io.InTerminal && !f.yes }
+
+// askWorkloads tells what either answer does, and asks for what the flags leave open.
+func (a *app) askWorkloads(ctx context.Context, what, keep, remove string, f deleteFlags) (yardarmv1.Workloads, error) {
+	a.say("%s", what)
+	switch f.workloads() {
+	case yardarmv1.Workloads_WORKLOADS_KEEP:
+		a.say("Delete it, and %s.", keep)
+		return f.workloads(), a.confirm(ctx, "Go on?")
+	case yardarmv1.Workloads_WORKLOADS_REMOVE:
+		a.say("Delete it, and %s.", remove)
+		return f.workloads(), a.confirm(ctx, "Go on?")
+	}
+	a.say("  keep     %s", keep)
+	a.say("  remove   %s", remove)
+	answer, err := a.ask(ctx, "Delete it, and keep or remove them? [keep/remove/N]")
+	if err != nil {
+		return 0, err
+	}
+	switch strings.TrimSpace(answer) {
+	case "keep", "k":
+		return yardarmv1.Workloads_WORKLOADS_KEEP, nil
+	case "remove", "r":
+		return yardarmv1.Workloads_WORKLOADS_REMOVE, nil
+	}
+	return 0, failed("nothing was changed")
+}

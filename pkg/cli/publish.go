@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/pkg/selector"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// publishFlags say what is published, and where to.
+type publishFlags struct {
+	bundle  string
+	groups  []string
+	message string
+	commit  string
+	source  string
+	dryRun  bool
+	wait    bool
+	waiting waitFlags
+	output  string
+}
+
+func (a *app) publishCommand() *cobra.Command {
+	var f publishFlags
+	cmd := &cobra.Command{
+		Use:   "publish DIR --bundle NAME",
+		Short: "Publish a directory of manifests as a revision of a bundle",
+		Long: `Publish the Kubernetes manifests in and below a directory as a new revision of a bundle. The bundle is made
+if it does not exist, and its clusters get the revision at once.
+
+Files that end in .yaml, .yml or .json count, except those that begin with a dot. Publishing what the bundle
+runs already changes nothing, so it may be repeated: it is the digest of the objects that counts, not how
+the files are laid out. --to sets the groups that the bundle is for; without it they stay as they are.`,
+		Example: `  yardarm publish ./web --bundle web --to prod,staging -m "new logo"
+
+  # In a pipeline: wait until it is ready everywhere, fail if it is not
+  yardarm publish ./web --bundle web --commit "$COMMIT" --wait --timeout 5m
+
+  # Check it with the hub, and change nothing
+  yardarm publish ./web --bundle web --dry-run`,
+		Args: arguments(1, 1, "the directory to publish"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.publish(cmd.Context(), args[0], f) },
+	}
+	cmd.Flags().StringVarP(&f.bundle, "bundle", "b", "", "the bundle to publish a revision of (required)")
+	cmd.Flags().StringSliceVar(&f.groups, "to", nil, "clustergroups that the bundle is for from now on, separated by commas")
+	cmd.Flags().StringVarP(&f.message, "message", "m", "", "what the revision is about")
+	cmd.Flags().StringVar(&f.commit, "commit", "", "the commit that the manifests are from")
+	cmd.Flags().StringVar(&f.source, "source", "", "where the manifests are from, such as a repository's address")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the hub check it and say what would happen, and change nothing")
+	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the revision is ready in all clusters")
+	f.waiting.add(cmd)
+	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML, formatName)
+	complete(cmd, "bundle", a.completeNames(resource.Bundle))
+	complete(cmd, "to", a.completeNames(resource.Group))
+	return cmd
+}
+
+func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
+	f.bundle = strings.TrimPrefix(f.bundle, resource.Bundle.Name+"/")
+	switch {
+	case f.bundle == "":
+		return usage("name the bundle: --bundle NAME")
+	case f.wait && f.dryRun:
+		return usage("--wait and --dry-run do not go together")
+	}
+	if err := selector.ValidateName(f.bundle); err != nil {
+		return usage("--bundle: %s", err)
+	}
+	files, err := manifest.ReadDir(dir, manifest.Limits{})
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("there is no .yaml, .yml or .json file in %s; nothing was published", dir)
+	}
+	// The hub parses them too. Here it costs no upload, and tells more than one kind of mistake at once.
+	set, err := manifest.Parse(files, manifest.Limits{})
+	if err != nil {
+		return err
+	}
+	hub, err := a.connect()
+	if err != nil {
+		return err
+	}
+	publication := &hubv1.Publication{Bundle: f.bundle, DryRun: f.dryRun,
+		Provenance: &yardarmv1.Provenance{Message: f.message, Source: f.source, Commit: f.commit}}
+	for _, group := range f.groups {
+		if group = strings.TrimPrefix(strings.TrimSpace(group), resource.Group.Name+"/"); group != "" {
+			publication.Groups = append(publication.Groups, group)
+		}
+	}
+	l := a.newLine()
+	resp, err := hub.Publish(ctx, publication, files, func(sent, total int) {
+		if a.io.ErrTerminal {
+			l.set("%s in %s: %s of %s sent", plural(set.Len(), "object"), plural(len(files), "file"), size(uint64(sent)), size(uint64(total)))
+		}
+	})
+	l.clear()
+	if err != nil {
+		return err
+	}
+	return a.published(ctx, resp, f.output, f.dryRun, f.wait, f.waiting)
+}
+
+// published says what has become of a publication or an undo, and waits if that was asked for.
+func (a *app) published(ctx context.Context, resp *hubv1.PublishRevisionResponse, output string, dryRun, wait bool, waiting waitFlags) error {
+	spec := resp.GetRevision().GetSpec()
+	for _, warning := range resp.GetWarnings() {
+		a.warn("%s", warning)
+	}
+	var err error
+	switch output {
+	case formatTable:
+		a.print("%s", publishedText(resp, dryRun))
+	case formatName:
+		a.print("%s", typeName(resp.GetRevision()))
+	default:
+		err = a.printMessage(output, resp)
+	}
+	if err != nil || !wait {
+		return err
+	}
+	if output != formatTable {
+		a.io.Out = a.io.Err // the one document on standard output has been written
+	}
+	if waiting.timeout < 0 {
+		return usage("--timeout is %s; it must not be negative", waiting.timeout)
+	}
+	ctx, cancel := withTimeout(ctx, waiting.timeout)
+	defer cancel()
+	return a.waitReady(ctx, spec.GetBundle(), spec.GetNumber(), waiting)
+}
+
+// publishedText is as in "bundle/web revision 3 sha256:… published (to 12 clusters)".
+func publishedText(resp *hubv1.PublishRevisionResponse, dryRun bool) string {
+	spec := resp.GetRevision().GetSpec()
+	text := fmt.Sprintf("bundle/%s revision %d %s %s", spec.GetBundle(), spec.GetNumber(), spec.GetDigest(), resp.GetOutcome())
+	if resp.GetOutcome() == "published" {
+		text += fmt.Sprintf(" (to %s)", plural(resp.GetClusters(), "cluster"))
+	}
+	if of := spec.GetProvenance().GetUndoOf(); of != 0 && resp.GetOutcome() == "published" {
+		text += fmt.Sprintf(", with the content of revision %d", of)
+	}
+	if dryRun {
+		text += " (dry run)"
+	}
+	return text
+}

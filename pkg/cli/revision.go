@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/table"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// historyRow is a revision in its bundle's history.
+func historyRow(a *app, bundle *yardarmv1.Bundle, r *yardarmv1.Revision) []table.Cell {
+	spec := r.GetSpec()
+	number := fmt.Sprint(spec.GetNumber())
+	if spec.GetNumber() == bundle.GetStatus().GetRevision() {
+		number += " (current)"
+	}
+	return []table.Cell{
+		table.Text(number),
+		table.Text(shortDigest(spec.GetDigest())),
+		table.Text(fmt.Sprint(spec.GetObjects())),
+		table.Text(spec.GetProvenance().GetActor()),
+		table.Text(a.age(revisionTime(r))),
+		table.Text(spec.GetProvenance().GetCommit()),
+		table.Text(revisionMessage(r)),
+	}
+}
+
+// revisionTime is when a revision was made.
+func revisionTime(r *yardarmv1.Revision) *timestamppb.Timestamp {
+	if t := r.GetSpec().GetProvenance().GetTime(); t != nil {
+		return t
+	}
+	return r.GetMetadata().GetCreationTimestamp()
+}
+
+// revisionMessage is what a revision is about, and what it returns to.
+func revisionMessage(r *yardarmv1.Revision) string {
+	p := r.GetSpec().GetProvenance()
+	switch {
+	case p.GetUndoOf() == 0:
+		return p.GetMessage()
+	case p.GetMessage() == "":
+		return fmt.Sprintf("return to revision %d", p.GetUndoOf())
+	}
+	return fmt.Sprintf("%s (return to revision %d)", p.GetMessage(), p.GetUndoOf())
+}

@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
+	"github.com/yardarm-dev/yardarm/pkg/client"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+func (a *app) rolloutCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rollout undo|history bundle/NAME",
+		Short: "Return to an earlier revision, or list those there were",
+		Long:  "Return to an earlier revision of a bundle, or list those there were.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usage("say what: 'yardarm rollout undo' or 'yardarm rollout history'")
+		},
+	}
+	cmd.AddCommand(a.undoCommand(), a.historyCommand())
+	return cmd
+}
+
+func (a *app) undoCommand() *cobra.Command {
+	var to uint32
+	var wait bool
+	var waiting waitFlags
+	var output string
+	cmd := &cobra.Command{
+		Use:   "undo bundle/NAME",
+		Short: "Return to an earlier revision, by making a new one with its content",
+		Long: `Return to an earlier revision of a bundle. This makes a new revision with the content of that one, so that
+history only grows.`,
+		Example: `  yardarm rollout undo bundle/web
+  yardarm rollout undo bundle/web --to-revision 3 --wait --timeout 2m`,
+		Args:              arguments(1, 2, "bundle/NAME"),
+		ValidArgsFunction: a.completeArgs(resource.Bundle),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := oneBundle(args)
+			if err != nil {
+				return err
+			}
+			hub, err := a.connect()
+			if err != nil {
+				return err
+			}
+			resp, err := hub.UndoRollout(cmd.Context(), &hubv1.UndoRolloutRequest{Bundle: name, ToRevision: to})
+			if err != nil {
+				return err
+			}
+			return a.published(cmd.Context(), resp, output, false, wait, waiting)
+		},
+	}
+	cmd.Flags().Uint32Var(&to, "to-revision", 0, "the revision to return to; by default the one before the current one")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is ready in all clusters")
+	waiting.add(cmd)
+	formatFlag(cmd, &output, formatTable, formatJSON, formatYAML, formatName)
+	return cmd
+}
+
+func (a *app) historyCommand() *cobra.Command {
+	var limit int
+	var output string
+	cmd := &cobra.Command{
+		Use:   "history bundle/NAME",
+		Short: "List a bundle's revisions, newest first, with who made them and why",
+		Example: `  yardarm rollout history bundle/web
+  yardarm rollout history bundle/web --limit 5`,
+		Args:              arguments(1, 2, "bundle/NAME"),
+		ValidArgsFunction: a.completeArgs(resource.Bundle),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := oneBundle(args)
+			if err != nil {
+				return err
+			}
+			return a.history(cmd.Context(), name, limit, output)
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 0, "show at most this many; 0 shows all")
+	formatFlag(cmd, &output, formatTable, formatJSON, formatYAML, formatName)
+	return cmd
+}
+
+// oneBundle reads bundle/NAME, bundle NAME or, since nothing else can be meant, NAME.
+func oneBundle(args []string) (string, error) {
+	if len(args) == 1 && !strings.Contains(args[0], "/") {
+		return args[0], nil
+	}
+	_, name, err := one(args, resource.Bundle)
+	return name, err
+}
+
+func (a *app) history(ctx context.Context, name string, limit int, output string) error {
+	if limit < 0 {
+		return usage("--limit is %d; it must not be negative", limit)
+	}
+	hub, err := a.connect()
+	if err != nil {
+		return err
+	}
+	bundle, err := hub.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
+	if err != nil {
+		return err
+	}
+	var f getFlags
+	f.bundle, f.limit = name, limit
+	objects, more, err := fetch(ctx, hub, resource.Selection{Type: resource.Revision}, f)
+	if err != nil {
+		return err
+	}
+	if more {
+		a.say("there are more revisions than these %d; raise --limit to see them", limit)
+	}
+	if output != formatTable {
+		return a.printObjects(output, objects, false)
+	}
+	if len(objects) == 0 {
+		a.say("bundle/%s has no revision yet; 'yardarm publish DIR --bundle %s' makes one", name, name)
+		return nil
+	}
+	return a.printHistory(bundle, objects)
+}
+
+func (a *app) printHistory(bundle *yardarmv1.Bundle, revisions []client.Object) error {
+	t := a.newTable("REVISION", "DIGEST", "OBJECTS", "BY", "AGE", "COMMIT", "MESSAGE")
+	for _, object := range revisions {
+		r, ok := object.(*yardarmv1.Revision)
+		if !ok {
+			continue
+		}
+		t.Add(historyRow(a, bundle, r)...)
+	}
+	return a.write(t)
+}

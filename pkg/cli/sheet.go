@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/table"
+	"github.com/yardarm-dev/yardarm/pkg/client"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// fieldWidth is where the values of a description begin, in columns after its indentation.
+const fieldWidth = 20
+
+// sheet is a description as it is written: fields, and indented sections with fields and tables. What has no value is left out.
+type sheet struct {
+	app    *app
+	b      strings.Builder
+	indent string
+}
+
+// field writes a name and a value, which may have colours but is otherwise made safe for terminals here.
+func (d *sheet) field(name, value string) {
+	if value == "" {
+		return
+	}
+	if !strings.Contains(value, "\x1b") {
+		value = table.Clean(value)
+	}
+	fmt.Fprintf(&d.b, "%s%-*s %s\n", d.indent, fieldWidth-len(d.indent), name+":", value)
+}
+
+// paint gives a phase its colour.
+func (d *sheet) paint(phase string) string {
+	return table.Paint(table.Clean(phase), phaseColor(phase), d.app.colors())
+}
+
+func (d *sheet) line(text string) { fmt.Fprintf(&d.b, "%s%s\n", d.indent, table.Clean(text)) }
+
+// section begins an indented part, which end ends.
+func (d *sheet) section(title string) {
+	d.line(title + sectionColon(title))
+	d.indent += "  "
+}
+
+func sectionColon(title string) string {
+	if strings.Contains(title, ": ") {
+		return ""
+	}
+	return ":"
+}
+
+func (d *sheet) end() { d.indent = strings.TrimSuffix(d.indent, "  ") }
+
+func (d *sheet) table(header ...string) *table.Table { return d.app.newTable(header...) }
+
+func (d *sheet) write(t *table.Table) {
+	if t.Len() == 0 {
+		return
+	}
+	var b strings.Builder
+	_, _ = t.WriteTo(&b) // a Builder takes everything
+	for row := range strings.Lines(b.String()) {
+		d.b.WriteString(d.indent + row)
+	}
+}
+
+func (d *sheet) metadata(m *yardarmv1.ObjectMeta) {
+	d.field("Name", m.GetName())
+	d.field("UID", m.GetUid())
+	d.pairs("Labels", m.GetLabels())
+	d.pairs("Annotations", m.GetAnnotations())
+	d.field("Created", d.app.at(m.GetCreationTimestamp()))
+	d.field("Deletion", d.app.at(m.GetDeletionTimestamp()))
+	d.field("Resource version", m.GetResourceVersion())
+}
+
+// pairs writes one pair a line, as kubectl does.
+func (d *sheet) pairs(name string, m map[string]string) {
+	name += ":"
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		fmt.Fprintf(&d.b, "%s%-*s %s\n", d.indent, fieldWidth-len(d.indent), name, table.Clean(key+"="+m[key]))
+		name = ""
+	}
+}
+
+func (d *sheet) delivery(p *yardarmv1.DeliveryPolicy) {
+	if p.GetAtomic() {
+		d.field("Delivery", "atomic: all objects pass a dry run before the first one is written")
+	}
+	d.field("Namespace", p.GetNamespace())
+}
+
+func (d *sheet) provenance(r *yardarmv1.Revision) {
+	spec, p := r.GetSpec(), r.GetSpec().GetProvenance()
+	d.field("Digest", spec.GetDigest())
+	d.field("Content", fmt.Sprintf("%s, %s", plural(spec.GetObjects(), "object"), size(spec.GetSize())))
+	d.field("Published", by(d.app.at(revisionTime(r)), p.GetActor(), ""))
+	if p.GetUndoOf() != 0 {
+		d.field("Returns to", fmt.Sprintf("revision %d", p.GetUndoOf()))
+	}
+	d.field("Message", p.GetMessage())
+	d.field("Source", p.GetSource())
+	d.field("Commit", p.GetCommit())
+}
+
+func (d *sheet) assignments(list []*yardarmv1.Assignment) {
+	t := d.table("CLUSTER", "BUNDLE", "REVISION", "PHASE", "READY", "AS OF", "WHY")
+	for _, x := range list {
+		st := x.GetStatus()
+		t.Add(table.Text(x.GetSpec().GetCluster()), table.Text(x.GetSpec().GetBundle()), table.Text(number(x.GetSpec().GetRevision())),
+			table.Cell{Text: d.app.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(st.GetReport())),
+			table.Text(d.app.ago(st.GetAsOf())), table.Text(d.app.why(x)))
+	}
+	d.write(t)
+}
+
+// problems lists every object that is not well, in every assignment. Those of a report that is old are marked with its time.
+func (d *sheet) problems(list []*yardarmv1.Assignment) {
+	t := d.table("CLUSTER", "BUNDLE", "OBJECT", "REASON", "SINCE", "MESSAGE")
+	for _, x := range list {
+		for _, p := range x.GetStatus().GetReport().GetProblems() {
+			since := d.app.ago(p.GetSince())
+			if x.GetStatus().GetPhase() != x.GetStatus().GetReport().GetPhase() && x.GetStatus().GetAsOf() != nil {
+				since += " (as of " + d.app.ago(x.GetStatus().GetAsOf()) + ")"
+			}
+			t.Add(table.Text(x.GetSpec().GetCluster()), table.Text(x.GetSpec().GetBundle()), table.Text(p.GetObject()), table.Text(p.GetReason()),
+				table.Text(since), table.Text(p.GetMessage()))
+		}
+	}
+	if t.Len() > 0 {
+		d.section("Problems")
+		d.write(t)
+		d.end()
+	}
+}
+
+func (d *sheet) conditions(list []*yardarmv1.Condition) {
+	if len(list) == 0 {
+		return
+	}
+	d.section("Conditions")
+	t := d.table("TYPE", "STATUS", "REASON", "SINCE", "MESSAGE")
+	for _, c := range list {
+		t.Add(table.Text(c.GetType()), table.Text(c.GetStatus()), table.Text(c.GetReason()),
+			table.Text(d.app.ago(c.GetLastTransitionTime())), table.Text(c.GetMessage()))
+	}
+	d.write(t)
+	d.end()
+}
+
+func (d *sheet) events(ctx context.Context, hub *client.Client, req *hubv1.WatchEventsRequest) error {
+	req.Tail = describedEvents
+	d.section("Events")
+	t := d.table("AGE", "TYPE", "REASON", "MESSAGE")
+	for e, err := range hub.Events(ctx, req, client.WatchOptions{}) {
+		if err != nil {
+			return err
+		}
+		message := e.GetMessage()
+		if e.GetActor() != "" {
+			message += " (by " + e.GetActor() + ")"
+		}
+		t.Add(table.Text(d.app.age(e.GetTime())), table.Text(e.GetType()), table.Text(e.GetReason()), table.Text(message))
+	}
+	if t.Len() == 0 {
+		d.line("none")
+	}
+	d.write(t)
+	d.end()
+	return nil
+}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// question is what somebody waits for: that a revision is ready everywhere.
+type question struct {
+	bundle   string
+	revision uint32
+	// ignoreAbsent leaves out clusters that are stale or have never connected.
+	ignoreAbsent bool
+	// failFast ends the wait with the first cluster that has failed or holds. Degraded ones may heal.
+	failFast bool
+	// allowNone takes a bundle without clusters for ready.
+	allowNone bool
+}
+
+// answer is what is to be said now.
+type answer string
+
+const (
+	// answerWait: not yet.
+	answerWait answer = "wait"
+	// answerReady: in all clusters.
+	answerReady answer = "ready"
+	// answerFailed: in some cluster it cannot become so without somebody doing something.
+	answerFailed answer = "failed"
+	// answerSuperseded: the bundle has moved on to another revision.
+	answerSuperseded answer = "superseded"
+	// answerGone: the bundle has been deleted.
+	answerGone answer = "gone"
+	// answerNone: no cluster is to run it.
+	answerNone answer = "none"
+)
+
+// verdict is the answer to a question, and what it rests on.
+type verdict struct {
+	answer answer
+	// ready of total clusters; those left out are in neither.
+	ready, total int
+	// absent are the clusters left out.
+	absent int
+	// revision is what the bundle has moved on to, when superseded.
+	revision uint32
+	// blocking are the assignments that are not ready, worst first, then by cluster.
+	blocking []*yardarmv1.Assignment
+}
+
+// judge answers a question from the state of the fleet. It is pure. bundle is nil once it is deleted. The assignments may include those of other
+// revisions: of a later one, which ends the wait, or of an earlier one, whose clusters have yet to be given this one.
+func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assignment) verdict {
+	v := verdict{}
+	if bundle == nil {
+		v.answer = answerGone
+		return v
+	}
+	newest := bundle.GetStatus().GetRevision()
+	fatal := false
+	for _, x := range assignments {
+		newest = max(newest, x.GetSpec().GetRevision())
+		phase := x.GetStatus().GetPhase()
+		switch {
+		case x.GetSpec().GetRevision() == 0:
+			// Nothing assigns it any more: the cluster removes it, or holds it until somebody decides. Neither is about this revision.
+			continue
+		case q.ignoreAbsent && (phase == yardarmv1.PhaseStale || phase == yardarmv1.PhaseNeverConnected):
+			v.absent++
+			continue
+		}
+		v.total++
+		if x.GetSpec().GetRevision() == q.revision && phase == yardarmv1.PhaseReady {
+			v.ready++
+			continue
+		}
+		v.blocking = append(v.blocking, x)
+		fatal = fatal || x.GetSpec().GetRevision() == q.revision && (phase == yardarmv1.PhaseFailed || phase == yardarmv1.PhaseHeld)
+	}
+	slices.SortStableFunc(v.blocking, func(a, b *yardarmv1.Assignment) int {
+		return cmp.Or(cmp.Compare(severity(a), severity(b)), strings.Compare(a.GetSpec().GetCluster(), b.GetSpec().GetCluster()))
+	})
+	switch {
+	case newest > q.revision:
+		v.answer, v.revision = answerSuperseded, newest
+	case v.total == 0 && q.allowNone:
+		v.answer = answerReady
+	case v.total == 0:
+		v.answer = answerNone
+	case v.ready == v.total:
+		v.answer = answerReady
+	case fatal && q.failFast:
+		v.answer = answerFailed
+	default:
+		v.answer = answerWait
+	}
+	return v
+}
+
+// phasesBySeverity is in the order in which somebody should look at them.
+var phasesBySeverity = []string{
+	yardarmv1.PhaseFailed, yardarmv1.PhaseHeld, yardarmv1.PhaseDegraded, yardarmv1.PhaseStale, yardarmv1.PhaseNeverConnected,
+	yardarmv1.PhaseProgressing, yardarmv1.PhaseRemoving, yardarmv1.PhasePending, yardarmv1.PhaseReady,
+}
+
+func severity(x *yardarmv1.Assignment) int {
+	if i := slices.Index(phasesBySeverity, x.GetStatus().GetPhase()); i >= 0 {
+		return i
+	}
+	return len(phasesBySeverity)
+}
+
+// progress is the verdict in a few words: "1 of 3 clusters ready (1 Failed, 1 Progressing)".
+func (v verdict) progress() string {
+	count := make(map[string]int)
+	for _, x := range v.blocking {
+		count[cmp.Or(x.GetStatus().GetPhase(), yardarmv1.PhasePending)]++
+	}
+	var parts []string
+	for _, phase := range phasesBySeverity {
+		if count[phase] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[phase], phase))
+		}
+	}
+	text := fmt.Sprintf("%d of %s ready", v.ready, plural(v.total, "cluster"))
+	if len(parts) > 0 {
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
+	if v.absent > 0 {
+		text += fmt.Sprintf(", %d not there and left out", v.absent)
+	}
+	return text
+}

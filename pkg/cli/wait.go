@@ -1,0 +1,320 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
+	"github.com/yardarm-dev/yardarm/pkg/client"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// What can be waited for.
+const (
+	forReady     = "ready"
+	forConnected = "connected"
+	forDeleted   = "deleted"
+)
+
+// maxBlockers is how many clusters are named when a wait ends; the others are counted.
+const maxBlockers = 20
+
+// errTimeUp is the cause of a context whose time is up.
+var errTimeUp = errors.New("time is up")
+
+// waitFlags are shared by wait and publish --wait.
+type waitFlags struct {
+	timeout     time.Duration
+	failFast    bool
+	ignoreStale bool
+	allowNone   bool
+}
+
+func (f *waitFlags) add(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 5*time.Minute, "how long to wait; 0 waits without end")
+	cmd.Flags().BoolVar(&f.ignoreStale, "ignore-stale", false, "leave out clusters that are stale or have never connected")
+	cmd.Flags().BoolVar(&f.allowNone, "allow-none", false, "a bundle that no cluster is to run counts as ready")
+	cmd.Flags().BoolVar(&f.failFast, "fail-fast", true, "end as soon as a cluster has failed or holds")
+}
+
+func (a *app) waitCommand() *cobra.Command {
+	var f waitFlags
+	var revision uint32
+	var what string
+	cmd := &cobra.Command{
+		Use:   "wait bundle/NAME | cluster/NAME",
+		Short: "Wait until a revision is ready everywhere, or a cluster is connected",
+		Long: `Wait until a revision of a bundle is ready in all its clusters, or until a cluster is connected.
+
+It looks at what is the case first, and then at every change. It is bound to the revision: once the bundle
+moves on to another one, it ends with exit code 1. It also does when a cluster has failed or holds
+(--fail-fast=false waits on, for it may come right). Degraded clusters may heal by themselves and are
+waited for, as are those that are stale or have never connected (--ignore-stale leaves those out).
+
+Exit codes: 0 ready, 1 failed or superseded, 124 out of time; then what blocks is named.`,
+		Example: `  yardarm wait bundle/web --timeout 2m
+  yardarm wait bundle/web --revision 3 --ignore-stale
+  yardarm wait cluster/eu-1 --for connected
+  yardarm wait cluster/eu-1 --for deleted`,
+		Args:              arguments(1, 2, "bundle/NAME or cluster/NAME"),
+		ValidArgsFunction: a.completeArgs(resource.Bundle, resource.Cluster),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, name, err := one(args, resource.Bundle, resource.Cluster)
+			if err != nil {
+				return err
+			}
+			return a.wait(cmd.Context(), t, name, what, revision, f)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().Uint32Var(&revision, "revision", 0, "the revision to wait for; by default the one that the bundle's clusters are to run now")
+	cmd.Flags().StringVar(&what, "for", "", "what to wait for: ready (bundles), connected (clusters) or deleted")
+	complete(cmd, "for", words(forReady, forConnected, forDeleted))
+	return cmd
+}
+
+func (a *app) wait(ctx context.Context, t resource.Type, name, what string, revision uint32, f waitFlags) error {
+	if f.timeout < 0 {
+		return usage("--timeout is %s; it must not be negative", f.timeout)
+	}
+	isBundle := t.Is(resource.Bundle)
+	if what == "" {
+		what = forConnected
+		if isBundle {
+			what = forReady
+		}
+	}
+	switch {
+	case what == forDeleted:
+	case isBundle && what != forReady:
+		return usage("--for %s: a bundle can be waited for to be ready or deleted", what)
+	case !isBundle && what != forConnected:
+		return usage("--for %s: a cluster can be waited for to be connected or deleted", what)
+	}
+	if revision != 0 && (!isBundle || what != forReady) {
+		return usage("--revision goes with waiting for a bundle to be ready")
+	}
+	ctx, cancel := withTimeout(ctx, f.timeout)
+	defer cancel()
+	switch {
+	case what == forDeleted:
+		return a.waitDeleted(ctx, t, name, f.timeout)
+	case what == forConnected:
+		return a.waitConnected(ctx, name, f.timeout)
+	}
+	return a.waitReady(ctx, name, revision, f)
+}
+
+// withTimeout is context.WithTimeoutCause, in which 0 means none.
+func withTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, timeout, errTimeUp)
+}
+
+// waitReady waits for a revision; 0 is the one that the bundle's clusters are to run now.
+func (a *app) waitReady(ctx context.Context, name string, revision uint32, f waitFlags) error {
+	hub, err := a.connect()
+	if err != nil {
+		return err
+	}
+	bundle, err := hub.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
+	if err != nil {
+		return err
+	}
+	switch latest := bundle.GetStatus().GetLatestRevision(); {
+	case latest == 0:
+		return failed("bundle/%s has no revision yet; 'yardarm publish DIR --bundle %s' makes one", name, name)
+	case revision > latest:
+		return failed("bundle/%s has no revision %d yet; the newest is %d", name, revision, latest)
+	case revision == 0:
+		revision = bundle.GetStatus().GetRevision()
+	}
+	w := &readyWait{
+		app:         a,
+		question:    question{bundle: name, revision: revision, ignoreAbsent: f.ignoreStale, failFast: f.failFast, allowNone: f.allowNone},
+		assignments: make(map[string]*yardarmv1.Assignment),
+		line:        a.newLine(),
+	}
+	err = w.run(ctx, hub)
+	w.line.clear()
+	if errors.Is(err, errTimeUp) || errors.Is(context.Cause(ctx), errTimeUp) {
+		return w.tooLate(f.timeout)
+	}
+	return err
+}
+
+// readyWait is the state of one wait. It belongs to one goroutine; the watches send to it.
+type readyWait struct {
+	app      *app
+	question question
+
+	bundle      *yardarmv1.Bundle // nil before synced, and once deleted
+	assignments map[string]*yardarmv1.Assignment
+	snapshots   int // complete ones, of the two
+	verdict     verdict
+	line        *line
+}
+
+func (w *readyWait) run(ctx context.Context, hub *client.Client) error {
+	type message struct {
+		change client.Change
+		err    error
+	}
+	// Room for a burst, so that many changes are judged at once.
+	changes := make(chan message, 64)
+	ctx, cancel := context.WithCancel(ctx)
+	var watches sync.WaitGroup
+	defer watches.Wait()
+	defer cancel()
+	watch := func(req *hubv1.WatchRequest, options client.WatchOptions) {
+		watches.Go(func() {
+			for change, err := range hub.Watch(ctx, req, options) {
+				select {
+				case changes <- message{change, err}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	// One of the two is enough to tell of a lost connection: they share it.
+	watch(&hubv1.WatchRequest{Kind: yardarmv1.KindBundle, Name: w.question.bundle}, client.WatchOptions{})
+	watch(&hubv1.WatchRequest{Kind: yardarmv1.KindAssignment, Bundle: w.question.bundle}, client.WatchOptions{Lost: w.app.lost})
+	tick := time.NewTicker(lineInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+			w.line.flush()
+			continue
+		case m := <-changes:
+			if m.err != nil {
+				return m.err
+			}
+			w.take(m.change)
+		}
+		for more := true; more; {
+			select {
+			case m := <-changes:
+				if m.err != nil {
+					return m.err
+				}
+				w.take(m.change)
+			default:
+				more = false
+			}
+		}
+		if !w.synced() {
+			continue
+		}
+		if done, err := w.decide(); done {
+			return err
+		}
+	}
+}
+
+// synced tells whether the bundle and all its assignments are known.
+func (w *readyWait) synced() bool { return w.snapshots == 2 }
+
+func (w *readyWait) take(change client.Change) {
+	if change.Type == client.Synced {
+		w.snapshots++
+		return
+	}
+	switch object := change.Object.(type) {
+	case *yardarmv1.Bundle:
+		w.bundle = object
+		if change.Type == client.Deleted {
+			w.bundle = nil
+		}
+	case *yardarmv1.Assignment:
+		w.assignments[object.GetMetadata().GetName()] = object
+		if change.Type == client.Deleted {
+			delete(w.assignments, object.GetMetadata().GetName())
+		}
+	}
+}
+
+func (w *readyWait) judge() verdict {
+	list := make([]*yardarmv1.Assignment, 0, len(w.assignments))
+	for _, x := range w.assignments {
+		list = append(list, x)
+	}
+	return judge(w.question, w.bundle, list)
+}
+
+// decide ends the wait, or shows how far it is.
+func (w *readyWait) decide() (done bool, err error) {
+	w.verdict = w.judge()
+	v, q := w.verdict, w.question
+	switch v.answer {
+	case answerWait:
+		w.line.set("bundle/%s revision %d: %s", q.bundle, q.revision, v.progress())
+		return false, nil
+	case answerReady:
+		w.line.clear()
+		suffix := ""
+		if v.absent > 0 {
+			suffix = fmt.Sprintf(" (%s left out: stale or never connected)", plural(v.absent, "cluster"))
+		}
+		w.app.print("bundle/%s revision %d is ready in %s%s", q.bundle, q.revision, plural(v.total, "cluster"), suffix)
+		return true, nil
+	case answerGone:
+		return true, failed("bundle/%s has been deleted", q.bundle)
+	case answerSuperseded:
+		return true, failed("bundle/%s revision %d is superseded: the bundle is at revision %d", q.bundle, q.revision, v.revision)
+	case answerNone:
+		if v.absent > 0 {
+			return true, failed("bundle/%s revision %d is nowhere to be seen: all of its %s are stale or have never connected", q.bundle, q.revision, plural(v.absent, "cluster"))
+		}
+		groups := strings.Join(targets(w.bundle), ", ")
+		if groups == "" {
+			return true, failed("bundle/%s targets no group, so no cluster runs it; publish it with --to GROUP", q.bundle)
+		}
+		return true, failed("no cluster is to run bundle/%s: none belongs to %s; 'yardarm get groups' shows how they select, and --allow-none takes this for ready", q.bundle, groups)
+	}
+	return true, failed("bundle/%s revision %d has failed; %s%s", q.bundle, q.revision, v.progress(), w.blockers(func(x *yardarmv1.Assignment) bool {
+		return x.GetStatus().GetPhase() == yardarmv1.PhaseFailed || x.GetStatus().GetPhase() == yardarmv1.PhaseHeld
+	}))
+}
+
+// tooLate says what blocks when time is up.
+func (w *readyWait) tooLate(timeout time.Duration) error {
+	q := w.question
+	if !w.synced() {
+		return timedOut("bundle/%s revision %d: the hub has not said within %s how its clusters are", q.bundle, q.revision, timeout)
+	}
+	return timedOut("bundle/%s revision %d is not ready after %s; %s%s", q.bundle, q.revision, timeout, w.verdict.progress(),
+		w.blockers(func(*yardarmv1.Assignment) bool { return true }))
+}
+
+// blockers names the clusters that block, a line each.
+func (w *readyWait) blockers(which func(*yardarmv1.Assignment) bool) string {
+	var b strings.Builder
+	named, more := 0, 0
+	for _, x := range w.verdict.blocking {
+		switch {
+		case !which(x):
+		case named == maxBlockers:
+			more++
+		default:
+			named++
+			b.WriteString("\n" + w.app.blocker(x, w.question.revision))
+		}
+	}
+	if more > 0 {
+		fmt.Fprintf(&b, "\nand %s", plural(more, "more cluster"))
+	}
+	return b.String()
+}
