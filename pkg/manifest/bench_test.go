@@ -77,7 +77,7 @@ var deltaSizes = []struct {
 func BenchmarkEncodeDelta(b *testing.B) {
 	for _, size := range deltaSizes {
 		b.Run(size.name, func(b *testing.B) {
-			base := mustParse(b, fixture(size.objects)).Canonical()
+			base := artifactOf(b, size.objects)
 			target := change(b, base)
 			b.SetBytes(int64(len(target)))
 			b.ReportAllocs()
@@ -97,7 +97,7 @@ func BenchmarkEncodeDelta(b *testing.B) {
 func BenchmarkApplyDelta(b *testing.B) {
 	for _, size := range deltaSizes {
 		b.Run(size.name, func(b *testing.B) {
-			base := mustParse(b, fixture(size.objects)).Canonical()
+			base := artifactOf(b, size.objects)
 			target := change(b, base)
 			delta, err := EncodeDelta(base, target)
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -83,3 +84,16 @@ func mustParse(t testing.TB, text string) *Set {
 	}
 	return s
 }
+
+// artifactOf returns the canonical form of fixture(n). It is kept, because parsing megabytes takes seconds with the race detector.
+func artifactOf(t testing.TB, n int) []byte {
+	t.Helper()
+	if kept, ok := artifacts.Load(n); ok {
+		return kept.([]byte)
+	}
+	content := mustParse(t, fixture(n)).Canonical()
+	artifacts.Store(n, content)
+	return content
+}
+
+var artifacts sync.Map // of int to []byte

@@ -138,7 +138,7 @@ func TestDeltaFollowsTheChange(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			base := mustParse(t, fixture(test.objects)).Canonical()
+			base := artifactOf(t, test.objects)
 			target := test.change(t, base)
 			delta, err := EncodeDelta(base, target)
 			if err != nil {
@@ -270,7 +270,7 @@ func TestDeltasDoNotInfluenceEachOther(t *testing.T) {
 	type pair struct{ base, target, delta []byte }
 	var pairs []pair
 	for n := range 8 {
-		base := mustParse(t, fixture(40+200*n)).Canonical()
+		base := mustParse(t, fixture(40+80*n)).Canonical()
 		target := change(t, base)
 		delta, err := EncodeDelta(base, target)
 		if err != nil {

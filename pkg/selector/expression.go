@@ -13,8 +13,8 @@ import (
 
 const (
 	// maxCost is what one evaluation may cost, in CEL's units, about one for each operation or visited element. Expressions that people write for
-	// groups cost less than a hundred; at the limit an evaluation takes about a millisecond, so that a bad group delays placement of a fleet
-	// by seconds at most.
+	// groups cost less than a hundred; at the limit an evaluation takes a fraction of a millisecond (BenchmarkCostLimit), so that a bad group
+	// delays the placement of ten thousand clusters by seconds at most.
 	maxCost = 10_000
 	// maxRegex is how large a regular expression in a literal may be, in instructions of Go's regexp/syntax.
 	maxRegex = 1_000

@@ -116,9 +116,6 @@ func (p *parser) values() ([]string, error) {
 		return nil, p.expected(`"("`)
 	}
 	p.next()
-	if p.peek() == ")" {
-		return nil, p.expected("a label value")
-	}
 	var values []string
 	for {
 		value := ""
