@@ -26,7 +26,7 @@ const (
 // ErrCredential means that a caller's credential lets nobody in. It does not tell an unknown one from a wrong secret.
 var ErrCredential = errors.New("the credential is missing or not valid")
 
-// Config of an Authz. Store is needed; its Run has to be under way for what writes.
+// Config of an Authz. Store is needed.
 type Config struct {
 	Store *store.Store
 	// Clock tells the time. Default: time.Now.

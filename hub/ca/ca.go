@@ -27,8 +27,6 @@ const (
 
 	// upkeepInterval is how often Run looks whether ticket keys are due and tokens are old. Nothing hangs on it being exact.
 	upkeepInterval = time.Hour
-	// startTimeout bounds what New writes at a first start. It is over only if nobody runs the store.
-	startTimeout = 30 * time.Second
 )
 
 // Sealer keeps secrets from being read in the database: seal.Sealer.
@@ -39,7 +37,7 @@ type Sealer interface {
 
 // Config of a CA. Store and Sealer are needed.
 type Config struct {
-	// Store holds the CA's secrets, tokens and identities. Its Run has to be under way when New is called.
+	// Store holds the CA's secrets, tokens and identities.
 	Store  *store.Store
 	Sealer Sealer
 	// Fleet is in every certificate. Default: the one in the store's meta row.
@@ -112,9 +110,7 @@ func New(config Config) (*CA, error) {
 		random:    config.Rand,
 		log:       config.Logger,
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	if err := c.open(ctx); err != nil {
+	if err := c.open(context.Background()); err != nil {
 		return nil, fmt.Errorf("set up the CA: %w", err)
 	}
 	return c, nil

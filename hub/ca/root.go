@@ -112,9 +112,6 @@ func (c *CA) keep(ctx context.Context, secrets map[string][]byte) error {
 		}
 		return nil
 	})
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("keep the CA's secrets: the store has not committed; is it being run? %w", err)
-	}
 	if err != nil {
 		return fmt.Errorf("keep the CA's secrets: %w", err)
 	}

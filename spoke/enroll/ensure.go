@@ -120,7 +120,8 @@ func (i *Identity) another(ctx context.Context, kept *Kept) (switched bool, err 
 	if token.ID == kept.TokenID {
 		return false, nil
 	}
-	return true, i.enrol(ctx, kept, token)
+	attempt := *kept
+	return true, i.enrol(ctx, &attempt, token)
 }
 
 // errKeep marks that the failure is the Keep's.
@@ -203,6 +204,11 @@ func (i *Identity) attemptKey(ctx context.Context, kept *Kept, token certs.Token
 		return nil, keepError{err}
 	}
 	*kept = next
+	if before := i.current.Load(); before != nil {
+		after := *before
+		after.kept = &next
+		i.current.Store(&after)
+	}
 	return key, nil
 }
 

@@ -198,7 +198,7 @@ func (i *Identity) takeRenewed(ctx context.Context, identity *spokev1.Identity, 
 	// What Welcome has said about the hub stays: it is newer, or as new.
 	identity.TrustBundle = before.kept.Identity.GetTrustBundle()
 	identity.HubAddresses = before.kept.Identity.GetHubAddresses()
-	kept.TokenID = before.kept.TokenID
+	kept.TokenID, kept.Attempt = before.kept.TokenID, before.kept.Attempt
 	after.roots = before.roots
 	after.received = i.now()
 	err = i.config.Keep.Save(ctx, kept)
