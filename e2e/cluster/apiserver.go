@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+
+	"github.com/yardarm-dev/yardarm/e2e/process"
 )
 
 // startAPIServer starts the API server and awaits that it is ready and has made its first namespaces.
@@ -48,7 +50,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		// because on a busy machine simulated heartbeats come late and pods would be evicted.
 		disabled += "TaintNodesByCondition"
 	}
-	process, err := startProcess(program{
+	apiserver, err := process.Start(process.Program{
 		Path: c.bin.Path("kube-apiserver"),
 		Args: append(append(args, disabled), c.spec.APIServerFlags...),
 		Dir:  c.dir,
@@ -56,8 +58,8 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.apiserver = process
-	return awaitReady(ctx, process, func(ctx context.Context) error {
+	c.apiserver = apiserver
+	return awaitReady(ctx, apiserver, func(ctx context.Context) error {
 		if err := c.admin.get(ctx, "/readyz", nil); err != nil {
 			return err
 		}

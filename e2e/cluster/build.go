@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/yardarm-dev/yardarm/e2e/process"
 )
 
 const (
@@ -163,7 +165,7 @@ func build(ctx context.Context, source, dir string, progress io.Writer) (err err
 	command.Dir = source
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
 	command.Stdout, command.Stderr = output, output
-	command.SysProcAttr = childAttr()
+	command.SysProcAttr = process.Attr()
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }
 	if err := runBuild(command, func() {
 		fmt.Fprintf(progress, "  %v: %d packages compiled\n", time.Since(began).Round(time.Second), output.lines.Load())
@@ -214,7 +216,7 @@ type buildOutput struct {
 func (o *buildOutput) Write(p []byte) (int, error) {
 	o.lines.Add(int64(strings.Count(string(p), "\n")))
 	o.tail = append(o.tail, p...)
-	if over := len(o.tail) - logTail; over > 0 {
+	if over := len(o.tail) - process.LogTail; over > 0 {
 		o.tail = append(o.tail[:0], o.tail[over:]...)
 	}
 	return len(p), nil

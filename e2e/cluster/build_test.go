@@ -143,24 +143,8 @@ func TestBuildOutput(t *testing.T) {
 	if got := o.lines.Load(); got != 2000 {
 		t.Errorf("lines: got %d", got)
 	}
-	if len(o.tail) != logTail || !bytes.HasSuffix(o.tail, []byte("k8s.io/two\n")) {
+	if len(o.tail) != process.LogTail || !bytes.HasSuffix(o.tail, []byte("k8s.io/two\n")) {
 		t.Errorf("tail: got %d bytes ending in %q", len(o.tail), o.tail[len(o.tail)-20:])
-	}
-}
-
-func TestTailOf(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	for _, test := range []struct{ name, content, want string }{
-		{"empty", "", "\t"},
-		{"short", "one\ntwo\n", "\tone\n\ttwo"},
-		{"long", strings.Repeat("x", 2*logTail) + "\nlast\n", "\tlast"},
-	} {
-		if err := os.WriteFile(path, []byte(test.content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := tailOf(path); err != nil || got != test.want {
-			t.Errorf("%s: got %q, %v, want %q", test.name, got, err, test.want)
-		}
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/yardarm-dev/yardarm/e2e/process"
 )
 
 const (
@@ -97,7 +99,7 @@ func (e *statusError) Error() string { return fmt.Sprintf("%s: %s: %s", e.reques
 
 // awaitReady polls check until it succeeds. It fails when the process exits, when ctx ends and after
 // readyWithin, with what check said last and the end of the process's log.
-func awaitReady(ctx context.Context, p *process, check func(context.Context) error) error {
+func awaitReady(ctx context.Context, p *process.Process, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	for {
@@ -106,10 +108,10 @@ func awaitReady(ctx context.Context, p *process, check func(context.Context) err
 			return nil
 		}
 		select {
-		case <-p.done:
-			return p.fail(errors.New("it did not become ready"))
+		case <-p.Done():
+			return p.Fail(errors.New("it did not become ready"))
 		case <-ctx.Done():
-			return p.fail(fmt.Errorf("it did not become ready: %w: %w", context.Cause(ctx), err))
+			return p.Fail(fmt.Errorf("it did not become ready: %w: %w", context.Cause(ctx), err))
 		case <-time.After(readyPoll):
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+
+	"github.com/yardarm-dev/yardarm/e2e/process"
 )
 
 // Spec describes a cluster.
@@ -59,15 +61,15 @@ type Cluster struct {
 	bin         *Bin
 	etcdURL     string
 	dir         string
-	port        port
+	port        process.Port
 	credentials *credentials
 	kubeconfig  []byte
 	path        string // of the kubeconfig
 	admin       *client
 
-	mu        sync.Mutex // guards what follows; held while programs start and stop
-	apiserver *process   // nil while stopped
-	others    []*process // controller manager, scheduler, kwok
+	mu        sync.Mutex         // guards what follows; held while programs start and stop
+	apiserver *process.Process   // nil while stopped
+	others    []*process.Process // controller manager, scheduler, kwok
 	stopped   bool
 }
 
@@ -83,11 +85,11 @@ func newCluster(f *Fleet, spec Spec) (_ *Cluster, err error) {
 	if c.credentials, err = newCredentials(c.dir); err != nil {
 		return nil, err
 	}
-	if c.port, err = reservePort(); err != nil {
+	if c.port, err = process.ReservePort(); err != nil {
 		return nil, err
 	}
 	if c.kubeconfig, c.path, err = c.credentials.writeKubeconfig(spec.Name, c.URL(), "admin"); err != nil {
-		c.port.release()
+		c.port.Release()
 		return nil, err
 	}
 	c.admin = newClient(c.URL(), c.credentials.ca, c.credentials.tokens["admin"])
@@ -132,15 +134,15 @@ func (c *Cluster) PIDs() map[string]int {
 	defer c.mu.Unlock()
 	pids := make(map[string]int)
 	for _, p := range c.processes() {
-		if !p.exited() {
-			pids[p.name] = p.pid()
+		if !p.Exited() {
+			pids[p.Name()] = p.PID()
 		}
 	}
 	return pids
 }
 
 // processes are all that were started and not stopped. The caller holds mu.
-func (c *Cluster) processes() []*process {
+func (c *Cluster) processes() []*process.Process {
 	if c.apiserver == nil {
 		return c.others
 	}
@@ -155,7 +157,7 @@ func (c *Cluster) StopAPIServer() error {
 	if c.apiserver == nil {
 		return nil
 	}
-	err := c.apiserver.stop()
+	err := c.apiserver.Stop()
 	c.apiserver = nil
 	return err
 }
@@ -169,7 +171,7 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 		return fmt.Errorf("start the API server of cluster %s: the cluster is stopped", c.spec.Name)
 	}
 	if c.apiserver != nil {
-		if !c.apiserver.exited() {
+		if !c.apiserver.Exited() {
 			return nil
 		}
 		c.apiserver = nil // it ended by itself
@@ -190,9 +192,9 @@ func (c *Cluster) Stop() error {
 	c.stopped = true
 	var failures []error
 	for _, p := range c.processes() {
-		failures = append(failures, p.stop())
+		failures = append(failures, p.Stop())
 	}
 	c.apiserver, c.others = nil, nil
-	c.port.release()
+	c.port.Release()
 	return errors.Join(failures...)
 }

@@ -223,7 +223,7 @@ func testAdd(t *testing.T, fleet *Fleet) {
 }
 
 func testStop(t *testing.T, fleet *Fleet) {
-	pids := []int{fleet.etcd.process.pid()}
+	pids := []int{fleet.etcd.process.PID()}
 	for _, c := range fleet.Clusters() {
 		pids = slices.AppendSeq(pids, maps.Values(c.PIDs()))
 	}
@@ -313,12 +313,12 @@ func helper() error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(fleet.etcd.process.pid())
+	fmt.Println(fleet.etcd.process.PID())
 	for _, pid := range fleet.Clusters()[0].PIDs() {
 		fmt.Println(pid)
 	}
 	fmt.Println("ready")
-	<-fleet.etcd.process.done
+	<-fleet.etcd.process.Done()
 	return errors.New("etcd ended")
 }
 
@@ -355,7 +355,7 @@ func eventually(t *testing.T, c *Cluster, check func(context.Context) error) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			for _, p := range c.processes() {
-				t.Log(p.fail(errors.New("its log")))
+				t.Log(p.Fail(errors.New("its log")))
 			}
 		}
 		t.FailNow()

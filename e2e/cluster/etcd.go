@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/yardarm-dev/yardarm/e2e/process"
 )
 
 // etcd is the one store of a fleet. Each API server has a key prefix of its own in it.
 type etcd struct {
-	process *process
+	process *process.Process
 	url     string
-	ports   [2]port // client, peer
+	ports   [2]process.Port // client, peer
 }
 
 // startEtcd starts etcd with its data in dir, and returns when it serves. Unless durable, it does not
@@ -23,9 +25,9 @@ func startEtcd(ctx context.Context, bin *Bin, dir string, durable bool) (_ *etcd
 	}
 	e := new(etcd)
 	for i := range e.ports {
-		if e.ports[i], err = reservePort(); err != nil {
+		if e.ports[i], err = process.ReservePort(); err != nil {
 			for _, reserved := range e.ports[:i] {
-				reserved.release()
+				reserved.Release()
 			}
 			return nil, err
 		}
@@ -47,7 +49,7 @@ func startEtcd(ctx context.Context, bin *Bin, dir string, durable bool) (_ *etcd
 	if !durable {
 		args = append(args, "--unsafe-no-fsync")
 	}
-	e.process, err = startProcess(program{Path: bin.Path("etcd"), Args: args, Dir: dir})
+	e.process, err = process.Start(process.Program{Path: bin.Path("etcd"), Args: args, Dir: dir})
 	if err != nil {
 		return nil, errors.Join(err, e.stop())
 	}
@@ -64,10 +66,10 @@ func startEtcd(ctx context.Context, bin *Bin, dir string, durable bool) (_ *etcd
 func (e *etcd) stop() error {
 	var err error
 	if e.process != nil {
-		err = e.process.stop()
+		err = e.process.Stop()
 	}
 	for _, p := range e.ports {
-		p.release()
+		p.Release()
 	}
 	return err
 }

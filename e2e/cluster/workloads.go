@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/yardarm-dev/yardarm/e2e/process"
 )
 
 // stages is kwok's configuration.
@@ -91,7 +93,7 @@ func (c *Cluster) startNodes(ctx context.Context) error {
 }
 
 // startComponent starts the controller manager or the scheduler, as a user.
-func (c *Cluster) startComponent(name, user string, args ...string) (*process, error) {
+func (c *Cluster) startComponent(name, user string, args ...string) (*process.Process, error) {
 	_, kubeconfig, err := c.credentials.writeKubeconfig(c.spec.Name, c.URL(), user)
 	if err != nil {
 		return nil, err
@@ -105,7 +107,7 @@ func (c *Cluster) startComponent(name, user string, args ...string) (*process, e
 }
 
 // startKwok starts kwok with its configuration.
-func (c *Cluster) startKwok(config string) (*process, error) {
+func (c *Cluster) startKwok(config string) (*process.Process, error) {
 	_, kubeconfig, err := c.credentials.writeKubeconfig(c.spec.Name, c.URL(), "kwok")
 	if err != nil {
 		return nil, err
@@ -121,8 +123,8 @@ func (c *Cluster) startKwok(config string) (*process, error) {
 	)
 }
 
-func (c *Cluster) startOther(name string, args ...string) (*process, error) {
-	p, err := startProcess(program{Path: c.bin.Path(name), Args: args, Dir: c.dir})
+func (c *Cluster) startOther(name string, args ...string) (*process.Process, error) {
+	p, err := process.Start(process.Program{Path: c.bin.Path(name), Args: args, Dir: c.dir})
 	if err == nil {
 		c.others = append(c.others, p)
 	}

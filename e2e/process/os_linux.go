@@ -1,4 +1,4 @@
-package cluster
+package process
 
 import (
 	"fmt"
@@ -8,36 +8,36 @@ import (
 // soReusePort is SO_REUSEPORT, which package syscall lacks on some architectures.
 const soReusePort = 0xf
 
-// childAttr puts a child in a process group of its own, so that Ctrl-C reaches only us and we stop
+// Attr puts a child in a process group of its own, so that Ctrl-C reaches only us and we stop
 // children in order, and has the kernel kill it when the thread that started it ends: with our death,
-// however sudden, at the latest. See process.run, which keeps that thread.
-func childAttr() *syscall.SysProcAttr {
+// however sudden, at the latest. See Process.run, which keeps that thread.
+func Attr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// port is a TCP port of 127.0.0.1 that is ours until release.
+// Port is a TCP port of 127.0.0.1 that is ours until Release.
 //
 // It is held by a socket that is bound but does not listen, with SO_REUSEPORT: no other program is given
 // the port, a server of ours that sets SO_REUSEPORT too can listen on it, and connections are refused
 // while none does. So a stopped API server gets its port back, and programs that start at the same time
 // never race for one.
-type port struct {
+type Port struct {
 	Number int
 	fd     int
 }
 
-// reservePort reserves a free port, chosen by the kernel.
-func reservePort() (port, error) {
+// ReservePort reserves a free port, chosen by the kernel.
+func ReservePort() (Port, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return port{}, fmt.Errorf("reserve a port: %w", err)
+		return Port{}, fmt.Errorf("reserve a port: %w", err)
 	}
 	number, err := bindLoopback(fd)
 	if err != nil {
 		syscall.Close(fd)
-		return port{}, fmt.Errorf("reserve a port: %w", err)
+		return Port{}, fmt.Errorf("reserve a port: %w", err)
 	}
-	return port{Number: number, fd: fd}, nil
+	return Port{Number: number, fd: fd}, nil
 }
 
 func bindLoopback(fd int) (int, error) {
@@ -54,5 +54,5 @@ func bindLoopback(fd int) (int, error) {
 	return name.(*syscall.SockaddrInet4).Port, nil
 }
 
-// release gives the port back. It is called once, after the server that used it has exited.
-func (p port) release() { syscall.Close(p.fd) }
+// Release gives the port back. It is called once, after the server that used it has exited.
+func (p Port) Release() { syscall.Close(p.fd) }

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// slow is how long a test takes that is worth a line when it passes.
+	slow = 2 * time.Second
+	// maxLine bounds a line of go test -json: one line of a test's output, escaped.
+	maxLine = 16 << 20
+)
+
+// test is a step that runs go test on those packages for which in answers true.
+func (c commands) test(args []string, in func(pkg string) bool) func(context.Context, io.Writer) (tally, error) {
+	return func(ctx context.Context, out io.Writer) (tally, error) {
+		list, err := c.output(ctx, "go", "list", "./...")
+		if err != nil {
+			return tally{}, err
+		}
+		packages := slices.DeleteFunc(strings.Fields(list), func(p string) bool { return !in(p) })
+		if len(packages) == 0 {
+			return tally{}, errors.New("there are no packages to test")
+		}
+		fmt.Fprintf(out, "$ go test %s (%d packages)\n", strings.Join(args, " "), len(packages))
+
+		cmd := c.command(ctx, "go", slices.Concat([]string{"test", "-json"}, args, packages)...)
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=1") // the race detector needs it; without a C compiler this says so
+		cmd.Stderr = out
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			return tally{}, failure("go test", err)
+		}
+		if err := cmd.Start(); err != nil {
+			return tally{}, failure("go test", err)
+		}
+		read := newReader(out)
+		readErr := read.all(stdout)
+		return read.verdict(errors.Join(readErr, failure("go test", cmd.Wait())))
+	}
+}
+
+// event is a line of go test -json; see go doc test2json.
+type event struct {
+	Action     string
+	Package    string
+	Test       string
+	Elapsed    float64
+	Output     string
+	ImportPath string // of build-output and build-fail, in place of Package
+}
+
+// reader reads go test's answers: it counts, shows what failed in full, and of the rest one line for each package and each
+// slow test.
+type reader struct {
+	out io.Writer
+	tally
+	// said is what tests, and packages under an empty test, have said and that is not shown yet.
+	said map[[2]string]*bytes.Buffer
+	// allowed are the skips that are no failures.
+	allowed []allowedSkip
+}
+
+func newReader(out io.Writer) *reader {
+	return &reader{out: out, said: map[[2]string]*bytes.Buffer{}, allowed: allowedSkips}
+}
+
+// all reads until the end.
+func (r *reader) all(in io.Reader) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			fmt.Fprintf(r.out, "%s\n", lines.Bytes()) // what the go command says itself
+			continue
+		}
+		r.take(e)
+	}
+	if err := lines.Err(); err != nil {
+		_, _ = io.Copy(io.Discard, in) // go test would wait for us
+		return fmt.Errorf("read go test's answers: %w", err)
+	}
+	return nil
+}
+
+func (r *reader) take(e event) {
+	key := [2]string{e.Package, e.Test}
+	took := time.Duration(e.Elapsed * float64(time.Second))
+	switch e.Action {
+	case "build-output":
+		fmt.Fprint(r.out, e.Output)
+	case "output":
+		if r.said[key] == nil {
+			r.said[key] = &bytes.Buffer{}
+		}
+		r.said[key].WriteString(e.Output)
+	case "pass":
+		if e.Test == "" {
+			r.endPackage(e.Package, false)
+			break
+		}
+		r.passed++
+		if took >= slow && !strings.Contains(e.Test, "/") {
+			fmt.Fprintf(r.out, "      %s %s (%s)\n", local(e.Package), e.Test, short(took))
+		}
+		delete(r.said, key)
+	case "skip":
+		if e.Test != "" { // otherwise it has no tests
+			r.skip(e.Package, e.Test)
+		}
+		delete(r.said, key)
+	case "fail":
+		if e.Test == "" {
+			r.endPackage(e.Package, true)
+			break
+		}
+		r.fail(local(e.Package) + " " + e.Test)
+		r.show(key)
+	}
+}
+
+// endPackage shows a package's last line, or if it failed all that it said. A package that fails although none of its tests
+// did, as one that does not compile, is one failure.
+func (r *reader) endPackage(pkg string, failed bool) {
+	if failed {
+		// Tests that have not ended: the package crashed, or was killed.
+		for key := range r.said {
+			if key[0] == pkg && key[1] != "" {
+				r.fail(local(pkg) + " " + key[1] + " did not end")
+				r.show(key)
+			}
+		}
+		if !slices.ContainsFunc(r.failures, func(f string) bool { return strings.HasPrefix(f, local(pkg)+" ") }) {
+			r.fail(local(pkg) + " (the package itself)")
+		}
+		r.show([2]string{pkg, ""})
+		return
+	}
+	if said := r.said[[2]string{pkg, ""}]; said != nil {
+		for line := range strings.Lines(said.String()) {
+			if strings.HasPrefix(line, "ok ") {
+				fmt.Fprint(r.out, line)
+			}
+		}
+	}
+	delete(r.said, [2]string{pkg, ""})
+}
+
+func (r *reader) fail(what string) {
+	r.failed++
+	r.failures = append(r.failures, what)
+}
+
+func (r *reader) skip(pkg, test string) {
+	what := local(pkg) + " " + test
+	for _, a := range r.allowed {
+		if a.matches(local(pkg), test) {
+			r.skipped++
+			// Each seed of a fuzz test is a test below it; one line is enough for all.
+			top, _, _ := strings.Cut(test, "/")
+			if line := local(pkg) + " " + top + ": " + a.why; !slices.Contains(r.skips, line) {
+				r.skips = append(r.skips, line)
+			}
+			return
+		}
+	}
+	r.fail(what + " was skipped, and skips.go does not name it")
+	r.show([2]string{pkg, test})
+}
+
+// show prints what a test has said.
+func (r *reader) show(key [2]string) {
+	if said := r.said[key]; said != nil {
+		_, _ = r.out.Write(said.Bytes())
+	}
+	delete(r.said, key)
+}
+
+// verdict is what came of it; err is how go test ended.
+func (r *reader) verdict(err error) (tally, error) {
+	switch {
+	case r.failed > 0:
+		// go test's own status says no more.
+		err = fmt.Errorf("%d failed", r.failed)
+	case err == nil && r.passed == 0:
+		err = errors.New("no test was run")
+	}
+	return r.tally, err
+}
+
+// local is a package's folder in the repository.
+func local(pkg string) string {
+	_, folder, _ := strings.Cut(pkg, "/yardarm/")
+	return cmp.Or(folder, pkg)
+}

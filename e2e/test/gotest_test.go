@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module writes a module with one test file in each named package, and answers how to run commands in it.
+func module(t *testing.T, tests map[string]string) commands {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, "go.mod", "module example.com/yardarm\n\ngo 1.24\n")
+	for pkg, body := range tests {
+		write(t, dir, pkg+"/a.go", "package a\n")
+		write(t, dir, pkg+"/a_test.go", "package a\n\nimport \"testing\"\n\n"+body)
+	}
+	return commands{dir: dir}
+}
+
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	name = filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGoTest(t *testing.T) {
+	all := func(string) bool { return true }
+	for _, c := range []struct {
+		name, body              string
+		passed, failed, skipped int
+		failures, shows         []string
+		err                     string
+	}{
+		{
+			name:   "passing tests are counted",
+			body:   "func TestA(t *testing.T) { t.Run(\"sub\", func(*testing.T) {}) }\nfunc TestB(t *testing.T) { t.Log(\"chatter\") }",
+			passed: 3, shows: []string{"ok "},
+		},
+		{
+			name:   "a failing test is shown",
+			body:   "func TestA(t *testing.T) { t.Fatal(\"the reason\") }\nfunc TestB(t *testing.T) { t.Log(\"chatter\") }",
+			passed: 1, failed: 1, failures: []string{"x TestA"}, shows: []string{"the reason", "FAIL"}, err: "1 failed",
+		},
+		{
+			name:   "a skipped test is a failure",
+			body:   "func TestA(t *testing.T) { t.Skip(\"no such thing here\") }\nfunc TestB(t *testing.T) {}",
+			passed: 1, failed: 1, failures: []string{"x TestA was skipped, and skips.go does not name it"},
+			shows: []string{"no such thing here"}, err: "1 failed",
+		},
+		{
+			name:   "a crash is a failure",
+			body:   "func TestA(t *testing.T) {}\nfunc TestB(t *testing.T) { panic(\"the crash\") }",
+			passed: 1, failed: 1, failures: []string{"x TestB"}, shows: []string{"the crash"}, err: "1 failed",
+		},
+		{
+			name:   "leaving early is a failure",
+			body:   "import \"os\"\nfunc TestA(t *testing.T) { os.Exit(3) }",
+			failed: 1, failures: []string{"x TestA"}, shows: []string{"exit status 3"}, err: "1 failed",
+		},
+		{
+			name:   "what does not compile is a failure",
+			body:   "func TestA(t *testing.T) { undefinedName() }",
+			failed: 1, failures: []string{"x (the package itself)"}, shows: []string{"undefinedName"}, err: "1 failed",
+		},
+		{
+			name: "nothing is not a success",
+			body: "func help(t *testing.T) {}\nvar _ = help",
+			err:  "no test was run",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			body := c.body
+			if rest, ok := strings.CutPrefix(body, "import \"os\"\n"); ok {
+				body = rest + "\nvar _ = os.Args\n"
+			}
+			repo := module(t, map[string]string{"x": body})
+			if body != c.body {
+				write(t, repo.dir, "x/a_test.go", "package a\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\n"+body)
+			}
+			var out bytes.Buffer
+			got, err := repo.test([]string{"-vet=off"}, all)(t.Context(), &out)
+			if got.passed != c.passed || got.failed != c.failed || got.skipped != c.skipped {
+				t.Errorf("got %d passed, %d failed, %d skipped", got.passed, got.failed, got.skipped)
+			}
+			if !slices.Equal(got.failures, c.failures) {
+				t.Errorf("got failures %q", got.failures)
+			}
+			for _, want := range c.shows {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("does not show %q", want)
+				}
+			}
+			if strings.Contains(out.String(), "chatter") {
+				t.Error("shows what a passing test said")
+			}
+			if message := errorText(err); message != c.err {
+				t.Errorf("got the error %q, want %q", message, c.err)
+			}
+			if t.Failed() {
+				t.Log(out.String())
+			}
+		})
+	}
+}
+
+func TestGoTestChooses(t *testing.T) {
+	repo := module(t, map[string]string{"hub": "func TestA(t *testing.T) {}", "e2e/x": "func TestB(t *testing.T) { t.Fatal() }"})
+	got, err := repo.test(nil, func(pkg string) bool { return !endToEnd(pkg) })(t.Context(), &bytes.Buffer{})
+	if err != nil || got.passed != 1 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	got, err = repo.test(nil, endToEnd)(t.Context(), &bytes.Buffer{})
+	if err == nil || got.failed != 1 || got.passed != 0 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := repo.test(nil, func(string) bool { return false })(t.Context(), &bytes.Buffer{}); err == nil {
+		t.Error("testing nothing is no error")
+	}
+}
+
+func TestAllowedSkips(t *testing.T) {
+	var out bytes.Buffer
+	r := newReader(&out)
+	r.allowed = []allowedSkip{{pkg: "pkg/x", test: "FuzzA/*", why: "a reason"}}
+	const line = `{"Action":"%","Package":"example.com/yardarm/pkg/x","Test":"FuzzA/seed#1"}` + "\n"
+	in := strings.ReplaceAll(line, "%", "skip") + strings.ReplaceAll(strings.ReplaceAll(line, "%", "skip"), "#1", "#2") +
+		strings.ReplaceAll(strings.ReplaceAll(line, "%", "skip"), "FuzzA", "FuzzB")
+	if err := r.all(strings.NewReader(in)); err != nil {
+		t.Fatal(err)
+	}
+	if r.skipped != 2 || !slices.Equal(r.skips, []string{"pkg/x FuzzA: a reason"}) {
+		t.Errorf("got %d skipped: %q", r.skipped, r.skips)
+	}
+	if r.failed != 1 || !strings.HasPrefix(r.failures[0], "pkg/x FuzzB/") {
+		t.Errorf("got %d failed: %q", r.failed, r.failures)
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

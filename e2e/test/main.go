@@ -1,0 +1,141 @@
+// Command test checks the whole repository; `make test` is `go run ./e2e/test`.
+//
+// It runs parts in order: machine, modules, lint, controlplanes, unit, e2e. Names of parts as arguments run only those.
+// A part that fails does not keep the others from running, so that one run tells all that is wrong; the last lines name
+// what failed, how long each part took, and how much passed. A test that is skipped counts as failed unless skips.go
+// names it.
+//
+// It is a program rather than lines of a Makefile for the sake of that reading of go test's answers, and has no parts of its
+// own: each command that it runs is printed and can be run by hand.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "test: interrupted")
+		os.Exit(130)
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "test:", err)
+		os.Exit(1)
+	}
+}
+
+// run does what the arguments say, and fails if anything did.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	root, err := repository()
+	if err != nil {
+		return err
+	}
+	all, optional := parts(root, ""), []part{fuzz(root, 0)}
+	flags := flag.NewFlagSet("test", flag.ContinueOnError)
+	against := flags.String("against", "", "commit whose protos `REF` the protos have to be compatible with (default: see protos.go)")
+	fuzzTime := flags.Duration("fuzztime", 10*time.Second, "how long each fuzz test runs, in the part fuzz")
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "usage: go run ./e2e/test [flags] [PART...]")
+		for _, p := range append(all, optional...) {
+			fmt.Fprintf(flags.Output(), "  %-14s %s\n", p.name, p.about)
+		}
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	all, optional = parts(root, *against), []part{fuzz(root, *fuzzTime)}
+	chosen := all
+	if flags.NArg() > 0 {
+		if chosen, err = choose(append(all, optional...), flags.Args()); err != nil {
+			return err
+		}
+	}
+	results := runParts(ctx, out, chosen)
+	return report(out, results)
+}
+
+// parts are what the whole test is made of, in order.
+func parts(root, against string) []part {
+	repo := commands{dir: root}
+	return []part{
+		{name: "machine", about: "what Go needs beside itself", steps: []step{
+			{name: "tools", run: repo.step("bash", ".ci/tools")},
+		}},
+		{name: "modules", about: "download what is missing", steps: []step{
+			{name: "program", run: repo.step("go", "mod", "download")},
+			{name: "tools", run: repo.step("go", "mod", "download", "-modfile=proto/tools/go.mod")},
+		}},
+		lint(root, against),
+		{name: "controlplanes", about: "build Kubernetes into the user's cache folder", steps: []step{
+			{name: "build", run: repo.step("go", "run", "./e2e/cluster/cmd/controlplane", "-build-only")},
+		}},
+		{name: "unit", about: "tests of all packages but e2e, with the race detector and the fuzz tests' seeds", steps: []step{
+			// Two at a time: one package's tests use one core, mostly. Go's cached results count.
+			{name: "go test", run: repo.test([]string{"-race", "-p=2"}, func(pkg string) bool { return !endToEnd(pkg) })},
+		}},
+		{name: "e2e", about: "tests on real API servers, with the race detector", needs: "controlplanes", steps: []step{
+			// One package at a time: they promise times, and each runs parts of its own beside each other. Never cached:
+			// they depend on programs that Go does not see.
+			{name: "go test", run: repo.test([]string{"-race", "-p=1", "-count=1", "-timeout=20m"}, endToEnd)},
+		}},
+	}
+}
+
+// endToEnd says whether a package, by its import path, is below e2e.
+func endToEnd(pkg string) bool {
+	return strings.Contains(pkg+"/", "/yardarm/e2e/")
+}
+
+// choose finds the named parts, in their order.
+func choose(all []part, names []string) ([]part, error) {
+	wanted := map[string]bool{}
+	for _, n := range names {
+		wanted[n] = true
+	}
+	var chosen []part
+	for _, p := range all {
+		if wanted[p.name] {
+			chosen = append(chosen, p)
+			delete(wanted, p.name)
+		}
+	}
+	for _, n := range names {
+		if wanted[n] {
+			return nil, fmt.Errorf("there is no part %q; -help lists them", n)
+		}
+	}
+	return chosen, nil
+}
+
+// repository finds the top folder of the repository that holds the working folder.
+func repository() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the repository: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "buf.yaml")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("find the repository: run inside it")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
