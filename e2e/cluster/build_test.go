@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/yardarm-dev/yardarm/e2e/process"
 )
 
 // TestVersion keeps the version that is linked in equal to that of the code.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -36,6 +37,7 @@ func (c commands) test(args []string, in func(pkg string) bool) func(context.Con
 
 		cmd := c.command(ctx, "go", slices.Concat([]string{"test", "-json"}, args, packages)...)
 		cmd.Env = append(cmd.Env, "CGO_ENABLED=1") // the race detector needs it; without a C compiler this says so
+		out = &shared{to: out}
 		cmd.Stderr = out
 		stdout, err := cmd.StdoutPipe()
 		if err != nil {
@@ -48,6 +50,18 @@ func (c commands) test(args []string, in func(pkg string) bool) func(context.Con
 		readErr := read.all(stdout)
 		return read.verdict(errors.Join(readErr, failure("go test", cmd.Wait())))
 	}
+}
+
+// shared lets the go command's stderr and what is read of its answers be written to one place.
+type shared struct {
+	mu sync.Mutex
+	to io.Writer // under mu
+}
+
+func (s *shared) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.to.Write(b)
 }
 
 // event is a line of go test -json; see go doc test2json.

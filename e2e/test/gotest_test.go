@@ -64,7 +64,7 @@ func TestGoTest(t *testing.T) {
 		{
 			name:   "leaving early is a failure",
 			body:   "import \"os\"\nfunc TestA(t *testing.T) { os.Exit(3) }",
-			failed: 1, failures: []string{"x TestA"}, shows: []string{"exit status 3"}, err: "1 failed",
+			failed: 1, failures: []string{"x TestA did not end"}, shows: []string{"=== RUN   TestA"}, err: "1 failed",
 		},
 		{
 			name:   "what does not compile is a failure",
