@@ -1,12 +1,10 @@
 package store
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"io/fs"
 	"math/bits"
 	"os"
@@ -122,7 +120,7 @@ func createDatabase(path string, m *storev1.Meta, openFile openFileFunc) error {
 		}
 		return putMeta(tx, m)
 	}); err != nil {
-		return errors.Join(err, os.Remove(temporary))
+		return errors.Join(err, ignoreMissing(os.Remove(temporary)))
 	}
 	if err := os.Rename(temporary, path); err != nil {
 		return err
@@ -264,11 +262,6 @@ func (l *boltLog) Content(digest string) (content []byte, err error) {
 		return nil
 	})
 	return content, err
-}
-
-// Backup implements Log.
-func (l *boltLog) Backup(ctx context.Context, w io.Writer, change func(*storev1.Meta), keep func(table, key string) bool) error {
-	return errors.New("not yet")
 }
 
 // Size implements Log.

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -52,8 +53,22 @@ func (tx *Tx) PutBundle(b *yardarmv1.Bundle) error {
 	if other := tx.BundleByName(b.Metadata.Name); other != nil && other.Metadata.Uid != b.Metadata.Uid {
 		return tx.fail(fmt.Errorf("put bundle %s: %w", b.Metadata.Name, ErrNameTaken))
 	}
-	_, err := bundles.put(tx, b)
-	return err
+	old, err := bundles.put(tx, b)
+	if err != nil {
+		return err
+	}
+	before, after := targetsOf(old), targetsOf(b)
+	for _, group := range before {
+		if !slices.Contains(after, group) {
+			tx.touchMembers(group)
+		}
+	}
+	for _, group := range after {
+		if !slices.Contains(before, group) {
+			tx.touchMembers(group)
+		}
+	}
+	return nil
 }
 
 // DeleteBundle deletes a bundle, if there is one with the uid, with its revisions and acceptances. Artifacts stay, since other bundles may have the same;
@@ -62,6 +77,9 @@ func (tx *Tx) DeleteBundle(uid string) error {
 	old, err := bundles.remove(tx, uid)
 	if err != nil || old == nil {
 		return err
+	}
+	for _, group := range targetsOf(old) {
+		tx.touchMembers(group)
 	}
 	if err := revisions.removeAll(tx, uid+separator); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -100,8 +101,18 @@ func (s *Store) usable() error {
 	}
 }
 
+// gather lets those queue that are about to: after a commit that several have shared, they all come back at once, and without it the first of them
+// would have a commit for itself and let all others wait for it. It ends as soon as nobody comes.
+func (s *Store) gather() {
+	for before := -1; s.shared && len(s.queue) > before; {
+		before = len(s.queue)
+		runtime.Gosched()
+	}
+}
+
 // commitQueued runs everything that is queued. The caller has the turn.
 func (s *Store) commitQueued() {
+	s.gather()
 	var observes, updates []*request
 	for range maxQueue {
 		select {
@@ -119,6 +130,7 @@ func (s *Store) commitQueued() {
 		}
 		break
 	}
+	s.shared = len(observes)+len(updates) > 1
 	if err := s.usable(); err != nil {
 		answer(observes, err)
 		answer(updates, err)
@@ -146,14 +158,14 @@ func (s *Store) commitObserves(requests []*request) {
 		return
 	}
 	txn := s.rows.Txn(true)
-	var changes []change
+	var changes changes
 	for _, r := range requests {
 		tx := &Tx{ReadTx: ReadTx{txn: txn, index: s.state.index}, state: &s.state, observe: true}
 		if r.err = tx.run(r.fn); r.err == nil {
-			changes = append(changes, tx.journal...)
+			changes.add(tx)
 		}
 	}
-	for _, c := range changes {
+	for _, c := range changes.rows {
 		if c.table.kept() == soft {
 			s.dirty.add(c.table, c.key)
 		}
@@ -171,7 +183,7 @@ func (s *Store) commitUpdates(requests []*request) int {
 	before := s.state
 	txn := s.rows.Txn(true)
 	var (
-		changes []change
+		changes changes
 		ops     []Op
 		bytes   int
 		taken   int
@@ -192,7 +204,7 @@ func (s *Store) commitUpdates(requests []*request) int {
 		if r.err != nil {
 			continue
 		}
-		changes = append(changes, tx.journal...)
+		changes.add(tx)
 		if len(own) > 0 {
 			s.state.index++
 			ops = append(ops, own...)
@@ -202,7 +214,7 @@ func (s *Store) commitUpdates(requests []*request) int {
 		}
 		r.index = s.state.index
 	}
-	if len(changes) == 0 && len(ops) == 0 {
+	if len(changes.rows) == 0 && len(ops) == 0 {
 		txn.Abort()
 		answer(requests[:taken], nil)
 		return taken

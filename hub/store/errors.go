@@ -53,6 +53,8 @@ type CorruptError struct {
 	Key   string
 	// Detail says what is wrong; it holds no content of rows.
 	Detail string
+	// Backup: the file is a backup that was to be restored, not the hub's own.
+	Backup bool
 }
 
 func (e *CorruptError) Error() string {
@@ -63,8 +65,11 @@ func (e *CorruptError) Error() string {
 	if e.Key != "" {
 		where += fmt.Sprintf(", key %q", e.Key)
 	}
-	return fmt.Sprintf("database %s is damaged%s: %s; restore a backup with yardarm-hub restore --force (the damaged file is kept aside), and check the disk",
-		e.File, where, e.Detail)
+	what, advice := "database", "restore a backup with yardarm-hub restore --force (the damaged file is kept aside), and check the disk"
+	if e.Backup {
+		what, advice = "backup", "take another backup; nothing has been changed"
+	}
+	return fmt.Sprintf("%s %s is damaged%s: %s; %s", what, e.File, where, e.Detail, advice)
 }
 
 // DiskFullError says that a change was refused because the disk or a quota is full. Nothing of the change is left, and nothing else is lost. It is an

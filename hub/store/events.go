@@ -11,12 +11,10 @@ import (
 const (
 	// maxEvents is how many events are kept: some days of a quiet fleet, or the whole of a bad hour, in about 3 MB.
 	maxEvents = 10_000
-	// eventGapStart is what is left out of the sequence when a hub starts: more events than can be lost in a crash, since those of the last
+	// eventGap is what is left out of the sequence when a hub starts: more events than can be lost in a crash, since those of the last
 	// flush interval are not on disk. So no two events that a watcher has seen share a sequence. 2^53, up to which JSON's readers are exact, is 8 billion
 	// starts away.
-	eventGapStart = 1 << 20
-	// eventGapRestore is what is left out by a restore: more events than a hub can have had since any backup.
-	eventGapRestore = 1 << 32
+	eventGap = 1 << 20
 )
 
 var events = durable(Events, soft, func(e *yardarmv1.Event) string { return eventKey(e.GetSequence()) })

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+
+	memdb "github.com/hashicorp/go-memdb"
 
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 )
@@ -12,34 +15,15 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	byName := map[string]anyTable{}
-	for _, t := range tables() {
-		if t.kept() != memory {
-			byName[t.table().String()] = t
-		}
+	if s.rows, err = readRows(s.log); err != nil {
+		return err
 	}
 	txn := s.rows.Txn(true)
 	defer txn.Abort() // does nothing after Commit
-	err = s.log.Load(func(name, key string, value []byte) error {
-		t := byName[name]
-		if t == nil {
-			return fmt.Errorf("unknown table")
-		}
-		row, rowKey, err := t.decodeRow(value)
-		if err != nil {
-			return err
-		}
-		if rowKey != key {
-			return fmt.Errorf("the row belongs under key %q", rowKey)
-		}
-		s.state.rows[t.table()]++
-		return t.insert(txn, row)
-	})
-	if err != nil {
-		return err
+	for _, t := range tables() {
+		s.state.rows[t.table()] = t.count(&ReadTx{txn: txn})
 	}
-
-	s.state.index, s.state.eventSequence = meta.Index, meta.EventSequence+eventGapStart
+	s.state.index, s.state.eventSequence = meta.Index, meta.EventSequence+eventGap
 	tx := &Tx{ReadTx: ReadTx{txn: txn, index: meta.Index}, state: &s.state}
 	for group := range tx.Groups() {
 		if err := tx.placeGroup(group); err != nil {
@@ -48,11 +32,47 @@ func (s *Store) load() error {
 	}
 	s.base = meta
 	row := s.metaNow()
-	if err := s.log.Append(&Batch{Meta: row}); err != nil {
+	// A hub must be able to start on a full disk: it is needed all the more then.
+	if err := s.append(&Batch{Meta: row}); err != nil && !errors.Is(err, ErrReadOnly) {
 		return err
 	}
 	s.publish(txn, row)
 	return nil
+}
+
+// readRows reads all rows of a log into memory.
+func readRows(log Log) (*memdb.MemDB, error) {
+	rows, err := memdb.NewMemDB(schema())
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]anyTable{}
+	for _, t := range tables() {
+		if t.kept() != memory {
+			byName[t.table().String()] = t
+		}
+	}
+	txn := rows.Txn(true)
+	defer txn.Abort() // does nothing after Commit
+	err = log.Load(func(name, key string, value []byte) error {
+		t := byName[name]
+		if t == nil {
+			return errors.New("unknown table")
+		}
+		row, rowKey, err := t.decodeRow(value)
+		if err != nil {
+			return err
+		}
+		if rowKey != key {
+			return fmt.Errorf("the row belongs under key %q", rowKey)
+		}
+		return txn.Insert(name, row)
+	})
+	if err != nil {
+		return nil, err
+	}
+	txn.Commit()
+	return rows, nil
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.

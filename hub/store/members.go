@@ -166,6 +166,13 @@ func (tx *Tx) unplaceGroup(name string) error {
 	return members.removeAll(tx, name+separator)
 }
 
+// touchMembers lets subscribers of Members know that the bundles of a group's clusters have changed.
+func (tx *Tx) touchMembers(group string) {
+	for uid := range tx.Members(group) {
+		tx.touched = append(tx.touched, uid)
+	}
+}
+
 // matcher returns a group's compiled matcher; nil where the group does not compile, as one may not that an older hub has accepted.
 func (s *state) matcher(g *yardarmv1.ClusterGroup) *placement.Matcher {
 	if cached, ok := s.matchers[g.Metadata.Name]; ok && cached.group == g {

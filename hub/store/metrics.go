@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // metrics are the store's figures. It is a collector of its own, so that gathering asks for the current values.
@@ -88,4 +89,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		readOnly = 1
 	}
 	ch <- prometheus.MustNewConstMetric(m.readOnly, prometheus.GaugeValue, readOnly)
+}
+
+// commitCount returns how many commits there have been.
+func (m *metrics) commitCount() uint64 {
+	var out dto.Metric
+	if err := m.commits.Write(&out); err != nil {
+		return 0
+	}
+	return out.GetHistogram().GetSampleCount()
 }

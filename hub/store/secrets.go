@@ -2,6 +2,7 @@ package store
 
 import (
 	"iter"
+	"strings"
 
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 )
@@ -28,3 +29,5 @@ func (tx *Tx) DeleteSecret(name string) error {
 	_, err := secrets.remove(tx, name)
 	return err
 }
+
+func isTransient(name string) bool { return strings.HasPrefix(name, TransientSecretPrefix) }

@@ -56,11 +56,11 @@ type Store struct {
 
 	queue chan *request
 	// turn holds one token while somebody commits; what follows in this block belongs to its holder.
-	turn      chan struct{}
-	state     state
-	base      *storev1.Meta // all of Meta that does not change while the store is open
-	dirty     dirtyRows
-	lastBatch int
+	turn   chan struct{}
+	state  state
+	base   *storev1.Meta // all of Meta that does not change while the store is open
+	dirty  dirtyRows
+	shared bool // the last batch had more than one request
 
 	meta      atomic.Pointer[storev1.Meta]
 	readOnly  atomic.Pointer[string] // set by SetReadOnly
@@ -102,12 +102,8 @@ func Open(config Config) (*Store, error) {
 // open makes a store on a log.
 func open(config Config, log Log) (*Store, error) {
 	config.setDefaults()
-	rows, err := memdb.NewMemDB(schema())
-	if err != nil {
-		return nil, err
-	}
 	s := &Store{
-		config: config, log: log, unlock: func() {}, rows: rows,
+		config: config, log: log, unlock: func() {},
 		queue:    make(chan *request, maxQueue),
 		turn:     make(chan struct{}, 1),
 		state:    state{matchers: map[string]matcherOf{}},
@@ -119,10 +115,9 @@ func open(config Config, log Log) (*Store, error) {
 	if err := s.load(); err != nil {
 		return nil, err
 	}
-	if s.metrics, err = newMetrics(config.Registerer, s); err != nil {
-		return nil, err
-	}
-	return s, nil
+	var err error
+	s.metrics, err = newMetrics(config.Registerer, s)
+	return s, err
 }
 
 // Run writes observed state to disk when it is due. It returns nil after ctx has ended and the last of it is written, or a [*FailedError] as soon as

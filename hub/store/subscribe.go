@@ -147,26 +147,47 @@ func (s *subscriptions) remove(sub *Subscription) {
 	delete(s.all, sub)
 }
 
-// notify tells subscribers about changes that are visible now.
-func (s *subscriptions) notify(changes []change) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.all) == 0 || len(changes) == 0 {
-		return
-	}
-	changed := map[Table]map[string]struct{}{}
-	for _, c := range changes {
-		keys := changed[c.table.table()]
-		if keys == nil {
-			keys = map[string]struct{}{}
-			changed[c.table.table()] = keys
+// changes are what a batch has changed.
+type changes struct {
+	rows    []change
+	touched []string // see Tx.touched
+}
+
+func (c *changes) add(tx *Tx) {
+	c.rows = append(c.rows, tx.journal...)
+	c.touched = append(c.touched, tx.touched...)
+}
+
+// keys returns the keys of what has changed, table by table.
+func (c *changes) keys() map[Table]map[string]struct{} {
+	out := map[Table]map[string]struct{}{}
+	add := func(t Table, key string) {
+		if out[t] == nil {
+			out[t] = map[string]struct{}{}
 		}
+		out[t][key] = struct{}{}
+	}
+	for _, c := range c.rows {
 		row := c.new
 		if row == nil {
 			row = c.old
 		}
-		keys[c.table.changedKey(row)] = struct{}{}
+		add(c.table.table(), c.table.changedKey(row))
 	}
+	for _, uid := range c.touched {
+		add(Members, uid)
+	}
+	return out
+}
+
+// notify tells subscribers about changes that are visible now.
+func (s *subscriptions) notify(c changes) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.all) == 0 || len(c.rows) == 0 {
+		return
+	}
+	changed := c.keys()
 	for sub := range s.all {
 		sub.notify(changed)
 	}

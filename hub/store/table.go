@@ -85,8 +85,8 @@ type anyTable interface {
 	changedKey(row any) string
 	// rowOf returns the row with the key, or nil.
 	rowOf(tx *ReadTx, key string) any
-	// insert puts a row that was loaded.
-	insert(txn *memdb.Txn, row any) error
+	// count returns the number of rows; it visits them all.
+	count(tx *ReadTx) int
 }
 
 // message is a pointer to a protobuf message R.
@@ -140,7 +140,13 @@ func (t *table[R]) schema() *memdb.TableSchema {
 
 func (t *table[R]) rowOf(tx *ReadTx, key string) any { return anyRow(t.get(tx, key)) }
 
-func (t *table[R]) insert(txn *memdb.Txn, row any) error { return txn.Insert(t.id.String(), row) }
+func (t *table[R]) count(tx *ReadTx) int {
+	n := 0
+	for range t.scan(tx, idIndex, "") {
+		n++
+	}
+	return n
+}
 
 // get returns the row with the key, or nil.
 func (t *table[R]) get(tx *ReadTx, key string) *R { return t.first(tx, idIndex, key) }

@@ -31,7 +31,8 @@ type Tx struct {
 	observe  bool // of Observe: hard rows are refused
 	journal  []change
 	contents []content
-	err      error // the first error of a method
+	touched  []string // clusters that subscribers of Members hear of though no membership has changed
+	err      error    // the first error of a method
 }
 
 // change is one entry of the journal: what undoes it, and what it means on disk and to subscribers.
@@ -107,7 +108,7 @@ func (tx *Tx) undo() {
 			panic(fmt.Sprintf("store: undo %s %s: %v", c.table.table(), c.key, err)) // the schema is wrong
 		}
 	}
-	tx.journal, tx.contents = nil, nil
+	tx.journal, tx.contents, tx.touched = nil, nil, nil
 }
 
 func (tx *Tx) record(c change) {

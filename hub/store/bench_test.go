@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// benchRows is how many rows the benchmarks write to, in turn.
+const benchRows = 10_000
+
+// benchBundle is a row of 1 KiB on disk.
+func benchBundle(i int) *yardarmv1.Bundle {
+	name := fmt.Sprintf("bundle-%05d", i%benchRows)
+	return &yardarmv1.Bundle{
+		Metadata: &yardarmv1.ObjectMeta{Name: name, Uid: fmt.Sprintf("%08x-uid", uint32(i%benchRows)*2654435761), Annotations: map[string]string{"a": strings.Repeat("x", 940)}},
+		Spec:     &yardarmv1.BundleSpec{Targets: []*yardarmv1.Target{{Group: "all"}}},
+	}
+}
+
+func benchStore(b *testing.B) *Store {
+	s, err := Open(Config{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	// The file has its size and the tree its depth before anything is measured.
+	for i := 0; i < benchRows; i += 500 {
+		if _, err := s.Update(context.Background(), func(tx *Tx) error {
+			for n := range 500 {
+				if err := tx.PutBundle(benchBundle(i + n)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return s
+}
+
+// BenchmarkFloor is what the disk can do: 4 KiB written over and synced, one after the other. The other benchmarks' figures are to be seen in relation to it.
+func BenchmarkFloor(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "floor"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	page := make([]byte, 4096)
+	const pages = 1024
+	for i := range pages {
+		if _, err := f.WriteAt(page, int64(i*len(page))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := f.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	for i := 0; b.Loop(); i++ {
+		if _, err := f.WriteAt(page, int64(i*7%pages*len(page))); err != nil {
+			b.Fatal(err)
+		}
+		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "syncs/s")
+}
+
+// BenchmarkUpdateSequential is one writer that waits for each of its updates.
+func BenchmarkUpdateSequential(b *testing.B) {
+	s := benchStore(b)
+	for i := 0; b.Loop(); i++ {
+		if _, err := s.Update(context.Background(), func(tx *Tx) error { return tx.PutBundle(benchBundle(i * 7)) }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
+}
+
+// BenchmarkUpdateParallel256 is 256 writers, each of which waits for each of its updates: they share commits.
+func BenchmarkUpdateParallel256(b *testing.B) {
+	s := benchStore(b)
+	before := s.metrics.commitCount()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for range 256 {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1))
+				if i > b.N {
+					return
+				}
+				row := benchBundle(i * 7)
+				if _, err := s.Update(context.Background(), func(tx *Tx) error { return tx.PutBundle(row) }); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
+	b.ReportMetric(float64(b.N)/float64(s.metrics.commitCount()-before), "updates/commit")
+}
