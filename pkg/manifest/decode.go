@@ -55,7 +55,7 @@ func decodeLine(line []byte, again *[]byte, limits Limits) (Object, error) {
 		return nil, fmt.Errorf("%w: it is no JSON object", ErrNotCanonical)
 	}
 	if !convertNumbers(map[string]any(obj)) {
-		return nil, fmt.Errorf("%w: a number is out of range", ErrNotCanonical)
+		return nil, fmt.Errorf("%w: a number has no value", ErrNotCanonical)
 	}
 	// Normalizing must have nothing to do; if it has, the comparison below fails.
 	normalize(obj)
@@ -70,34 +70,4 @@ func decodeLine(line []byte, again *[]byte, limits Limits) (Object, error) {
 		return nil, fmt.Errorf("%w: encoding it again gives other bytes", ErrNotCanonical)
 	}
 	return obj, nil
-}
-
-// convertNumbers replaces every json.Number in v by an int64 or float64.
-func convertNumbers(v any) bool {
-	replace := func(v any, set func(any)) bool {
-		number, ok := v.(json.Number)
-		if !ok {
-			return convertNumbers(v)
-		}
-		value, message := parseNumber(number.String())
-		if message == "" {
-			set(value)
-		}
-		return message == ""
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		for key, item := range v {
-			if !replace(item, func(value any) { v[key] = value }) {
-				return false
-			}
-		}
-	case []any:
-		for i, item := range v {
-			if !replace(item, func(value any) { v[i] = value }) {
-				return false
-			}
-		}
-	}
-	return true
 }

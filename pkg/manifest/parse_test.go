@@ -1,8 +1,11 @@
 package manifest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -318,13 +321,16 @@ func TestNewSet(t *testing.T) {
 		}
 		return obj
 	}
-	s, err := NewSet([]Object{object("b"), object("a", "x", 1.0)}, Limits{})
+	s, err := NewSet([]Object{object("b"), object("a", "x", []any{1.0, json.Number("2"), 0.5, map[string]any{"y": json.Number("1e2")}})}, Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"x":1}` + "\n" + `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"}}` + "\n"
+	const want = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"x":[1,2,0.5,{"y":100}]}` + "\n" + `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"}}` + "\n"
 	if got := string(s.Canonical()); got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+	if again, err := Decode(s.Canonical(), Limits{}); err != nil || !reflect.DeepEqual(again.Objects(), s.Objects()) {
+		t.Errorf("the objects are %v, decoded %v, %v", s.Objects(), again.Objects(), err)
 	}
 	deep := any("x")
 	for range maxDepth {
@@ -342,6 +348,8 @@ func TestNewSet(t *testing.T) {
 		"go map":        {objects: []Object{object("a", "x", map[string]string{})}, text: "has Go type map[string]string"},
 		"invalid utf-8": {objects: []Object{object("a", "x", "\xff")}, text: "x: is not valid UTF-8"},
 		"invalid key":   {objects: []Object{object("a", "x", map[string]any{"\xff": nil})}, text: "x: has a key that is not valid UTF-8"},
+		"infinity":      {objects: []Object{object("a", "x", math.Inf(1))}, text: "x: is not a finite number"},
+		"wide integer":  {objects: []Object{object("a", "x", json.Number("18446744073709551615"))}, text: "x: is an integer that does not fit 64 bits"},
 		"deep":          {objects: []Object{object("a", "x", deep)}, text: "nests deeper", err: ErrTooDeep},
 		"too many":      {objects: []Object{object("a"), object("b"), object("c")}, limits: Limits{Objects: 1}, text: "too many objects: the limit is 1", err: ErrTooManyObjects},
 		"too large":     {objects: []Object{object("a")}, limits: Limits{ObjectBytes: 10}, text: "the limit is 10", err: ErrObjectTooLarge},

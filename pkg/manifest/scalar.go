@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"math"
 	"math/big"
 	"regexp"
@@ -168,4 +169,39 @@ func normalizeFloat(f float64) (any, string) {
 		return i, ""
 	}
 	return f, ""
+}
+
+// convertNumbers replaces, in the maps and lists of v, every json.Number by an int64 or float64, and every float64 that is an integer by an int64. It
+// leaves numbers that have no value, for check to find, and returns false.
+func convertNumbers(v any) bool {
+	ok := true
+	convert := func(item any, set func(any)) {
+		var value any
+		message := ""
+		switch item := item.(type) {
+		case json.Number:
+			value, message = parseNumber(item.String())
+		case float64:
+			value, message = normalizeFloat(item)
+		default:
+			ok = convertNumbers(item) && ok
+			return
+		}
+		if message != "" {
+			ok = false
+			return
+		}
+		set(value)
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		for key, item := range v {
+			convert(item, func(value any) { v[key] = value })
+		}
+	case []any:
+		for i, item := range v {
+			convert(item, func(value any) { v[i] = value })
+		}
+	}
+	return ok
 }

@@ -18,13 +18,15 @@ type Set struct {
 	canonical []byte
 }
 
-// NewSet makes a set of objects from code, such as rendered charts. It takes the objects over, strips from them what canonical form does not
-// have, and checks them as [Parse] does; the error is a [*Problems]. limits.Objects, Bytes and ObjectBytes apply.
+// NewSet makes a set of objects from code, such as rendered charts. It takes the objects over, gives them in place the values that [Decode] would
+// return for them, and checks them as [Parse] does; the error is a [*Problems]. limits.Objects, Bytes and ObjectBytes apply. Numbers may be int64,
+// float64 or json.Number.
 func NewSet(objects []Object, limits Limits) (*Set, error) {
 	b := builder{limits: limits.withDefaults()}
 	var problems Problems
 	seen := make(map[Ref]bool, len(objects))
 	for _, obj := range objects {
+		convertNumbers(map[string]any(obj))
 		normalize(obj)
 		ref := obj.Ref()
 		name := strings.TrimSpace(clip(ref.Kind) + " " + clip(ref.Name))

@@ -12,12 +12,10 @@ import (
 )
 
 // noise returns n bytes that do not compress.
-func noise(n int, seed uint64) []byte {
-	r := rand.New(rand.NewPCG(seed, 0))
+func noise(n int, seed byte) []byte {
 	data := make([]byte, n)
-	for i := range data {
-		data[i] = byte(r.Uint32())
-	}
+	// Its Read never fails.
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(data)
 	return data
 }
 

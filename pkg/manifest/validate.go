@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -131,6 +132,9 @@ func (c *checker) value(v any) (message string, err error) {
 	case nil, bool, int64:
 	case float64:
 		_, message = normalizeFloat(v)
+		return message, nil
+	case json.Number: // one that convertNumbers left
+		_, message = parseNumber(v.String())
 		return message, nil
 	case string:
 		if !utf8.ValidString(v) {
