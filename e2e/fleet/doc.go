@@ -1,0 +1,69 @@
+// Package fleet runs Yardarm as its users do: the hub, spokes and the CLI as programs of their own, on addresses of this
+// machine, against the clusters of e2e/cluster. Scenarios, the demo and benchmarks are made of it. It fakes nothing.
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// Programs are the built programs.
+type Programs struct{ Dir string }
+
+// Path of one: yardarm, yardarm-hub or yardarm-spoke.
+func (p Programs) Path(name string) string { return filepath.Join(p.Dir, name) }
+
+// Build builds the three programs from this source tree into dir, with the race detector if asked: what it finds ends the
+// program with status 66 and a report in its log.
+func Build(ctx context.Context, dir string, race bool, progress io.Writer) (Programs, error) {
+	root, err := sourceRoot()
+	if err != nil {
+		return Programs{}, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return Programs{}, err
+	}
+	args := []string{"build", "-o", dir + string(filepath.Separator)}
+	if race {
+		args = append(args, "-race")
+	}
+	command := exec.CommandContext(ctx, "go", append(args, "./hub/cmd/...", "./spoke/cmd/...")...)
+	command.Dir = root
+	began := time.Now()
+	if out, err := command.CombinedOutput(); err != nil {
+		return Programs{}, fmt.Errorf("build yardarm: %w\n%s", err, out)
+	}
+	fmt.Fprintf(progress, "built yardarm in %s\n", time.Since(began).Round(100*time.Millisecond))
+	return Programs{Dir: dir}, nil
+}
+
+// sourceRoot is the folder of the main module.
+func sourceRoot() (string, error) {
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		return "", errors.New("find the source tree: this program knows nothing of its source")
+	}
+	root := filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
+		return "", fmt.Errorf("find the source tree: %w", err)
+	}
+	return root, nil
+}
+
+// addresses counts the loopback addresses that this process has given out.
+var addresses atomic.Uint32
+
+// nextAddress is a loopback address that no other hub on this machine has, so that ports need not be searched for. All of
+// 127.0.0.0/8 is this machine; the process id keeps test programs that run at the same time apart.
+func nextAddress() string {
+	pid, n := os.Getpid(), addresses.Add(1)
+	return fmt.Sprintf("127.%d.%d.%d", 10+pid/250%200, 1+pid%250, 1+n%250)
+}
