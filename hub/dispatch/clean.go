@@ -3,24 +3,33 @@ package dispatch
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/holdings"
 )
 
-// Bounds of what a spoke may say of its cluster, so that one cannot fill the hub's memory.
+// Bounds of what a spoke may say of its cluster, so that one cannot fill the hub's memory. What is kept is copied, so that
+// a short text does not keep alive the message that it came in, nor fields that this hub does not know.
 const (
-	maxReports  = 2000 // bundles of one cluster
-	maxProblems = 10   // of one report
-	maxName     = 512  // bytes of an object's reference
-	maxReason   = 64   // bytes
-	maxMessage  = 1024 // bytes
-	maxGroups   = 1000 // API groups of a cluster
-	maxCapacity = 32   // resources of a cluster
+	maxReports  = 2000   // bundles of one cluster
+	maxHoldings = 10_000 // a cluster's holdings, those included that it was never told to have
+	maxProblems = 10     // of one report
+	maxUID      = 64     // bytes; a uid of the hub's has 36
+	maxName     = 512    // bytes of an object's reference
+	maxReason   = 64     // bytes
+	maxDigest   = 128    // bytes
+	maxHash     = 64     // bytes
+	maxMessage  = 1024   // bytes
+	maxGroups   = 1000   // API groups of a cluster
+	maxCapacity = 32     // resources of a cluster
 )
 
 var reportedPhases = []string{
@@ -28,50 +37,95 @@ var reportedPhases = []string{
 	yardarmv1.PhaseFailed, yardarmv1.PhaseHeld, yardarmv1.PhaseRemoving,
 }
 
-// clean bounds a report in place. A phase that this hub does not know is refused: it could not be counted.
-func clean(r *yardarmv1.Report) error {
-	if r.BundleUid == "" || len(r.BundleUid) > maxReason || strings.Contains(r.BundleUid, "/") {
-		return errors.New("a report names no bundle")
+// cleanReport answers a bounded copy. A phase that this hub does not know is refused: it could not be counted.
+func cleanReport(r *yardarmv1.Report) (*yardarmv1.Report, error) {
+	if !isUID(r.BundleUid) {
+		return nil, errors.New("a report names no bundle")
 	}
 	i := slices.Index(reportedPhases, r.Phase)
 	if i < 0 {
-		return fmt.Errorf("a report has the unknown phase %q: upgrade the hub", clip(r.Phase, maxReason))
+		return nil, fmt.Errorf("a report has the unknown phase %q: upgrade the hub", clip(r.Phase, maxReason))
 	}
-	r.Phase = reportedPhases[i] // one string for all reports
-	r.Bundle, r.Reason, r.Message = clip(r.Bundle, maxReason), clip(r.Reason, maxReason), clip(r.Message, maxMessage)
-	r.Digest, r.RenderedDigest = clip(r.Digest, maxName), clip(r.RenderedDigest, maxName)
-	r.AssignmentHash = r.AssignmentHash[:min(len(r.AssignmentHash), maxReason)]
-	r.Problems = r.Problems[:min(len(r.Problems), maxProblems)]
-	for _, p := range r.Problems {
-		p.Object, p.Reason, p.Message = clip(p.Object, maxName), clip(p.Reason, maxReason), clip(p.Message, maxMessage)
+	out := &yardarmv1.Report{
+		Bundle: clip(r.Bundle, maxReason), BundleUid: r.BundleUid,
+		AssignmentHash: cut(r.AssignmentHash), Revision: r.Revision,
+		Digest: clip(r.Digest, maxDigest), RenderedDigest: clip(r.RenderedDigest, maxDigest),
+		Phase:  reportedPhases[i], // one string for all reports
+		Reason: clip(r.Reason, maxReason), Message: clip(r.Message, maxMessage),
+		Since: cleanTime(r.Since), ObservedTime: cleanTime(r.ObservedTime),
 	}
-	return nil
+	if o := r.Objects; o != nil {
+		out.Objects = &yardarmv1.ObjectCounts{Total: o.Total, Applied: o.Applied, Ready: o.Ready, Failed: o.Failed, Pruning: o.Pruning}
+	}
+	for _, p := range r.Problems[:min(len(r.Problems), maxProblems)] {
+		out.Problems = append(out.Problems, &yardarmv1.ObjectProblem{
+			Object: clip(p.Object, maxName), Reason: clip(p.Reason, maxReason), Message: clip(p.Message, maxMessage),
+			Since: cleanTime(p.Since),
+		})
+	}
+	return out, nil
 }
 
-func cleanFacts(f *yardarmv1.Facts) {
-	f.KubernetesVersion, f.Distribution = clip(f.KubernetesVersion, maxReason), clip(f.Distribution, maxReason)
-	f.Provider, f.Region = clip(f.Provider, maxReason), clip(f.Region, maxReason)
-	f.ApiGroups = f.ApiGroups[:min(len(f.ApiGroups), maxGroups)]
-	for i := range f.ApiGroups {
-		f.ApiGroups[i] = clip(f.ApiGroups[i], maxName)
+// cleanFacts answers a bounded copy.
+func cleanFacts(f *yardarmv1.Facts) *yardarmv1.Facts {
+	out := &yardarmv1.Facts{
+		KubernetesVersion: clip(f.KubernetesVersion, maxReason), Distribution: clip(f.Distribution, maxReason),
+		Provider: clip(f.Provider, maxReason), Region: clip(f.Region, maxReason), Nodes: f.Nodes,
 	}
-	for k, v := range f.Capacity {
-		if len(f.Capacity) > maxCapacity || len(k) > maxName || len(v) > maxReason {
-			delete(f.Capacity, k)
+	for _, g := range f.ApiGroups[:min(len(f.ApiGroups), maxGroups)] {
+		out.ApiGroups = append(out.ApiGroups, clip(g, maxName))
+	}
+	for _, k := range slices.Sorted(maps.Keys(f.Capacity)) {
+		if v := f.Capacity[k]; len(k) <= maxName && len(v) <= maxReason && len(out.Capacity) < maxCapacity {
+			if out.Capacity == nil {
+				out.Capacity = map[string]string{}
+			}
+			out.Capacity[strings.Clone(k)] = strings.Clone(v)
 		}
 	}
+	return out
+}
+
+// cleanHolding answers what a spoke says that it holds, or refuses what could be no holding of this hub's or of another's.
+func cleanHolding(h *spokev1.Holding) (holding, error) {
+	if !isUID(h.BundleUid) || len(h.Hash) > maxHash || len(h.Epoch) > maxHash || len(h.Digest) > maxDigest {
+		return holding{}, errors.New("a holding names no bundle, or has a hash, an epoch or a digest that is none")
+	}
+	return holding{
+		bundle: clip(h.Bundle, maxReason), uid: h.BundleUid, hash: slices.Clone(h.Hash), revision: h.Revision, digest: strings.Clone(h.Digest),
+		epoch: slices.Clone(h.Epoch), index: h.Index, hasContent: h.HasContent, removing: h.Removing, held: h.Held,
+	}, nil
+}
+
+// cleanTime drops a time that no calendar has: it could not be shown, and would spoil the list it is in.
+func cleanTime(t *timestamppb.Timestamp) *timestamppb.Timestamp {
+	if t == nil || t.CheckValid() != nil {
+		return nil
+	}
+	return &timestamppb.Timestamp{Seconds: t.Seconds, Nanos: t.Nanos}
 }
 
 func factsHash(f *yardarmv1.Facts) []byte { return holdings.MessageHash(f) }
 
-// clip cuts a text at a character, at most n bytes long, and makes it valid UTF-8.
+// isUID tells whether a text may be a uid: of the characters that keys of the store are made of, whoever has minted it.
+func isUID(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxUID
+}
+
+func cut(hash []byte) []byte { return slices.Clone(hash[:min(len(hash), maxHash)]) }
+
+// clip cuts a text at a character, at most n bytes long, and makes it valid UTF-8. It answers a copy.
 func clip(s string, n int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= n {
-		return s
+	if len(s) > n {
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n]
 	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
+	return strings.Clone(strings.ToValidUTF8(s, "?"))
 }

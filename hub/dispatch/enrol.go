@@ -18,7 +18,7 @@ func (s *Server) Enroll(ctx context.Context, req *spokev1.EnrollRequest) (*spoke
 	if err != nil {
 		return nil, enrolError(err)
 	}
-	s.Logger.Info("enrolled", "cluster", id.Cluster, "spoke_version", req.SpokeVersion)
+	s.Logger.Info("enrolled", "cluster", id.Cluster, "spoke_version", clip(req.SpokeVersion, maxReason))
 	id.HubAddresses = s.Addresses
 	return &spokev1.EnrollResponse{Identity: id}, nil
 }
@@ -39,11 +39,11 @@ func (s *Server) Renew(ctx context.Context, req *spokev1.RenewRequest) (*spokev1
 
 func enrolError(err error) error {
 	switch {
-	case errors.Is(err, ca.ErrTokenUnknown), errors.Is(err, ca.ErrTokenExpired), errors.Is(err, ca.ErrTokenUsed):
+	case errors.Is(err, ca.ErrTokenUnknown), errors.Is(err, ca.ErrTokenForeign), errors.Is(err, ca.ErrTokenExpired), errors.Is(err, ca.ErrTokenUsed):
 		return status.Error(codes.Unauthenticated, err.Error())
 	case errors.Is(err, ca.ErrBadToken), errors.Is(err, ca.ErrBadCSR):
 		return status.Error(codes.InvalidArgument, err.Error())
-	case errors.Is(err, ca.ErrCloned):
+	case errors.Is(err, ca.ErrCloned), errors.Is(err, ca.ErrEnrolled):
 		return status.Error(codes.FailedPrecondition, err.Error())
 	case errors.Is(err, ca.ErrDeletedCluster), errors.Is(err, ca.ErrBanned), errors.Is(err, ca.ErrExpired),
 		errors.Is(err, ca.ErrUnknownCluster), errors.Is(err, ca.ErrKeyMismatch):

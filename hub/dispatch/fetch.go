@@ -3,6 +3,7 @@ package dispatch
 import (
 	"bytes"
 	"errors"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -29,15 +30,16 @@ func (s *Server) Fetch(req *spokev1.FetchRequest, stream grpc.ServerStreamingSer
 		assigned = assigned || a.Digest == req.Digest
 	}
 	if !assigned {
-		return status.Errorf(codes.NotFound, "no artifact %s is assigned to this cluster", req.Digest)
+		return status.Errorf(codes.NotFound, "no artifact %s is assigned to this cluster", clip(req.Digest, maxDigest))
 	}
-	size, encoded, err := s.loadContent(req.Digest)
+	size, encoded, release, err := s.shared.get(req.Digest)
 	if err != nil {
 		if errors.Is(err, store.ErrNotFound) {
 			return status.Error(codes.NotFound, err.Error())
 		}
 		return status.Error(codes.Internal, err.Error())
 	}
+	defer release()
 	if req.Offset > uint64(len(encoded)) {
 		return status.Errorf(codes.OutOfRange, "the content has %d bytes, and none at offset %d", len(encoded), req.Offset)
 	}
@@ -52,6 +54,56 @@ func (s *Server) Fetch(req *spokev1.FetchRequest, stream grpc.ServerStreamingSer
 		if rest.Len() == 0 {
 			return nil
 		}
+		// A ban holds for what is under way, too.
+		if err := s.CA.AuthorizeCluster(s.Store.Read(), p.UID); err != nil {
+			return authError(err)
+		}
 		msg = &spokev1.FetchResponse{}
 	}
+}
+
+// shared lets all fetches of one artifact that are under way share one copy of its bytes, so that a fleet that fetches a
+// large artifact costs its size once and not once for each cluster. Safe for concurrent use.
+type shared struct {
+	load func(digest string) (size uint64, encoded []byte, err error)
+
+	mu   sync.Mutex
+	held map[string]*sharedContent
+}
+
+type sharedContent struct {
+	once    sync.Once
+	size    uint64
+	encoded []byte
+	err     error
+	users   int // guarded by shared.mu
+}
+
+func newShared(load func(string) (uint64, []byte, error)) *shared {
+	return &shared{load: load, held: map[string]*sharedContent{}}
+}
+
+// get answers an artifact's canonical size and its encoded bytes, which stay until release is called.
+func (s *shared) get(digest string) (size uint64, encoded []byte, release func(), err error) {
+	s.mu.Lock()
+	c := s.held[digest]
+	if c == nil {
+		c = &sharedContent{}
+		s.held[digest] = c
+	}
+	c.users++
+	s.mu.Unlock()
+	release = func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if c.users--; c.users == 0 {
+			delete(s.held, digest)
+		}
+	}
+	c.once.Do(func() { c.size, c.encoded, c.err = s.load(digest) })
+	if c.err != nil {
+		release()
+		return 0, nil, nil, c.err
+	}
+	return c.size, c.encoded, release, nil
 }

@@ -7,12 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
@@ -24,82 +21,74 @@ import (
 type intake struct {
 	*Server
 	mu      sync.Mutex
-	pending map[string]*observation // by cluster uid
+	pending map[*session]*observation
 	kick    chan struct{}
 }
 
 // observation is what one session has said since the last batch.
 type observation struct {
-	session   *session
-	reports   map[string]*yardarmv1.Report // by bundle uid; nil for removed
-	complete  bool
+	session *session
+	reports map[string]*yardarmv1.Report // by bundle uid; nil for removed
+	// complete: what is not among reports is gone.
+	complete bool
+	// said: hash is the spoke's word on all its reports; empty if what is kept differs from it by a refusal.
+	said      bool
 	hash      []byte
 	facts     *yardarmv1.Facts
 	factsHash []byte
 }
 
 func newIntake(s *Server) *intake {
-	return &intake{Server: s, pending: map[string]*observation{}, kick: make(chan struct{}, 1)}
+	return &intake{Server: s, pending: map[*session]*observation{}, kick: make(chan struct{}, 1)}
 }
 
-// of answers what waits for the session's cluster; the newest session's word replaces that of an older one.
-func (in *intake) of(s *session) *observation {
-	o := in.pending[s.uid]
-	if o == nil || o.session != s {
+// note changes what waits of a session's words.
+func (in *intake) note(s *session, f func(*observation)) {
+	in.mu.Lock()
+	o := in.pending[s]
+	if o == nil {
 		o = &observation{session: s, reports: map[string]*yardarmv1.Report{}}
-		in.pending[s.uid] = o
+		in.pending[s] = o
 	}
+	f(o)
+	in.mu.Unlock()
 	select {
 	case in.kick <- struct{}{}:
 	default:
 	}
-	return o
 }
 
-func (in *intake) reports(s *session, u *spokev1.ReportUpdate) error {
-	if len(u.Reports) > maxReports {
-		return status.Errorf(codes.InvalidArgument, "%d reports in one message; the limit is %d", len(u.Reports), maxReports)
-	}
-	for _, r := range u.Reports {
-		if err := clean(r); err != nil {
-			return status.Error(codes.InvalidArgument, err.Error())
+// update is a spoke's reports, cleaned.
+type update struct {
+	reports  map[string]*yardarmv1.Report // nil for removed
+	complete bool
+	hash     []byte
+}
+
+func (in *intake) update(s *session, u update) {
+	in.note(s, func(o *observation) {
+		if u.complete {
+			o.complete = true
+			clear(o.reports)
 		}
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	o := in.of(s)
-	if u.Complete {
-		o.complete = true
-		clear(o.reports)
-	}
-	for _, r := range u.Reports {
-		o.reports[r.BundleUid] = r
-	}
-	for _, uid := range u.Removed {
-		o.reports[uid] = nil
-	}
-	o.hash = u.ReportsHash
-	return nil
+		for uid, r := range u.reports {
+			o.reports[uid] = r
+		}
+		o.said, o.hash = true, u.hash
+	})
 }
 
 func (in *intake) facts(s *session, f *yardarmv1.Facts) {
-	cleanFacts(f)
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	o := in.of(s)
-	o.facts, o.factsHash = f, factsHash(f)
+	in.note(s, func(o *observation) { o.facts, o.factsHash = f, factsHash(f) })
 }
 
-// refused notes an assignment that a spoke has refused for good, as a failure of that bundle alone.
-func (in *intake) refused(s *session, a *yardarmv1.AssignmentSpec, n *spokev1.Nack) {
-	now := timestamppb.New(in.Clock())
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.of(s).reports[a.BundleUid] = &yardarmv1.Report{
-		Bundle: a.Bundle, BundleUid: a.BundleUid, AssignmentHash: a.Hash, Revision: a.Revision, Digest: a.Digest,
-		Phase: yardarmv1.PhaseFailed, Reason: "Refused", Since: now, ObservedTime: now,
-		Message: fmt.Sprintf("the spoke refuses the assignment (%s): %s", n.Code, clip(n.Message, maxMessage)),
-	}
+// override puts a report of the hub's own in the place of the spoke's, or, if it is nil, none. The spoke's hash then says
+// nothing about what is kept, so that the next session asks for all.
+func (in *intake) override(s *session, bundleUID string, r *yardarmv1.Report) {
+	in.note(s, func(o *observation) {
+		o.reports[bundleUID] = r
+		o.said, o.hash = true, nil
+	})
 }
 
 // run writes batches until ctx ends: what came in while the last one was written is the next.
@@ -112,24 +101,35 @@ func (in *intake) run(ctx context.Context) error {
 		}
 		in.mu.Lock()
 		batch := in.pending
-		in.pending = map[string]*observation{}
+		in.pending = map[*session]*observation{}
 		in.mu.Unlock()
-		now := in.Clock()
-		err := in.Store.Observe(ctx, func(tx *store.Tx) error {
-			for _, o := range batch {
-				if !in.sessions.current(o.session) {
-					continue
-				}
-				if err := o.write(tx, now); err != nil {
-					return err
+		err := in.write(ctx, batch)
+		if err != nil && len(batch) > 1 && ctx.Err() == nil {
+			// One cluster's words must not take those of others with them.
+			for s, o := range batch {
+				if err := in.write(ctx, map[*session]*observation{s: o}); err != nil {
+					s.logger.Error("reports could not be taken in", "error", err)
 				}
 			}
-			return nil
-		})
-		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("take in reports: %w", err)
+		} else if err != nil && ctx.Err() == nil {
+			in.Logger.Error("reports could not be taken in", "error", err)
 		}
 	}
+}
+
+func (in *intake) write(ctx context.Context, batch map[*session]*observation) error {
+	now := in.Clock()
+	return in.Store.Observe(ctx, func(tx *store.Tx) error {
+		for s, o := range batch {
+			if !in.sessions.current(s) {
+				continue // a newer session has the word
+			}
+			if err := o.write(tx, now); err != nil {
+				return fmt.Errorf("cluster %s: %w", s.name, err)
+			}
+		}
+		return nil
+	})
 }
 
 func (o *observation) write(tx *store.Tx, now time.Time) error {
@@ -141,19 +141,23 @@ func (o *observation) write(tx *store.Tx, now time.Time) error {
 	if o.facts != nil {
 		row.Facts, row.FactsHash = o.facts, o.factsHash
 	}
-	if o.hash != nil {
+	if o.said {
 		row.ReportsHash = o.hash
 	}
 	row.LastSeen = timestamppb.New(now)
 	if err := tx.PutObserved(row); err != nil {
 		return err
 	}
-	if o.complete {
-		for old := range tx.ObservedBundles(uid) {
-			if _, there := o.reports[old.Report.BundleUid]; !there {
-				o.reports[old.Report.BundleUid] = nil
-			}
+	rows := 0
+	for old := range tx.ObservedBundles(uid) {
+		bundleUID := old.Report.BundleUid
+		if _, there := o.reports[bundleUID]; !there && o.complete {
+			o.reports[bundleUID] = nil
+		} else if !there {
+			rows++
 		}
+	}
+	if o.complete {
 		if p := tx.Presence(uid); p != nil && !p.Confirmed {
 			c := *p
 			c.Confirmed = true
@@ -163,17 +167,24 @@ func (o *observation) write(tx *store.Tx, now time.Time) error {
 		}
 	}
 	for bundleUID, r := range o.reports {
-		old := tx.ObservedBundle(uid, bundleUID)
 		if r == nil {
 			if err := tx.DeleteObservedBundle(uid, bundleUID); err != nil {
 				return err
 			}
 			continue
 		}
+		if rows++; rows > maxReports {
+			continue // no cluster has as many bundles; only a spoke gone wrong does
+		}
+		old := tx.ObservedBundle(uid, bundleUID)
+		if b := tx.Bundle(bundleUID); b != nil {
+			r = proto.CloneOf(r)
+			r.Bundle = b.Metadata.Name // the hub's word for it
+		}
 		if err := tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Report: r, Received: timestamppb.New(now)}); err != nil {
 			return err
 		}
-		if e := transition(o.session.name, old.GetReport(), r, now); e != nil {
+		if e := transition(o.session.name, old.GetReport(), r, now); e != nil && o.session.events.AllowN(now, 1) {
 			if err := tx.AddEvent(e); err != nil {
 				return err
 			}

@@ -30,13 +30,6 @@ type holding struct {
 	held               bool
 }
 
-func holdingOf(h *spokev1.Holding) holding {
-	return holding{
-		bundle: h.Bundle, uid: h.BundleUid, hash: h.Hash, revision: h.Revision, digest: h.Digest,
-		epoch: h.Epoch, index: h.Index, hasContent: h.HasContent, removing: h.Removing, held: h.Held,
-	}
-}
-
 // setHash is what the spoke's list hashes to.
 func setHash(held map[string]holding) []byte {
 	items := make([]holdings.Item, 0, len(held))
@@ -63,6 +56,8 @@ type planInput struct {
 	held       map[string]holding // by bundle uid
 	// skip are assignments that the spoke has refused for good, by hash.
 	skip map[string]bool
+	// again are assignments to be sent though the spoke holds them, by hash: it lacks their content.
+	again map[string]bool
 	// The hub's own place, and the epochs it has left behind.
 	epoch []byte
 	index uint64
@@ -75,6 +70,8 @@ type planInput struct {
 type step struct {
 	change *spokev1.Change
 	after  holding
+	// spends says that an operator's acceptance allows it, which ends with it.
+	spends bool
 }
 
 // plan answers the changes that take a spoke from what it holds to what it should hold, in the order of the bundles' uids.
@@ -108,13 +105,16 @@ func plan(r planReader, in planInput) []step {
 // replace goes from one assignment of a bundle to another.
 func (in planInput) replace(r planReader, h holding, a *yardarmv1.AssignmentSpec) (step, bool) {
 	same := bytes.Equal(h.hash, a.Hash)
+	released := in.released(r, h)
 	switch {
 	case in.skip[string(a.Hash)]:
 		return step{}, false
-	case same && !h.held && !h.removing && in.knows(h):
+	case same && !h.held && !h.removing && in.knows(h) && !in.again[string(a.Hash)]:
 		return step{}, false
-	case same || in.knows(h) || in.released(r, h):
-		return in.assign(h, a), true
+	case same || released || in.knows(h):
+		s := in.assign(h, a)
+		s.spends = released
+		return s, true
 	}
 	return in.hold(h, yardarmv1.ReasonNewerThanHub,
 		"the hub was restored from a backup that is older than what this cluster holds; it stays until an operator accepts the hub's state")
@@ -148,7 +148,7 @@ func (in planInput) end(r planReader, h holding) (step, bool) {
 	}
 	after := h
 	after.removing, after.accepted, after.held = true, t.Accepted, false
-	return step{&spokev1.Change{Change: &spokev1.Change_Remove{Remove: t}, BaseHash: h.hash}, after}, true
+	return step{&spokev1.Change{Change: &spokev1.Change_Remove{Remove: t}, BaseHash: h.hash}, after, released || in.deletionAccepted(r, h)}, true
 }
 
 func (in planInput) assign(old holding, a *yardarmv1.AssignmentSpec) step {
@@ -156,8 +156,9 @@ func (in planInput) assign(old holding, a *yardarmv1.AssignmentSpec) step {
 		&spokev1.Change{Change: &spokev1.Change_Assign{Assign: a}, BaseHash: old.hash},
 		holding{
 			bundle: a.Bundle, uid: a.BundleUid, hash: a.Hash, revision: a.Revision, digest: a.Digest,
-			epoch: in.epoch, index: in.index, hasContent: old.hasContent && old.digest == a.Digest,
+			epoch: in.epoch, index: in.index, hasContent: old.hasContent && old.digest == a.Digest && !in.again[string(a.Hash)],
 		},
+		false,
 	}
 }
 
@@ -169,7 +170,7 @@ func (in planInput) hold(h holding, reason, message string) (step, bool) {
 	after.held = true
 	return step{&spokev1.Change{Change: &spokev1.Change_Hold{Hold: &spokev1.Hold{
 		Bundle: h.bundle, BundleUid: h.uid, Reason: reason, Message: message,
-	}}}, after}, true
+	}}}, after, false}, true
 }
 
 // knows tells whether the database contains the change that assigned the holding. A restored one may not.
@@ -203,4 +204,11 @@ func (in planInput) deletionAccepted(r planReader, h holding) bool {
 		}
 	}
 	return false
+}
+
+// accepts tells whether an acceptance is about this holding's end.
+func accepts(acc *storev1.Acceptance, h holding) bool {
+	d := acc.Deletion
+	return len(acc.HoldingHash) > 0 && bytes.Equal(acc.HoldingHash, h.hash) ||
+		d != nil && d.ToDigest == "" && d.FromDigest == h.digest
 }

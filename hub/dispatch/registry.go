@@ -1,9 +1,11 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -23,6 +25,12 @@ import (
 
 // sweepEvery is how often presence is looked over. One timer serves all sessions.
 const sweepEvery = time.Second
+
+// farewellTimeout bounds what a hub that is going down waits for its last note.
+const farewellTimeout = 2 * time.Second
+
+// errSuperseded ends a session that a newer one has overtaken before it began.
+var errSuperseded = errors.New("a newer session of the same cluster has begun")
 
 // registry knows the one session of each cluster, and keeps its presence. A cluster's newest session wins: it ends the
 // older one, whose reports do not count any more.
@@ -50,39 +58,50 @@ func (r *registry) nextID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// add makes s the session of its cluster, and the cluster connected.
-func (r *registry) add(s *session, h *spokev1.Hello, confirmed bool) error {
+// add makes s the session of its cluster, and the cluster connected. It answers what the hub knows of the cluster, and
+// whether the reports among it are what the spoke observes now: judged after the older session's last word has been taken
+// in or has come to count no more.
+func (r *registry) add(s *session, h *spokev1.Hello) (known *storev1.Observed, confirmed bool, err error) {
 	r.mu.Lock()
 	old := r.sessions[s.uid]
 	r.sessions[s.uid] = s
 	delete(r.gone, s.uid)
 	delete(r.silent, s.uid)
-	draining := r.draining
+	drain := r.draining
 	r.metrics.sessions.Set(float64(len(r.sessions)))
 	r.mu.Unlock()
 	if old != nil {
 		old.end(status.Error(codes.Aborted, "a newer session of the same cluster has begun"))
 	}
-	if draining != nil {
-		s.end(drainError(draining))
+	if drain != nil {
+		s.end(&draining{drain})
 	}
 	now := r.Clock()
-	return r.Store.Observe(s.stream.Context(), func(tx *store.Tx) error {
+	version := clip(h.SpokeVersion, maxReason)
+	err = r.Store.Observe(s.stream.Context(), func(tx *store.Tx) error {
+		if !r.current(s) {
+			return errSuperseded
+		}
 		was := tx.Presence(s.uid)
 		since := now
 		if was != nil && was.State == yardarmv1.PresenceConnected {
 			since = was.Since
 		} else if err := tx.AddEvent(&yardarmv1.Event{
 			Time: timestamppb.New(now), Type: yardarmv1.EventNormal, Reason: "ClusterConnected",
-			Message: "the spoke has connected (version " + h.SpokeVersion + ")", Cluster: s.name,
+			Message: "the spoke has connected (version " + version + ")", Cluster: s.name,
 		}); err != nil {
 			return err
 		}
-		o := &storev1.Observed{ClusterUid: s.uid, FirstConnected: timestamppb.New(now)}
-		if old := tx.Observed(s.uid); old != nil {
-			o = proto.CloneOf(old)
+		known = tx.Observed(s.uid)
+		confirmed = len(known.GetReportsHash()) > 0 && bytes.Equal(known.ReportsHash, h.ReportsHash)
+		o := &storev1.Observed{ClusterUid: s.uid}
+		if known != nil {
+			o = proto.CloneOf(known)
 		}
-		o.SpokeVersion, o.LastSeen = h.SpokeVersion, timestamppb.New(now)
+		if o.FirstConnected == nil {
+			o.FirstConnected = timestamppb.New(now)
+		}
+		o.SpokeVersion, o.LastSeen = version, timestamppb.New(now)
 		if err := tx.PutObserved(o); err != nil {
 			return err
 		}
@@ -90,6 +109,7 @@ func (r *registry) add(s *session, h *spokev1.Hello, confirmed bool) error {
 			ClusterUID: s.uid, State: yardarmv1.PresenceConnected, Since: since, LastSeen: now, Confirmed: confirmed, Session: s.id,
 		})
 	})
+	return known, confirmed, err
 }
 
 // remove forgets a session that has ended. The cluster stays connected for the grace period.
@@ -105,29 +125,24 @@ func (r *registry) remove(s *session) {
 }
 
 // current tells whether s still speaks for its cluster.
-func (r *registry) current(s *session) bool {
+func (r *registry) current(s *session) bool { return r.of(s.uid) == s }
+
+// of answers a cluster's session, or nil.
+func (r *registry) of(uid string) *session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.sessions[s.uid] == s
+	return r.sessions[uid]
 }
 
-// poke wakes the sessions of these clusters.
-func (r *registry) poke(uids map[string]struct{}) {
+// uids are the clusters that have a session.
+func (r *registry) uids() map[string]struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for uid := range uids {
-		if s := r.sessions[uid]; s != nil {
-			s.poke()
-		}
+	uids := make(map[string]struct{}, len(r.sessions))
+	for uid := range r.sessions {
+		uids[uid] = struct{}{}
 	}
-}
-
-func (r *registry) pokeAll() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.sessions {
-		s.poke()
-	}
+	return uids
 }
 
 func (r *registry) len() int {
@@ -187,6 +202,8 @@ func (r *registry) sweep(ctx context.Context) error {
 
 // farewell notes when each spoke was last heard, for the hub's next life.
 func (r *registry) farewell(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, farewellTimeout)
+	defer cancel()
 	seen := map[string]time.Time{}
 	r.mu.Lock()
 	for uid, d := range r.gone {
@@ -220,6 +237,8 @@ func noteSeen(tx *store.Tx, uid string, at time.Time) error {
 type turn struct {
 	state    string
 	lastSeen time.Time
+	// session is the one that it is about; nil where the last one has ended.
+	session *session
 }
 
 // look finds the clusters whose presence has changed by the passing of time.
@@ -230,7 +249,7 @@ func (r *registry) look(ctx context.Context) error {
 	for uid, d := range r.gone {
 		if now.Sub(d.ended) >= r.ReconnectGrace {
 			delete(r.gone, uid)
-			turns[uid] = turn{yardarmv1.PresenceStale, d.lastSeen}
+			turns[uid] = turn{yardarmv1.PresenceStale, d.lastSeen, nil}
 		}
 	}
 	for uid, s := range r.sessions {
@@ -239,10 +258,10 @@ func (r *registry) look(ctx context.Context) error {
 		if silent != r.silent[uid] {
 			if silent {
 				r.silent[uid] = true
-				turns[uid] = turn{yardarmv1.PresenceStale, seen}
+				turns[uid] = turn{yardarmv1.PresenceStale, seen, s}
 			} else {
 				delete(r.silent, uid)
-				turns[uid] = turn{yardarmv1.PresenceConnected, seen}
+				turns[uid] = turn{yardarmv1.PresenceConnected, seen, s}
 			}
 		}
 	}
@@ -252,6 +271,9 @@ func (r *registry) look(ctx context.Context) error {
 	}
 	return r.Store.Observe(ctx, func(tx *store.Tx) error {
 		for uid, t := range turns {
+			if r.of(uid) != t.session {
+				continue // it has come back meanwhile, and has said so itself
+			}
 			if err := turnPresence(tx, uid, t, now); err != nil {
 				return err
 			}
@@ -270,12 +292,17 @@ func turnPresence(tx *store.Tx, uid string, t turn, now time.Time) error {
 		c := *was
 		p = &c
 	}
+	if p.State == t.state {
+		return nil // silent before its stream ended
+	}
 	p.State, p.LastSeen, p.Since = t.state, t.lastSeen, now
 	event := &yardarmv1.Event{Time: timestamppb.New(now), Type: yardarmv1.EventNormal, Reason: "ClusterConnected",
 		Message: "the spoke is heard again", Cluster: cluster.Metadata.Name}
 	if t.state == yardarmv1.PresenceStale {
 		// Stale since it was last heard, not since the hub has noticed.
-		p.Since, p.Confirmed = t.lastSeen, false
+		p.Since = t.lastSeen
+		// A stream that is open has lost nothing: when its spoke is heard again, what it said still holds.
+		p.Confirmed = p.Confirmed && t.session != nil
 		event.Type, event.Reason = yardarmv1.EventWarning, "ClusterStale"
 		event.Message = "the spoke has not been heard since " + t.lastSeen.UTC().Format(time.RFC3339)
 		if err := noteSeen(tx, uid, t.lastSeen); err != nil {
@@ -294,7 +321,7 @@ func (r *registry) drain(ctx context.Context, within time.Duration) {
 	r.mu.Lock()
 	r.draining = d
 	for _, s := range r.sessions {
-		s.end(drainError(d))
+		s.end(&draining{d})
 	}
 	r.mu.Unlock()
 	ticker := time.NewTicker(20 * time.Millisecond)
@@ -307,10 +334,3 @@ func (r *registry) drain(ctx context.Context, within time.Duration) {
 		}
 	}
 }
-
-// draining is how a session learns that it is to say goodbye.
-type draining struct{ message *spokev1.Drain }
-
-func (d *draining) Error() string { return "the hub is going down" }
-
-func drainError(d *spokev1.Drain) error { return &draining{d} }

@@ -25,6 +25,9 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/store"
 )
 
+// admitAgain is when a spoke that is not admitted is to come back, at the earliest; spokes add as much again, at random.
+const admitAgain = time.Second
+
 // Protocol versions of the stream that this hub speaks.
 const (
 	minProtocol = 1
@@ -87,6 +90,7 @@ type Server struct {
 	Config
 	sessions *registry
 	contents *contents
+	shared   *shared
 	intake   *intake
 	admit    *rate.Limiter
 	metrics  *metrics
@@ -99,10 +103,11 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		Config:  c,
-		admit:   rate.NewLimiter(rate.Limit(c.AdmitPerSecond), int(2*c.AdmitPerSecond)),
+		admit:   rate.NewLimiter(rate.Limit(c.AdmitPerSecond), max(1, int(2*c.AdmitPerSecond))),
 		metrics: newMetrics(c.Registerer),
 	}
 	s.contents = newContents(s.loadContent)
+	s.shared = newShared(s.loadContent)
 	s.sessions = newRegistry(s)
 	s.intake = newIntake(s)
 	return s, nil

@@ -1,0 +1,222 @@
+package dispatch
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/hub/placement"
+	"github.com/yardarm-dev/yardarm/hub/store"
+)
+
+const (
+	// maxSteps is how many changes one delta carries: with assignments of about 300 bytes, well below a message. The next
+	// delta has the rest.
+	maxSteps = 1000
+	// maxDivergences is how many lists in a row may disagree with what a delta should have led to before the session is
+	// ended, so that two sides with different rules do not keep each other busy.
+	maxDivergences = 5
+	// maxNacks is how many refusals one session may send: two for each bundle that a cluster could have.
+	maxNacks = 2 * maxReports
+)
+
+// delivery is what a session knows of its spoke's holdings, and what is on its way there.
+type delivery struct {
+	// held is what the spoke holds by all that it has acknowledged; known says whether the hub knows it yet.
+	held  map[string]holding
+	known bool
+	// sent is the delta in flight, and expected what the spoke holds once it has acknowledged it; spent are the holdings
+	// whose acceptances have served by then.
+	sent     *spokev1.Delta
+	expected map[string]holding
+	spent    []holding
+	// refusals are by bundle uid; nacks counts what has come in all.
+	refusals    map[string]*refusal
+	nacks       int
+	divergences int
+	// paused is until when the spoke gets nothing, since its disk is full.
+	paused time.Time
+}
+
+func newDelivery() delivery {
+	return delivery{held: map[string]holding{}, refusals: map[string]*refusal{}}
+}
+
+// advance sends the next delta, if there is any and none is in flight. It is computed from the newest state, whatever has
+// happened since the last one.
+func (s *session) advance() error {
+	tx := s.Store.Read()
+	if err := s.CA.AuthorizeCluster(tx, s.uid); err != nil {
+		return authError(err)
+	}
+	if !s.known || s.sent != nil || s.Store.ReadOnly() != "" || s.Clock().Before(s.paused) {
+		return nil
+	}
+	cluster := tx.Cluster(s.uid)
+	if cluster.GetSpec().GetRemoval() != nil && len(s.held) == 0 {
+		return s.finishRemoval()
+	}
+	meta := s.Store.Meta()
+	desired := placement.Desired(tx, s.uid)
+	skip, again := s.reviewRefusals(desired)
+	steps := plan(tx, planInput{
+		clusterUID: s.uid, desired: desired, held: s.held, skip: skip, again: again,
+		epoch: meta.Epoch, index: tx.Index(), past: meta.Past,
+		within: func(b *yardarmv1.Bundle) bool { return withinBoundary(tx, cluster, b) },
+	})
+	delta := &spokev1.Delta{Cursor: s.CA.SignCursor(meta.Epoch, tx.Index())}
+	expected := maps.Clone(s.held)
+	var spent []holding
+	inlined := 0
+	for _, step := range steps {
+		if len(delta.Changes) == maxSteps {
+			break // the acknowledgement brings the rest
+		}
+		if a := step.change.GetAssign(); a != nil && !step.after.hasContent && inlined <= maxInlineTotal {
+			content, err := s.contents.inline(s.baseOf(a), a.Digest)
+			if err != nil {
+				// The database's fault, and this bundle's alone.
+				s.fail(a, reasonContent, "the hub cannot read the artifact: "+err.Error(), contentRetry)
+				continue
+			}
+			if content != nil {
+				inlined += len(content.Data)
+				delta.Contents = append(delta.Contents, content)
+			}
+		}
+		delta.Changes = append(delta.Changes, step.change)
+		expected[step.after.uid] = step.after
+		if step.spends {
+			spent = append(spent, s.held[step.after.uid])
+		}
+		if r := s.refusals[step.after.uid]; r != nil {
+			r.again = false
+		}
+	}
+	if len(delta.Changes) == 0 {
+		return nil
+	}
+	delta.HoldingsHash = setHash(expected)
+	s.sent, s.expected, s.spent = delta, expected, spent
+	s.metrics.deltas.Inc()
+	s.metrics.deltaBytes.Add(float64(proto.Size(delta)))
+	s.logger.Debug("delta", "changes", len(delta.Changes), "contents", len(delta.Contents), "index", delta.Cursor.Index)
+	return s.stream.Send(&spokev1.ConnectResponse{Message: &spokev1.ConnectResponse_Delta{Delta: delta}})
+}
+
+// baseOf answers the content that the spoke can take an assignment's content as a change of; empty if it gets the whole,
+// as it does after it has refused it.
+func (s *session) baseOf(a *yardarmv1.AssignmentSpec) string {
+	if old := s.held[a.BundleUid]; old.hasContent && s.refusals[a.BundleUid] == nil {
+		return old.digest
+	}
+	return ""
+}
+
+// acked notes what the spoke has persisted.
+func (s *session) acked(a *spokev1.Ack) error {
+	if s.sent != nil && a.Cursor != nil && a.Cursor.Index == s.sent.Cursor.Index && bytes.Equal(a.Cursor.Epoch, s.sent.Cursor.Epoch) {
+		s.held, s.divergences = s.expected, 0
+		spent := s.spent
+		s.sent, s.expected, s.spent = nil, nil, nil
+		if err := s.spend(spent); err != nil {
+			return err
+		}
+		s.poke()
+	}
+	if len(a.Digests) == 0 {
+		return nil
+	}
+	digests := make(map[string]bool, len(a.Digests))
+	for _, d := range a.Digests {
+		digests[d] = true
+	}
+	for uid, h := range s.held {
+		if !digests[h.digest] {
+			continue
+		}
+		h.hasContent = true
+		s.held[uid] = h
+		if r := s.refusals[uid]; r != nil && r.hash == string(h.hash) {
+			// What the spoke says next about the bundle takes the place of the refusal.
+			delete(s.refusals, uid)
+		}
+	}
+	return nil
+}
+
+// listed takes the spoke's full list: the truth about what it holds.
+func (s *session) listed(l *spokev1.Holdings) error {
+	if len(l.Holdings) > maxHoldings {
+		return status.Errorf(codes.InvalidArgument, "%d holdings; the limit is %d", len(l.Holdings), maxHoldings)
+	}
+	if s.sent != nil {
+		if s.divergences++; s.divergences > maxDivergences {
+			return status.Error(codes.Aborted, "hub and spoke do not agree on what follows from a delta; see the spoke's log")
+		}
+	}
+	held := make(map[string]holding, len(l.Holdings))
+	for _, h := range l.Holdings {
+		h, err := cleanHolding(h)
+		if err != nil {
+			return status.Error(codes.InvalidArgument, err.Error())
+		}
+		held[h.uid] = h
+	}
+	s.held, s.known, s.sent, s.expected, s.spent = held, true, nil, nil, nil
+	s.poke()
+	return nil
+}
+
+// finishRemoval deletes a cluster that is being deleted, once its spoke holds nothing any more.
+func (s *session) finishRemoval() error {
+	now := s.Clock()
+	_, err := s.Store.Update(s.stream.Context(), func(tx *store.Tx) error { return deleteCluster(tx, s.uid, now) })
+	if err != nil {
+		return storeError(err)
+	}
+	return nil // the change wakes the session, which then ends
+}
+
+// spend ends the acceptances of holdings that were let go by them: each is for one step only.
+func (s *session) spend(holdings []holding) error {
+	if len(holdings) == 0 {
+		return nil
+	}
+	_, err := s.Store.Update(s.stream.Context(), func(tx *store.Tx) error {
+		for _, h := range holdings {
+			var keep []*storev1.Acceptance
+			for acc := range tx.Acceptances(s.uid, h.uid) {
+				if !accepts(acc, h) {
+					keep = append(keep, acc)
+				}
+			}
+			if err := tx.DeleteAcceptances(s.uid, h.uid); err != nil {
+				return err
+			}
+			for _, acc := range keep {
+				if err := tx.PutAcceptance(acc); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, store.ErrReadOnly) {
+		s.logger.Warn("an acceptance that has served could not be ended", "error", err)
+		return nil
+	}
+	if err != nil {
+		return storeError(err)
+	}
+	return nil
+}
