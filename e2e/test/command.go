@@ -31,7 +31,7 @@ func (c commands) run(ctx context.Context, out io.Writer, name string, args ...s
 	fmt.Fprintf(out, "$ %s %s\n", name, strings.Join(args, " "))
 	cmd := c.command(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = out, out
-	return failure(name, cmd.Run())
+	return cmd.Run() // the command is in the line above
 }
 
 // output answers what a command says on stdout; its stderr goes into the error.

@@ -33,6 +33,8 @@ func main() {
 		os.Exit(130)
 	case errors.Is(err, flag.ErrHelp):
 		os.Exit(2)
+	case errors.Is(err, errFailed):
+		os.Exit(1)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "test:", err)
 		os.Exit(1)

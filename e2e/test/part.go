@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 )
+
+// errFailed says that something failed, and that report has said what.
+var errFailed = errors.New("not all passed")
 
 // A part is a line of the final table.
 type part struct {
@@ -143,7 +147,7 @@ func report(out io.Writer, results []result) error {
 	row("total", took, verdict(len(failures) > 0))
 	fmt.Fprintf(out, "\n%s\n\n%d passed, %d failed\n", strings.Join(table, "\n"), total.passed, total.failed)
 	if len(failures) > 0 {
-		return fmt.Errorf("%d failed", total.failed)
+		return errFailed
 	}
 	return nil
 }

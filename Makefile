@@ -1,0 +1,47 @@
+# Every target is a command or two; none hides anything that could not be run by hand.
+
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS   := -s -w -X github.com/yardarm-dev/yardarm/pkg/version.version=$(VERSION)
+FUZZTIME  ?= 10s
+BENCH     ?= .
+# Tools of code generation and lint have a module of their own.
+TOOL      := go tool -modfile=proto/tools/go.mod
+# lint: the commit that messages have to be compatible with; by default where the branch left main.
+AGAINST   ?=
+
+.PHONY: help
+help: ## list the targets
+	@echo "make TARGET; on a new machine, Go and git are enough"
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t about; do printf '  %-9s %s\n' "$$t" "$$about"; done
+
+.PHONY: demo
+demo: ## a hub and three real clusters on this machine (CHECK=1: unattended, and checked)
+	go run ./e2e/demo $(if $(filter-out 0,$(CHECK)),-check)
+
+.PHONY: test
+test: ## everything: lint, unit tests with -race, end-to-end tests on real API servers
+	@go run ./e2e/test $(if $(AGAINST),-against $(AGAINST))
+
+.PHONY: build
+build: ## bin/yardarm, bin/yardarm-hub and bin/yardarm-spoke
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./hub/cmd/yardarm ./hub/cmd/yardarm-hub ./spoke/cmd/yardarm-spoke
+
+.PHONY: generate
+generate: ## Go, gateway and OpenAPI from proto/
+	$(TOOL) buf generate --template proto/buf.gen.yaml
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, buf lint, buf breaking (AGAINST=COMMIT), generated code is current
+	@go run ./e2e/test $(if $(AGAINST),-against $(AGAINST)) lint
+
+.PHONY: e2e
+e2e: ## only the end-to-end tests
+	@go run ./e2e/test machine controlplanes e2e
+
+.PHONY: bench
+bench: ## store commits and manifest canonicalization (BENCH=PATTERN)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./hub/store ./pkg/manifest
+
+.PHONY: fuzz
+fuzz: ## each fuzz test for FUZZTIME, 10s by default
+	@go run ./e2e/test -fuzztime $(FUZZTIME) fuzz
