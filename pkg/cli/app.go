@@ -15,6 +15,7 @@ import (
 	"github.com/yardarm-dev/yardarm/pkg/cli/table"
 	"github.com/yardarm-dev/yardarm/pkg/client"
 	"github.com/yardarm-dev/yardarm/pkg/clientconfig"
+	"github.com/yardarm-dev/yardarm/pkg/version"
 )
 
 // app is one run of the command line: its streams, its global flags and its connection. It belongs to the goroutine that runs the command.
@@ -28,6 +29,7 @@ type app struct {
 	color          string
 	requestTimeout time.Duration
 
+	answers *bufio.Reader  // over io.In, from the first question on
 	hub     *client.Client // nil until a command calls connect
 	context string         // of hub, for errors
 	address string         // of hub, for errors
@@ -59,7 +61,7 @@ func (a *app) connect() (*client.Client, error) {
 	if a.server != "" {
 		config.Server = a.server
 	}
-	config.UserAgent = "yardarm/" + version()
+	config.UserAgent = "yardarm/" + version.String()
 	config.RequestTimeout = a.requestTimeout
 	hub, err := client.New(config)
 	if err != nil {
@@ -173,16 +175,19 @@ func (a *app) at(t *timestamppb.Timestamp) string {
 	return fmt.Sprintf("%s (%s)", local, a.ago(t))
 }
 
-// confirm asks a question on the terminal and tells whether the answer is one of the words. It is for terminals only.
+// ask asks a question on the terminal and returns the answer in lower case. It is for terminals only.
 func (a *app) ask(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(a.io.Err, question+" ")
+	if a.answers == nil {
+		a.answers = bufio.NewReader(a.io.In)
+	}
 	type line struct {
 		text string
 		err  error
 	}
 	answer := make(chan line, 1) // the reader may outlive an interrupted question
 	go func() {
-		text, err := bufio.NewReader(a.io.In).ReadString('\n')
+		text, err := a.answers.ReadString('\n')
 		answer <- line{text, err}
 	}()
 	select {

@@ -66,7 +66,8 @@ func processIO() IO {
 	}
 }
 
-// Run runs one command line and returns its exit code. It leaves no goroutine behind.
+// Run runs one command line and returns its exit code. It leaves no goroutine behind, but for the reader of a question that was
+// interrupted.
 func Run(ctx context.Context, streams IO, args []string) int {
 	a := &app{io: streams}
 	defer a.close()

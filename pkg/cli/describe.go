@@ -231,12 +231,16 @@ func (d *sheet) assignment(x *yardarmv1.Assignment) {
 	a, spec, st := d.app, x.GetSpec(), x.GetStatus()
 	d.field("Cluster", spec.GetCluster())
 	d.field("Bundle", spec.GetBundle())
-	d.section("To run")
-	d.field("Revision", cmp.Or(number(spec.GetRevision()), "none: it is being removed"))
-	d.field("Digest", spec.GetDigest())
-	d.field("Size", size(spec.GetSize()))
-	d.delivery(spec.GetDelivery())
-	d.end()
+	if assigned(x) {
+		d.section("To run")
+		d.field("Revision", fmt.Sprint(spec.GetRevision()))
+		d.field("Digest", spec.GetDigest())
+		d.field("Size", size(spec.GetSize()))
+		d.delivery(spec.GetDelivery())
+		d.end()
+	} else {
+		d.field("To run", "nothing: no group assigns the bundle to the cluster any more")
+	}
 	d.section("How it is")
 	d.field("Phase", d.paint(st.GetPhase()))
 	d.field("Reason", st.GetReason())

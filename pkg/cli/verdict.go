@@ -63,12 +63,13 @@ func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assign
 	newest := bundle.GetStatus().GetRevision()
 	fatal := false
 	for _, x := range assignments {
+		if !assigned(x) {
+			// The cluster removes it, or holds it until somebody decides. Neither is about this revision.
+			continue
+		}
 		newest = max(newest, x.GetSpec().GetRevision())
 		phase := x.GetStatus().GetPhase()
 		switch {
-		case x.GetSpec().GetRevision() == 0:
-			// Nothing assigns it any more: the cluster removes it, or holds it until somebody decides. Neither is about this revision.
-			continue
 		case q.ignoreAbsent && (phase == yardarmv1.PhaseStale || phase == yardarmv1.PhaseNeverConnected):
 			v.absent++
 			continue
@@ -100,6 +101,10 @@ func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assign
 	}
 	return v
 }
+
+// assigned tells an assignment from what a cluster still holds though nothing assigns it, which the hub lists among them, with the revision that was
+// reported. Only the former has a size: every artifact holds an object.
+func assigned(x *yardarmv1.Assignment) bool { return x.GetSpec().GetSize() > 0 }
 
 // phasesBySeverity is in the order in which somebody should look at them.
 var phasesBySeverity = []string{

@@ -4,19 +4,22 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/yardarm-dev/yardarm/pkg/backoff"
 )
 
 const (
-	// retryBase and retryMax bound the pause before a stream is opened again. It is drawn anew each time between zero and a bound that doubles
-	// from the one to the other, so that the watchers of a hub that restarts do not come back as one.
+	// retryBase and retryMax bound the pause before a stream is opened again: a hub that restarts is back within a second or two, and nobody
+	// who looks at a screen waits for longer than a quarter of a minute after it is.
 	retryBase = 500 * time.Millisecond
 	retryMax  = 15 * time.Second
+	// maxRetryDelay bounds what a hub can ask for.
+	maxRetryDelay = time.Minute
 )
 
 // errSilent says that a stream has not been heard for too long.
@@ -26,7 +29,8 @@ var errSilent = errors.New("the hub has gone silent")
 // with its context, which reconnect ends when there are none for the time of silence; if that is 0, a quiet stream is as good as any.
 func reconnect(ctx context.Context, silence time.Duration, lost func(error, time.Duration), read func(ctx context.Context, alive func()) error) error {
 	established := false
-	for attempt := 0; ; attempt++ {
+	pauses := backoff.Backoff{Base: retryBase, Max: retryMax}
+	for {
 		heard, start := false, time.Now()
 		err := func() error {
 			streamCtx, cancel := context.WithCancelCause(ctx)
@@ -56,9 +60,9 @@ func reconnect(ctx context.Context, silence time.Duration, lost func(error, time
 			return err
 		}
 		if heard {
-			attempt = 0
+			pauses.Reset()
 		}
-		pause := max(fullJitter(attempt), retryDelay(err))
+		pause := max(pauses.Next(), retryDelay(err))
 		if lost != nil {
 			lost(err, pause)
 		}
@@ -82,16 +86,11 @@ func transient(err error) bool {
 	return false
 }
 
-func fullJitter(attempt int) time.Duration {
-	bound := min(retryBase<<min(attempt, 10), retryMax)
-	return rand.N(bound)
-}
-
 // retryDelay is what the hub asks to wait, if it does.
 func retryDelay(err error) time.Duration {
 	for _, detail := range status.Convert(err).Details() {
 		if info, ok := detail.(*errdetails.RetryInfo); ok {
-			return min(info.GetRetryDelay().AsDuration(), time.Minute)
+			return min(info.GetRetryDelay().AsDuration(), maxRetryDelay)
 		}
 	}
 	return 0

@@ -38,7 +38,7 @@ const (
 // Change is one step of a watch.
 type Change struct {
 	Type ChangeType
-	// Object is the resource as it is now, or was when it was deleted. It is shared with the watch and must not be changed.
+	// Object is the resource as it is now, or was last seen before it was deleted. It is shared with the watch and must not be changed.
 	Object Object
 }
 
@@ -151,11 +151,13 @@ func timeless(object Object) proto.Message {
 
 func (w *watch) remove(object Object) bool {
 	name := object.GetMetadata().GetName()
-	if _, known := w.known[name]; !known {
+	last, known := w.known[name]
+	if !known {
 		return true
 	}
 	delete(w.known, name)
-	return w.yield(Change{Type: Deleted, Object: object}, nil)
+	// The hub says no more than which one it was.
+	return w.yield(Change{Type: Deleted, Object: last}, nil)
 }
 
 // finish ends a snapshot: what is not in it was deleted while nobody listened.
