@@ -21,7 +21,7 @@ func (s *Store) load() error {
 	txn := s.rows.Txn(true)
 	defer txn.Abort() // does nothing after Commit
 	for _, t := range tables() {
-		s.state.rows[t.table()] = t.count(&ReadTx{txn: txn})
+		s.state.rows[t.table()] = len(t.keys(&ReadTx{txn: txn}))
 	}
 	s.state.index, s.state.eventSequence = meta.Index, meta.EventSequence+eventGap
 	tx := &Tx{ReadTx: ReadTx{txn: txn, index: meta.Index}, state: &s.state}

@@ -85,8 +85,8 @@ type anyTable interface {
 	changedKey(row any) string
 	// rowOf returns the row with the key, or nil.
 	rowOf(tx *ReadTx, key string) any
-	// count returns the number of rows; it visits them all.
-	count(tx *ReadTx) int
+	// keys returns the keys of all rows, ascending.
+	keys(tx *ReadTx) []string
 }
 
 // message is a pointer to a protobuf message R.
@@ -140,12 +140,12 @@ func (t *table[R]) schema() *memdb.TableSchema {
 
 func (t *table[R]) rowOf(tx *ReadTx, key string) any { return anyRow(t.get(tx, key)) }
 
-func (t *table[R]) count(tx *ReadTx) int {
-	n := 0
-	for range t.scan(tx, idIndex, "") {
-		n++
+func (t *table[R]) keys(tx *ReadTx) []string {
+	var keys []string
+	for row := range t.scan(tx, idIndex, "") {
+		keys = append(keys, t.key(row))
 	}
-	return n
+	return keys
 }
 
 // get returns the row with the key, or nil.
