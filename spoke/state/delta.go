@@ -3,16 +3,27 @@ package state
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"syscall"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
+	"github.com/yardarm-dev/yardarm/pkg/holdings"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 )
+
+const (
+	// maxName bounds names and uids, in bytes: that of a Kubernetes label, in which they end up.
+	maxName = 63
+	// epochSize is an epoch's size, in bytes.
+	epochSize = 16
+)
+
+// ErrInvalidCursor means that what the hub sends names no place in a history.
+var ErrInvalidCursor = errors.New("the hub's cursor is no cursor")
 
 // ErrOlderCursor means that the hub went back in its own history, which only a restored or swapped database does.
 var ErrOlderCursor = errors.New("the hub's cursor is older than the newest one seen")
@@ -32,6 +43,9 @@ type Outcome struct {
 // CheckCursor refuses a cursor that is older than the newest one seen. The same cursor may come again: facts change what
 // is assigned without a change of the log.
 func (s *State) CheckCursor(c *spokev1.Cursor) error {
+	if len(c.GetEpoch()) != epochSize {
+		return ErrInvalidCursor
+	}
 	last := s.Cursor()
 	if last != nil && newer(last, c) {
 		return fmt.Errorf("%w: it is at %x/%d, and this spoke has seen %x/%d", ErrOlderCursor,
@@ -63,16 +77,14 @@ func (s *State) ApplyDelta(ctx context.Context, d *spokev1.Delta) (Outcome, erro
 		}
 		contents[c.Digest] = value
 	}
-	s.mu.RLock()
 	next := maps.Clone(s.entries)
-	s.mu.RUnlock()
 	for _, c := range d.Changes {
 		if uid, code, err := s.apply(next, c, d.Cursor); err != nil {
 			nack(uid, "", code, err)
 		}
 	}
 	if err := s.commit(ctx, next, contents, d.Cursor); err != nil {
-		if errors.Is(err, syscall.ENOSPC) {
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			return Outcome{Nacks: []*spokev1.Nack{{Cursor: d.Cursor, Code: spokev1.NackCode_NACK_CODE_NO_SPACE, Message: err.Error()}}}, nil
 		}
 		return Outcome{}, fmt.Errorf("persist delta: %w", err)
@@ -93,15 +105,21 @@ func (s *State) apply(entries map[string]*Entry, c *spokev1.Change, at *spokev1.
 	case *spokev1.Change_Assign:
 		a := change.Assign
 		uid = a.GetBundleUid()
-		if uid == "" || a.GetBundle() == "" {
+		if !isName(uid) || !isName(a.GetBundle()) {
 			return uid, spokev1.NackCode_NACK_CODE_INVALID, errors.New("the assignment names no bundle")
 		}
 		if _, err := manifest.ParseDigest(a.Digest); err != nil {
 			return uid, spokev1.NackCode_NACK_CODE_INVALID, err
 		}
-		if a.Size > s.maxSize {
+		if limit := s.limit(); a.Size > limit {
 			return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
-				fmt.Errorf("the artifact has %d bytes, and the limit is %d", a.Size, s.maxSize)
+				fmt.Errorf("the artifact has %d bytes, and the limit is %d", a.Size, limit)
+		}
+		if !bytes.Equal(a.Hash, holdings.AssignmentHash(a)) {
+			// A field that this spoke does not know is in the hub's hash and not in its own. To apply the rest as if it
+			// were all would be reported as what was asked for.
+			return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
+				errors.New("the assignment's hash does not come out: the hub assigns something that this spoke does not know; upgrade the spoke")
 		}
 		old := entries[uid]
 		if err := guardEpoch(old, c, at); err != nil {
@@ -125,6 +143,9 @@ func (s *State) apply(entries map[string]*Entry, c *spokev1.Change, at *spokev1.
 		}
 		if !bytes.Equal(c.BaseHash, old.Assignment.Hash) {
 			return uid, spokev1.NackCode_NACK_CODE_INVALID, errors.New("the tombstone is for another assignment of the bundle")
+		}
+		if w := change.Remove.Workloads; w != yardarmv1.Workloads_WORKLOADS_KEEP && w != yardarmv1.Workloads_WORKLOADS_REMOVE {
+			return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED, errors.New("the tombstone does not say what becomes of the objects")
 		}
 		e := clone(old)
 		e.Hold, e.Removal = nil, change.Remove
@@ -153,67 +174,20 @@ func guardEpoch(old *Entry, c *spokev1.Change, at *spokev1.Cursor) error {
 	return errors.New("the holding is of another epoch, and the change does not name it")
 }
 
-// decode checks one content and answers it as it is stored.
-func (s *State) decode(ctx context.Context, c *spokev1.Content) ([]byte, spokev1.NackCode, error) {
-	if _, err := manifest.ParseDigest(c.Digest); err != nil {
-		return nil, spokev1.NackCode_NACK_CODE_INVALID, err
-	}
-	if c.Size > s.maxSize {
-		return nil, spokev1.NackCode_NACK_CODE_UNSUPPORTED, fmt.Errorf("the artifact has %d bytes, and the limit is %d", c.Size, s.maxSize)
-	}
-	if c.BaseDigest == "" {
-		content, err := manifest.Decompress(c.Data, int(c.Size))
-		if err == nil {
-			err = manifest.Digest(c.Digest).Verify(content)
+// isName tells whether a text may be part of a key or of an object's name: lower-case letters, digits and dashes.
+func isName(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
 		}
-		if err != nil {
-			return nil, spokev1.NackCode_NACK_CODE_WRONG_DIGEST, err
-		}
-		return pack(c.Size, c.Data), 0, nil
 	}
-	if !s.contents[c.BaseDigest] {
-		return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, fmt.Errorf("base %s: %w", c.BaseDigest, ErrNoContent)
-	}
-	stored, err := s.backend.Read(ctx, artifactKey(c.BaseDigest))
-	if err != nil {
-		return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, err
-	}
-	base, err := unpack(stored, s.maxSize)
-	if err != nil {
-		return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, err
-	}
-	content, err := manifest.ApplyDelta(base, c.Data, int(c.Size))
-	if err == nil {
-		err = manifest.Digest(c.Digest).Verify(content)
-	}
-	if err != nil {
-		return nil, spokev1.NackCode_NACK_CODE_WRONG_DIGEST, err
-	}
-	return pack(c.Size, manifest.Compress(content)), 0, nil
+	return s != "" && len(s) <= maxName
 }
 
-// PutContent persists a fetched artifact, given as zstd. One that nothing names any more is dropped without error.
-func (s *State) PutContent(ctx context.Context, digest string, size uint64, encoded []byte) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	value, _, err := s.decode(ctx, &spokev1.Content{Digest: digest, Size: size, Data: encoded})
-	if err != nil {
-		return fmt.Errorf("artifact %s: %w", digest, err)
+// newer tells whether cursor a is past b: epochs are ordered, and indexes within an epoch.
+func newer(a, b *spokev1.Cursor) bool {
+	if c := bytes.Compare(a.GetEpoch(), b.GetEpoch()); c != 0 {
+		return c > 0
 	}
-	s.mu.RLock()
-	next := maps.Clone(s.entries)
-	s.mu.RUnlock()
-	return s.commit(ctx, next, map[string][]byte{digest: value}, nil)
-}
-
-func pack(size uint64, encoded []byte) []byte {
-	return append(binary.AppendUvarint(make([]byte, 0, len(encoded)+binary.MaxVarintLen64), size), encoded...)
-}
-
-func unpack(stored []byte, limit uint64) ([]byte, error) {
-	size, n := binary.Uvarint(stored)
-	if n <= 0 || size > limit {
-		return nil, errors.New("stored artifact has no valid size")
-	}
-	return manifest.Decompress(stored[n:], int(size))
+	return a.GetIndex() > b.GetIndex()
 }

@@ -4,13 +4,10 @@
 package state
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +18,6 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/holdings"
-	"github.com/yardarm-dev/yardarm/pkg/manifest"
 )
 
 // Keys of the backend.
@@ -72,8 +68,13 @@ type State struct {
 	contents map[string]bool
 	maxSize  uint64
 
+	// unsure are the keys of writes that failed; guarded by writing. Nobody knows which of them are on disk, so they are
+	// written again before anything else is.
+	unsure map[string]bool
+
 	changed chan struct{}
 	ended   chan struct{}
+	lacking chan struct{}
 }
 
 // Open reads what the backend keeps. What cannot be read is dropped with a warning: the hub sends it again.
@@ -81,7 +82,8 @@ func Open(ctx context.Context, backend Backend, logger *slog.Logger) (*State, er
 	s := &State{
 		backend: backend, logger: logger,
 		entries: map[string]*Entry{}, contents: map[string]bool{}, maxSize: DefaultMaxArtifactSize,
-		changed: make(chan struct{}, 1), ended: make(chan struct{}, 1),
+		unsure:  map[string]bool{},
+		changed: make(chan struct{}, 1), ended: make(chan struct{}, 1), lacking: make(chan struct{}, 1),
 	}
 	keys, err := backend.List(ctx)
 	if err != nil {
@@ -89,7 +91,7 @@ func Open(ctx context.Context, backend Backend, logger *slog.Logger) (*State, er
 	}
 	for _, key := range keys {
 		if hex, ok := strings.CutPrefix(key, artifactPrefix); ok {
-			s.contents["sha256:"+hex] = true
+			s.contents[digestPrefix+hex] = true
 			continue
 		}
 		value, err := backend.Read(ctx, key)
@@ -214,6 +216,21 @@ func (s *State) Missing() []*yardarmv1.AssignmentSpec {
 // Ended is signalled when a removal has come to its end, which changes the holdings without a hub's doing; signals coalesce.
 func (s *State) Ended() <-chan struct{} { return s.ended }
 
+// Lacking is signalled when content that was here is lost and has to be fetched again; signals coalesce.
+func (s *State) Lacking() <-chan struct{} { return s.lacking }
+
+// Removing tells whether any removal is under way or waits to be accepted: those are in no hash.
+func (s *State) Removing() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, e := range s.entries {
+		if e.Removal != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // SetMaxArtifactSize bounds what is accepted from now on, in bytes of canonical form.
 func (s *State) SetMaxArtifactSize(n uint64) {
 	s.mu.Lock()
@@ -234,165 +251,17 @@ func (s *State) Applied(ctx context.Context, bundleUID, digest string) error {
 
 // Finished forgets an entry whose removal is complete. An entry that has been assigned again meanwhile stays.
 func (s *State) Finished(ctx context.Context, bundleUID string) error {
+	ended := false
 	err := s.change(ctx, func(next map[string]*Entry) {
 		if e := next[bundleUID]; e != nil && e.Removal != nil {
 			delete(next, bundleUID)
+			ended = true
 		}
 	})
-	if err == nil {
+	if err == nil && ended {
 		signal(s.ended)
 	}
 	return err
 }
 
-// change edits a copy of the entries, persists what differs and makes it visible.
-func (s *State) change(ctx context.Context, edit func(map[string]*Entry)) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	s.mu.RLock()
-	next := maps.Clone(s.entries)
-	s.mu.RUnlock()
-	edit(next)
-	return s.commit(ctx, next, nil, nil)
-}
-
-// commit persists new contents, then the entries that differ, then the cursor, drops the artifacts that nothing names any
-// more, and makes all of it visible. The caller holds writing and has not touched the entries that are visible.
-func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map[string][]byte, cursor *spokev1.Cursor) error {
-	var writes []Write
-	for _, digest := range slices.Sorted(maps.Keys(contents)) {
-		writes = append(writes, Write{Key: artifactKey(digest), Value: contents[digest]})
-	}
-	for _, uid := range slices.Sorted(maps.Keys(next)) {
-		e := next[uid]
-		if e == s.entries[uid] {
-			continue
-		}
-		value, err := proto.Marshal(&spokev1.StoredHolding{
-			Assignment: e.Assignment, Epoch: e.Epoch, Index: e.Index,
-			Hold: e.Hold, Removal: e.Removal, AppliedDigest: e.AppliedDigest,
-		})
-		if err != nil {
-			return fmt.Errorf("encode holding of %s: %w", e.Assignment.Bundle, err)
-		}
-		writes = append(writes, Write{Key: holdingPrefix + uid, Value: value})
-	}
-	for uid := range s.entries {
-		if next[uid] == nil {
-			writes = append(writes, Write{Key: holdingPrefix + uid})
-		}
-	}
-	if cursor != nil {
-		value, err := proto.Marshal(cursor)
-		if err != nil {
-			return fmt.Errorf("encode cursor: %w", err)
-		}
-		writes = append(writes, Write{Key: cursorKey, Value: value})
-	}
-	have := maps.Clone(s.contents)
-	for digest := range contents {
-		have[digest] = true
-	}
-	for _, digest := range unreferenced(next, have) {
-		delete(have, digest)
-		if s.contents[digest] {
-			writes = append(writes, Write{Key: artifactKey(digest)})
-		}
-	}
-	if len(writes) == 0 {
-		return nil
-	}
-	if err := s.backend.Write(ctx, writes); err != nil {
-		return err
-	}
-	for uid, e := range next {
-		if has := have[e.Assignment.Digest]; has != e.HasContent {
-			e = clone(e)
-			e.HasContent = has
-			next[uid] = e
-		}
-	}
-	s.mu.Lock()
-	s.entries, s.contents = next, have
-	if cursor != nil {
-		s.cursor = cursor
-	}
-	s.mu.Unlock()
-	signal(s.changed)
-	return nil
-}
-
-func unreferenced(entries map[string]*Entry, contents map[string]bool) []string {
-	named := map[string]bool{}
-	for _, e := range entries {
-		named[e.Assignment.Digest] = true
-		named[e.AppliedDigest] = true
-	}
-	var out []string
-	for digest := range contents {
-		if !named[digest] {
-			out = append(out, digest)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-func artifactKey(digest string) string { return artifactPrefix + strings.TrimPrefix(digest, "sha256:") }
-
 func clone(e *Entry) *Entry { c := *e; return &c }
-
-// ErrNoContent means that an artifact is not here.
-var ErrNoContent = errors.New("content is not here")
-
-// Content answers an artifact's canonical form. It is read and verified each time, since it may be large.
-func (s *State) Content(ctx context.Context, digest string) ([]byte, error) {
-	s.mu.RLock()
-	have, limit := s.contents[digest], s.maxSize
-	s.mu.RUnlock()
-	if !have {
-		return nil, fmt.Errorf("artifact %s: %w", digest, ErrNoContent)
-	}
-	encoded, err := s.backend.Read(ctx, artifactKey(digest))
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = ErrNoContent
-		}
-		return nil, s.lost(ctx, digest, err)
-	}
-	content, err := unpack(encoded, limit)
-	if err == nil {
-		err = manifest.Digest(digest).Verify(content)
-	}
-	if err != nil {
-		return nil, s.lost(ctx, digest, err)
-	}
-	return content, nil
-}
-
-// lost notes that an artifact cannot be read, so that it is fetched again.
-func (s *State) lost(ctx context.Context, digest string, cause error) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	s.mu.Lock()
-	delete(s.contents, digest)
-	for uid, e := range s.entries {
-		if e.Assignment.Digest == digest {
-			e = clone(e)
-			e.HasContent = false
-			s.entries[uid] = e
-		}
-	}
-	s.mu.Unlock()
-	signal(s.changed)
-	s.logger.Warn("stored artifact is lost; fetching it again", "digest", digest, "error", cause)
-	return errors.Join(fmt.Errorf("artifact %s: %w", digest, cause), s.backend.Write(ctx, []Write{{Key: artifactKey(digest)}}))
-}
-
-// newer tells whether cursor a is past b: epochs are ordered, and indexes within an epoch.
-func newer(a, b *spokev1.Cursor) bool {
-	if c := bytes.Compare(a.GetEpoch(), b.GetEpoch()); c != 0 {
-		return c > 0
-	}
-	return a.GetIndex() > b.GetIndex()
-}

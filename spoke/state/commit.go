@@ -1,0 +1,147 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+)
+
+// Settle writes again what an earlier write that failed may have left half done. Until then a restart might bring back a
+// change that this process has never taken.
+func (s *State) Settle(ctx context.Context) error {
+	return s.change(ctx, func(map[string]*Entry) {})
+}
+
+// change edits a copy of the entries, persists what differs and makes it visible.
+func (s *State) change(ctx context.Context, edit func(map[string]*Entry)) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	next := maps.Clone(s.entries)
+	edit(next)
+	return s.commit(ctx, next, nil, nil)
+}
+
+// commit persists new contents, then the entries that differ, then the cursor, and makes all of it visible. Then it drops
+// the artifacts that nothing names any more. Of contents, it takes only what is named. The caller holds writing and has not
+// touched the entries that are visible.
+func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map[string][]byte, cursor *spokev1.Cursor) error {
+	named := named(next)
+	have := maps.Clone(s.contents)
+	var writes []Write
+	for _, digest := range slices.Sorted(maps.Keys(contents)) {
+		if named[digest] {
+			writes = append(writes, Write{Key: artifactKey(digest), Value: contents[digest]})
+			have[digest] = true
+		}
+	}
+	for _, uid := range slices.Sorted(maps.Keys(next)) {
+		if e := next[uid]; e != s.entries[uid] || s.unsure[holdingPrefix+uid] {
+			value, err := encode(e)
+			if err != nil {
+				return err
+			}
+			writes = append(writes, Write{Key: holdingPrefix + uid, Value: value})
+		}
+	}
+	gone := map[string]bool{}
+	for uid := range s.entries {
+		gone[holdingPrefix+uid] = true
+	}
+	for key := range s.unsure {
+		if strings.HasPrefix(key, holdingPrefix) || strings.HasPrefix(key, artifactPrefix) {
+			gone[key] = true
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(gone)) {
+		uid, isHolding := strings.CutPrefix(key, holdingPrefix)
+		if isHolding && next[uid] == nil || !isHolding && !have[digestOf(key)] {
+			writes = append(writes, Write{Key: key})
+		}
+	}
+	newest := s.cursor
+	if cursor != nil {
+		newest = cursor
+	}
+	if cursor != nil || s.unsure[cursorKey] {
+		w := Write{Key: cursorKey}
+		if newest != nil {
+			value, err := proto.Marshal(newest)
+			if err != nil {
+				return fmt.Errorf("encode cursor: %w", err)
+			}
+			w.Value = value
+		}
+		writes = append(writes, w)
+	}
+	if len(writes) > 0 {
+		if err := s.backend.Write(ctx, writes); err != nil {
+			for _, w := range writes {
+				s.unsure[w.Key] = true
+			}
+			return err
+		}
+		clear(s.unsure)
+		for uid, e := range next {
+			if has := have[e.Assignment.Digest]; has != e.HasContent {
+				e = clone(e)
+				e.HasContent = has
+				next[uid] = e
+			}
+		}
+		s.mu.Lock()
+		s.entries, s.contents, s.cursor = next, have, newest
+		s.mu.Unlock()
+		signal(s.changed)
+	}
+	s.collect(ctx, named)
+	return nil
+}
+
+// collect drops the artifacts that nothing names. What cannot be dropped now is dropped later.
+func (s *State) collect(ctx context.Context, named map[string]bool) {
+	have := maps.Clone(s.contents)
+	var writes []Write
+	for _, digest := range slices.Sorted(maps.Keys(have)) {
+		if !named[digest] {
+			delete(have, digest)
+			writes = append(writes, Write{Key: artifactKey(digest)})
+		}
+	}
+	if len(writes) == 0 {
+		return
+	}
+	if err := s.backend.Write(ctx, writes); err != nil {
+		s.logger.Warn("artifacts that are no longer needed could not be removed", "error", err)
+		return
+	}
+	s.mu.Lock()
+	s.contents = have
+	s.mu.Unlock()
+}
+
+func encode(e *Entry) ([]byte, error) {
+	value, err := proto.Marshal(&spokev1.StoredHolding{
+		Assignment: e.Assignment, Epoch: e.Epoch, Index: e.Index,
+		Hold: e.Hold, Removal: e.Removal, AppliedDigest: e.AppliedDigest,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode holding of %s: %w", e.Assignment.Bundle, err)
+	}
+	return value, nil
+}
+
+// named are the artifacts that the entries need: what is assigned, and what the cluster holds until then.
+func named(entries map[string]*Entry) map[string]bool {
+	out := map[string]bool{}
+	for _, e := range entries {
+		out[e.Assignment.Digest] = true
+		out[e.AppliedDigest] = true
+	}
+	return out
+}
