@@ -250,7 +250,7 @@ func TestChains(t *testing.T) {
 	}
 }
 
-func TestCertificateAndHolder(t *testing.T) {
+func TestCertificateAndKeyBelongTogether(t *testing.T) {
 	ca := newAuthority(t, "ca")
 	certificate, err := Certificate([][]byte{ca.Raw}, ca.key)
 	if err != nil || !certificate.Leaf.Equal(ca.Certificate) {
@@ -265,14 +265,6 @@ func TestCertificateAndHolder(t *testing.T) {
 	}
 	if _, err := Certificate(nil, ca.key); err == nil {
 		t.Error("an empty chain is taken")
-	}
-	var holder Holder
-	if got, err := holder.GetClientCertificate(nil); err != nil || got == nil || len(got.Certificate) != 0 || holder.Get() != nil {
-		t.Errorf("an empty holder has %v, %v", got, err)
-	}
-	holder.Set(certificate)
-	if got, err := holder.GetClientCertificate(nil); err != nil || got != certificate || holder.Get() != certificate {
-		t.Errorf("the holder has %v, %v", got, err)
 	}
 }
 

@@ -2,8 +2,11 @@ package certs
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -51,7 +54,7 @@ func Parse(chain [][]byte) ([]*x509.Certificate, error) {
 // system's roots.
 func Pool(bundle [][]byte) (*x509.CertPool, error) {
 	if len(bundle) == 0 {
-		return nil, fmt.Errorf("the trust bundle is empty")
+		return nil, errors.New("the trust bundle is empty")
 	}
 	parsed, err := Parse(bundle)
 	if err != nil {
@@ -81,4 +84,20 @@ func Union(first, second [][]byte) [][]byte {
 // Contains says whether the bundle holds just this certificate.
 func Contains(bundle [][]byte, der []byte) bool {
 	return slices.ContainsFunc(bundle, func(other []byte) bool { return bytes.Equal(other, der) })
+}
+
+// Certificate joins a chain (DER, leaf first) and its key for crypto/tls. A key that is not the leaf's is an error.
+func Certificate(chain [][]byte, key crypto.Signer) (*tls.Certificate, error) {
+	parsed, err := Parse(chain)
+	if err != nil {
+		return nil, err
+	}
+	if len(parsed) == 0 {
+		return nil, errors.New("the certificate chain is empty")
+	}
+	public, ok := parsed[0].PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(key.Public()) {
+		return nil, errors.New("the certificate is not for this key")
+	}
+	return &tls.Certificate{Certificate: chain, PrivateKey: key, Leaf: parsed[0]}, nil
 }
