@@ -22,6 +22,7 @@ import (
 	"github.com/yardarm-dev/yardarm/pkg/version"
 	"github.com/yardarm-dev/yardarm/spoke/enroll"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
+	"github.com/yardarm-dev/yardarm/spoke/kube/keep"
 	"github.com/yardarm-dev/yardarm/spoke/reconcile"
 	"github.com/yardarm-dev/yardarm/spoke/report"
 	"github.com/yardarm-dev/yardarm/spoke/session"
@@ -102,12 +103,12 @@ func (s *Spoke) run(ctx context.Context, cluster *kube.Client) error {
 	if err != nil {
 		return err
 	}
-	keep, backend, err := s.storage(cluster, uid)
+	kept, backend, err := s.storage(cluster, uid)
 	if err != nil {
 		return err
 	}
 	identity, err := enroll.New(enroll.Config{
-		Keep: keep, HubAddresses: c.HubAddresses, Token: c.Token, KubeUID: uid, Version: version.String(), Logger: c.Logger,
+		Keep: kept, HubAddresses: c.HubAddresses, Token: c.Token, KubeUID: uid, Version: version.String(), Logger: c.Logger,
 	})
 	if err != nil {
 		return err
@@ -138,7 +139,7 @@ func (s *Spoke) run(ctx context.Context, cluster *kube.Client) error {
 	})
 
 	s.ready.Store(true)
-	logger.Info("reconciling", "version", version.String(), "kube_uid", uid, "identity", keep.String())
+	logger.Info("reconciling", "version", version.String(), "kube_uid", uid, "identity", kept.String())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return reconciler.Run(ctx) })
 	group.Go(func() error { return identity.Run(ctx) })
@@ -182,7 +183,7 @@ func (s *Spoke) clusterUID(ctx context.Context, cluster *kube.Client) (string, e
 func (s *Spoke) storage(cluster *kube.Client, uid string) (enroll.Keep, state.Backend, error) {
 	dir := s.config.StateDir
 	if dir == "" && s.config.Kubeconfig == "" && s.config.Context == "" {
-		return cluster.Identity(), cluster.State(), nil
+		return keep.NewIdentity(cluster), keep.NewState(cluster), nil
 	}
 	if dir == "" {
 		base := os.Getenv("XDG_STATE_HOME")
@@ -195,12 +196,12 @@ func (s *Spoke) storage(cluster *kube.Client, uid string) (enroll.Keep, state.Ba
 		}
 		dir = filepath.Join(base, "yardarm", "spoke-"+uid)
 	}
-	keep, err := enroll.OpenDir(filepath.Join(dir, "identity"))
+	identity, err := enroll.OpenDir(filepath.Join(dir, "identity"))
 	if err != nil {
 		return nil, nil, err
 	}
 	backend, err := state.NewDir(filepath.Join(dir, "state"))
-	return keep, backend, err
+	return identity, backend, err
 }
 
 // serveHealth serves metrics and health to the machine or pod that the spoke runs on. A spoke without a hub is ready: it
