@@ -171,4 +171,3 @@ func awaitHTTP(ctx context.Context, p *process.Process, url string) error {
 		}
 	}
 }
-
