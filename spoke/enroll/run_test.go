@@ -1,0 +1,89 @@
+package enroll
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+func stateOf(ca *x509.Certificate) tls.ConnectionState {
+	return tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{ca}}}
+}
+
+// A newer pod has claimed the identity: this one stops within the check's interval, although nothing has to be renewed.
+func TestRunEndsWhenAnotherInstanceClaims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		identity, keep := enrolled(t, newAuthority(t).kept(t, now))
+		identity.now = func() time.Time { return now }
+		done := make(chan error, 1)
+		go func() { done <- identity.Run(t.Context()) }()
+		keep.mu.Lock()
+		keep.claimed = errors.New("the API server does not answer")
+		keep.mu.Unlock()
+		time.Sleep(3 * checkInterval)
+		select {
+		case err := <-done:
+			t.Fatalf("ended, although nobody knows: %v", err)
+		default:
+		}
+		keep.mu.Lock()
+		keep.claimed = ErrClaimed
+		keep.mu.Unlock()
+		time.Sleep(checkInterval)
+		synctest.Wait()
+		select {
+		case err := <-done:
+			if !errors.Is(err, ErrClaimed) {
+				t.Fatalf("error %v, want ErrClaimed", err)
+			}
+		default:
+			t.Fatal("goes on")
+		}
+	})
+}
+
+// While no hub answers, renewals are tried again and again, never more than a minute apart, and Run goes on.
+func TestRenewalIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		kept := newAuthority(t).kept(t, now)
+		// Addresses that need no resolver.
+		kept.Identity.HubAddresses = []string{"127.0.0.1:1"}
+		identity, _ := enrolled(t, kept)
+		identity.config.HubAddresses = nil
+		identity.now = func() time.Time { return now.Add(time.Since(start)) }
+		var attempts []time.Duration
+		identity.config.DialOptions = []grpc.DialOption{grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
+			attempts = append(attempts, time.Since(start))
+			return nil, errors.New("no route to host")
+		})}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- identity.Run(ctx) }()
+		time.Sleep(24 * time.Hour)
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if len(attempts) == 0 || attempts[0] < 12*time.Hour || attempts[0] > 24*time.Hour*4/5+time.Second {
+			t.Fatalf("%d attempts, the first after %v", len(attempts), attempts[:min(len(attempts), 1)])
+		}
+		last := attempts[0]
+		for _, attempt := range attempts[1:] {
+			if gap := attempt - last; gap > renewMax+time.Second {
+				t.Fatalf("a gap of %v between attempts", gap)
+			}
+			last = attempt
+		}
+		if rate := len(attempts); rate > 24*60*10 {
+			t.Fatalf("%d attempts in a day hammer the hub", rate)
+		}
+	})
+}
