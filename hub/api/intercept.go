@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -86,16 +87,34 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		ctx, cancel = context.WithTimeout(ctx, s.cfg.Limits.StreamTimeout)
 		defer cancel()
 	}
-	return handler(srv, &serverStream{ServerStream: ss, ctx: ctx})
+	return handler(srv, &serverStream{ServerStream: ss, ctx: ctx, patience: s.cfg.Limits.CallTimeout})
 }
 
-// serverStream has the context with who calls.
+// serverStream has the context with who calls, and waits for a caller's messages only so long.
 type serverStream struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx      context.Context
+	patience time.Duration
 }
 
 func (s *serverStream) Context() context.Context { return s.ctx }
+
+// RecvMsg gives up on a caller that sends nothing, which gRPC itself does not. The goroutine that still receives ends with the stream, which
+// the error ends.
+func (s *serverStream) RecvMsg(m any) error {
+	received := make(chan error, 1)
+	go func() { received <- s.ServerStream.RecvMsg(m) }()
+	timer := time.NewTimer(s.patience)
+	defer timer.Stop()
+	select {
+	case err := <-received:
+		return err
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	case <-timer.C:
+		return status.Error(codes.DeadlineExceeded, "the caller has sent nothing for too long; send the rest without pauses")
+	}
+}
 
 // authenticate reads the Authorization header. Every method needs one.
 func (s *Server) authenticate(ctx context.Context) (actor string, err error) {

@@ -13,21 +13,35 @@ const (
 	readStall = 30 * time.Second
 	// bodyTimeout is how long a body may take as a whole: 64 MiB at 150 KiB/s.
 	bodyTimeout = 10 * time.Minute
+	// defaultWriteStall is how long a client may take nothing of what is sent to it.
+	defaultWriteStall = 30 * time.Second
 )
 
-// limits bounds what requests send and how slowly, and how slowly answers are taken. Bodies in bytes.
-type limits struct {
+// patience bounds how slowly requests are sent and answers are taken, and how large REST's bodies are, in bytes. An answer may go on for
+// ever, and pause as long as it likes; what may not take long is handing over what there is.
+type patience struct {
+	writeStall     time.Duration
 	publish, other int64
 }
 
-func (l limits) wrap(next http.Handler) http.Handler {
+// grpc wraps the gRPC server, which bounds its messages itself.
+func (p patience) grpc(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
-		answer := &patientWriter{ResponseWriter: w, control: control}
+		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // of HTTP/2, it ends the body alone
+		next.ServeHTTP(&patientWriter{ResponseWriter: w, control: control, stall: p.writeStall}, r)
+	})
+}
+
+// rest wraps everything else.
+func (p patience) rest(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		answer := &patientWriter{ResponseWriter: w, control: control, stall: p.writeStall}
 		if r.Body != nil && r.Body != http.NoBody {
-			limit := l.other
+			limit := p.other
 			if r.URL.Path == publishPath {
-				limit = l.publish
+				limit = p.publish
 			}
 			body := &patientBody{ReadCloser: http.MaxBytesReader(w, r.Body, limit), control: control, end: time.Now().Add(bodyTimeout)}
 			r.Body = body
@@ -35,7 +49,7 @@ func (l limits) wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(answer, r)
 		// What is still buffered goes out once this returns.
-		answer.extend()
+		answer.begin()
 	})
 }
 
@@ -66,26 +80,31 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// patientWriter gives each write its time, so that an answer may go on for ever but not wait for ever.
+// patientWriter gives each write its time. In between there is no deadline: HTTP/2 would end an answer that merely pauses.
 type patientWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	stall   time.Duration
 	body    *patientBody
 }
 
-func (w *patientWriter) extend() {
-	_ = w.control.SetWriteDeadline(time.Now().Add(writeStall))
-}
+func (w *patientWriter) begin() { _ = w.control.SetWriteDeadline(time.Now().Add(w.stall)) }
+func (w *patientWriter) end()   { _ = w.control.SetWriteDeadline(time.Time{}) }
 
 func (w *patientWriter) Write(p []byte) (int, error) {
-	w.extend()
+	w.begin()
+	defer w.end()
 	return w.ResponseWriter.Write(p)
 }
 
 // Flush implements http.Flusher.
-func (w *patientWriter) Flush() {
-	w.extend()
-	_ = w.control.Flush()
+func (w *patientWriter) Flush() { _ = w.FlushError() }
+
+// FlushError is what http.ResponseController looks for.
+func (w *patientWriter) FlushError() error {
+	w.begin()
+	defer w.end()
+	return w.control.Flush()
 }
 
 // Unwrap is for http.ResponseController.

@@ -41,8 +41,6 @@ const (
 	idleTimeout = 2 * time.Minute
 	// pingAfter is how long a connection may be silent before it is asked whether it is there; watches beat every 15 s.
 	pingAfter = 30 * time.Second
-	// writeStall cuts a client that takes nothing of what is sent to it.
-	writeStall = 30 * time.Second
 	// maxStreams is how many calls one connection may have open: a page has a few watches, a pipeline one call.
 	maxStreams = 128
 	// defaultDrain is how long calls in flight may take after the hub was asked to stop.
@@ -65,6 +63,8 @@ type Config struct {
 	Stopping func()
 	// MaxArtifactSize bounds the body of a publication, in bytes. Default 64 MiB.
 	MaxArtifactSize int64
+	// WriteStall is how long a client may take nothing of what is sent to it. Default 30 s.
+	WriteStall time.Duration
 	// Drain is how long calls in flight may go on once Run's context has ended. Default 5 s.
 	Drain time.Duration
 	// Logger defaults to discarding.
@@ -88,6 +88,9 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.MaxArtifactSize <= 0 {
 		cfg.MaxArtifactSize = defaultMaxArtifact
 	}
+	if cfg.WriteStall <= 0 {
+		cfg.WriteStall = defaultWriteStall
+	}
 	if cfg.Drain <= 0 {
 		cfg.Drain = defaultDrain
 	}
@@ -108,8 +111,10 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, errors.Join(err, g.conn.Close())
 	}
+	// Base64 makes four bytes of three; chunks' paths and quotes come on top.
+	p := patience{writeStall: cfg.WriteStall, publish: cfg.MaxArtifactSize/3*4 + cfg.MaxArtifactSize/4 + maxBody, other: maxBody}
 	g.http = &http.Server{
-		Handler:           g.split(rest),
+		Handler:           split(p.grpc(cfg.GRPC), p.rest(rest)),
 		TLSConfig:         cfg.TLS.Clone(),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
@@ -119,7 +124,7 @@ func New(cfg Config) (*Gateway, error) {
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams,
 			SendPingTimeout:      pingAfter,
-			WriteByteTimeout:     writeStall,
+			WriteByteTimeout:     cfg.WriteStall,
 		},
 	}
 	return g, nil
@@ -164,10 +169,10 @@ func (g *Gateway) stop() {
 }
 
 // split hands gRPC calls to the gRPC server and everything else to REST.
-func (g *Gateway) split(rest http.Handler) http.Handler {
+func split(rpc, rest http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isGRPC(r) {
-			g.cfg.GRPC.ServeHTTP(w, r)
+			rpc.ServeHTTP(w, r)
 			return
 		}
 		rest.ServeHTTP(w, r)

@@ -1,0 +1,265 @@
+package api_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/yardarm-dev/yardarm/hub/api"
+	"github.com/yardarm-dev/yardarm/hub/api/apitest"
+	"github.com/yardarm-dev/yardarm/hub/gateway"
+	"github.com/yardarm-dev/yardarm/hub/store"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// deadline asks again until the answer is yes.
+func deadline(t *testing.T, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("waited in vain")
+		}
+	}
+}
+
+// seen is a watch that a test reads message by message.
+type seen struct {
+	t      *testing.T
+	stream hubv1.FleetService_WatchClient
+}
+
+func watch(t *testing.T, h *apitest.Hub, req *hubv1.WatchRequest) seen {
+	t.Helper()
+	return seen{t, must[hubv1.FleetService_WatchClient](t)(h.Watch(t.Context(), req))}
+}
+
+// next answers the next message but heartbeats, as in "ADDED web", and the message.
+func (s seen) next() (string, *hubv1.WatchResponse) {
+	s.t.Helper()
+	for {
+		m, err := s.stream.Recv()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if m.Type == "HEARTBEAT" {
+			continue
+		}
+		var name string
+		switch r := m.Resource.(type) {
+		case *hubv1.WatchResponse_Cluster:
+			name = r.Cluster.GetMetadata().GetName()
+		case *hubv1.WatchResponse_ClusterGroup:
+			name = r.ClusterGroup.GetMetadata().GetName()
+		case *hubv1.WatchResponse_Bundle:
+			name = r.Bundle.GetMetadata().GetName()
+		case *hubv1.WatchResponse_Assignment:
+			name = r.Assignment.GetMetadata().GetName()
+		default:
+			return m.Type, m
+		}
+		return m.Type + " " + name, m
+	}
+}
+
+func (s seen) expect(want ...string) *hubv1.WatchResponse {
+	s.t.Helper()
+	var m *hubv1.WatchResponse
+	for _, w := range want {
+		var got string
+		if got, m = s.next(); got != w {
+			s.t.Fatalf("got %q, want %q: %v", got, w, m)
+		}
+	}
+	return m
+}
+
+// until reads on until a message satisfies ok: intermediate states may or may not be seen.
+func (s seen) until(ok func(string, *hubv1.WatchResponse) bool) *hubv1.WatchResponse {
+	s.t.Helper()
+	for {
+		if what, m := s.next(); ok(what, m) {
+			return m
+		}
+	}
+}
+
+func TestWatchClusters(t *testing.T) {
+	h := apitest.Start(t)
+	uid := h.Enrolled(t, "berlin", nil)
+	h.Enrolled(t, "paris", nil)
+	w := watch(t, h, &hubv1.WatchRequest{Kind: "Cluster"})
+	one := watch(t, h, &hubv1.WatchRequest{Kind: "Cluster", Name: "paris"})
+	w.expect("ADDED berlin", "ADDED paris", "BOOKMARK")
+	one.expect("ADDED paris", "BOOKMARK")
+
+	h.Present(t, uid, yardarmv1.PresenceConnected)
+	m := w.expect("MODIFIED berlin")
+	if m.GetCluster().Status.Presence != yardarmv1.PresenceConnected {
+		t.Errorf("cluster %v", m.GetCluster().Status)
+	}
+	apply(t, h, group("all", ""))
+	w.until(func(_ string, m *hubv1.WatchResponse) bool { return len(m.GetCluster().GetStatus().GetGroups()) == 1 })
+	w.until(func(_ string, m *hubv1.WatchResponse) bool { return len(m.GetCluster().GetStatus().GetGroups()) == 1 })
+	one.expect("MODIFIED paris")
+
+	// A bundle that targets them shows in their counts, and so does its leaving, though they never held it.
+	publish(t, h, "web", "1", "all")
+	for range 2 {
+		w.until(func(_ string, m *hubv1.WatchResponse) bool {
+			return m.GetCluster().GetStatus().GetBundles().GetTotal() == 1
+		})
+	}
+	apply(t, h, bundle("web"))
+	for range 2 {
+		w.until(func(_ string, m *hubv1.WatchResponse) bool {
+			return m.GetCluster().GetStatus().GetBundles().GetTotal() == 0
+		})
+	}
+	must[any](t)(h.DeleteCluster(t.Context(), &hubv1.DeleteClusterRequest{Name: "berlin", Workloads: yardarmv1.Workloads_WORKLOADS_KEEP}))
+	gone := w.until(func(what string, _ *hubv1.WatchResponse) bool { return what == "DELETED berlin" })
+	if gone.GetCluster().Metadata.Uid != uid {
+		t.Errorf("deleted %v", gone)
+	}
+}
+
+func TestWatchTellsAnotherClusterOfTheSameName(t *testing.T) {
+	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Coalesce = time.Hour })
+	first := h.Enrolled(t, "berlin", nil)
+	w := watch(t, h, &hubv1.WatchRequest{Kind: "Cluster"})
+	w.expect("ADDED berlin", "BOOKMARK")
+	// One transaction, so that no state in between can be seen.
+	h.Update(t, func(tx *store.Tx) error {
+		if err := tx.DeleteCluster(first); err != nil {
+			return err
+		}
+		return tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: "berlin", Uid: "another"}})
+	})
+	if m := w.expect("DELETED berlin"); m.GetCluster().Metadata.Uid != first {
+		t.Errorf("deleted %v", m)
+	}
+	if m := w.expect("ADDED berlin"); m.GetCluster().Metadata.Uid != "another" {
+		t.Errorf("added %v", m)
+	}
+}
+
+func TestWatchAssignments(t *testing.T) {
+	h := apitest.Start(t)
+	apply(t, h, group("prod", "env=prod"))
+	uid := h.Enrolled(t, "berlin", map[string]string{"env": "prod"})
+	h.Present(t, uid, yardarmv1.PresenceConnected)
+	w := watch(t, h, &hubv1.WatchRequest{Kind: "Assignment", Bundle: "web"})
+	w.expect("BOOKMARK")
+	web := publish(t, h, "web", "1", "prod")
+	publish(t, h, "api", "1", "prod")
+	m := w.expect("ADDED berlin.web")
+	h.Report(t, uid, &yardarmv1.Report{Bundle: "web", BundleUid: web.Revision.Spec.BundleUid, Phase: yardarmv1.PhaseReady, AssignmentHash: m.GetAssignment().Spec.Hash})
+	if m = w.expect("MODIFIED berlin.web"); m.GetAssignment().Status.Phase != yardarmv1.PhaseReady {
+		t.Errorf("assignment %v", m)
+	}
+	publish(t, h, "web", "2", "prod")
+	if m = w.expect("MODIFIED berlin.web"); m.GetAssignment().Spec.Revision != 2 || m.GetAssignment().Status.Phase != yardarmv1.PhasePending {
+		t.Errorf("assignment %v", m)
+	}
+	apply(t, h, bundle("web"))
+	if m = w.expect("MODIFIED berlin.web"); m.GetAssignment().Status.Phase != yardarmv1.PhaseRemoving {
+		t.Errorf("assignment %v", m)
+	}
+	h.Observe(t, func(tx *store.Tx) error { return tx.DeleteObservedBundle(uid, web.Revision.Spec.BundleUid) })
+	if m = w.expect("DELETED berlin.web"); m.GetAssignment().Spec.Cluster != "berlin" || m.GetAssignment().Spec.Bundle != "web" {
+		t.Errorf("deleted %v", m)
+	}
+}
+
+func TestWatchBundlesAndGroups(t *testing.T) {
+	h := apitest.Start(t)
+	groups := watch(t, h, &hubv1.WatchRequest{Kind: "ClusterGroup"})
+	bundles := watch(t, h, &hubv1.WatchRequest{Kind: "Bundle"})
+	groups.expect("BOOKMARK")
+	bundles.expect("BOOKMARK")
+	apply(t, h, group("prod", "env=prod"))
+	groups.expect("ADDED prod")
+	uid := h.Enrolled(t, "berlin", map[string]string{"env": "prod"})
+	if m := groups.expect("MODIFIED prod"); m.GetClusterGroup().Status.Clusters != 1 {
+		t.Errorf("group %v", m)
+	}
+	web := publish(t, h, "web", "1", "prod")
+	groups.expect("MODIFIED prod")
+	if m := bundles.expect("ADDED web"); m.GetBundle().Status.Clusters.NeverConnected != 1 {
+		t.Errorf("bundle %v", m)
+	}
+	h.Present(t, uid, yardarmv1.PresenceConnected)
+	if m := bundles.expect("MODIFIED web"); m.GetBundle().Status.Clusters.Pending != 1 {
+		t.Errorf("bundle %v", m)
+	}
+	h.Report(t, uid, &yardarmv1.Report{Bundle: "web", BundleUid: web.Revision.Spec.BundleUid, Phase: yardarmv1.PhaseReady,
+		AssignmentHash: assignment(t, h, "berlin", "web").Spec.Hash})
+	if m := bundles.expect("MODIFIED web"); m.GetBundle().Status.Clusters.Ready != 1 {
+		t.Errorf("bundle %v", m)
+	}
+	must[any](t)(h.DeleteBundle(t.Context(), &hubv1.DeleteBundleRequest{Name: "web", Workloads: yardarmv1.Workloads_WORKLOADS_KEEP}))
+	bundles.expect("DELETED web")
+	groups.expect("MODIFIED prod")
+	must[any](t)(h.DeleteClusterGroup(t.Context(), &hubv1.DeleteClusterGroupRequest{Name: "prod"}))
+	groups.expect("DELETED prod")
+}
+
+func TestWatchCoalescesABurst(t *testing.T) {
+	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Coalesce = 300 * time.Millisecond })
+	h.Enrolled(t, "berlin", nil)
+	w := watch(t, h, &hubv1.WatchRequest{Kind: "Cluster"})
+	w.expect("ADDED berlin", "BOOKMARK")
+	const changes = 50
+	for i := range changes {
+		must[any](t)(h.LabelCluster(t.Context(), &hubv1.LabelClusterRequest{Name: "berlin", Set: map[string]string{"n": fmt.Sprint(i)}, Overwrite: true}))
+	}
+	messages := 0
+	w.until(func(_ string, m *hubv1.WatchResponse) bool {
+		messages++
+		return m.GetCluster().GetMetadata().GetLabels()["n"] == fmt.Sprint(changes-1)
+	})
+	if messages > changes/2 {
+		t.Errorf("%d changes came as %d messages", changes, messages)
+	}
+}
+
+func TestWatchBeats(t *testing.T) {
+	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Heartbeat = time.Millisecond })
+	w := watch(t, h, &hubv1.WatchRequest{Kind: "Bundle"})
+	w.expect("BOOKMARK")
+	for range 3 {
+		m := must[*hubv1.WatchResponse](t)(w.stream.Recv())
+		if m.Type != "HEARTBEAT" {
+			t.Errorf("got %v", m)
+		}
+	}
+}
+
+func TestWatchesAreBoundedAndEndWithTheHub(t *testing.T) {
+	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Limits.Watches = 1 })
+	w := watch(t, h, &hubv1.WatchRequest{Kind: "Bundle"})
+	w.expect("BOOKMARK")
+	second := watch(t, h, &hubv1.WatchRequest{Kind: "Bundle"})
+	_, err := second.stream.Recv()
+	refused(t, err, codes.ResourceExhausted, "1 watches")
+	if err := h.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.stream.Recv()
+	refused(t, err, codes.Unavailable, "stopping")
+}
+
+func TestWatchRefusals(t *testing.T) {
+	h := apitest.Start(t)
+	for field, req := range map[string]*hubv1.WatchRequest{
+		"kind":    {Kind: "Pod"},
+		"kind: ":  {},
+		"cluster": {Kind: "Bundle", Cluster: "berlin"},
+		"bundle":  {Kind: "Cluster", Bundle: "web"},
+	} {
+		_, err := watch(t, h, req).stream.Recv()
+		refused(t, err, codes.InvalidArgument, field)
+	}
+}
