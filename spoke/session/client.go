@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -22,6 +23,7 @@ import (
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
+	"github.com/yardarm-dev/yardarm/pkg/backoff"
 	"github.com/yardarm-dev/yardarm/spoke/report"
 	"github.com/yardarm-dev/yardarm/spoke/state"
 )
@@ -34,11 +36,13 @@ const Customization = 0
 
 const (
 	// backoffBase and backoffCap bound the random wait before dialling again: quick after a blip, and sparing with a hub
-	// that is away. Full jitter: a wait is anything between zero and the bound, so that a fleet does not return as one.
+	// that is away.
 	backoffBase = 500 * time.Millisecond
 	backoffCap  = 30 * time.Second
 	// refusedCap bounds the wait after the hub has answered that it does not want this spoke: only a person changes that.
 	refusedCap = 2 * time.Minute
+	// waitCap bounds what a hub can make a spoke wait: a drain of a large fleet is spread over minutes, not hours.
+	waitCap = 10 * time.Minute
 	// stableAfter is how long a session must have lasted for the backoff to begin anew.
 	stableAfter = 10 * time.Second
 
@@ -92,6 +96,8 @@ type Status struct {
 type Client struct {
 	Config
 	facts factsCache
+	// partial outlives sessions; the fetching goroutine of the one session there is owns it.
+	partial partial
 }
 
 // New makes a client; Run does the work.
@@ -99,20 +105,25 @@ func New(c Config) *Client { return &Client{Config: c} }
 
 // Run keeps a session until ctx ends or the hub says that the cluster is deleted, which is ErrDeleted.
 func (c *Client) Run(ctx context.Context) error {
-	var failures int
-	for {
+	retry := backoff.Backoff{Base: backoffBase, Max: backoffCap}
+	for next := 0; ; {
 		started := time.Now()
 		addresses := c.Identity.Addresses()
-		address := addresses[failures%len(addresses)]
-		err := c.once(ctx, address)
+		if len(addresses) == 0 {
+			return errors.New("the spoke's identity names no address of a hub")
+		}
+		address := addresses[next%len(addresses)]
+		connected, err := c.once(ctx, address)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(started) > stableAfter {
-			failures = 0
+		if !connected {
+			next++ // this one did not serve
 		}
-		failures++
-		wait, err := c.judge(err, failures)
+		if connected && time.Since(started) > stableAfter {
+			retry.Reset()
+		}
+		wait, err := c.judge(err, retry.Next())
 		if errors.Is(err, ErrDeleted) {
 			return err
 		}
@@ -126,13 +137,14 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
-// judge tells how long to wait after an error, and makes it readable.
-func (c *Client) judge(err error, failures int) (time.Duration, error) {
-	var drain *drained
-	if errors.As(err, &drain) {
-		return jitter(drain.within), err
+// judge tells how long to wait after an error, and makes it readable. wait is what to do without better knowledge.
+func (c *Client) judge(err error, wait time.Duration) (time.Duration, error) {
+	if drain, ok := errors.AsType[*drained](err); ok {
+		return jitter(min(drain.within, waitCap)), err
 	}
-	wait := jitter(min(backoffCap, backoffBase<<min(failures-1, 10)))
+	if errors.Is(err, io.EOF) {
+		return wait, errors.New("the hub has closed the stream")
+	}
 	st, ok := status.FromError(err)
 	if !ok {
 		return wait, err
@@ -141,7 +153,7 @@ func (c *Client) judge(err error, failures int) (time.Duration, error) {
 		switch d := d.(type) {
 		case *errdetails.RetryInfo:
 			// The hub admits at a bounded rate and says when there is room; the spread keeps the fleet apart.
-			after := d.RetryDelay.AsDuration()
+			after := min(max(d.RetryDelay.AsDuration(), 0), waitCap)
 			return after + jitter(after), err
 		case *errdetails.ErrorInfo:
 			if d.Reason == ReasonClusterDeleted {
@@ -150,8 +162,11 @@ func (c *Client) judge(err error, failures int) (time.Duration, error) {
 		}
 	}
 	switch st.Code() {
-	case codes.PermissionDenied, codes.Unauthenticated, codes.FailedPrecondition:
+	case codes.PermissionDenied, codes.FailedPrecondition:
 		return jitter(refusedCap), fmt.Errorf("refused by the hub: %s", st.Message())
+	case codes.Unauthenticated:
+		// Most of all a certificate that has expired, and is being renewed.
+		return wait, fmt.Errorf("refused by the hub: %s", st.Message())
 	}
 	return wait, err
 }
@@ -159,10 +174,11 @@ func (c *Client) judge(err error, failures int) (time.Duration, error) {
 // ReasonClusterDeleted is the reason of the ErrorInfo that tells a spoke that its cluster is deleted.
 const ReasonClusterDeleted = "CLUSTER_DELETED"
 
+// jitter answers a time between zero and bound, so that a fleet does not return as one.
 func jitter(bound time.Duration) time.Duration { return rand.N(max(bound, time.Millisecond)) }
 
-// once dials one address and lives through one session.
-func (c *Client) once(ctx context.Context, address string) error {
+// once dials one address and lives through one session. It tells whether the hub has welcomed the spoke.
+func (c *Client) once(ctx context.Context, address string) (connected bool, err error) {
 	conn, err := grpc.NewClient(address,
 		grpc.WithTransportCredentials(credentials.NewTLS(c.Identity.TLS())),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
@@ -171,7 +187,7 @@ func (c *Client) once(ctx context.Context, address string) error {
 		grpc.WithDisableRetry(),
 	)
 	if err != nil {
-		return fmt.Errorf("dial %s: %w", address, err)
+		return false, fmt.Errorf("dial %s: %w", address, err)
 	}
 	defer conn.Close()
 	client := spokev1.NewSpokeServiceClient(conn)
@@ -180,8 +196,13 @@ func (c *Client) once(ctx context.Context, address string) error {
 	defer cancel(nil)
 	stream, err := client.Connect(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
-	s := &session{Client: c, client: client, stream: stream, address: address, out: make(chan *spokev1.ConnectRequest, outBuffer)}
-	return s.run(ctx, cancel)
+	s := &session{
+		Client: c, client: client, stream: stream, address: address, logger: c.Logger.With("hub", address),
+		out: make(chan *spokev1.ConnectRequest, outBuffer), list: make(chan struct{}, 1), news: make(chan *yardarmv1.Facts, 1),
+		missing: make(chan struct{}, 1),
+	}
+	err = s.run(ctx, cancel)
+	return s.welcomed, err
 }

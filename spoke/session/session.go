@@ -1,19 +1,18 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
-
-	"github.com/yardarm-dev/yardarm/spoke/report"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 const (
@@ -24,22 +23,34 @@ const (
 	welcomeTimeout = 30 * time.Second
 	// reportEvery is the least time between two report messages: within it, the latest wins.
 	reportEvery = 100 * time.Millisecond
-	// heartbeatDefault serves with a hub that names no interval.
+	// heartbeatDefault serves with a hub that names no interval. The bounds are for one that names a senseless one.
 	heartbeatDefault = 30 * time.Second
+	heartbeatLeast   = 10 * time.Millisecond
+	heartbeatMost    = 10 * time.Minute
 )
 
-// session is one stream, from Hello to its end. Three goroutines share it: receive owns what comes in, send owns the
-// stream's sending side, fetch brings contents. The first to fail ends all.
+// session is one stream, from Hello to its end. Its goroutines share it: receive owns what comes in, send owns the stream's
+// sending side, fetchAll brings contents, watchFacts looks at the cluster. The first to fail ends all.
 type session struct {
 	*Client
 	client  spokev1.SpokeServiceClient
 	stream  grpc.BidiStreamingClient[spokev1.ConnectRequest, spokev1.ConnectResponse]
 	address string
-	out     chan *spokev1.ConnectRequest
+	logger  *slog.Logger
+
+	// out is what is to be said as it is. What is to be said as of when it is said has signals instead, so that an older list
+	// never follows a newer one: list for the holdings, news for facts; the book has a signal of its own.
+	out  chan *spokev1.ConnectRequest
+	list chan struct{}
+	news chan *yardarmv1.Facts
+	// missing says that some content may be missing.
+	missing chan struct{}
 
 	// Set by greet, before the goroutines start.
-	heartbeat time.Duration
-	factsHash []byte
+	welcomed    bool
+	heartbeat   time.Duration
+	told        []byte // the hash of the facts that the hub knows
+	sendReports bool
 }
 
 // drained ends a session that the hub has asked to come back later.
@@ -56,15 +67,16 @@ func (s *session) run(ctx context.Context, cancel context.CancelCauseFunc) error
 	if err != nil {
 		return cause(ctx, err)
 	}
+	s.welcomed = true
 	s.Status(Status{Connected: true, Since: time.Now(), Hub: s.address})
-	s.Logger.Info("connected to the hub", "hub", s.address)
+	s.logger.Info("connected to the hub")
 
 	group, ctx := errgroup.WithContext(ctx)
-	missing := make(chan struct{}, 1)
-	missing <- struct{}{} // what an earlier session did not get
-	group.Go(func() error { return s.receive(ctx, missing) })
+	s.missing <- struct{}{} // what an earlier session did not get
+	group.Go(func() error { return s.receive(ctx) })
 	group.Go(func() error { return s.send(ctx) })
-	group.Go(func() error { return s.fetchAll(ctx, missing) })
+	group.Go(func() error { return s.fetchAll(ctx) })
+	group.Go(func() error { return s.watchFacts(ctx, s.told) })
 	// Recv returns only when the stream ends, which is when its context does.
 	group.Go(func() error { <-ctx.Done(); cancel(context.Cause(ctx)); return nil })
 	return cause(ctx, group.Wait())
@@ -80,19 +92,22 @@ func cause(ctx context.Context, err error) error {
 
 // greet says Hello and takes the Welcome.
 func (s *session) greet(ctx context.Context) error {
-	facts, hash, err := s.facts.get(ctx, s.Facts)
-	if err != nil {
-		s.Logger.Warn("cannot observe the cluster's facts", "error", err)
+	if err := s.State.Settle(ctx); err != nil {
+		s.logger.Warn("what an earlier write left half done stays so", "error", err)
 	}
-	s.factsHash = hash
+	_, hash, err := s.facts.get(ctx, s.Facts)
+	if err != nil {
+		s.logger.Warn("cannot observe the cluster's facts", "error", err)
+	}
 	hello := &spokev1.Hello{
 		Protocol: Protocol, Customization: Customization, SpokeVersion: s.Version, Instance: s.Instance, KubeUid: s.KubeUID,
-		Cursor: s.State.Cursor(), HoldingsHash: s.State.HoldingsHash(), ReportsHash: s.Book.Hash(), FactsHash: hash,
+		Cursor: s.State.Cursor(), HoldingsHash: s.State.HoldingsHash(), Removing: s.State.Removing(),
+		ReportsHash: s.Book.Hash(), FactsHash: hash,
 	}
-	if err := s.stream.Send(&spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Hello{Hello: hello}}); err != nil {
-		return s.sendError(err)
+	if err := s.stream.Send(&spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Hello{Hello: hello}}); err != nil && !errors.Is(err, io.EOF) {
+		return err
 	}
-	msg, err := s.stream.Recv()
+	msg, err := s.stream.Recv() // also why Send failed, if it did
 	if err != nil {
 		return err
 	}
@@ -103,8 +118,9 @@ func (s *session) greet(ctx context.Context) error {
 	if err := s.State.CheckCursor(w.Cursor); err != nil {
 		return err
 	}
+	s.logger = s.logger.With("session", w.Session)
 	if w.ReadOnly != "" {
-		s.Logger.Warn("the hub hands out no changes", "reason", w.ReadOnly)
+		s.logger.Warn("the hub hands out no changes", "reason", w.ReadOnly)
 	}
 	if w.MaxArtifactSize > 0 {
 		s.State.SetMaxArtifactSize(w.MaxArtifactSize)
@@ -114,42 +130,20 @@ func (s *session) greet(ctx context.Context) error {
 	}
 	s.heartbeat = heartbeatDefault
 	if d := w.HeartbeatInterval.AsDuration(); d > 0 {
-		s.heartbeat = d
+		s.heartbeat = min(max(d, heartbeatLeast), heartbeatMost)
 	}
-	if w.SendFacts {
-		s.out <- &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Facts{Facts: facts}}
+	if !w.SendFacts {
+		s.told = hash
 	}
 	if w.SendHoldings {
-		s.out <- s.holdings()
+		s.list <- struct{}{}
 	}
-	if w.SendReports {
-		s.out <- reports(s.Book.All(), true)
-	}
+	s.sendReports = w.SendReports
 	return nil
 }
 
-// sendError answers why the stream took no message: the hub's status is on the receiving side.
-func (s *session) sendError(err error) error {
-	if errors.Is(err, io.EOF) {
-		_, err = s.stream.Recv()
-	}
-	return err
-}
-
-func (s *session) holdings() *spokev1.ConnectRequest {
-	return &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Holdings{
-		Holdings: &spokev1.Holdings{Holdings: s.State.Holdings()},
-	}}
-}
-
-func reports(u report.Update, complete bool) *spokev1.ConnectRequest {
-	return &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Reports{Reports: &spokev1.ReportUpdate{
-		Reports: u.Reports, Removed: u.Removed, Complete: complete, ReportsHash: u.Hash,
-	}}}
-}
-
 // receive takes what the hub sends until the stream ends.
-func (s *session) receive(ctx context.Context, missing chan<- struct{}) error {
+func (s *session) receive(ctx context.Context) error {
 	for {
 		msg, err := s.stream.Recv()
 		if err != nil {
@@ -160,15 +154,12 @@ func (s *session) receive(ctx context.Context, missing chan<- struct{}) error {
 			if err := s.take(ctx, m.Delta); err != nil {
 				return err
 			}
-			select {
-			case missing <- struct{}{}:
-			default:
-			}
+			signal(s.missing)
 		case *spokev1.ConnectResponse_Drain:
 			return &drained{m.Drain.ReconnectWithin.AsDuration()}
 		default:
 			// A newer hub's message that this spoke need not know.
-			s.Logger.Debug("ignoring an unknown message")
+			s.logger.Debug("ignoring an unknown message")
 		}
 	}
 }
@@ -180,7 +171,7 @@ func (s *session) take(ctx context.Context, d *spokev1.Delta) error {
 		return err
 	}
 	for _, n := range out.Nacks {
-		s.Logger.Warn("refused a change", "bundle_uid", n.BundleUid, "digest", n.Digest, "code", n.Code.String(), "error", n.Message)
+		s.logger.Warn("refused a change", "bundle_uid", n.BundleUid, "digest", n.Digest, "code", n.Code.String(), "error", n.Message)
 		if err := s.put(ctx, &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Nack{Nack: n}}); err != nil {
 			return err
 		}
@@ -189,7 +180,8 @@ func (s *session) take(ctx context.Context, d *spokev1.Delta) error {
 	case !out.Persisted:
 		return nil
 	case out.Diverged:
-		return s.put(ctx, s.holdings())
+		signal(s.list)
+		return nil
 	}
 	return s.put(ctx, &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Ack{
 		Ack: &spokev1.Ack{Cursor: d.Cursor, Digests: out.Acked},
@@ -205,64 +197,20 @@ func (s *session) put(ctx context.Context, m *spokev1.ConnectRequest) error {
 	}
 }
 
-// send owns the sending side: answers first come first, reports as the latest, heartbeats when nothing else was said.
-func (s *session) send(ctx context.Context) error {
-	heartbeat := time.NewTicker(s.heartbeat - jitter(s.heartbeat/5))
-	defer heartbeat.Stop()
-	facts := time.NewTicker(factsEvery)
-	defer facts.Stop()
-	for {
-		var msg *spokev1.ConnectRequest
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case msg = <-s.out:
-		case <-s.Book.Changed():
-			u, ok := s.Book.Take()
-			if !ok {
-				continue
-			}
-			if err := s.write(reports(u, false)); err != nil {
-				return err
-			}
-			if err := pause(ctx, reportEvery); err != nil {
-				return err
-			}
-		case <-s.State.Ended():
-			msg = s.holdings()
-		case <-heartbeat.C:
-			msg = &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Heartbeat{Heartbeat: &spokev1.Heartbeat{}}}
-		case <-facts.C:
-			f, hash, err := s.facts.get(ctx, s.Facts)
-			if err != nil {
-				s.Logger.Warn("cannot observe the cluster's facts", "error", err)
-			}
-			if bytes.Equal(hash, s.factsHash) {
-				continue
-			}
-			s.factsHash = hash
-			msg = &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Facts{Facts: f}}
-		}
-		if msg != nil {
-			if err := s.write(msg); err != nil {
-				return err
-			}
-		}
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
-}
-
-func (s *session) write(m *spokev1.ConnectRequest) error {
-	if err := s.stream.Send(m); err != nil {
-		return s.sendError(err)
-	}
-	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(d):
+	case <-timer.C:
 		return nil
 	}
 }
