@@ -35,7 +35,7 @@ func some(args []string, allowed ...resource.Type) ([]resource.Selection, error)
 	}
 	var words []string
 	for _, t := range allowed {
-		words = append(words, t.Name)
+		words = append(words, t.Plural)
 	}
 	for _, s := range selections {
 		found := false
@@ -43,7 +43,7 @@ func some(args []string, allowed ...resource.Type) ([]resource.Selection, error)
 			found = found || t.Is(s.Type)
 		}
 		if !found {
-			return nil, usage("%s: this is for %s only", s.Type.Plural, strings.Join(words, ", "))
+			return nil, usage("this is for %s, not for %s", strings.Join(words, " and "), s.Type.Plural)
 		}
 		if len(s.Names) == 0 {
 			return nil, usage("name the %s, as in %s/NAME", s.Type.Name, s.Type.Name)

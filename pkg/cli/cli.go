@@ -73,5 +73,6 @@ func Run(ctx context.Context, streams IO, args []string) int {
 	defer a.close()
 	root := a.root()
 	root.SetArgs(args)
-	return a.finish(ctx, root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	return a.finish(ctx, cmd.CommandPath(), err)
 }

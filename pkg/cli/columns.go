@@ -123,7 +123,7 @@ var assignmentColumns = []column{
 	coloured(col("PHASE", func(_ *app, x *yardarmv1.Assignment) string { return x.GetStatus().GetPhase() }),
 		func(x *yardarmv1.Assignment) string { return x.GetStatus().GetPhase() }),
 	col("REASON", func(_ *app, x *yardarmv1.Assignment) string { return x.GetStatus().GetReason() }),
-	col("READY", func(_ *app, x *yardarmv1.Assignment) string { return objects(x.GetStatus().GetReport()) }),
+	col("OBJECTS", func(_ *app, x *yardarmv1.Assignment) string { return objects(x) }),
 	col("AS OF", func(a *app, x *yardarmv1.Assignment) string { return a.ago(x.GetStatus().GetAsOf()) }).moving(),
 	col("REPORTED", func(_ *app, x *yardarmv1.Assignment) string { return reported(x.GetStatus().GetReport()) }).onlyWide(),
 	col("DIGEST", func(_ *app, x *yardarmv1.Assignment) string { return shortDigest(x.GetSpec().GetDigest()) }).onlyWide(),
@@ -195,11 +195,17 @@ func countsPhase(c *yardarmv1.PhaseCounts) string {
 	return yardarmv1.PhaseProgressing
 }
 
-func objects(r *yardarmv1.Report) string {
+// objects is how many of the objects are ready, or were when that was last known.
+func objects(x *yardarmv1.Assignment) string {
+	r := x.GetStatus().GetReport()
 	if r.GetObjects() == nil {
 		return ""
 	}
-	return fmt.Sprintf("%d/%d", r.GetObjects().GetReady(), r.GetObjects().GetTotal())
+	text := fmt.Sprintf("%d/%d", r.GetObjects().GetReady(), r.GetObjects().GetTotal())
+	if r.GetPhase() != x.GetStatus().GetPhase() {
+		return "was " + text
+	}
+	return text
 }
 
 // reported is what the newest report said, whether or not it still counts.

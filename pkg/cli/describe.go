@@ -99,7 +99,7 @@ func (d *sheet) describe(ctx context.Context, hub *client.Client, object client.
 func (d *sheet) cluster(ctx context.Context, hub *client.Client, c *yardarmv1.Cluster) error {
 	a, st := d.app, c.GetStatus()
 	d.metadata(c.GetMetadata())
-	d.field("Phase", d.paint(st.GetPhase()))
+	d.painted("Phase", d.paint(st.GetPhase()))
 	if ban := c.GetSpec().GetBan(); ban != nil {
 		d.field("Banned", by(a.at(ban.GetTime()), ban.GetActor(), ban.GetReason()))
 	}
@@ -114,7 +114,7 @@ func (d *sheet) cluster(ctx context.Context, hub *client.Client, c *yardarmv1.Cl
 	if st.GetPresenceSince() != nil {
 		presence += " since " + a.at(st.GetPresenceSince())
 	}
-	d.field("Presence", presence)
+	d.painted("Presence", presence)
 	d.field("Last seen", a.at(st.GetLastSeen()))
 	if st.GetLastSeen() != nil && !st.GetConfirmed() {
 		d.field("Observed state", "not confirmed: as of "+a.at(st.GetLastSeen()))
@@ -242,7 +242,7 @@ func (d *sheet) assignment(x *yardarmv1.Assignment) {
 		d.field("To run", "nothing: no group assigns the bundle to the cluster any more")
 	}
 	d.section("How it is")
-	d.field("Phase", d.paint(st.GetPhase()))
+	d.painted("Phase", d.paint(st.GetPhase()))
 	d.field("Reason", st.GetReason())
 	d.field("Message", st.GetMessage())
 	d.field("As of", a.at(st.GetAsOf()))
@@ -262,7 +262,7 @@ func (d *sheet) assignment(x *yardarmv1.Assignment) {
 	if r.GetSince() != nil {
 		phase += " since " + a.at(r.GetSince())
 	}
-	d.field("Phase", phase)
+	d.painted("Phase", phase)
 	d.field("Reason", r.GetReason())
 	d.field("Message", r.GetMessage())
 	if o := r.GetObjects(); o != nil {

@@ -60,7 +60,7 @@ type usageError struct{ message string }
 func (e *usageError) Error() string { return e.message }
 
 // finish is the one place that maps errors to exit codes, and prints them.
-func (a *app) finish(ctx context.Context, err error) int {
+func (a *app) finish(ctx context.Context, command string, err error) int {
 	if err == nil {
 		return ExitYes
 	}
@@ -79,6 +79,10 @@ func (a *app) finish(ctx context.Context, err error) int {
 			prefix = "  "
 		}
 		a.say("%s%s", prefix, table.Clean(strings.TrimRight(line, " ")))
+	}
+	var misuse *usageError
+	if errors.As(err, &misuse) {
+		a.say("  '%s --help' says more", command)
 	}
 	if known != nil {
 		return known.code
@@ -113,10 +117,6 @@ func (a *app) explain(err error) string {
 	var problems *manifest.Problems
 	if errors.As(err, &problems) {
 		return enumerate(err.Error(), len(problems.Entries))
-	}
-	var misuse *usageError
-	if errors.As(err, &misuse) {
-		return misuse.message + "\nsee 'yardarm --help', or --help after a command"
 	}
 	rpc, ok := statusOf(err)
 	if !ok {

@@ -98,17 +98,15 @@ func (a *app) get(ctx context.Context, selections []resource.Selection, f getFla
 		return err
 	}
 	var all []client.Object
-	var missing error
+	var missing []error
 	shown := 0
 	single := len(selections) == 1 && len(selections[0].Names) == 1
 	for _, s := range selections {
-		objects, more, err := fetch(ctx, hub, s, f)
-		if err != nil && len(objects) == 0 && !isCode(err, codes.NotFound) {
+		objects, absent, more, err := fetch(ctx, hub, s, f)
+		if err != nil {
 			return err
 		}
-		if err != nil {
-			missing = err
-		}
+		missing = append(missing, absent...)
 		all = append(all, objects...)
 		if more {
 			a.say("there are more %s than the first %d; raise --limit to see them", s.Type.Plural, f.limit)
@@ -117,7 +115,7 @@ func (a *app) get(ctx context.Context, selections []resource.Selection, f getFla
 			continue
 		}
 		if len(objects) == 0 {
-			if err == nil {
+			if len(absent) == 0 {
 				a.say("%s", none(s.Type, f.filter))
 			}
 			continue
@@ -133,12 +131,12 @@ func (a *app) get(ctx context.Context, selections []resource.Selection, f getFla
 			return err
 		}
 	}
-	if f.output != formatTable && f.output != formatWide && (len(all) > 0 || missing == nil) {
+	if f.output != formatTable && f.output != formatWide && (len(all) > 0 || len(missing) == 0) {
 		if err := a.printObjects(f.output, all, single); err != nil {
 			return err
 		}
 	}
-	return missing
+	return a.all(missing)
 }
 
 // none says that there is nothing, and where things come from.
@@ -157,43 +155,42 @@ func none(t resource.Type, f filter) string {
 	return fmt.Sprintf("there are no %s; 'yardarm publish DIR --bundle NAME --to GROUP' makes them", t.Plural)
 }
 
-// fetch gets what a selection names. Of several names, those that are there come with the error for those that are not. more says that the limit has cut
+// fetch gets what a selection names. Of several names, those that are not there come as errors beside those that are. more says that the limit has cut
 // something off.
-func fetch(ctx context.Context, hub *client.Client, s resource.Selection, f getFlags) (objects []client.Object, more bool, err error) {
+func fetch(ctx context.Context, hub *client.Client, s resource.Selection, f getFlags) (objects []client.Object, absent []error, more bool, err error) {
 	if len(s.Names) > 0 {
-		var missing error
 		for _, name := range s.Names {
 			object, err := fetchOne(ctx, hub, s.Type, name)
-			if err != nil && !isCode(err, codes.NotFound) {
-				return nil, false, err
+			switch {
+			case isCode(err, codes.NotFound):
+				absent = append(absent, err)
+			case err != nil:
+				return nil, nil, false, err
+			default:
+				objects = append(objects, object)
 			}
-			if err != nil {
-				missing = err
-				continue
-			}
-			objects = append(objects, object)
 		}
-		return objects, false, missing
+		return objects, absent, false, nil
 	}
 	keep := func(client.Object) bool { return true }
 	if !s.Type.Is(resource.Cluster) { // of which the hub filters all
 		if keep, err = f.matcher(ctx, hub, s.Type); err != nil {
-			return nil, false, err
+			return nil, nil, false, err
 		}
 	}
 	for object, err := range list(ctx, hub, s.Type, f) {
 		if err != nil {
-			return nil, false, err
+			return nil, nil, false, err
 		}
 		if !keep(object) {
 			continue
 		}
 		if f.limit > 0 && len(objects) == f.limit {
-			return objects, true, nil
+			return objects, nil, true, nil
 		}
 		objects = append(objects, object)
 	}
-	return objects, false, nil
+	return objects, nil, false, nil
 }
 
 // fetchOne gets a resource by its name.

@@ -109,7 +109,7 @@ func (a *app) history(ctx context.Context, name string, limit int, output string
 	}
 	var f getFlags
 	f.bundle, f.limit = name, limit
-	objects, more, err := fetch(ctx, hub, resource.Selection{Type: resource.Revision}, f)
+	objects, _, more, err := fetch(ctx, hub, resource.Selection{Type: resource.Revision}, f)
 	if err != nil {
 		return err
 	}

@@ -23,13 +23,13 @@ type sheet struct {
 	indent string
 }
 
-// field writes a name and a value, which may have colours but is otherwise made safe for terminals here.
-func (d *sheet) field(name, value string) {
+// field writes a name and a value.
+func (d *sheet) field(name, value string) { d.painted(name, table.Clean(value)) }
+
+// painted writes a name and a value that is made of paint and of texts of our own.
+func (d *sheet) painted(name, value string) {
 	if value == "" {
 		return
-	}
-	if !strings.Contains(value, "\x1b") {
-		value = table.Clean(value)
 	}
 	fmt.Fprintf(&d.b, "%s%-*s %s\n", d.indent, fieldWidth-len(d.indent), name+":", value)
 }
@@ -109,11 +109,11 @@ func (d *sheet) provenance(r *yardarmv1.Revision) {
 }
 
 func (d *sheet) assignments(list []*yardarmv1.Assignment) {
-	t := d.table("CLUSTER", "BUNDLE", "REVISION", "PHASE", "READY", "AS OF", "WHY")
+	t := d.table("CLUSTER", "BUNDLE", "REVISION", "PHASE", "OBJECTS", "AS OF", "WHY")
 	for _, x := range list {
 		st := x.GetStatus()
 		t.Add(table.Text(x.GetSpec().GetCluster()), table.Text(x.GetSpec().GetBundle()), table.Text(number(x.GetSpec().GetRevision())),
-			table.Cell{Text: d.app.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(st.GetReport())),
+			table.Cell{Text: d.app.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(x)),
 			table.Text(d.app.ago(st.GetAsOf())), table.Text(d.app.why(x)))
 	}
 	d.write(t)

@@ -258,9 +258,9 @@ func (a *app) statusFor(ctx context.Context, t resource.Type, name string, f sta
 		}
 		req.Cluster = name
 		ready = cluster.GetStatus().GetPresence() == yardarmv1.PresenceConnected
-		a.print("cluster/%s is %s, %s: %s bundles ready", name, cluster.GetStatus().GetPhase(), a.presence(cluster), counts(cluster.GetStatus().GetBundles()))
+		a.print("cluster/%s is %s, %s; bundles ready: %s", name, cluster.GetStatus().GetPhase(), a.presence(cluster), counts(cluster.GetStatus().GetBundles()))
 	}
-	out := a.newTable("CLUSTER", "BUNDLE", "REVISION", "PHASE", "READY", "AS OF", "WHY")
+	out := a.newTable("CLUSTER", "BUNDLE", "REVISION", "PHASE", "OBJECTS", "AS OF", "WHY")
 	for x, err := range hub.Assignments(ctx, req) {
 		if err != nil {
 			return err
@@ -268,7 +268,7 @@ func (a *app) statusFor(ctx context.Context, t resource.Type, name string, f sta
 		st := x.GetStatus()
 		ready = ready && st.GetPhase() == yardarmv1.PhaseReady
 		out.Add(table.Text(x.GetSpec().GetCluster()), table.Text(x.GetSpec().GetBundle()), table.Text(number(x.GetSpec().GetRevision())),
-			table.Cell{Text: a.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(st.GetReport())), table.Text(a.ago(st.GetAsOf())), table.Text(a.why(x)))
+			table.Cell{Text: a.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(x)), table.Text(a.ago(st.GetAsOf())), table.Text(a.why(x)))
 	}
 	if out.Len() > 0 {
 		a.print("")

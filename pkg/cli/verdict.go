@@ -42,6 +42,8 @@ const (
 // verdict is the answer to a question, and what it rests on.
 type verdict struct {
 	answer answer
+	// asked is the revision that the question is about.
+	asked uint32
 	// ready of total clusters; those left out are in neither.
 	ready, total int
 	// absent are the clusters left out.
@@ -55,7 +57,7 @@ type verdict struct {
 // judge answers a question from the state of the fleet. It is pure. bundle is nil once it is deleted. The assignments may include those of other
 // revisions: of a later one, which ends the wait, or of an earlier one, whose clusters have yet to be given this one.
 func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assignment) verdict {
-	v := verdict{}
+	v := verdict{asked: q.revision}
 	if bundle == nil {
 		v.answer = answerGone
 		return v
@@ -122,7 +124,12 @@ func severity(x *yardarmv1.Assignment) int {
 // progress is the verdict in a few words: "1 of 3 clusters ready (1 Failed, 1 Progressing)".
 func (v verdict) progress() string {
 	count := make(map[string]int)
+	elsewhere := 0
 	for _, x := range v.blocking {
+		if x.GetSpec().GetRevision() != v.asked {
+			elsewhere++
+			continue
+		}
 		count[cmp.Or(x.GetStatus().GetPhase(), yardarmv1.PhasePending)]++
 	}
 	var parts []string
@@ -130,6 +137,9 @@ func (v verdict) progress() string {
 		if count[phase] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", count[phase], phase))
 		}
+	}
+	if elsewhere > 0 {
+		parts = append(parts, fmt.Sprintf("%d at another revision", elsewhere))
 	}
 	text := fmt.Sprintf("%d of %s ready", v.ready, plural(v.total, "cluster"))
 	if len(parts) > 0 {

@@ -127,6 +127,9 @@ func (a *app) waitReady(ctx context.Context, name string, revision uint32, f wai
 		return err
 	}
 	bundle, err := hub.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
+	if errors.Is(timeUp(ctx, err), errTimeUp) {
+		return timedOut("bundle/%s: the hub has not answered within %s", name, f.timeout)
+	}
 	if err != nil {
 		return err
 	}

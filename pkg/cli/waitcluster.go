@@ -58,12 +58,12 @@ func (a *app) waitCluster(ctx context.Context, name string, wanted func(*yardarm
 			return last, nil
 		}
 	}
-	return last, timeUp(ctx, ctx.Err())
+	return last, timeUp(ctx, context.Cause(ctx))
 }
 
 // timeUp turns whatever a call says when its context has run out of time into errTimeUp.
 func timeUp(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), errTimeUp) {
+	if err != nil && errors.Is(context.Cause(ctx), errTimeUp) {
 		return errTimeUp
 	}
 	return err

@@ -33,8 +33,11 @@ func reconnect(ctx context.Context, silence time.Duration, lost func(error, time
 	for {
 		heard, start := false, time.Now()
 		err := func() error {
-			streamCtx, cancel := context.WithCancelCause(ctx)
+			// A stream does not know the deadline: gRPC would tell it to the hub, which then may end the stream before our own clock does, as if
+			// something were wrong.
+			streamCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 			defer cancel(nil)
+			defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
 			alive := func() { heard = true }
 			if silence > 0 {
 				timer := time.AfterFunc(silence, func() { cancel(errSilent) })
