@@ -42,8 +42,8 @@ type Item struct {
 	Object manifest.Object
 	// Content identifies everything that is sent for it.
 	Content uint64
-	// OwnKind is set if the bundle itself defines the kind, so that it may not be served yet.
-	OwnKind bool
+	// OwnKind is set if the bundle itself defines the kind, and Unserved if the API server does not know it yet.
+	OwnKind, Unserved bool
 }
 
 // Rendered is an artifact as it goes to this cluster.
@@ -59,12 +59,12 @@ type Rendered struct {
 	Namespaces map[string]bool
 }
 
-// Kinds answers the kinds that are in use, each once.
+// Kinds answers the kinds that are in use and served, each once.
 func (r *Rendered) Kinds() []kube.Kind {
 	seen := map[kube.Kind]bool{}
 	var kinds []kube.Kind
 	for i := range r.Items {
-		if k := r.Items[i].Kind; !seen[k] {
+		if k := r.Items[i].Kind; !seen[k] && !r.Items[i].Unserved {
 			seen[k] = true
 			kinds = append(kinds, k)
 		}
@@ -98,11 +98,11 @@ func Render(ctx context.Context, mapper *kube.Mapper, set *manifest.Set, b Bundl
 		lines = lines[end:]
 
 		kind, err := mapper.Kind(ctx, ref.Group, object.Version(), ref.Kind)
-		ownKind := false
+		ownKind, unserved := false, false
 		if defined, ok := own[ownKey{ref.Group, object.Version(), ref.Kind}]; ok {
 			ownKind = true
 			if errors.Is(err, kube.ErrUnknownKind) {
-				kind, err = defined, nil
+				kind, err, unserved = defined, nil, true
 			}
 		}
 		switch {
@@ -130,7 +130,8 @@ func Render(ctx context.Context, mapper *kube.Mapper, set *manifest.Set, b Bundl
 		}
 		r.refs[ref] = true
 		r.Items = append(r.Items, Item{
-			Ref: ref, Kind: kind, Object: mark(object, ref.Namespace, b), Content: contentHash(line, ref.Namespace, b), OwnKind: ownKind,
+			Ref: ref, Kind: kind, Object: mark(object, ref.Namespace, b), Content: contentHash(line, ref.Namespace, b),
+			OwnKind: ownKind, Unserved: unserved,
 		})
 	}
 	slices.SortFunc(r.Items, func(a, b Item) int { return a.Ref.Compare(b.Ref) })

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // State of an object.
@@ -37,33 +38,30 @@ type Result struct {
 	Message string
 }
 
-// passive are built-in kinds that have no status to wait for, in "group/Kind" form. Nothing needs to be read to judge them.
-var passive = map[string]bool{
-	"/ConfigMap": true, "/Secret": true, "/ServiceAccount": true, "/Endpoints": true, "/LimitRange": true, "/PodTemplate": true,
-	"/ResourceQuota":                                                true,
-	"discovery.k8s.io/EndpointSlice":                                true,
-	"rbac.authorization.k8s.io/Role":                                true,
-	"rbac.authorization.k8s.io/RoleBinding":                         true,
-	"rbac.authorization.k8s.io/ClusterRole":                         true,
-	"rbac.authorization.k8s.io/ClusterRoleBinding":                  true,
-	"storage.k8s.io/StorageClass":                                   true,
-	"storage.k8s.io/VolumeAttributesClass":                          true,
-	"storage.k8s.io/CSIDriver":                                      true,
-	"scheduling.k8s.io/PriorityClass":                               true,
-	"networking.k8s.io/IngressClass":                                true,
-	"networking.k8s.io/NetworkPolicy":                               true,
-	"node.k8s.io/RuntimeClass":                                      true,
-	"resource.k8s.io/DeviceClass":                                   true,
-	"coordination.k8s.io/Lease":                                     true,
-	"admissionregistration.k8s.io/MutatingAdmissionPolicy":          true,
-	"admissionregistration.k8s.io/MutatingWebhookConfiguration":     true,
-	"admissionregistration.k8s.io/MutatingAdmissionPolicyBinding":   true,
-	"admissionregistration.k8s.io/ValidatingWebhookConfiguration":   true,
-	"admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding": true,
-}
+// passive are built-in kinds that have no status to wait for. Nothing needs to be read to judge them.
+var passive = func() map[schema.GroupKind]bool {
+	m := map[schema.GroupKind]bool{}
+	for group, kinds := range map[string][]string{
+		"":                             {"ConfigMap", "Secret", "ServiceAccount", "Endpoints", "LimitRange", "PodTemplate", "ResourceQuota"},
+		"discovery.k8s.io":             {"EndpointSlice"},
+		"rbac.authorization.k8s.io":    {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"},
+		"storage.k8s.io":               {"StorageClass", "VolumeAttributesClass", "CSIDriver"},
+		"scheduling.k8s.io":            {"PriorityClass"},
+		"networking.k8s.io":            {"IngressClass", "NetworkPolicy"},
+		"node.k8s.io":                  {"RuntimeClass"},
+		"resource.k8s.io":              {"DeviceClass"},
+		"coordination.k8s.io":          {"Lease"},
+		"admissionregistration.k8s.io": {"MutatingAdmissionPolicy", "MutatingWebhookConfiguration", "MutatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "ValidatingAdmissionPolicyBinding"},
+	} {
+		for _, kind := range kinds {
+			m[schema.GroupKind{Group: group, Kind: kind}] = true
+		}
+	}
+	return m
+}()
 
 // Passive tells whether objects of a kind are ready as soon as they are applied.
-func Passive(group, kind string) bool { return passive[group+"/"+kind] }
+func Passive(group, kind string) bool { return passive[schema.GroupKind{Group: group, Kind: kind}] }
 
 // Of judges an object by what it says itself. The object must be whole, with its status.
 func Of(object *unstructured.Unstructured) Result {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -44,6 +47,8 @@ type Config struct {
 	Namespace string
 	// UserAgent names the program in audit logs. Default: "yardarm-spoke".
 	UserAgent string
+	// Logger gets the API server's warnings, at level debug.
+	Logger *slog.Logger
 }
 
 // Client is a connection to one API server. All clients share its connections. Safe for concurrent use.
@@ -74,7 +79,7 @@ func New(c Config) (*Client, error) {
 	// The API server's priority and fairness limits what it has to; a limiter here would only slow down the first apply.
 	// How much is asked for at a time is bounded where it is asked.
 	config.QPS = -1
-	config.WarningHandler = rest.NoWarnings{}
+	config.WarningHandlerWithContext = warnings{c.Logger}
 	shared, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("configure kubernetes client: %w", err)
@@ -94,6 +99,24 @@ func New(c Config) (*Client, error) {
 	}
 	k.Mapper = newMapper(k.get)
 	return k, nil
+}
+
+// warnings logs what the API server says beside its answers, such as that a version is deprecated.
+type warnings struct{ logger *slog.Logger }
+
+func (w warnings) HandleWarningHeaderWithContext(ctx context.Context, code int, _ string, text string) {
+	const misc = 299 // the only code that is used
+	if w.logger != nil && code == misc {
+		w.logger.DebugContext(ctx, "warning of the API server", "warning", text)
+	}
+}
+
+// Transient tells whether an error may pass by itself: the API server is not there, or asks for patience.
+func Transient(err error) bool {
+	var netErr net.Error
+	return errors.As(err, &netErr) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) || apierrors.IsUnexpectedServerError(err) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func restConfig(c Config) (*rest.Config, error) {

@@ -310,18 +310,6 @@ func (f *follower) get(k key) (o Object, exists, known bool) {
 	return o, exists, f.listed
 }
 
-func (f *follower) owned(owner string) []manifest.Ref {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var refs []manifest.Ref
-	for k, o := range f.objects {
-		if o.Owner == owner && o.Fields != 0 {
-			refs = append(refs, f.ref(k))
-		}
-	}
-	return refs
-}
-
 func expired(err error) bool {
 	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err)
 }

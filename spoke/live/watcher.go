@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -130,15 +129,12 @@ func (w *Watcher) Sync(ctx context.Context, kinds []kube.Kind) error {
 	return errors.Join(failures...)
 }
 
-// Relist asks the API server for the objects of a user's kinds anew: one request a kind. What has changed unseen is told as if
-// it had been seen.
-func (w *Watcher) Relist(user string) {
+// Relist asks the API server for all objects anew: one request a kind. What has changed unseen is told as if it had been seen.
+func (w *Watcher) Relist() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range w.kinds {
-		if f.users[user] {
-			f.relist()
-		}
+		f.relist()
 	}
 }
 
@@ -157,15 +153,4 @@ func (w *Watcher) Observe(ref manifest.Ref, o Object) {
 	if f := w.follower(ref.Group, ref.Kind); f != nil {
 		f.observe(key{ref.Namespace, ref.Name}, o)
 	}
-}
-
-// Owned answers the objects of one kind that say they belong to a bundle and that we applied.
-func (w *Watcher) Owned(k kube.Kind, owner string) []manifest.Ref {
-	f := w.follower(k.Group, k.Kind)
-	if f == nil {
-		return nil
-	}
-	refs := f.owned(owner)
-	slices.SortFunc(refs, manifest.Ref.Compare)
-	return refs
 }

@@ -1,0 +1,315 @@
+package reconcile
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yardarm-dev/yardarm/pkg/backoff"
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/inventory"
+	"github.com/yardarm-dev/yardarm/spoke/live"
+	"github.com/yardarm-dev/yardarm/spoke/state"
+)
+
+const (
+	// Waits before a pass that failed is tried again; each bound doubles up to its maximum.
+	transientBase, transientMax = 500 * time.Millisecond, 30 * time.Second
+	// What waits for something else is woken when this spoke makes it; somebody else may, too.
+	waitingBase, waitingMax = 2 * time.Second, 30 * time.Second
+	// What is refused for what it is may be accepted after a policy or a webhook changes, at a price of one request an object.
+	terminalBase, terminalMax = 15 * time.Second, 5 * time.Minute
+	// Deletions that finalizers hold up: the watch tells of their end, and this of what holds them up.
+	pruneBase, pruneMax = time.Second, 15 * time.Second
+)
+
+// bundle is one bundle's loop.
+type bundle struct {
+	r      *Reconciler
+	uid    string
+	logger *slog.Logger
+
+	wake  chan struct{} // cap 1: wakes coalesce
+	ended chan struct{} // closed to end the loop
+	done  chan struct{} // closed when it has ended
+	// waiting is set while something outside of the bundle may help it on.
+	waiting atomic.Bool
+
+	mu       sync.Mutex
+	entry    state.Entry               // guarded by mu
+	since    time.Time                 // guarded by mu; when entry was assigned
+	stop     chan struct{}             // guarded by mu; closed when entry is replaced, and then another one
+	assigned bool                      // guarded by mu; entry has not been seen by the loop
+	again    bool                      // guarded by mu; a whole pass is asked for
+	dirty    map[manifest.Ref]struct{} // guarded by mu; live objects that have changed
+	wants    wants                     // guarded by mu
+
+	// What follows is the loop's alone.
+
+	inv *inventory.Inventory
+	// next is when a whole pass is due, for a retry or the resync.
+	next  time.Time
+	retry struct{ transient, waiting, terminal, prune backoff.Backoff }
+	cache cache
+	// last is what came of the last whole pass.
+	last outcome
+	// concluded is the hash of the assignment that last is about; nil before the first.
+	concluded        []byte
+	interruptedSince time.Time
+	// health of the objects that have one, as far as it was judged.
+	health  map[manifest.Ref]verdict
+	checks  checks
+	repairs repairs
+	status  reporter
+}
+
+func newBundle(r *Reconciler, e state.Entry, inv *inventory.Inventory) *bundle {
+	b := &bundle{
+		r: r, uid: e.Assignment.GetBundleUid(),
+		logger: r.logger.With("bundle", e.Assignment.GetBundle()),
+		wake:   make(chan struct{}, 1), ended: make(chan struct{}), done: make(chan struct{}),
+		entry: e, since: time.Now(), stop: make(chan struct{}), assigned: true, dirty: map[manifest.Ref]struct{}{},
+		inv: inv, health: map[manifest.Ref]verdict{},
+		repairs: repairs{},
+	}
+	b.retry.transient = backoff.Backoff{Base: transientBase, Max: transientMax}
+	b.retry.waiting = backoff.Backoff{Base: waitingBase, Max: waitingMax}
+	b.retry.terminal = backoff.Backoff{Base: terminalBase, Max: terminalMax}
+	b.retry.prune = backoff.Backoff{Base: pruneBase, Max: pruneMax}
+	return b
+}
+
+// assign hands over an entry. It answers false if nothing in it has changed that matters here; otherwise the pass under way,
+// which is for the old one, ends soon.
+func (b *bundle) assign(e state.Entry) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if sameEntry(&b.entry, &e) {
+		b.entry.AppliedDigest = e.AppliedDigest
+		return false
+	}
+	b.entry, b.since, b.assigned = e, time.Now(), true
+	close(b.stop)
+	b.stop = make(chan struct{})
+	b.rouse()
+	return true
+}
+
+func sameEntry(a, b *state.Entry) bool {
+	return bytes.Equal(a.Assignment.GetHash(), b.Assignment.GetHash()) && proto.Equal(a.Assignment, b.Assignment) &&
+		proto.Equal(a.Hold, b.Hold) && proto.Equal(a.Removal, b.Removal) && a.HasContent == b.HasContent
+}
+
+// touch says that a live object has changed. It never blocks.
+func (b *bundle) touch(ref manifest.Ref) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dirty[ref] = struct{}{}
+	b.rouse()
+}
+
+// nudge asks for a whole pass if the bundle waits for something outside of it.
+func (b *bundle) nudge() {
+	if !b.waiting.Load() {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.again = true
+	b.rouse()
+}
+
+func (b *bundle) rouse() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// end ends the loop and waits for it.
+func (b *bundle) end() {
+	b.mu.Lock()
+	close(b.stop)
+	b.stop = make(chan struct{})
+	b.mu.Unlock()
+	close(b.ended)
+	<-b.done
+}
+
+// work is why the loop was woken.
+type work struct {
+	entry    state.Entry
+	stop     <-chan struct{}
+	assigned bool // entry is new
+	again    bool
+	dirty    map[manifest.Ref]struct{}
+}
+
+func (b *bundle) take() work {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w := work{entry: b.entry, stop: b.stop, assigned: b.assigned, again: b.again, dirty: b.dirty}
+	b.assigned, b.again = false, false
+	if len(b.dirty) > 0 {
+		b.dirty = map[manifest.Ref]struct{}{}
+	}
+	return w
+}
+
+// run is the loop.
+func (b *bundle) run(ctx context.Context) {
+	defer close(b.done)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.ended:
+			return
+		case <-b.wake:
+		case <-timer.C:
+		}
+		timer.Reset(b.turn(ctx, b.take()))
+	}
+}
+
+// turn does what is to be done now, and answers how long nothing is to be done unless something wakes the loop.
+func (b *bundle) turn(ctx context.Context, w work) time.Duration {
+	now := time.Now()
+	if w.assigned {
+		b.retry.transient.Reset()
+		b.retry.waiting.Reset()
+		b.retry.terminal.Reset()
+		b.retry.prune.Reset()
+		b.checks.hurry(now)
+		b.repairs = repairs{}
+	}
+	if w.assigned || w.again || b.suspects(w.dirty) || !now.Before(b.next) {
+		b.pass(ctx, w)
+	}
+	if ctx.Err() != nil {
+		return time.Hour
+	}
+	b.checkHealth(ctx)
+	b.report(&w.entry)
+	wait := time.Until(b.next)
+	if check, ok := b.nextCheck(); ok {
+		wait = min(wait, time.Until(check))
+	}
+	return max(wait, 0)
+}
+
+// suspects notes which live objects have changed, and tells whether any is not what was applied.
+func (b *bundle) suspects(dirty map[manifest.Ref]struct{}) bool {
+	found := false
+	for ref := range dirty {
+		object, exists, known := b.r.watcher.Get(ref)
+		if v, ok := b.health[ref]; ok && v.version != object.Version {
+			v.stale = true
+			b.health[ref] = v
+		}
+		e, ok := b.inv.Entries[ref]
+		if !ok {
+			continue
+		}
+		if known && (e.Condemned && !exists || !e.Condemned && !b.intact(e, object, exists)) {
+			found = true
+		}
+	}
+	return found
+}
+
+// intact tells whether a live object still is what was applied: nobody made it anew, and nobody took a field from us.
+func (b *bundle) intact(e inventory.Entry, object live.Object, exists bool) bool {
+	return exists && e.Content != 0 && object.UID == e.UID && object.Fields == e.Fields && object.Owner == b.uid
+}
+
+// pass is a whole one, within the bounds of how many may be under way.
+func (b *bundle) pass(ctx context.Context, w work) {
+	select {
+	case <-ctx.Done():
+		return
+	case b.r.slots <- struct{}{}:
+	}
+	defer func() { <-b.r.slots }()
+	started := time.Now()
+	// Whatever happens from now on that the pass may miss is worth another one.
+	b.waiting.Store(true)
+	var o outcome
+	if w.entry.Removal != nil {
+		o = b.remove(ctx, w)
+	} else {
+		o = b.deliver(ctx, w)
+	}
+	b.conclude(w, o)
+	b.schedule()
+	b.forget()
+	b.r.metrics.passed(time.Since(started))
+}
+
+// conclude takes an outcome in. One that was interrupted says nothing new for a while: a restart of the API server should
+// not change what is known.
+func (b *bundle) conclude(w work, o outcome) {
+	if !o.interrupted {
+		b.last, b.concluded = o, w.entry.Assignment.Hash
+		b.interruptedSince = time.Time{}
+		return
+	}
+	if b.interruptedSince.IsZero() {
+		b.interruptedSince = time.Now()
+	}
+	if b.concluded == nil || !bytes.Equal(b.concluded, w.entry.Assignment.Hash) {
+		b.last = o
+		return
+	}
+	b.last.transient = true
+	if time.Since(b.interruptedSince) > transientGrace {
+		b.last.phase, b.last.reason, b.last.message = o.phase, o.reason, o.message
+	}
+}
+
+// schedule decides when the next whole pass is due, by the soonest of what may help.
+func (b *bundle) schedule() {
+	o := &b.last
+	wait := b.r.nextResync()
+	clean := true
+	consider := func(applies bool, bo *backoff.Backoff) {
+		if !applies {
+			bo.Reset()
+			return
+		}
+		clean = false
+		wait = min(wait, bo.Next())
+	}
+	consider(o.transient, &b.retry.transient)
+	consider(o.waiting, &b.retry.waiting)
+	consider(o.terminal, &b.retry.terminal)
+	consider(b.inv.Condemned() > 0 && o.pruned, &b.retry.prune)
+	if !o.again.IsZero() {
+		wait = min(wait, time.Until(o.again))
+	}
+	b.waiting.Store(o.waiting)
+	b.next = time.Now().Add(wait)
+	if clean {
+		b.logger.Debug("pass complete", "objects", len(b.inv.Entries))
+	}
+}
+
+// forget drops what is known of objects that are the bundle's no more.
+func (b *bundle) forget() {
+	maps.DeleteFunc(b.health, func(ref manifest.Ref, _ verdict) bool {
+		e, ok := b.inv.Entries[ref]
+		return !ok || e.Condemned
+	})
+	maps.DeleteFunc(b.repairs, func(ref manifest.Ref, _ repair) bool {
+		_, ok := b.inv.Entries[ref]
+		return !ok
+	})
+}

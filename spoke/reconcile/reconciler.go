@@ -1,0 +1,269 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/backoff"
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/apply"
+	"github.com/yardarm-dev/yardarm/spoke/inventory"
+	"github.com/yardarm-dev/yardarm/spoke/kube"
+	"github.com/yardarm-dev/yardarm/spoke/live"
+	"github.com/yardarm-dev/yardarm/spoke/state"
+)
+
+const (
+	// defaultResync bounds how long what no watch has seen can last.
+	defaultResync = 5 * time.Minute
+	// defaultParallel is how many bundles are worked on at a time. It bounds memory: each may hold a parsed artifact.
+	defaultParallel = 4
+	// inventoryClass names the inventories' Secrets: yardarm-inventory.<bundle uid>.
+	inventoryClass = "inventory"
+)
+
+// State is what the reconciler needs of package state.
+type State interface {
+	Entries() []state.Entry
+	// Content answers an error that wraps state.ErrNoContent where it is not here yet.
+	Content(ctx context.Context, digest string) ([]byte, error)
+	Changed() <-chan struct{}
+	// Applied keeps the content of what the cluster holds.
+	Applied(ctx context.Context, bundleUID, digest string) error
+	// Finished says that a removal is complete.
+	Finished(ctx context.Context, bundleUID string) error
+}
+
+// Book takes reports; the latest of a bundle counts.
+type Book interface {
+	Set(*yardarmv1.Report)
+	Remove(bundleUID string)
+}
+
+// Config of a Reconciler. Client, State and Book are needed.
+type Config struct {
+	Client *kube.Client
+	State  State
+	Book   Book
+	// Resync is how often everything is compared even if nothing tells of a change. Default 5 min.
+	Resync time.Duration
+	// Parallel is how many bundles are worked on at a time. Default 4.
+	Parallel   int
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
+	// Clock tells the time for reports. Default: time.Now.
+	Clock func() time.Time
+}
+
+// Reconciler keeps all bundles of one cluster.
+type Reconciler struct {
+	client    *kube.Client
+	state     State
+	book      Book
+	resync    time.Duration
+	logger    *slog.Logger
+	now       func() time.Time
+	metrics   *metrics
+	applier   *apply.Applier
+	watcher   *live.Watcher
+	inventory *inventory.Store
+	claims    *claims
+	// slots bounds the passes under way.
+	slots chan struct{}
+
+	mu      sync.Mutex
+	bundles map[string]*bundle // by uid; guarded by mu
+
+	// inventories are what was loaded at the start and has not found its bundle yet. Run's goroutine only.
+	inventories map[string]*inventory.Inventory
+	running     sync.WaitGroup
+}
+
+// New makes a Reconciler; Run does the work.
+func New(c Config) (*Reconciler, error) {
+	if c.Client == nil || c.State == nil || c.Book == nil {
+		return nil, errors.New("reconcile: a client, a state and a book are needed")
+	}
+	if c.Resync <= 0 {
+		c.Resync = defaultResync
+	}
+	if c.Parallel <= 0 {
+		c.Parallel = defaultParallel
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	r := &Reconciler{
+		client: c.Client, state: c.State, book: c.Book, resync: c.Resync, logger: c.Logger, now: c.Clock,
+		inventory: inventory.NewStore(c.Client.Blobs(inventoryClass), c.Logger),
+		claims:    newClaims(),
+		slots:     make(chan struct{}, c.Parallel),
+		bundles:   map[string]*bundle{},
+	}
+	var err error
+	r.applier, err = apply.New(apply.Config{Dynamic: c.Client.Dynamic, Metadata: c.Client.Metadata, Mapper: c.Client.Mapper, Logger: c.Logger})
+	if err != nil {
+		return nil, err
+	}
+	r.watcher, err = live.New(live.Config{Metadata: c.Client.Metadata, Logger: c.Logger, Changed: r.changed})
+	if err != nil {
+		return nil, err
+	}
+	r.metrics, err = newMetrics(c.Registerer, r)
+	return r, err
+}
+
+// Run reconciles until ctx ends, and returns when nothing runs any more. An error means that it could not begin.
+func (r *Reconciler) Run(ctx context.Context) error {
+	if err := r.load(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.running.Go(func() { _ = r.watcher.Run(ctx) }) // fails only when run twice
+	resync := time.NewTimer(r.nextResync())
+	defer resync.Stop()
+	for {
+		r.dispatch(ctx)
+		select {
+		case <-ctx.Done():
+			r.running.Wait()
+			return nil
+		case <-r.state.Changed():
+		case <-resync.C:
+			r.watcher.Relist()
+			resync.Reset(r.nextResync())
+		}
+	}
+}
+
+// nextResync spreads the resyncs of many spokes: 80 to 120 % of the interval.
+func (r *Reconciler) nextResync() time.Duration {
+	return r.resync*4/5 + rand.N(r.resync*2/5+1)
+}
+
+// load reads the inventories, as soon as the API server answers.
+func (r *Reconciler) load(ctx context.Context) error {
+	wait := backoff.Backoff{Base: 500 * time.Millisecond, Max: 10 * time.Second}
+	for {
+		all, err := r.inventory.Load(ctx)
+		if err == nil {
+			r.inventories = all
+			for uid, i := range all {
+				for ref := range i.Entries {
+					r.claims.take(ref, uid)
+				}
+			}
+			return nil
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !kube.Transient(err) {
+			return fmt.Errorf("begin to reconcile: %w", err)
+		}
+		r.logger.Warn("waiting for the API server", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait.Next()):
+		}
+	}
+}
+
+// dispatch hands each bundle its newest entry, begins those that are new, and ends those that are gone.
+func (r *Reconciler) dispatch(ctx context.Context) {
+	entries := r.state.Entries()
+	present := make(map[string]bool, len(entries))
+	var gone []*bundle
+	changed := false
+	r.mu.Lock()
+	for _, e := range entries {
+		// All of them first: the first bundle to run must not take what another one has.
+		r.claims.current(e.Assignment.GetBundleUid(), e.Assignment.GetBundle())
+	}
+	for _, e := range entries {
+		uid := e.Assignment.GetBundleUid()
+		present[uid] = true
+		b := r.bundles[uid]
+		if b == nil {
+			b = newBundle(r, e, r.takeInventory(uid, e.Assignment.GetBundle()))
+			r.bundles[uid] = b
+			r.running.Go(func() { b.run(ctx) })
+			changed = true
+		} else if b.assign(e) {
+			changed = true
+		}
+	}
+	for uid, b := range r.bundles {
+		if !present[uid] {
+			delete(r.bundles, uid)
+			gone = append(gone, b)
+		}
+	}
+	r.mu.Unlock()
+	for _, b := range gone {
+		b.end()
+		r.claims.end(b.uid)
+		r.watcher.Use(b.uid, nil)
+		r.book.Remove(b.uid)
+		changed = true
+	}
+	if changed {
+		r.nudge("")
+	}
+}
+
+// takeInventory answers what was loaded of a bundle, less what other bundles have taken over meanwhile.
+func (r *Reconciler) takeInventory(uid, name string) *inventory.Inventory {
+	i := r.inventories[uid]
+	delete(r.inventories, uid)
+	if i == nil {
+		return inventory.New(uid, name)
+	}
+	i.Bundle = name
+	for ref := range i.Entries {
+		if r.claims.holder(ref) != uid {
+			delete(i.Entries, ref)
+		}
+	}
+	return i
+}
+
+// changed is told by the watcher which object appeared, changed or disappeared.
+func (r *Reconciler) changed(ref manifest.Ref) {
+	uid := r.claims.holder(ref)
+	if uid == "" {
+		return
+	}
+	r.mu.Lock()
+	b := r.bundles[uid]
+	r.mu.Unlock()
+	if b != nil {
+		b.touch(ref)
+	}
+}
+
+// nudge wakes the bundles that wait for something outside of themselves: a kind, a namespace, an object's release, or
+// another bundle's content. The bundle that made it come about knows.
+func (r *Reconciler) nudge(except string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for uid, b := range r.bundles {
+		if uid != except {
+			b.nudge()
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package reconcile
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/apply"
+)
+
+// remove carries a tombstone out: it deletes the bundle's objects, or lets them go, and then tells the state that nothing is left to do.
+func (b *bundle) remove(ctx context.Context, w work) outcome {
+	if err := b.recover(ctx, &w.entry); err != nil {
+		return interrupted(err).removing(w)
+	}
+	b.follow(ctx, nil)
+	out := outcome{total: len(b.inv.Entries)}.removing(w)
+	// What was not said is not done: anything but REMOVE keeps.
+	if w.entry.Removal.Workloads == yardarmv1.Workloads_WORKLOADS_REMOVE {
+		p := b.plan(ctx, func(manifest.Ref) bool { return false })
+		if held := b.guardRemoval(w, p); held != "" {
+			return b.maintain(ctx, w).force(yardarmv1.PhaseHeld, yardarmv1.ReasonMassDeletion, held)
+		}
+		if err := b.condemn(ctx, p); err != nil {
+			return interrupted(err).removing(w)
+		}
+		if p.postponed {
+			out.waiting = true
+			out.postpone(time.Now().Add(handoverRetry))
+		}
+		b.prune(ctx, w, &out)
+	} else {
+		var targets []apply.Target
+		for ref, e := range b.inv.Entries {
+			targets = append(targets, apply.Target{Ref: ref, Version: e.Version})
+		}
+		b.gone(ctx, b.r.applier.Release(ctx, b.uid, targets, w.stop), &out)
+	}
+	out.add(out.pruning...)
+	out.pruning, out.problems = out.problems, nil
+	if len(b.inv.Entries) > 0 {
+		return out
+	}
+	// The inventory goes first: an entry without one is finished again after a crash in between.
+	if err := b.r.inventory.Delete(ctx, b.inv); err != nil {
+		return interrupted(err).removing(w)
+	}
+	b.inv.Digest = ""
+	if err := b.r.state.Finished(ctx, b.uid); err != nil {
+		return interrupted(err).removing(w)
+	}
+	b.logger.Info("removed", "reason", w.entry.Removal.Reason, "workloads", w.entry.Removal.Workloads.String())
+	return out
+}
+
+// removing makes an outcome that of a removal.
+func (o outcome) removing(w work) outcome {
+	if o.message == "" {
+		o.message = "its objects are being removed"
+		if w.entry.Removal.Workloads != yardarmv1.Workloads_WORKLOADS_REMOVE {
+			o.message = "its objects are being let go; they stay in the cluster"
+		}
+	}
+	return o.force(yardarmv1.PhaseRemoving, w.entry.Removal.Reason, o.message)
+}
+
+func (b *bundle) guardRemoval(w work, p plan) string {
+	if w.entry.Removal.Accepted {
+		return ""
+	}
+	return b.guard(w.entry.Assignment, p.condemn, "")
+}
+
+// condemn writes down what is going to be deleted, and lets go of what other bundles want.
+func (b *bundle) condemn(ctx context.Context, p plan) error {
+	next := *b.inv
+	next.Entries = maps.Clone(b.inv.Entries)
+	for _, ref := range p.condemn {
+		e := next.Entries[ref]
+		e.Condemned = true
+		next.Entries[ref] = e
+	}
+	for _, ref := range p.release {
+		delete(next.Entries, ref)
+	}
+	if len(next.Entries) > 0 || len(p.release) > 0 {
+		if err := b.r.inventory.Save(ctx, &next); err != nil {
+			b.lost(ctx, err)
+			return err
+		}
+	}
+	b.inv = &next
+	if len(p.release) > 0 {
+		b.r.claims.give(b.uid, p.release...)
+		b.r.nudge(b.uid)
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package reconcile
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/apply"
+)
+
+const (
+	// fightAfter is how many repairs of one object within fightWindow make a fight: no person edits one object that often,
+	// and another controller does so without end.
+	fightAfter  = 10
+	fightWindow = time.Minute
+	// fightBase and fightMax bound the waits between repairs in a fight; each is twice the last.
+	fightBase = time.Second
+	fightMax  = time.Minute
+)
+
+// repairs counts the repairs of objects that somebody else changes again and again.
+type repairs map[manifest.Ref]repair
+
+type repair struct {
+	count int
+	last  time.Time
+}
+
+// may counts a repair and allows it, or answers when the next one may be. Two quiet windows end a fight.
+func (r repairs) may(ref manifest.Ref, now time.Time) (next time.Time, ok bool) {
+	s := r[ref]
+	if now.Sub(s.last) > 2*fightWindow {
+		s = repair{}
+	}
+	if s.count >= fightAfter {
+		wait := fightMax
+		if n := s.count - fightAfter; n < 6 {
+			wait = min(fightBase<<n, fightMax)
+		}
+		if next := s.last.Add(wait); now.Before(next) {
+			return next, false
+		}
+	}
+	r[ref] = repair{count: s.count + 1, last: now}
+	return time.Time{}, true
+}
+
+func contended(ref manifest.Ref) *apply.Problem {
+	return &apply.Problem{Ref: ref, Reason: reasonContended, Retry: apply.Waiting,
+		Message: fmt.Sprintf("somebody else keeps changing what the bundle sets: it was applied again %d times in a short while, "+
+			"and is now less often; find the other writer in the object's managedFields, and take the field out of one of the two", fightAfter)}
+}
