@@ -49,6 +49,11 @@ func (c *CLI) RunWith(ctx context.Context, stdin string, args ...string) Result 
 	return run(ctx, c.Programs.Path("yardarm"), []string{"YARDARM_CONFIG=" + c.Config}, stdin, args)
 }
 
+// Exec runs any program.
+func Exec(ctx context.Context, path string, args ...string) Result {
+	return run(ctx, path, nil, "", args)
+}
+
 func run(ctx context.Context, path string, env []string, stdin string, args []string) Result {
 	command := exec.CommandContext(ctx, path, args...)
 	command.Env = append([]string{"PATH=/usr/bin:/bin", "HOME=/nonexistent"}, env...)

@@ -45,6 +45,12 @@ func Build(ctx context.Context, dir string, race bool, progress io.Writer) (Prog
 	return Programs{Dir: dir}, nil
 }
 
+// Source answers the path of something in the source tree.
+func Source(path string) (string, error) {
+	root, err := sourceRoot()
+	return filepath.Join(root, filepath.FromSlash(path)), err
+}
+
 // sourceRoot is the folder of the main module.
 func sourceRoot() (string, error) {
 	_, file, _, ok := runtime.Caller(0)

@@ -130,6 +130,15 @@ func (h *Hub) HTTP() (*http.Client, string, error) {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}, where.Token, nil
 }
 
+// WriteCA writes the CA that its certificate is verified by to a file, for curl and the like.
+func (h *Hub) WriteCA(path string) error {
+	where, err := h.context()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(where.CA), 0o644)
+}
+
 func (h *Hub) context() (*clientconfig.Context, error) {
 	config, err := clientconfig.Load(h.AdminConfig())
 	if err != nil {
