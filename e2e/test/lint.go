@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ func lint(root, against string) part {
 	repo := commands{dir: root}
 	p := protos{commands: repo, against: against}
 	return part{name: "lint", about: "what can be seen without running it", steps: []step{
+		{name: "build tools", run: repo.buildTools},
 		{name: "gofmt", run: repo.gofmt},
 		{name: "go vet", run: repo.step("go", "vet", "./...")},
 		{name: "staticcheck", run: repo.step("go", tool("staticcheck", "./...")...)},
@@ -21,6 +23,15 @@ func lint(root, against string) part {
 		{name: "buf breaking", run: p.breaking},
 		{name: "generated code", run: p.current},
 	}}
+}
+
+// buildTools has the tools built before they are used, so that the time it takes is not taken for theirs.
+func (c commands) buildTools(ctx context.Context, out io.Writer) (tally, error) {
+	fmt.Fprintln(out, "buf and staticcheck are built from source; the first time this takes some minutes")
+	return tally{}, errors.Join(
+		c.run(ctx, out, "go", tool("buf", "--version")...),
+		c.run(ctx, out, "go", tool("staticcheck", "-version")...),
+	)
 }
 
 // gofmt fails if a file is not formatted. It is the one beside the go command, whatever is in PATH.
