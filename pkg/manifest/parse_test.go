@@ -270,7 +270,6 @@ func TestParseLimits(t *testing.T) {
 	}{
 		{"objects", configMap("a", "---\n"+configMap("b", "")), Limits{Objects: 1}, ErrTooManyObjects},
 		{"object", big, Limits{ObjectBytes: 1000}, ErrObjectTooLarge},
-		{"object before it is all converted", big, Limits{ObjectBytes: 100}, ErrObjectTooLarge},
 		{"object by default", configMap("a", "data:\n  x: "+strings.Repeat("a", defaultObjectBytes)), Limits{}, ErrObjectTooLarge},
 		{"document", big, Limits{DocumentBytes: 1000}, ErrDocumentTooLarge},
 		{"input", big, Limits{Bytes: 1000}, ErrArtifactTooLarge},
@@ -288,6 +287,11 @@ func TestParseLimits(t *testing.T) {
 			}
 			t.Log(err)
 		})
+	}
+	// Converting all of an object only to find that it is too large would cost what aliases make of it.
+	_, err := Parse([]File{{"a.yaml", []byte(big)}}, Limits{ObjectBytes: 100})
+	if want := "ConfigMap a: data.x: makes the object larger than 100 bytes"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
 	}
 	if _, err := Parse(make([]File, 3), Limits{Files: 2}); !errors.Is(err, ErrTooManyFiles) {
 		t.Errorf("files: got %v", err)

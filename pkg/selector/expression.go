@@ -116,8 +116,6 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Variable("name", cel.StringType),
 		cel.Variable("labels", cel.MapType(cel.StringType, cel.StringType)),
 		cel.Variable("facts", cel.MapType(cel.StringType, cel.DynType)),
-		// Numbers in facts may be of any type, those in expressions are integers: facts.nodes > 2.5 should work for both.
-		cel.CrossTypeNumericComparisons(true),
 		cel.ParserExpressionSizeLimit(MaxText),
 		cel.RegexProgramSizeLimit(maxRegex),
 		cel.ASTValidators(cel.ValidateRegexLiterals()),
