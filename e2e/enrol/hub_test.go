@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +32,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envToken) != "" {
+		if err := behindAProxy(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -82,11 +90,13 @@ type hub struct {
 	net     *network
 	dir     string
 	address string
-	life    time.Duration
-	store   *store.Store
-	grpc    *grpc.Server
-	served  chan struct{}
-	log     *record
+	// listener takes the place of the network's, if set.
+	listener net.Listener
+	life     time.Duration
+	store    *store.Store
+	grpc     *grpc.Server
+	served   chan struct{}
+	log      *record
 
 	mu sync.Mutex
 	// lose makes answers to Enroll get lost; leaves counts what the hub has done nevertheless.
@@ -129,7 +139,10 @@ func (h *hub) start() {
 	}
 	h.grpc = grpc.NewServer(grpc.Creds(credentials.NewTLS(config)))
 	spokev1.RegisterSpokeServiceServer(h.grpc, service{h})
-	listener := h.net.listen(h.address)
+	listener := h.listener
+	if listener == nil {
+		listener = h.net.listen(h.address)
+	}
 	h.served = make(chan struct{})
 	go func() {
 		defer close(h.served)
