@@ -28,6 +28,8 @@ type IO struct {
 	Width func() int
 	// Now is the clock by which ages are told; its location is the one that times are shown in.
 	Now func() time.Time
+	// After is time.After: it ends waits.
+	After func(time.Duration) <-chan time.Time
 	// Getenv reads the environment.
 	Getenv func(string) string
 }
@@ -62,6 +64,7 @@ func processIO() IO {
 			return width
 		},
 		Now:    time.Now,
+		After:  time.After,
 		Getenv: os.Getenv,
 	}
 }

@@ -124,7 +124,7 @@ func (a *app) clockTime(t time.Time) string {
 
 // awaitEnrollment shows the cluster on its way, until it is connected or its token has run out.
 func (a *app) awaitEnrollment(ctx context.Context, hub *client.Client, name string, expires time.Time) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, max(expires.Sub(a.io.Now()), 0), errTimeUp)
+	ctx, cancel := a.withTimeout(ctx, max(expires.Sub(a.io.Now()), time.Nanosecond))
 	defer cancel()
 	states := make(chan *yardarmv1.Cluster)
 	failure := make(chan error, 1) // the watch ends once

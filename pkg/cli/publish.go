@@ -136,7 +136,7 @@ func (a *app) published(ctx context.Context, resp *hubv1.PublishRevisionResponse
 	if waiting.timeout < 0 {
 		return usage("--timeout is %s; it must not be negative", waiting.timeout)
 	}
-	ctx, cancel := withTimeout(ctx, waiting.timeout)
+	ctx, cancel := a.withTimeout(ctx, waiting.timeout)
 	defer cancel()
 	return a.waitReady(ctx, spec.GetBundle(), spec.GetNumber(), waiting)
 }

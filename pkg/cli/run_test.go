@@ -91,6 +91,7 @@ type invocation struct {
 	terminal bool // all three streams are one
 	env      map[string]string
 	ctx      context.Context
+	timeUp   chan time.Time // ends waits when it is closed
 }
 
 func (h *hub) run(t *testing.T, args ...string) result {
@@ -119,6 +120,7 @@ func (h *hub) start(t *testing.T, inv invocation, out, errs *buffer) int {
 		InTerminal: inv.terminal, OutTerminal: inv.terminal, ErrTerminal: inv.terminal,
 		Width: func() int { return 200 },
 		Now:   func() time.Time { return testTime },
+		After: func(time.Duration) <-chan time.Time { return inv.timeUp },
 		Getenv: func(name string) string {
 			if value, ok := inv.env[name]; ok {
 				return value
@@ -150,6 +152,7 @@ func (b *buffer) String() string {
 type running struct {
 	out, err buffer
 	cancel   context.CancelCauseFunc
+	timeUp   chan time.Time
 	done     chan int
 }
 
@@ -157,14 +160,17 @@ type running struct {
 func (h *hub) background(t *testing.T, inv invocation) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	r := &running{cancel: cancel, done: make(chan int, 1)}
-	inv.ctx = ctx
+	r := &running{cancel: cancel, timeUp: make(chan time.Time), done: make(chan int, 1)}
+	inv.ctx, inv.timeUp = ctx, r.timeUp
 	go func() { r.done <- h.start(t, inv, &r.out, &r.err) }()
 	t.Cleanup(func() { cancel(nil) })
 	return r
 }
 
 func (r *running) interrupt() { r.cancel(errInterrupted) }
+
+// endTime is what happens when the time of a wait is up.
+func (r *running) endTime() { close(r.timeUp) }
 
 // wait returns the exit code.
 func (r *running) wait(t *testing.T) int {

@@ -101,7 +101,7 @@ func (a *app) wait(ctx context.Context, t resource.Type, name, what string, revi
 	if revision != 0 && (!isBundle || what != forReady) {
 		return usage("--revision goes with waiting for a bundle to be ready")
 	}
-	ctx, cancel := withTimeout(ctx, f.timeout)
+	ctx, cancel := a.withTimeout(ctx, f.timeout)
 	defer cancel()
 	switch {
 	case what == forDeleted:
@@ -112,12 +112,20 @@ func (a *app) wait(ctx context.Context, t resource.Type, name, what string, revi
 	return a.waitReady(ctx, name, revision, f)
 }
 
-// withTimeout is context.WithTimeoutCause, in which 0 means none.
-func withTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	if timeout == 0 {
-		return context.WithCancel(ctx)
+// withTimeout is context.WithTimeoutCause with errTimeUp, by our own clock; 0 means no timeout. The goroutine ends with the context.
+func (a *app) withTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if timeout > 0 {
+		after := a.io.After(timeout)
+		go func() {
+			select {
+			case <-after:
+				cancel(errTimeUp)
+			case <-ctx.Done():
+			}
+		}()
 	}
-	return context.WithTimeoutCause(ctx, timeout, errTimeUp)
+	return ctx, func() { cancel(nil) }
 }
 
 // waitReady waits for a revision; 0 is the one that the bundle's clusters are to run now.

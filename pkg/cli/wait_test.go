@@ -125,11 +125,16 @@ func TestWaitTimeoutNamesWhatBlocks(t *testing.T) {
 	h := serve(t, f)
 	var b strings.Builder
 	for _, command := range []string{
-		"wait bundle/web --timeout 300ms", "wait bundle/web --timeout 300ms --ignore-stale", "wait cluster/us-1 --timeout 300ms", "wait cluster/old-1 --timeout 300ms",
-		"wait cluster/lab-1 --timeout 300ms", "wait cluster/eu-1 --for deleted --timeout 300ms",
+		"wait bundle/web --timeout 2m", "wait bundle/web --timeout 2m --ignore-stale", "wait cluster/us-1", "wait cluster/old-1",
+		"wait cluster/lab-1", "wait cluster/eu-1 --for deleted",
 	} {
 		args := strings.Fields(command)
-		b.WriteString(transcript(args, h.run(t, args...)) + "\n")
+		r := h.background(t, invocation{args: args})
+		until(t, "it waits", func() bool { return strings.Contains(r.err.String(), "\n") })
+		r.endTime()
+		code := r.wait(t)
+		b.WriteString(transcript(args, result{code, r.out.String(), r.err.String()}) + "\n")
+		until(t, "the hub has noticed", func() bool { return h.openStreams() == 0 })
 	}
 	golden(t, "wait-timeout", b.String())
 }

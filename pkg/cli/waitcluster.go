@@ -16,9 +16,15 @@ import (
 
 // waitConnected waits until a cluster's spoke is there.
 func (a *app) waitConnected(ctx context.Context, name string, timeout time.Duration) error {
+	l := a.newLine()
 	cluster, err := a.waitCluster(ctx, name, func(c *yardarmv1.Cluster) bool {
-		return c.GetStatus().GetPresence() == yardarmv1.PresenceConnected
+		if c.GetStatus().GetPresence() == yardarmv1.PresenceConnected {
+			return true
+		}
+		l.set("cluster/%s: %s", name, a.absence(c))
+		return false
 	})
+	l.clear()
 	switch {
 	case errors.Is(err, errTimeUp):
 		return timedOut("cluster/%s is not connected after %s: %s", name, timeout, a.absence(cluster))
@@ -93,6 +99,8 @@ func (a *app) waitDeleted(ctx context.Context, t resource.Type, name string, tim
 	}
 	var last client.Object
 	there := false
+	l := a.newLine()
+	defer l.clear()
 	for change, err := range hub.Watch(ctx, &hubv1.WatchRequest{Kind: t.Kind, Name: name}, client.WatchOptions{Lost: a.lost}) {
 		switch {
 		case err == nil:
@@ -104,12 +112,14 @@ func (a *app) waitDeleted(ctx context.Context, t resource.Type, name string, tim
 		switch change.Type {
 		case client.Added, client.Modified:
 			last, there = change.Object, true
+			l.set("%s/%s is still there%s", t.Name, name, a.whyThere(last))
 		case client.Deleted:
 			there = false
 		case client.Synced:
 			// Whether it was there is known now.
 		}
 		if !there {
+			l.clear()
 			a.print("%s/%s is deleted", t.Name, name)
 			return nil
 		}
