@@ -124,7 +124,7 @@ func (s *State) load(key string, value []byte) error {
 		if err := proto.Unmarshal(value, h); err != nil {
 			return err
 		}
-		if h.Assignment.GetBundleUid() != strings.TrimPrefix(key, holdingPrefix) {
+		if uid := h.Assignment.GetBundleUid(); !isName(uid) || uid != strings.TrimPrefix(key, holdingPrefix) {
 			return errors.New("it names another bundle")
 		}
 		s.entries[h.Assignment.BundleUid] = &Entry{
