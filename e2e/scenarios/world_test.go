@@ -1,0 +1,343 @@
+package scenarios
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/yardarm-dev/yardarm/e2e/fleet"
+)
+
+// patience is how long anything may take that usually takes a second: the machine is shared.
+const patience = 60 * time.Second
+
+// world is one test's hub, and the spokes that it has enrolled.
+type world struct {
+	t      *testing.T
+	ctx    context.Context
+	hub    *fleet.Hub
+	cli    *fleet.CLI
+	spokes map[string]*fleet.Spoke
+	// id is part of the names in the clusters, which tests share.
+	id string
+}
+
+// newWorld starts a hub. Graces are short, so that a test sees what takes a fleet a minute.
+func newWorld(t *testing.T, flags ...string) *world {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	t.Cleanup(cancel)
+	w := &world{t: t, ctx: ctx, spokes: map[string]*fleet.Spoke{}, id: strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))}
+	w.id = w.id[:min(len(w.id), 40)]
+	hub, err := fleet.NewHub(fleet.HubConfig{
+		Programs: programs, Dir: filepath.Join(t.TempDir(), "hub"),
+		Flags: append([]string{"--reconnect-grace", "1s", "--restart-grace", "10s", "--log-level", "debug"}, flags...),
+	})
+	w.must(err)
+	w.hub, w.cli = hub, hub.CLI()
+	t.Cleanup(func() { w.end() })
+	w.must(hub.Start(ctx))
+	return w
+}
+
+// end stops what runs, and shows the logs of a test that has failed.
+func (w *world) end() {
+	logs := []string{filepath.Join(w.hub.DataDir(), "..", "yardarm-hub.log")}
+	for name, s := range w.spokes {
+		logs = append(logs, filepath.Join(s.StateDir(), "..", "yardarm-spoke.log"))
+		if err := s.Stop(); err != nil {
+			w.t.Errorf("stop the spoke of %s: %v", name, err)
+		}
+	}
+	if err := w.hub.Stop(); err != nil {
+		w.t.Errorf("stop the hub: %v", err)
+	}
+	for _, path := range logs {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			w.t.Error(err)
+			continue
+		}
+		if strings.Contains(string(text), "DATA RACE") || strings.Contains(string(text), "panic:") {
+			w.t.Errorf("a race or a panic in %s:\n%s", path, text)
+		} else if w.t.Failed() {
+			w.t.Logf("the end of %s:\n%s", path, text[max(0, len(text)-6000):])
+		}
+	}
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// do runs the CLI, which has to succeed, and answers what it wrote.
+func (w *world) do(args ...string) string {
+	w.t.Helper()
+	r := w.cli.Run(w.ctx, args...)
+	w.must(r.Err())
+	return r.Stdout
+}
+
+// refused runs the CLI, which has to fail with a status and say all of the words.
+func (w *world) refused(status int, args []string, words ...string) {
+	w.t.Helper()
+	w.said(w.cli.Run(w.ctx, args...), status, words...)
+}
+
+func (w *world) said(r fleet.Result, status int, words ...string) {
+	w.t.Helper()
+	text := r.Stdout + r.Stderr
+	if r.ExitCode != status {
+		w.t.Errorf("%s: exit status %d, want %d\n%s", r.Command, r.ExitCode, status, text)
+	}
+	for _, word := range words {
+		if !strings.Contains(text, word) {
+			w.t.Errorf("%s: does not say %q:\n%s", r.Command, word, text)
+		}
+	}
+}
+
+// eventually polls until fn is content.
+func (w *world) eventually(what string, fn func() error) {
+	w.t.Helper()
+	w.within(patience, what, fn)
+}
+
+func (w *world) within(limit time.Duration, what string, fn func() error) {
+	w.t.Helper()
+	deadline := time.Now().Add(limit)
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := fn()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) || w.ctx.Err() != nil {
+			w.t.Fatalf("%s: not within %s: %v\n%s", what, limit, err, w.cli.Run(context.WithoutCancel(w.ctx), "status").Stdout)
+		}
+		<-ticker.C
+	}
+}
+
+// spoke makes the spoke of a cluster; what it keeps in the cluster is apart from that of other tests.
+func (w *world) spoke(cluster string, flags ...string) *fleet.Spoke {
+	w.t.Helper()
+	s, err := fleet.NewSpoke(fleet.SpokeConfig{
+		Programs: programs, Dir: filepath.Join(w.t.TempDir(), "spoke-"+cluster),
+		Kubeconfig: clusters.Cluster(cluster).KubeconfigPath(), Hub: w.hub.SpokeAddress(),
+		Flags: append([]string{"--namespace", "yardarm-" + w.id, "--log-level", "debug"}, flags...),
+	})
+	w.must(err)
+	w.spokes[cluster] = s
+	return s
+}
+
+// enrol enrols clusters, labelled test=yes, and waits until they are connected.
+func (w *world) enrol(names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		w.must(w.spoke(name).Enrol(w.ctx, w.cli, name, "test=yes,site="+name))
+	}
+	for _, name := range names {
+		w.do("wait", "cluster/"+name, "--for", "connected", "--timeout", patience.String())
+	}
+}
+
+// group makes a group of all of the test's clusters.
+func (w *world) group(name string) {
+	w.t.Helper()
+	w.apply("apiVersion: yardarm.dev/v1\nkind: ClusterGroup\nmetadata: {name: " + name + "}\nspec: {selector: {matchLabels: {test: \"yes\"}}}\n")
+}
+
+func (w *world) apply(text string) {
+	w.t.Helper()
+	w.must(w.cli.RunWith(w.ctx, text, "apply", "-f", "-").Err())
+}
+
+// files writes manifests into a folder and answers its path. In each, NS stands for a namespace of the test's own.
+func (w *world) files(texts ...string) string {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	for i, text := range texts {
+		text = strings.ReplaceAll(text, "NS", w.id)
+		w.must(os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.yaml", i)), []byte(text), 0o644))
+	}
+	return dir
+}
+
+// publish publishes manifests to a group and answers the revision's number.
+func (w *world) publish(bundle, group string, texts ...string) int {
+	w.t.Helper()
+	var answer struct {
+		Revision struct{ Spec struct{ Number int } }
+	}
+	out := w.do("publish", w.files(texts...), "--bundle", bundle, "--to", group, "-o", "json")
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.Revision.Spec.Number == 0 {
+		w.t.Fatalf("publish answered no revision (%v): %s", err, out)
+	}
+	return answer.Revision.Spec.Number
+}
+
+// ready waits until a revision is ready everywhere.
+func (w *world) ready(bundle string, revision int) {
+	w.t.Helper()
+	w.do("wait", "bundle/"+bundle, "--revision", fmt.Sprint(revision), "--timeout", patience.String())
+}
+
+// assignment is what the hub says of a bundle in a cluster.
+type assignment struct {
+	Spec   struct{ Revision int }
+	Status struct {
+		Phase, Reason, Message string
+		Report                 struct {
+			Revision int
+			Phase    string
+			Problems []struct{ Object, Reason, Message string }
+		}
+	}
+}
+
+func (w *world) assignment(cluster, bundle string) (a assignment, err error) {
+	r := w.cli.Run(w.ctx, "get", "assignments", "--cluster", cluster, "--bundle", bundle, "-o", "json")
+	if err := r.Err(); err != nil {
+		return a, err
+	}
+	var list struct{ Items []assignment }
+	if err := json.Unmarshal([]byte(r.Stdout), &list); err != nil {
+		return a, err
+	}
+	if len(list.Items) != 1 {
+		return a, fmt.Errorf("%d assignments of %s to %s", len(list.Items), bundle, cluster)
+	}
+	return list.Items[0], nil
+}
+
+// phase waits until the hub gives a bundle in a cluster this phase, and answers what it says.
+func (w *world) phase(cluster, bundle, phase string) (a assignment) {
+	w.t.Helper()
+	w.eventually(fmt.Sprintf("%s in %s is %s", bundle, cluster, phase), func() (err error) {
+		if a, err = w.assignment(cluster, bundle); err != nil {
+			return err
+		}
+		if a.Status.Phase != phase {
+			return fmt.Errorf("it is %s (%s): %s", a.Status.Phase, a.Status.Reason, a.Status.Message)
+		}
+		return nil
+	})
+	return a
+}
+
+// resource is what the hub says of a cluster.
+type resource struct {
+	Metadata struct {
+		UID             string
+		Labels          map[string]string
+		ResourceVersion string
+	}
+	Status struct {
+		Phase, Presence string
+		Groups          []string
+	}
+}
+
+func (w *world) cluster(name string) (c resource, err error) {
+	r := w.cli.Run(w.ctx, "get", "cluster", name, "-o", "json")
+	if err := r.Err(); err != nil {
+		return c, err
+	}
+	return c, json.Unmarshal([]byte(r.Stdout), &c)
+}
+
+// presence waits until a cluster has a presence.
+func (w *world) presence(name, presence string) {
+	w.t.Helper()
+	w.eventually(name+" is "+presence, func() error {
+		c, err := w.cluster(name)
+		if err == nil && c.Status.Presence != presence {
+			err = fmt.Errorf("it is %s", c.Status.Presence)
+		}
+		return err
+	})
+}
+
+var (
+	configMaps  = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+	namespaces  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+)
+
+// objects reads and writes a kind of a cluster as its administrator, in the test's namespace.
+func (w *world) objects(cluster string, kind schema.GroupVersionResource) dynamic.ResourceInterface {
+	w.t.Helper()
+	config, err := clientcmd.RESTConfigFromKubeConfig(clusters.Cluster(cluster).Kubeconfig())
+	w.must(err)
+	config.QPS = -1
+	client, err := dynamic.NewForConfig(config)
+	w.must(err)
+	if kind == namespaces {
+		return client.Resource(kind)
+	}
+	return client.Resource(kind).Namespace(w.id)
+}
+
+// value answers one key of a config map in a cluster.
+func (w *world) value(cluster, name, key string) (string, error) {
+	o, err := w.objects(cluster, configMaps).Get(w.ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	value, _, err := unstructured.NestedString(o.Object, "data", key)
+	return value, err
+}
+
+// holds fails unless a config map in each of the clusters has a value.
+func (w *world) holds(name, key, want string, in ...string) {
+	w.t.Helper()
+	for _, cluster := range in {
+		got, err := w.value(cluster, name, key)
+		if err == nil && got != want {
+			err = fmt.Errorf("%s is %q, want %q", key, got, want)
+		}
+		if err != nil {
+			w.t.Errorf("config map %s in %s: %v", name, cluster, err)
+		}
+	}
+}
+
+// gone waits until an object is not in a cluster any more.
+func (w *world) gone(cluster string, kind schema.GroupVersionResource, name string) {
+	w.t.Helper()
+	w.eventually(name+" is gone from "+cluster, func() error {
+		_, err := w.objects(cluster, kind).Get(w.ctx, name, metav1.GetOptions{})
+		if err == nil {
+			return errors.New("it is still there")
+		}
+		if strings.Contains(err.Error(), "not found") {
+			return nil
+		}
+		return err
+	})
+}
+
+// namespace and settings are the manifests that most tests are content with.
+const namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: NS}\n"
+
+func settings(name, value string) string {
+	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", namespace: NS}\ndata: {value: \"" + value + "\"}\n"
+}
