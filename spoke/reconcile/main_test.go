@@ -76,6 +76,12 @@ func newEnv(t *testing.T) *env {
 		t.Skip("starts a real API server")
 	}
 	t.Parallel()
+	return newEnvIn(t)
+}
+
+// newEnvIn is newEnv for a test's second part.
+func newEnvIn(t *testing.T) *env {
+	t.Helper()
 	if err := startFleet(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,123 @@
+package reconcile
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+func TestRestartGoesOn(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(4, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	s.stop()
+
+	// Nothing has changed: nothing is written.
+	s = e.start()
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	if paths := s.writes.take(); len(paths) > 0 {
+		t.Errorf("written after a restart: %v", paths)
+	}
+	s.stop()
+
+	// While it is down, an object is edited, one deleted, and one leaves the bundle.
+	e.edit("m0", `{"data":{"key":"edited"}}`)
+	e.delete("m1")
+	e.assign(assignment{bundle: "web", revision: 2, objects: several(3, "one")})
+	s = e.start()
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	if got := value(e.get("m0")); got != "one" {
+		t.Errorf("m0 is %s", got)
+	}
+	e.want(true, "m1", "m2")
+	e.want(false, "m3")
+	if paths := s.writes.take(); contains(paths, "/m2") {
+		t.Errorf("written: %v", paths)
+	}
+}
+
+func TestLostInventoryIsMadeAgain(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(4, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	s.stop()
+	secrets := e.dynamic.Resource(gvr("", "v1", "secrets")).Namespace(e.system)
+	if err := secrets.Delete(t.Context(), "yardarm-inventory.web", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	e.assign(assignment{bundle: "web", revision: 2, objects: several(3, "one")})
+	s = e.start()
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.want(false, "m3")
+}
+
+func TestInventoryDeletedWhileRunning(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(4, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	secrets := e.dynamic.Resource(gvr("", "v1", "secrets")).Namespace(e.system)
+	if err := secrets.Delete(t.Context(), "yardarm-inventory.web", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	e.assign(assignment{bundle: "web", revision: 2, objects: several(3, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.want(false, "m3")
+	if _, err := secrets.Get(t.Context(), "yardarm-inventory.web", metav1.GetOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInventoryIsWrittenBeforeObjects(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(2, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	inventoryAt, objectAt := -1, -1
+	for i, path := range s.writes.take() {
+		if strings.Contains(path, "/secrets") && inventoryAt < 0 {
+			inventoryAt = i
+		}
+		if strings.Contains(path, "/configmaps/") && objectAt < 0 {
+			objectAt = i
+		}
+	}
+	if inventoryAt < 0 || objectAt < 0 || inventoryAt > objectAt {
+		t.Errorf("inventory written at %d, first object at %d", inventoryAt, objectAt)
+	}
+}
+
+// A new assignment does not wait until what the old one waits for comes about.
+func TestNewAssignmentEndsTheOldOnesWait(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	group := e.ns + ".example"
+	// Two definitions that claim the same names: the second is never established.
+	rival := strings.ReplaceAll(crd(group, "Namespaced"), "widgets", "rivals")
+	rival = strings.Replace(rival, "singular: widget,", "singular: rival,", 1)
+	e.assign(assignment{bundle: "first", revision: 1, objects: []string{crd(group, "Namespaced")}})
+	s.awaitPhase("first", yardarmv1.PhaseReady)
+	e.assign(assignment{bundle: "web", revision: 1, objects: []string{rival}})
+	s.await("web", "applying", func(r *yardarmv1.Report) bool { return r.Reason == "Applying" })
+	started := time.Now()
+	e.assign(assignment{bundle: "web", revision: 2, objects: append(several(1, "one"), rival)})
+	e.until("the new assignment's object is there", func() bool { return e.get("m0") != nil || time.Since(started) > 25*time.Second })
+	if took := time.Since(started); took > 25*time.Second {
+		t.Errorf("the new assignment waited for %v", took)
+	}
+}
+
+func contains(paths []string, suffix string) bool {
+	for _, path := range paths {
+		if strings.HasSuffix(path, suffix) {
+			return true
+		}
+	}
+	return false
+}
