@@ -67,7 +67,7 @@ func (a *app) accept(ctx context.Context, req *hubv1.AcceptRequest, yes bool) er
 			a.say("%s: %s", typeName(x), a.why(x))
 		}
 		if held > 0 { // otherwise the hub says what there is to say
-			if err := a.confirm(ctx, "Accept "+plural(held, "hold")+"?"); err != nil {
+			if err := a.confirm(ctx, "Accept "+plural(held, "hold")+"?", "nothing was accepted"); err != nil {
 				return err
 			}
 		}

@@ -198,20 +198,20 @@ func (a *app) ask(ctx context.Context, question string) (string, error) {
 		text := strings.ToLower(strings.TrimSpace(got.text))
 		if got.err != nil && text == "" {
 			fmt.Fprintln(a.io.Err)
-			return "", failed("no answer was given; nothing was changed")
+			return "", failed("no answer was given")
 		}
 		return text, nil
 	}
 }
 
-// confirm asks whether to go on; everything but yes is no.
-func (a *app) confirm(ctx context.Context, question string) error {
+// confirm asks whether to go on. Everything but yes is no, and an error that says what was not done.
+func (a *app) confirm(ctx context.Context, question, otherwise string) error {
 	answer, err := a.ask(ctx, question+" [y/N]")
 	if err != nil {
 		return err
 	}
 	if answer != "y" && answer != "yes" {
-		return failed("nothing was changed")
+		return failed("%s", otherwise)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func some(args []string, allowed ...resource.Type) ([]resource.Selection, error)
 			found = found || t.Is(s.Type)
 		}
 		if !found {
-			return nil, usage("this is for %s, not for %s", strings.Join(words, " and "), s.Type.Plural)
+			return nil, usage("this is for %s; not for %s", strings.Join(words, ", "), s.Type.Plural)
 		}
 		if len(s.Names) == 0 {
 			return nil, usage("name the %s, as in %s/NAME", s.Type.Name, s.Type.Name)

@@ -115,9 +115,7 @@ func (a *app) deleteBundle(ctx context.Context, name string, f deleteFlags) erro
 			what = fmt.Sprintf("bundle/%s runs in no cluster.", name)
 		}
 		removal := "spokes remove its objects from " + where
-		if away > 0 {
-			removal += fmt.Sprintf(" (from %d of them, which are away, when they are back)", away)
-		}
+		removal += awayText(away)
 		req.Workloads, err = a.askWorkloads(ctx, what, fmt.Sprintf("its objects stay in %s, unmanaged", where), removal, f)
 		if err != nil {
 			return err
@@ -132,12 +130,21 @@ func (a *app) deleteBundle(ctx context.Context, name string, f deleteFlags) erro
 		a.print("bundle/%s deleted", name)
 	case req.GetWorkloads() == yardarmv1.Workloads_WORKLOADS_KEEP:
 		a.print("bundle/%s deleted; its objects stay in %s, unmanaged", name, where)
-	case away > 0:
-		a.print("bundle/%s deleted; its objects are being removed from %s, of which %d are away and follow when they are back", name, where, away)
 	default:
-		a.print("bundle/%s deleted; its objects are being removed from %s", name, where)
+		a.print("bundle/%s deleted; its objects are being removed from %s%s", name, where, awayText(away))
 	}
 	return nil
+}
+
+// awayText says what clusters do that cannot do it now.
+func awayText(away uint32) string {
+	switch away {
+	case 0:
+		return ""
+	case 1:
+		return "; 1 of them is away, and follows when it is back"
+	}
+	return fmt.Sprintf("; %d of them are away, and follow when they are back", away)
 }
 
 func (a *app) deleteCluster(ctx context.Context, name string, f deleteFlags) error {
@@ -189,10 +196,10 @@ func (a *app) askWorkloads(ctx context.Context, what, keep, remove string, f del
 	switch f.workloads() {
 	case yardarmv1.Workloads_WORKLOADS_KEEP:
 		a.say("Delete it, and %s.", keep)
-		return f.workloads(), a.confirm(ctx, "Go on?")
+		return f.workloads(), a.confirm(ctx, "Go on?", "it was not deleted")
 	case yardarmv1.Workloads_WORKLOADS_REMOVE:
 		a.say("Delete it, and %s.", remove)
-		return f.workloads(), a.confirm(ctx, "Go on?")
+		return f.workloads(), a.confirm(ctx, "Go on?", "it was not deleted")
 	}
 	a.say("  keep     %s", keep)
 	a.say("  remove   %s", remove)
@@ -206,5 +213,5 @@ func (a *app) askWorkloads(ctx context.Context, what, keep, remove string, f del
 	case "remove", "r":
 		return yardarmv1.Workloads_WORKLOADS_REMOVE, nil
 	}
-	return 0, failed("nothing was changed")
+	return 0, failed("it was not deleted")
 }

@@ -52,7 +52,7 @@ func TestWaitAnswersAtOnce(t *testing.T) {
 		{"no such cluster", cluster, "wait cluster/nope --for connected", ExitNo, "", `there is no cluster "nope"`},
 		{"deleted", cluster, "wait cluster/nope --for deleted", ExitYes, "cluster/nope is deleted\n", ""},
 		{"nothing to wait for", cluster, "wait", ExitError, "", "needs bundle/NAME or cluster/NAME"},
-		{"a group", cluster, "wait group/prod", ExitError, "", "this is for bundles and clusters"},
+		{"a group", cluster, "wait group/prod", ExitError, "", "this is for bundles, clusters"},
 		{"a cluster is not ready", cluster, "wait cluster/eu-1 --for ready", ExitError, "", "connected or deleted"},
 		{"a bundle is not connected", cluster, "wait bundle/web --for connected", ExitError, "", "ready or deleted"},
 		{"revision of a cluster", cluster, "wait cluster/eu-1 --revision 2", ExitError, "", "--revision goes with"},
