@@ -177,6 +177,112 @@ func (x *PastEpoch) GetIndex() uint64 {
 	return 0
 }
 
+// TableSums is a row beside Meta: what tells that rows are missing, of which the checksums of rows tell nothing.
+type TableSums struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tables        []*TableSum            `protobuf:"bytes,1,rep,name=tables,proto3" json:"tables,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TableSums) Reset() {
+	*x = TableSums{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TableSums) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TableSums) ProtoMessage() {}
+
+func (x *TableSums) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TableSums.ProtoReflect.Descriptor instead.
+func (*TableSums) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TableSums) GetTables() []*TableSum {
+	if x != nil {
+		return x.Tables
+	}
+	return nil
+}
+
+type TableSum struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Table string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	Rows  uint64                 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	// The sum of the rows' checksums, modulo 2^32.
+	Sum           uint32 `protobuf:"fixed32,3,opt,name=sum,proto3" json:"sum,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TableSum) Reset() {
+	*x = TableSum{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TableSum) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TableSum) ProtoMessage() {}
+
+func (x *TableSum) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TableSum.ProtoReflect.Descriptor instead.
+func (*TableSum) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *TableSum) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *TableSum) GetRows() uint64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *TableSum) GetSum() uint32 {
+	if x != nil {
+		return x.Sum
+	}
+	return 0
+}
+
 // Identity is what enrolment has bound a cluster's uid to.
 type Identity struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -193,7 +299,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[2]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -205,7 +311,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[2]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -218,7 +324,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{2}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Identity) GetClusterUid() string {
@@ -276,7 +382,7 @@ type EnrolmentToken struct {
 
 func (x *EnrolmentToken) Reset() {
 	*x = EnrolmentToken{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[3]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -288,7 +394,7 @@ func (x *EnrolmentToken) String() string {
 func (*EnrolmentToken) ProtoMessage() {}
 
 func (x *EnrolmentToken) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[3]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -301,7 +407,7 @@ func (x *EnrolmentToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolmentToken.ProtoReflect.Descriptor instead.
 func (*EnrolmentToken) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{3}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *EnrolmentToken) GetId() string {
@@ -374,7 +480,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -386,7 +492,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -399,7 +505,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{4}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Credential) GetId() string {
@@ -442,7 +548,7 @@ type SealedSecret struct {
 
 func (x *SealedSecret) Reset() {
 	*x = SealedSecret{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -454,7 +560,7 @@ func (x *SealedSecret) String() string {
 func (*SealedSecret) ProtoMessage() {}
 
 func (x *SealedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -467,7 +573,7 @@ func (x *SealedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedSecret.ProtoReflect.Descriptor instead.
 func (*SealedSecret) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SealedSecret) GetName() string {
@@ -505,7 +611,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -517,7 +623,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -530,7 +636,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Artifact) GetDigest() string {
@@ -574,7 +680,7 @@ type DeletedBundle struct {
 
 func (x *DeletedBundle) Reset() {
 	*x = DeletedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +692,7 @@ func (x *DeletedBundle) String() string {
 func (*DeletedBundle) ProtoMessage() {}
 
 func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +705,7 @@ func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedBundle.ProtoReflect.Descriptor instead.
 func (*DeletedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeletedBundle) GetUid() string {
@@ -642,7 +748,7 @@ type DeletedCluster struct {
 
 func (x *DeletedCluster) Reset() {
 	*x = DeletedCluster{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +760,7 @@ func (x *DeletedCluster) String() string {
 func (*DeletedCluster) ProtoMessage() {}
 
 func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +773,7 @@ func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedCluster.ProtoReflect.Descriptor instead.
 func (*DeletedCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeletedCluster) GetUid() string {
@@ -708,7 +814,7 @@ type Acceptance struct {
 
 func (x *Acceptance) Reset() {
 	*x = Acceptance{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +826,7 @@ func (x *Acceptance) String() string {
 func (*Acceptance) ProtoMessage() {}
 
 func (x *Acceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +839,7 @@ func (x *Acceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acceptance.ProtoReflect.Descriptor instead.
 func (*Acceptance) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Acceptance) GetClusterUid() string {
@@ -795,7 +901,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +913,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +926,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Observed) GetClusterUid() string {
@@ -885,7 +991,7 @@ type ObservedBundle struct {
 
 func (x *ObservedBundle) Reset() {
 	*x = ObservedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1003,7 @@ func (x *ObservedBundle) String() string {
 func (*ObservedBundle) ProtoMessage() {}
 
 func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1016,7 @@ func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedBundle.ProtoReflect.Descriptor instead.
 func (*ObservedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ObservedBundle) GetClusterUid() string {
@@ -950,7 +1056,13 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"backupTime\"7\n" +
 	"\tPastEpoch\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\fR\x05epoch\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\xd2\x01\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"?\n" +
+	"\tTableSums\x122\n" +
+	"\x06tables\x18\x01 \x03(\v2\x1a.yardarm.store.v1.TableSumR\x06tables\"F\n" +
+	"\bTableSum\x12\x14\n" +
+	"\x05table\x18\x01 \x01(\tR\x05table\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\x04R\x04rows\x12\x10\n" +
+	"\x03sum\x18\x03 \x01(\aR\x03sum\"\xd2\x01\n" +
 	"\bIdentity\x12\x1f\n" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12\x19\n" +
@@ -1034,48 +1146,51 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
-	(*Identity)(nil),              // 2: yardarm.store.v1.Identity
-	(*EnrolmentToken)(nil),        // 3: yardarm.store.v1.EnrolmentToken
-	(*Credential)(nil),            // 4: yardarm.store.v1.Credential
-	(*SealedSecret)(nil),          // 5: yardarm.store.v1.SealedSecret
-	(*Artifact)(nil),              // 6: yardarm.store.v1.Artifact
-	(*DeletedBundle)(nil),         // 7: yardarm.store.v1.DeletedBundle
-	(*DeletedCluster)(nil),        // 8: yardarm.store.v1.DeletedCluster
-	(*Acceptance)(nil),            // 9: yardarm.store.v1.Acceptance
-	(*Observed)(nil),              // 10: yardarm.store.v1.Observed
-	(*ObservedBundle)(nil),        // 11: yardarm.store.v1.ObservedBundle
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(v1.Workloads)(0),             // 13: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 14: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 15: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 16: yardarm.v1.Report
+	(*TableSums)(nil),             // 2: yardarm.store.v1.TableSums
+	(*TableSum)(nil),              // 3: yardarm.store.v1.TableSum
+	(*Identity)(nil),              // 4: yardarm.store.v1.Identity
+	(*EnrolmentToken)(nil),        // 5: yardarm.store.v1.EnrolmentToken
+	(*Credential)(nil),            // 6: yardarm.store.v1.Credential
+	(*SealedSecret)(nil),          // 7: yardarm.store.v1.SealedSecret
+	(*Artifact)(nil),              // 8: yardarm.store.v1.Artifact
+	(*DeletedBundle)(nil),         // 9: yardarm.store.v1.DeletedBundle
+	(*DeletedCluster)(nil),        // 10: yardarm.store.v1.DeletedCluster
+	(*Acceptance)(nil),            // 11: yardarm.store.v1.Acceptance
+	(*Observed)(nil),              // 12: yardarm.store.v1.Observed
+	(*ObservedBundle)(nil),        // 13: yardarm.store.v1.ObservedBundle
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(v1.Workloads)(0),             // 15: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 16: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 17: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 18: yardarm.v1.Report
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	12, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
-	12, // 2: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	12, // 3: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	12, // 4: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	12, // 5: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	13, // 6: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	12, // 7: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	12, // 8: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	14, // 9: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	12, // 10: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	15, // 11: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	12, // 12: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	12, // 13: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	16, // 14: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	12, // 15: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	14, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
+	14, // 3: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	14, // 4: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	14, // 5: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	14, // 6: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	15, // 7: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	14, // 8: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	14, // 9: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	16, // 10: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	14, // 11: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	17, // 12: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	14, // 13: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	14, // 14: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	18, // 15: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	14, // 16: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -1089,7 +1204,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
