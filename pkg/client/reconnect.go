@@ -53,13 +53,16 @@ func reconnect(ctx context.Context, silence time.Duration, lost func(error, time
 			}
 			return err
 		}()
+		if errors.Is(err, errStopped) {
+			return err // also when ctx has ended meanwhile: nothing may be yielded to a consumer that has stopped
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		// A stream on which there is nothing to say tells by its age that there was a hub.
 		heard = heard || time.Since(start) > connectTimeout
 		established = established || heard
-		if errors.Is(err, errStopped) || !established || !transient(err) {
+		if !established || !transient(err) {
 			return err
 		}
 		if heard {

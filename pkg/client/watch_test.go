@@ -236,6 +236,18 @@ func TestReconnectGivesUpOnSilence(t *testing.T) {
 	})
 }
 
+// A consumer that stops because its context has ended must not be called again: yielding after a break panics.
+func TestReconnectStopsForAConsumerWhoseContextHasEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := reconnect(ctx, 0, nil, func(context.Context, func()) error {
+		cancel()
+		return errStopped
+	})
+	if !errors.Is(err, errStopped) {
+		t.Errorf("got %v, want that the consumer stopped", err)
+	}
+}
+
 func TestReconnectPacesItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pauses []time.Duration
