@@ -207,6 +207,15 @@ func TestHoldEnds(t *testing.T) {
 	if e := entry(t, s, "web"); e.Hold != nil || !bytes.Equal(e.Epoch, epoch(2)) || e.Index != 3 {
 		t.Errorf("after assigning it again: %v", e)
 	}
+	apply(t, s, cursor(2, 4), nil, hold("web"))
+	apply(t, s, cursor(2, 5), nil, remove("web", web.Hash))
+	apply(t, s, cursor(2, 6), nil, hold("web")) // too late
+	if e := entry(t, s, "web"); e.Hold != nil || e.Removal == nil {
+		t.Errorf("after an accepted removal: %v", e)
+	}
+	if missing := s.Missing(); len(missing) > 0 {
+		t.Errorf("content is fetched for what is being removed: %v", missing)
+	}
 }
 
 func TestFinished(t *testing.T) {

@@ -27,6 +27,8 @@ type memory struct {
 	// left is how many single writes succeed before failure is returned; negative for all.
 	left    int
 	failure error
+	// late makes the write that fails happen all the same, as when an answer is lost.
+	late bool
 	// unreadable is what reads fail with; nil for none.
 	unreadable error
 }
@@ -56,10 +58,9 @@ func (m *memory) Write(_ context.Context, changes []Write) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, c := range changes {
-		if m.left == 0 {
+		if m.left == 0 && !m.late {
 			return m.failure
 		}
-		m.left--
 		if c.Value == nil {
 			m.writes = append(m.writes, "-"+c.Key)
 			delete(m.values, c.Key)
@@ -67,6 +68,10 @@ func (m *memory) Write(_ context.Context, changes []Write) error {
 			m.writes = append(m.writes, c.Key)
 			m.values[c.Key] = bytes.Clone(c.Value)
 		}
+		if m.left == 0 {
+			return m.failure
+		}
+		m.left--
 	}
 	return nil
 }
