@@ -277,10 +277,13 @@ func (a *app) importConfig(from, name string, use bool) error {
 
 func (a *app) viewCommand() *cobra.Command {
 	var output string
+	var raw bool
 	cmd := &cobra.Command{
-		Use:     "view",
-		Short:   "Show the file of contexts, without its credentials",
-		Example: "  yardarm config view",
+		Use:   "view",
+		Short: "Show the file of contexts, without its credentials",
+		Example: "  yardarm config view\n\n" +
+			"  # What curl needs to call the hub's REST API\n" +
+			"  yardarm config view --raw -o json | jq -r '.contexts[0].token'",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			file, _, err := a.loadConfig()
@@ -288,7 +291,7 @@ func (a *app) viewCommand() *cobra.Command {
 				return err
 			}
 			for i := range file.Contexts {
-				if file.Contexts[i].Token != "" {
+				if file.Contexts[i].Token != "" && !raw {
 					file.Contexts[i].Token = maskedToken
 				}
 			}
@@ -296,6 +299,7 @@ func (a *app) viewCommand() *cobra.Command {
 		},
 	}
 	formatFlag(cmd, &output, formatYAML, formatJSON)
+	cmd.Flags().BoolVar(&raw, "raw", false, "show the credentials as well")
 	return cmd
 }
 

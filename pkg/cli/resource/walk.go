@@ -16,7 +16,7 @@ import (
 const (
 	// maxNodes is how many values a resource may have, counted after aliases are followed: anchors save typing, and a resource that multiplies itself
 	// beyond this is a mistake.
-	maxNodes = 100_000
+	maxNodes = 10_000
 	// maxDepth is how deep values may nest. Resources nest to about ten.
 	maxDepth = 64
 )
