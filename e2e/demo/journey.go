@@ -207,14 +207,10 @@ func (j *journey) stop(keep bool) error {
 }
 
 // tryNext says what a person may do with the fleet. All of it works when pasted.
-func (j *journey) tryNext() {
-	_, token, err := j.hub.HTTP()
+func (j *journey) tryNext() error {
+	ca, header, err := j.hub.WriteCurl(j.dir)
 	if err != nil {
-		token = "(" + err.Error() + ")"
-	}
-	ca := filepath.Join(j.dir, "ca.pem")
-	if err := j.hub.WriteCA(ca); err != nil {
-		fmt.Fprintln(j.out, err)
+		return err
 	}
 	fmt.Fprintf(j.out, `The fleet is up. In another terminal:
 
@@ -238,11 +234,12 @@ func (j *journey) tryNext() {
   yardarm publish /tmp/shop --bundle %s; yardarm wait bundle/%s --timeout 10s; yardarm status
 
   # The same over REST.
-  curl --cacert %s -H 'Authorization: Bearer %s' %s/v1/assignments
+  curl --cacert %s -H @%s %s/v1/assignments
 
 Ctrl-C ends it and leaves nothing behind.
 `, j.programs.Dir, j.bin.Dir, j.hub.AdminConfig(), bundle, filepath.Join(j.source, "app"), bundle, bundle,
-		j.clusters.Cluster(sites[0].name).KubeconfigPath(), bundle, bundle, ca, token, j.hub.URL())
+		j.clusters.Cluster(sites[0].name).KubeconfigPath(), bundle, bundle, ca, header, j.hub.URL())
+	return nil
 }
 
 // poll calls fn until it returns nil, and answers its last error after the time given.

@@ -53,7 +53,9 @@ func demo(ctx context.Context, check bool) (err error) {
 	if check {
 		return d.check(ctx)
 	}
-	d.tryNext()
+	if err := d.tryNext(); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	fmt.Println()
 	return nil

@@ -130,13 +130,16 @@ func (h *Hub) HTTP() (*http.Client, string, error) {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}, where.Token, nil
 }
 
-// WriteCA writes the CA that its certificate is verified by to a file, for curl and the like.
-func (h *Hub) WriteCA(path string) error {
+// WriteCurl writes what curl needs to call it into a folder: ca.pem, and the header that says who calls.
+func (h *Hub) WriteCurl(dir string) (ca, header string, err error) {
 	where, err := h.context()
 	if err != nil {
-		return err
+		return "", "", err
 	}
-	return os.WriteFile(path, []byte(where.CA), 0o644)
+	ca, header = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "header")
+	return ca, header, errors.Join(
+		os.WriteFile(ca, []byte(where.CA), 0o644),
+		os.WriteFile(header, []byte("Authorization: Bearer "+where.Token+"\n"), 0o600))
 }
 
 func (h *Hub) context() (*clientconfig.Context, error) {

@@ -41,6 +41,8 @@ func TestConfig(t *testing.T) {
 		{"config set-context a --ca /nowhere", "", ExitError, "", "/nowhere"},
 		{"config view", "", ExitYes, "apiVersion: yardarm.dev/v1\ncontexts:\n- name: a\n  server: https://hub2.example.com:8443\n  token: REDACTED\n" +
 			"- name: b\n  server: https://other.example.com\ncurrentContext: b\nkind: Config\n", ""},
+		{"config view --raw", "", ExitYes, "apiVersion: yardarm.dev/v1\ncontexts:\n- name: a\n  server: https://hub2.example.com:8443\n  token: yat_abc\n" +
+			"- name: b\n  server: https://other.example.com\ncurrentContext: b\nkind: Config\n", ""},
 		{"config delete-context nope", "", ExitNo, "", `there is no context "nope"`},
 		{"config delete-context b", "", ExitYes, "", "it was the current one"},
 		{"config current-context", "", ExitNo, "", "none is current"},
