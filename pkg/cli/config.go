@@ -284,7 +284,7 @@ func (a *app) viewCommand() *cobra.Command {
 		Example: "  yardarm config view\n\n" +
 			"  # What curl needs to call the hub's REST API\n" +
 			"  yardarm config view --raw -o json | jq -r '.contexts[0].token'",
-		Args:    arguments(0, 0, "no arguments"),
+		Args: arguments(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			file, _, err := a.loadConfig()
 			if err != nil {

@@ -25,4 +25,6 @@ func String() string {
 }
 
 // Long adds what a bug report needs.
-func Long() string { return String() + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH }
+func Long() string {
+	return String() + " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
+}
