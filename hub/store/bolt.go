@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"maps"
 	"math/bits"
 	"os"
 	"path/filepath"
@@ -39,6 +40,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type boltLog struct {
 	dir, path string
 	db        *bbolt.DB
+	sums      tableSums
 	broken    bool // a commit panicked and could not be rolled back: the database would wait for it forever
 }
 
@@ -55,14 +57,18 @@ func openBolt(config Config) (*boltLog, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if _, err := verify(path, config.OpenFile, false); err != nil {
+	verified, err := verify(path, false)
+	if err != nil {
 		return nil, err
+	}
+	if verified.halved {
+		config.Logger.Warn("one of the database's two meta pages is damaged: its last commit may be lost; check the disk", "file", path)
 	}
 	db, err := openDatabase(path, config.OpenFile, false)
 	if err != nil {
 		return nil, err
 	}
-	return &boltLog{dir: config.Dir, path: path, db: db}, nil
+	return &boltLog{dir: config.Dir, path: path, db: db, sums: verified.sums}, nil
 }
 
 // openDatabase opens a bbolt file that exists.
@@ -118,7 +124,7 @@ func createDatabase(path string, m *storev1.Meta, openFile openFileFunc) error {
 				return err
 			}
 		}
-		return putMeta(tx, m)
+		return errors.Join(putMeta(tx, m), tableSums{}.write(tx))
 	}); err != nil {
 		return errors.Join(err, ignoreMissing(os.Remove(temporary)))
 	}
@@ -198,7 +204,7 @@ func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 					err = row(table, string(k), value)
 				}
 				if err != nil {
-					return &CorruptError{File: l.path, Table: table, Key: string(k), Detail: err.Error()}
+					return corruptRow(l.path, table, k, err)
 				}
 				return nil
 			})
@@ -209,6 +215,7 @@ func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 // Append implements Log.
 func (l *boltLog) Append(batch *Batch) error {
 	var tx *bbolt.Tx
+	sums := maps.Clone(l.sums)
 	err := guard(l.path, func() (err error) {
 		if tx, err = l.db.Begin(true); err != nil {
 			return err
@@ -220,20 +227,29 @@ func (l *boltLog) Append(batch *Batch) error {
 					return err
 				}
 			}
+			key := []byte(op.Key)
+			if old := b.Get(key); old != nil {
+				sums.remove(op.Table, old)
+			}
 			if op.Value == nil {
-				err = b.Delete([]byte(op.Key))
+				err = b.Delete(key)
 			} else {
-				err = b.Put([]byte(op.Key), seal(op.Table, op.Key, op.Value))
+				value := seal(op.Table, op.Key, op.Value)
+				sums.add(op.Table, value)
+				err = b.Put(key, value)
 			}
 			if err != nil {
 				return fmt.Errorf("write %s %s: %w", op.Table, op.Key, err)
 			}
 		}
-		if err := putMeta(tx, batch.Meta); err != nil {
+		if err := errors.Join(putMeta(tx, batch.Meta), sums.write(tx)); err != nil {
 			return err
 		}
 		return tx.Commit()
 	})
+	if err == nil {
+		l.sums = sums
+	}
 	if err != nil && tx != nil {
 		// Nothing to do after a Commit that has returned.
 		rollback := guard(l.path, func() error {
@@ -256,7 +272,7 @@ func (l *boltLog) Content(digest string) (content []byte, err error) {
 		}
 		value, err := unseal(contentsTable, []byte(digest), v)
 		if err != nil {
-			return &CorruptError{File: l.path, Table: contentsTable, Key: digest, Detail: err.Error()}
+			return corruptRow(l.path, contentsTable, []byte(digest), err)
 		}
 		content = append(make([]byte, 0, len(value)), value...)
 		return nil
@@ -321,14 +337,18 @@ func diskError(dir string, err error) error {
 }
 
 func getMeta(tx *bbolt.Tx, path string) (*storev1.Meta, error) {
+	return decodeMeta(path, tx.Bucket([]byte(meta.String())).Get([]byte(metaKey)))
+}
+
+// decodeMeta reads the row about the database itself. The errors are [*CorruptError] and [*FormatError].
+func decodeMeta(path string, sealed []byte) (*storev1.Meta, error) {
 	corrupt := func(detail string) error {
 		return &CorruptError{File: path, Table: meta.String(), Key: metaKey, Detail: detail}
 	}
-	b := tx.Bucket([]byte(meta.String()))
-	if b == nil {
-		return nil, corrupt("the table is missing; this is no database of a hub")
+	if sealed == nil {
+		return nil, corrupt("the row is missing: this is no database of a hub")
 	}
-	value, err := unseal(meta.String(), []byte(metaKey), b.Get([]byte(metaKey)))
+	value, err := unseal(meta.String(), []byte(metaKey), sealed)
 	if err != nil {
 		return nil, corrupt(err.Error())
 	}
@@ -336,11 +356,11 @@ func getMeta(tx *bbolt.Tx, path string) (*storev1.Meta, error) {
 	if err := proto.Unmarshal(value, m); err != nil {
 		return nil, corrupt(err.Error())
 	}
-	if m.Format == 0 || m.Fleet == "" || len(m.Epoch) != epochSize {
-		return nil, corrupt("format, fleet or epoch is missing")
-	}
 	if m.Format > Format {
 		return nil, &FormatError{File: path, Format: m.Format, Supported: Format}
+	}
+	if m.Format == 0 || m.Fleet == "" || len(m.Epoch) != epochSize {
+		return nil, corrupt("format, fleet or epoch is missing")
 	}
 	return m, nil
 }
@@ -360,10 +380,12 @@ func seal(table, key string, value []byte) []byte {
 	return append(out, value...)
 }
 
+var errTooShort = errors.New("the value is too short")
+
 // unseal returns the value without its checksum; it is part of sealed.
 func unseal(table string, key, sealed []byte) ([]byte, error) {
 	if len(sealed) < checksumSize {
-		return nil, errors.New("the value is too short")
+		return nil, errTooShort
 	}
 	value := sealed[checksumSize:]
 	if checksum(table, string(key), value) != binary.BigEndian.Uint32(sealed) {

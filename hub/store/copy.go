@@ -20,7 +20,6 @@ func copyDatabase(ctx context.Context, from *bbolt.Tx, path string, m *storev1.M
 	if err != nil {
 		return err
 	}
-	var size int64
 	defer func() {
 		if db != nil {
 			err = errors.Join(err, db.Close())
@@ -36,6 +35,7 @@ func copyDatabase(ctx context.Context, from *bbolt.Tx, path string, m *storev1.M
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit, it does nothing
 	pending := 0
+	sums := tableSums{}
 	put := func(table string, k, v []byte) error {
 		if pending > copyBatch {
 			if err := errors.Join(tx.Commit(), ctx.Err()); err != nil {
@@ -49,6 +49,7 @@ func copyDatabase(ctx context.Context, from *bbolt.Tx, path string, m *storev1.M
 		b := tx.Bucket([]byte(table))
 		b.FillPercent = 1 // rows come in order, and few will be added
 		pending += len(k) + len(v)
+		sums.add(table, v)
 		return b.Put(k, v)
 	}
 	err = from.ForEach(func(name []byte, b *bbolt.Bucket) error {
@@ -69,11 +70,13 @@ func copyDatabase(ctx context.Context, from *bbolt.Tx, path string, m *storev1.M
 	if err != nil {
 		return err
 	}
-	size = tx.Size()
+	if err := sums.write(tx); err != nil {
+		return err
+	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	// The pages that the last commit has added are counted only now.
+	var size int64
 	if err := db.View(func(tx *bbolt.Tx) error { size = tx.Size(); return nil }); err != nil {
 		return err
 	}

@@ -101,10 +101,11 @@ func restore(config RestoreConfig) (*Restored, error) {
 		return nil, fmt.Errorf("%s: %w; restore into an empty directory, or replace it with --force", path, ErrExists)
 	}
 
-	backup, err := verify(config.Source, os.OpenFile, true)
+	verified, err := verify(config.Source, true)
 	if err != nil {
 		return nil, err
 	}
+	backup := verified.meta
 	latest := backup.Epoch
 	if exists {
 		latest = maxEpoch(latest, epochOf(path))
@@ -179,11 +180,11 @@ func (r *Restored) count(log Log) error {
 
 // epochOf returns the epoch of a database that is about to be replaced; nil if it cannot be read, which is why it is replaced then.
 func epochOf(path string) []byte {
-	m, err := verify(path, os.OpenFile, false)
+	verified, err := verify(path, false)
 	if err != nil {
 		return nil
 	}
-	return m.Epoch
+	return verified.meta.Epoch
 }
 
 func maxEpoch(a, b []byte) []byte { return slices.MaxFunc([][]byte{a, b}, bytes.Compare) }

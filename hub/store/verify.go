@@ -1,90 +1,126 @@
 package store
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
-	"os"
 	"slices"
-
-	"go.etcd.io/bbolt"
 
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 )
 
-// verify looks at the whole of a database file before it is opened for writing: bbolt trusts its pages, and would die, or write over good ones. It
-// checks that the file is as long as its pages say, that the buckets are those of the format, that every key is where a search for it ends, and every
-// checksum; those of contents, which can be many gigabytes, only if it is told to, and otherwise when a content is read.
-func verify(path string, openFile openFileFunc, contents bool) (m *storev1.Meta, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() == 0 {
-		return nil, &CorruptError{File: path, Detail: "the file is empty"}
-	}
-	db, err := openDatabase(path, openFile, true)
-	if err != nil {
-		return nil, err
-	}
-	err = guard(path, func() error {
-		return db.View(func(tx *bbolt.Tx) error {
-			if tx.Size() > info.Size() {
-				return &CorruptError{File: path, Detail: fmt.Sprintf("the file has %d bytes, and its pages need %d: it has been cut off", info.Size(), tx.Size())}
-			}
-			if m, err = getMeta(tx, path); err != nil {
-				return err
-			}
-			return verifyBuckets(tx, path, m.Format == Format, contents)
-		})
-	})
-	return m, errors.Join(err, guard(path, db.Close))
+// verified is what a look at a database file has found.
+type verified struct {
+	meta *storev1.Meta
+	sums tableSums
+	// halved: one of the two meta pages is damaged. bbolt takes the other one, which may be that of the last commit or of the one before.
+	halved bool
 }
 
-// verifyBuckets checks all buckets; current says that they must be those of this format.
-func verifyBuckets(tx *bbolt.Tx, path string, current, contents bool) error {
-	missing := bucketNames()
-	err := tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-		if b == nil {
-			return &CorruptError{File: path, Key: string(name), Detail: "a row outside of any table"}
+// verify looks at a database file before bbolt does, which trusts what it finds: it would die on it, or write over good rows. It checks all pages in
+// use, that the tables are those of the format, that no row is missing, and the checksums of all rows. Those of contents, which can be many gigabytes, are
+// checked only if it is told to, and otherwise when a content is read.
+func verify(path string, contents bool) (*verified, error) {
+	p, err := openPages(path)
+	if err != nil {
+		return nil, err
+	}
+	v := &verified{halved: p.halved}
+	return v, joinClose(guard(path, func() error { return v.check(p, path, contents) }), p)
+}
+
+func (v *verified) check(p *pageFile, path string, contents bool) error {
+	names, roots, err := p.buckets()
+	if err != nil {
+		return asCorrupt(path, err)
+	}
+	if err := v.checkMeta(p, path, roots[meta.String()]); err != nil {
+		return err
+	}
+	found := tableSums{}
+	for _, name := range names {
+		if name == meta.String() {
+			continue
 		}
-		i := slices.Index(missing, string(name))
-		if i < 0 && current {
-			return &CorruptError{File: path, Table: string(name), Detail: "unknown table"}
+		err := p.bucket(roots[name], func(key, value []byte) error {
+			if len(value) < checksumSize {
+				return corruptRow(path, name, key, errTooShort)
+			}
+			found.add(name, value)
+			if name == contentsTable && !contents {
+				return nil
+			}
+			if _, err := unseal(name, key, value); err != nil {
+				return corruptRow(path, name, key, err)
+			}
+			return nil
+		})
+		if err == nil {
+			err = v.sums.check(name, found)
 		}
-		if i >= 0 {
-			missing = slices.Delete(missing, i, i+1)
+		if err != nil {
+			return corruptTable(path, name, err)
 		}
-		return verifyBucket(b, path, string(name), contents || string(name) != contentsTable)
-	})
-	if err == nil && current && len(missing) > 0 {
-		err = &CorruptError{File: path, Table: missing[0], Detail: "the table is missing"}
+	}
+	if v.meta.Format != Format {
+		return nil // a migration knows which tables there should be
+	}
+	for _, name := range bucketNames() {
+		if !slices.Contains(names, name) {
+			return corruptTable(path, name, errors.New("the table is missing"))
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(bucketNames(), name) {
+			return corruptTable(path, name, errors.New("there should be no such table"))
+		}
+	}
+	return nil
+}
+
+// checkMeta reads the rows about the database itself, the first of which tells whether the rest can be understood.
+func (v *verified) checkMeta(p *pageFile, path string, root []byte) error {
+	rows := map[string][]byte{}
+	if root != nil {
+		err := p.bucket(root, func(key, value []byte) error {
+			rows[string(key)] = value
+			return nil
+		})
+		if err != nil {
+			return corruptTable(path, meta.String(), err)
+		}
+	}
+	var err error
+	if v.meta, err = decodeMeta(path, rows[metaKey]); err != nil {
+		return err
+	}
+	if v.sums, err = decodeSums(rows[sumsKey]); err != nil {
+		return corruptRow(path, meta.String(), []byte(sumsKey), err)
+	}
+	return nil
+}
+
+func corruptRow(path, table string, key []byte, err error) error {
+	return &CorruptError{File: path, Table: table, Key: string(key), Detail: err.Error()}
+}
+
+func corruptTable(path, table string, err error) error {
+	if errors.As(err, new(*CorruptError)) {
+		return err
+	}
+	return &CorruptError{File: path, Table: table, Detail: err.Error()}
+}
+
+// asCorrupt makes an error about a file's content a [*CorruptError], unless it is one.
+func asCorrupt(path string, err error) error {
+	if err == nil || errors.As(err, new(*CorruptError)) {
+		return err
+	}
+	return &CorruptError{File: path, Detail: err.Error()}
+}
+
+// joinClose closes c, and returns err with the error of that, if there is one.
+func joinClose(err error, c interface{ Close() error }) error {
+	if closeErr := c.Close(); closeErr != nil {
+		return errors.Join(err, closeErr)
 	}
 	return err
-}
-
-func verifyBucket(b *bbolt.Bucket, path, table string, values bool) error {
-	corrupt := func(key []byte, detail string) error {
-		return &CorruptError{File: path, Table: table, Key: string(key), Detail: detail}
-	}
-	search := b.Cursor()
-	var last []byte
-	return b.ForEach(func(k, v []byte) error {
-		if last != nil && bytes.Compare(last, k) >= 0 {
-			return corrupt(k, "the keys are not in order")
-		}
-		last = append(last[:0], k...)
-		if v == nil {
-			return corrupt(k, "a table within a table")
-		}
-		if found, _ := search.Seek(k); !bytes.Equal(found, k) {
-			return corrupt(k, "a search for the key does not find it")
-		}
-		if values {
-			if _, err := unseal(table, k, v); err != nil {
-				return corrupt(k, err.Error())
-			}
-		}
-		return nil
-	})
 }

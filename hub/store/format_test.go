@@ -1,0 +1,187 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
+
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+)
+
+// TestNewerFormat refuses a database of a newer hub, whatever else is in it, and changes nothing.
+func TestNewerFormat(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, Config{Dir: dir})
+	update(t, s, func(tx *Tx) error { return fill(tx, "1") })
+	m := proto.CloneOf(s.Meta())
+	m.Format = Format + 1
+	if err := s.log.Append(&Batch{Meta: m, Ops: []Op{{Table: "fleets", Key: "k", Value: []byte("of a table that is not known yet")}}}); err != nil {
+		t.Fatal(err)
+	}
+	crash(t, s)
+	before := databaseImage(t, dir)
+	_, err := Open(Config{Dir: dir})
+	var format *FormatError
+	if !errors.As(err, &format) || format.Format != Format+1 || format.Supported != Format || format.File != filepath.Join(dir, databaseName) {
+		t.Fatalf("opening gives %v, want a FormatError", err)
+	}
+	for _, part := range []string{format.File, fmt.Sprint(Format), fmt.Sprint(Format + 1), "at least as new"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error does not say %q: %v", part, err)
+		}
+	}
+	if string(databaseImage(t, dir)) != string(before) {
+		t.Error("the database has been changed")
+	}
+	if _, err := Restore(RestoreConfig{Source: filepath.Join(dir, databaseName), Dir: t.TempDir()}); !errors.As(err, &format) {
+		t.Errorf("restoring it gives %v", err)
+	}
+}
+
+// TestMigrate takes databases through two formats that do not exist yet: one changes a row, one adds a table.
+func TestMigrate(t *testing.T) {
+	rename := func(log Log) (ops []Op, err error) {
+		err = log.Load(func(table, key string, value []byte) error {
+			c := &storev1.Credential{}
+			if table != Credentials.String() {
+				return nil
+			}
+			if err := proto.Unmarshal(value, c); err != nil {
+				return err
+			}
+			c.Name += "!"
+			value, err := proto.Marshal(c)
+			ops = append(ops, Op{Table: table, Key: key, Value: value})
+			return err
+		})
+		return ops, err
+	}
+	add := func(Log) ([]Op, error) { return []Op{{Table: "added", Key: "k", Value: []byte("v")}}, nil }
+	errTest := errors.New("test")
+	fail := func(Log) ([]Op, error) { return nil, errTest }
+
+	for name, test := range map[string]struct {
+		steps  []migration
+		err    error
+		format uint32
+		name   string
+		added  bool
+	}{
+		"both":         {[]migration{rename, add}, nil, Format + 2, "n!", true},
+		"second fails": {[]migration{rename, fail}, errTest, Format + 1, "n!", false},
+		"first fails":  {[]migration{fail, add}, errTest, Format, "n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := opened(t, Config{})
+			update(t, s, func(tx *Tx) error { return tx.PutCredential(&storev1.Credential{Id: "c", Name: "n"}) })
+			m, err := migrate(s.log, Format+2, test.steps)
+			if !errors.Is(err, test.err) || err == nil && (m.Format != test.format || m.Fleet != s.Meta().Fleet || m.Index != s.Meta().Index) {
+				t.Errorf("migrating gives %v, %v", m, err)
+			}
+			if err := s.log.(*boltLog).db.View(func(tx *bbolt.Tx) error {
+				value := func(table, key string) []byte {
+					b := tx.Bucket([]byte(table))
+					if b == nil {
+						return nil
+					}
+					value, err := unseal(table, []byte(key), b.Get([]byte(key)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					return value
+				}
+				m, c := &storev1.Meta{}, &storev1.Credential{}
+				if err := errors.Join(proto.Unmarshal(value(meta.String(), metaKey), m), proto.Unmarshal(value(Credentials.String(), "c"), c)); err != nil {
+					return err
+				}
+				if m.Format != test.format || c.Name != test.name || (value("added", "k") != nil) != test.added {
+					t.Errorf("on disk is format %d, name %q, and the added row %q", m.Format, c.Name, value("added", "k"))
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	// A database that is up to date is not touched.
+	s, log := openedTestLog(t, t.TempDir())
+	if _, err := migrate(s.log, Format, nil); err != nil || len(log.appended()) > 0 {
+		t.Errorf("there is something to migrate: %v", err)
+	}
+}
+
+func TestInUse(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, Config{Dir: dir})
+	start := time.Now()
+	_, err := Open(Config{Dir: dir})
+	var used *InUseError
+	if !errors.As(err, &used) || used.Dir != dir {
+		t.Fatalf("a second hub gets %v, want an InUseError", err)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("it takes %v to refuse", d)
+	}
+	host, _ := os.Hostname()
+	for _, part := range []string{dir, fmt.Sprint("process ", os.Getpid()), host, "stop it first"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error does not say %q: %v", part, err)
+		}
+	}
+	if _, err := Restore(RestoreConfig{Source: filepath.Join(dir, databaseName), Dir: dir, Force: true}); !errors.As(err, &used) {
+		t.Errorf("restoring into it gives %v", err)
+	}
+	update(t, s, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "t"}) }) // the first one goes on
+	if s = reopened(t, s); s.Read().Token("t") == nil {
+		t.Error("the row is lost")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// The note of the one before means nothing without its lock; and another program's lock on the file is respected, too.
+	db, err := openDatabase(filepath.Join(dir, databaseName), os.OpenFile, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := Open(Config{Dir: dir}); !errors.As(err, &used) {
+		t.Errorf("with another program on the file, opening gives %v", err)
+	}
+}
+
+func TestOpenWithoutDir(t *testing.T) {
+	if _, err := Open(Config{}); err == nil {
+		t.Error("a store without a directory is opened")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Config{Dir: filepath.Join(file, "data")}); err == nil {
+		t.Error("a store in a file is opened")
+	}
+}
+
+// TestLeftovers: what a crash has left of files that were being written is removed, and nothing else.
+func TestLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	for name, stays := range map[string]bool{databaseName + newSuffix: false, "backup-123" + newSuffix: false, "notes.txt": true, databaseName + ".replaced-x": true} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := opened(t, Config{Dir: dir})
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != stays {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
