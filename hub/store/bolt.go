@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
@@ -99,7 +100,7 @@ func openDatabase(path string, openFile openFileFunc, readOnly bool) (db *bbolt.
 	switch {
 	case err == nil:
 		return db, nil
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, &InUseError{Dir: filepath.Dir(path)}
 	case errors.As(err, new(*CorruptError)):
 		if file != nil {
@@ -253,7 +254,7 @@ func (l *boltLog) Append(batch *Batch) error {
 	if err != nil && tx != nil {
 		// Nothing to do after a Commit that has returned.
 		rollback := guard(l.path, func() error {
-			if err := tx.Rollback(); !errors.Is(err, bbolt.ErrTxClosed) {
+			if err := tx.Rollback(); !errors.Is(err, bolterrors.ErrTxClosed) {
 				return err
 			}
 			return nil
@@ -300,7 +301,7 @@ func (l *boltLog) Close() error {
 // view reads the database in a transaction of its own.
 func (l *boltLog) view(fn func(*bbolt.Tx) error) error {
 	err := guard(l.path, func() error { return l.db.View(fn) })
-	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
 	return err
