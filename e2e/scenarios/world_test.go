@@ -3,19 +3,12 @@ package scenarios
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
 )
@@ -54,9 +47,9 @@ func newWorld(t *testing.T, flags ...string) *world {
 
 // end stops what runs, and shows the logs of a test that has failed.
 func (w *world) end() {
-	logs := []string{filepath.Join(w.hub.DataDir(), "..", "yardarm-hub.log")}
+	logs := []string{w.hubLog()}
 	for name, s := range w.spokes {
-		logs = append(logs, filepath.Join(s.StateDir(), "..", "yardarm-spoke.log"))
+		logs = append(logs, spokeLog(s))
 		if err := s.Stop(); err != nil {
 			w.t.Errorf("stop the spoke of %s: %v", name, err)
 		}
@@ -274,70 +267,4 @@ func (w *world) presence(name, presence string) {
 		}
 		return err
 	})
-}
-
-var (
-	configMaps  = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
-	namespaces  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
-)
-
-// objects reads and writes a kind of a cluster as its administrator, in the test's namespace.
-func (w *world) objects(cluster string, kind schema.GroupVersionResource) dynamic.ResourceInterface {
-	w.t.Helper()
-	config, err := clientcmd.RESTConfigFromKubeConfig(clusters.Cluster(cluster).Kubeconfig())
-	w.must(err)
-	config.QPS = -1
-	client, err := dynamic.NewForConfig(config)
-	w.must(err)
-	if kind == namespaces {
-		return client.Resource(kind)
-	}
-	return client.Resource(kind).Namespace(w.id)
-}
-
-// value answers one key of a config map in a cluster.
-func (w *world) value(cluster, name, key string) (string, error) {
-	o, err := w.objects(cluster, configMaps).Get(w.ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return "", err
-	}
-	value, _, err := unstructured.NestedString(o.Object, "data", key)
-	return value, err
-}
-
-// holds fails unless a config map in each of the clusters has a value.
-func (w *world) holds(name, key, want string, in ...string) {
-	w.t.Helper()
-	for _, cluster := range in {
-		got, err := w.value(cluster, name, key)
-		if err == nil && got != want {
-			err = fmt.Errorf("%s is %q, want %q", key, got, want)
-		}
-		if err != nil {
-			w.t.Errorf("config map %s in %s: %v", name, cluster, err)
-		}
-	}
-}
-
-// gone waits until an object is not in a cluster any more.
-func (w *world) gone(cluster string, kind schema.GroupVersionResource, name string) {
-	w.t.Helper()
-	w.eventually(name+" is gone from "+cluster, func() error {
-		_, err := w.objects(cluster, kind).Get(w.ctx, name, metav1.GetOptions{})
-		if err == nil {
-			return errors.New("it is still there")
-		}
-		if strings.Contains(err.Error(), "not found") {
-			return nil
-		}
-		return err
-	})
-}
-
-// namespace and settings are the manifests that most tests are content with.
-const namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: NS}\n"
-
-func settings(name, value string) string {
-	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", namespace: NS}\ndata: {value: \"" + value + "\"}\n"
 }
