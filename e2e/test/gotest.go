@@ -81,12 +81,17 @@ type reader struct {
 	tally
 	// said is what tests, and packages under an empty test, have said and that is not shown yet.
 	said map[[2]string]*bytes.Buffer
+	// inputs are those of each fuzz test.
+	inputs map[[2]string]*inputs
 	// allowed are the skips that are no failures.
 	allowed []allowedSkip
 }
 
+// inputs counts a fuzz test's inputs.
+type inputs struct{ run, skipped int }
+
 func newReader(out io.Writer) *reader {
-	return &reader{out: out, said: map[[2]string]*bytes.Buffer{}, allowed: allowedSkips}
+	return &reader{out: out, said: map[[2]string]*bytes.Buffer{}, inputs: map[[2]string]*inputs{}, allowed: allowedSkips}
 }
 
 // all reads until the end.
@@ -124,7 +129,7 @@ func (r *reader) take(e event) {
 			r.endPackage(e.Package, false)
 			break
 		}
-		r.passed++
+		r.pass(e.Package, e.Test)
 		if took >= slow && !strings.Contains(e.Test, "/") {
 			fmt.Fprintf(r.out, "      %s %s (%s)\n", local(e.Package), e.Test, short(took))
 		}
@@ -176,21 +181,48 @@ func (r *reader) fail(what string) {
 	r.failures = append(r.failures, what)
 }
 
+func (r *reader) pass(pkg, test string) {
+	if in := r.inputsOf(pkg, test); in != nil {
+		in.run++
+	}
+	if in := r.inputs[[2]string{pkg, test}]; in != nil && in.skipped > 0 {
+		if in.run == 0 {
+			r.fail(local(pkg) + " " + test + " skipped all of its inputs")
+			return
+		}
+		r.skips = append(r.skips, fmt.Sprintf("%s %s: %d of %d inputs", local(pkg), test, in.skipped, in.skipped+in.run))
+	}
+	r.passed++
+}
+
 func (r *reader) skip(pkg, test string) {
-	what := local(pkg) + " " + test
+	if in := r.inputsOf(pkg, test); in != nil {
+		in.skipped++
+		r.skipped++
+		return
+	}
 	for _, a := range r.allowed {
 		if a.matches(local(pkg), test) {
 			r.skipped++
-			// Each seed of a fuzz test is a test below it; one line is enough for all.
-			top, _, _ := strings.Cut(test, "/")
-			if line := local(pkg) + " " + top + ": " + a.why; !slices.Contains(r.skips, line) {
-				r.skips = append(r.skips, line)
-			}
+			r.skips = append(r.skips, local(pkg)+" "+test+": "+a.why)
 			return
 		}
 	}
-	r.fail(what + " was skipped, and skips.go does not name it")
+	r.fail(local(pkg) + " " + test + " was skipped, and skips.go does not name it")
 	r.show([2]string{pkg, test})
+}
+
+// inputsOf are the inputs of the fuzz test that a test is an input of; nil if it is none.
+func (r *reader) inputsOf(pkg, test string) *inputs {
+	of, ok := fuzzInput(test)
+	if !ok {
+		return nil
+	}
+	key := [2]string{pkg, of}
+	if r.inputs[key] == nil {
+		r.inputs[key] = &inputs{}
+	}
+	return r.inputs[key]
 }
 
 // show prints what a test has said.

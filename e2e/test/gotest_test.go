@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,20 +129,31 @@ func TestGoTestChooses(t *testing.T) {
 }
 
 func TestAllowedSkips(t *testing.T) {
-	var out bytes.Buffer
-	r := newReader(&out)
-	r.allowed = []allowedSkip{{pkg: "pkg/x", test: "FuzzA/*", why: "a reason"}}
-	const line = `{"Action":"%","Package":"example.com/yardarm/pkg/x","Test":"FuzzA/seed#1"}` + "\n"
-	in := strings.ReplaceAll(line, "%", "skip") + strings.ReplaceAll(strings.ReplaceAll(line, "%", "skip"), "#1", "#2") +
-		strings.ReplaceAll(strings.ReplaceAll(line, "%", "skip"), "FuzzA", "FuzzB")
-	if err := r.all(strings.NewReader(in)); err != nil {
+	r := newReader(&bytes.Buffer{})
+	r.allowed = []allowedSkip{{pkg: "pkg/x", test: "TestA", why: "a reason"}}
+	var in strings.Builder
+	for _, e := range [][2]string{
+		{"skip", "TestA"}, {"skip", "TestB"},
+		{"skip", "FuzzA/seed#0"}, {"pass", "FuzzA/seed#1"}, {"skip", "FuzzA/0123abcd"}, {"pass", "FuzzA"},
+		{"skip", "FuzzB/seed#0"}, {"pass", "FuzzB"},
+		{"pass", "FuzzC/seed#0"}, {"pass", "FuzzC"},
+		{"skip", "FuzzD"},
+	} {
+		fmt.Fprintf(&in, `{"Action":%q,"Package":"example.com/yardarm/pkg/x","Test":%q}`+"\n", e[0], e[1])
+	}
+	if err := r.all(strings.NewReader(in.String())); err != nil {
 		t.Fatal(err)
 	}
-	if r.skipped != 2 || !slices.Equal(r.skips, []string{"pkg/x FuzzA: a reason"}) {
+	if want := []string{"pkg/x TestA: a reason", "pkg/x FuzzA: 2 of 3 inputs"}; r.skipped != 4 || !slices.Equal(r.skips, want) {
 		t.Errorf("got %d skipped: %q", r.skipped, r.skips)
 	}
-	if r.failed != 1 || !strings.HasPrefix(r.failures[0], "pkg/x FuzzB/") {
-		t.Errorf("got %d failed: %q", r.failed, r.failures)
+	want := []string{
+		"pkg/x TestB was skipped, and skips.go does not name it",
+		"pkg/x FuzzB skipped all of its inputs",
+		"pkg/x FuzzD was skipped, and skips.go does not name it",
+	}
+	if r.passed != 4 || !slices.Equal(r.failures, want) {
+		t.Errorf("got %d passed, failures %q", r.passed, r.failures)
 	}
 }
 
