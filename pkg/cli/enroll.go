@@ -127,10 +127,17 @@ func (a *app) awaitEnrollment(ctx context.Context, hub *client.Client, name stri
 	ctx, cancel := a.withTimeout(ctx, max(expires.Sub(a.io.Now()), time.Nanosecond))
 	defer cancel()
 	states := make(chan *yardarmv1.Cluster)
+	notes := make(chan string)
 	failure := make(chan error, 1) // the watch ends once
+	note := func(text string) {
+		select {
+		case notes <- text:
+		case <-ctx.Done():
+		}
+	}
 	go func() {
 		defer close(states)
-		for change, err := range hub.Watch(ctx, &hubv1.WatchRequest{Kind: yardarmv1.KindCluster, Name: name}, client.WatchOptions{}) {
+		for change, err := range hub.Watch(ctx, &hubv1.WatchRequest{Kind: yardarmv1.KindCluster, Name: name}, a.following(note)) {
 			if err != nil {
 				failure <- err
 				return
@@ -169,6 +176,8 @@ func (a *app) awaitEnrollment(ctx context.Context, hub *client.Client, name stri
 		}
 		select {
 		case <-tick.C:
+		case text := <-notes:
+			l.say(text)
 		case cluster, ok := <-states:
 			if !ok {
 				l.clear()

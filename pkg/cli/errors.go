@@ -194,7 +194,9 @@ func connectFailure(message string) (string, bool) {
 	match := dialError.FindStringSubmatch(message)
 	if match == nil {
 		switch {
-		case strings.Contains(message, "name resolver error"), strings.Contains(message, "error reading from server"), strings.Contains(message, "connection closed"):
+		case strings.Contains(message, "error reading from server"), strings.Contains(message, "connection closed"), strings.Contains(message, "transport is closing"):
+			return "the connection has been cut", true
+		case strings.Contains(message, "name resolver error"):
 			return message, true
 		}
 		return "", false

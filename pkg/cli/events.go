@@ -8,7 +8,6 @@ import (
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
 	"github.com/yardarm-dev/yardarm/pkg/cli/table"
-	"github.com/yardarm-dev/yardarm/pkg/client"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -32,7 +31,7 @@ ready or failed, and who did what. The hub keeps the newest ten thousand events.
 				return err
 			}
 			seen := false
-			for event, err := range hub.Events(cmd.Context(), req, client.WatchOptions{Lost: a.lost}) {
+			for event, err := range hub.Events(cmd.Context(), req, a.followOptions()) {
 				if err != nil {
 					return err
 				}
@@ -76,7 +75,7 @@ func (a *app) eventText(e *yardarmv1.Event) string {
 	if e.GetActor() != "" {
 		text += " (by " + e.GetActor() + ")"
 	}
-	return fmt.Sprintf("%s  %s  %-20s  %-24s  %s",
+	return fmt.Sprintf("%s  %s  %-22s  %-24s  %s",
 		e.GetTime().AsTime().In(a.io.Now().Location()).Format("2006-01-02 15:04:05"),
 		table.Paint(fmt.Sprintf("%-7s", table.Clean(e.GetType())), color, a.colors()),
 		table.Clean(e.GetReason()), table.Clean(strings.Join(about, " ")), table.Clean(text))

@@ -294,7 +294,7 @@ func (a *app) getWatch(ctx context.Context, s resource.Selection, f getFlags) er
 			return err
 		}
 	}
-	for change, err := range hub.Watch(ctx, req, client.WatchOptions{Lost: a.lost}) {
+	for change, err := range hub.Watch(ctx, req, a.followOptions()) {
 		if err == nil {
 			err = w.handle(change)
 		}

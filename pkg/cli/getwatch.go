@@ -3,7 +3,6 @@ package cli
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
 	"github.com/yardarm-dev/yardarm/pkg/client"
@@ -107,9 +106,4 @@ func (w *watchView) show(kind client.ChangeType, objects ...client.Object) error
 		}
 	}
 	return nil
-}
-
-// lost tells that a watch has lost the hub.
-func (a *app) lost(err error, retryIn time.Duration) {
-	a.say("lost the hub: %s; trying again in %s", firstLine(a.explain(err)), retryIn.Round(100*time.Millisecond))
 }

@@ -49,6 +49,18 @@ func (l *line) flush() {
 	l.shown, l.drawn = l.text, true
 }
 
+// say writes a line of its own above the progress.
+func (l *line) say(text string) {
+	if !l.drawn {
+		l.app.say("%s", text)
+		return
+	}
+	progress := l.text
+	l.clear()
+	l.app.say("%s", text)
+	l.set("%s", progress)
+}
+
 // clear takes the line away, so that something else can be written.
 func (l *line) clear() {
 	if l.drawn {

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -107,9 +109,28 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 	})
 	l.clear()
 	if err != nil {
-		return err
+		return a.inFlags(err)
 	}
 	return a.published(ctx, resp, f.output, f.dryRun, f.wait, f.waiting)
+}
+
+// publicationField is how the hub names what the flags of publish say.
+var publicationField = regexp.MustCompile(`\bpublication\.(?:provenance\.)?(bundle|groups|message|source|commit)(?:\[\d+\])?`)
+
+// inFlags names the flags where the hub names fields of the request. Other errors it returns as they are.
+func (a *app) inFlags(err error) error {
+	rpc, ok := statusOf(err)
+	if !ok || !publicationField.MatchString(rpc.Message()) {
+		return err
+	}
+	text := publicationField.ReplaceAllStringFunc(a.explain(err), func(field string) string {
+		name := publicationField.FindStringSubmatch(field)[1]
+		if name == "groups" {
+			name = "to"
+		}
+		return "--" + name
+	})
+	return &outcome{exitCode(err), errors.New(text)}
 }
 
 // published says what has become of a publication or an undo, and waits if that was asked for.

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
@@ -80,6 +82,16 @@ func TestPublish(t *testing.T) {
 		h := serve(t, newFleet(newBundle("web", 3, nil, "prod"), newAssignment("eu-1", "web", 4, yardarmv1.PhaseFailed)))
 		got := h.run(t, "publish", dir, "-b", "web", "--wait", "-o", "name")
 		if got.code != ExitNo || got.out != "revision/web-4\n" || !strings.Contains(got.err, "cluster/eu-1: Failed") {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("what the hub refuses is shown by flag", func(t *testing.T) {
+		h := serve(t, exampleFleet())
+		h.failWith("PublishRevision", withDetails(t, codes.InvalidArgument, "publication.groups[1]: there is no cluster group \"nope\"\npublication.provenance.commit: is too long",
+			&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
+				{Field: "publication.groups[1]", Description: "there is no cluster group \"nope\""}, {Field: "publication.provenance.commit", Description: "is too long"}}}))
+		got := h.run(t, "publish", dir, "-b", "web", "--to", "prod,nope")
+		if want := "error: there are 2 problems:\n  --to: there is no cluster group \"nope\"\n  --commit: is too long\n"; got.code != ExitError || got.err != want {
 			t.Errorf("%+v", got)
 		}
 	})

@@ -179,6 +179,7 @@ func (w *readyWait) run(ctx context.Context, hub *client.Client) error {
 	type message struct {
 		change client.Change
 		err    error
+		note   string // to be shown, if not empty
 	}
 	// Room for a burst, so that many changes are judged at once.
 	changes := make(chan message, 64)
@@ -190,16 +191,33 @@ func (w *readyWait) run(ctx context.Context, hub *client.Client) error {
 		watches.Go(func() {
 			for change, err := range hub.Watch(ctx, req, options) {
 				select {
-				case changes <- message{change, err}:
+				case changes <- message{change: change, err: err}:
 				case <-ctx.Done():
 					return
 				}
 			}
 		})
 	}
-	// One of the two is enough to tell of a lost connection: they share it.
+	note := func(text string) {
+		select {
+		case changes <- message{note: text}:
+		case <-ctx.Done():
+		}
+	}
 	watch(&hubv1.WatchRequest{Kind: yardarmv1.KindBundle, Name: w.question.bundle}, client.WatchOptions{})
-	watch(&hubv1.WatchRequest{Kind: yardarmv1.KindAssignment, Bundle: w.question.bundle}, client.WatchOptions{Lost: w.app.lost})
+	// That the hub is lost is told once: the two watches share its connection.
+	watch(&hubv1.WatchRequest{Kind: yardarmv1.KindAssignment, Bundle: w.question.bundle}, w.app.following(note))
+	handle := func(m message) error {
+		switch {
+		case m.err != nil:
+			return m.err
+		case m.note != "":
+			w.line.say(m.note)
+		default:
+			w.take(m.change)
+		}
+		return nil
+	}
 	tick := time.NewTicker(lineInterval)
 	defer tick.Stop()
 	for {
@@ -210,18 +228,16 @@ func (w *readyWait) run(ctx context.Context, hub *client.Client) error {
 			w.line.flush()
 			continue
 		case m := <-changes:
-			if m.err != nil {
-				return m.err
+			if err := handle(m); err != nil {
+				return err
 			}
-			w.take(m.change)
 		}
 		for more := true; more; {
 			select {
 			case m := <-changes:
-				if m.err != nil {
-					return m.err
+				if err := handle(m); err != nil {
+					return err
 				}
-				w.take(m.change)
 			default:
 				more = false
 			}

@@ -90,7 +90,7 @@ func TestWaitFollowsChanges(t *testing.T) {
 			h.cutStreams()
 			until(h.t, "the watches are back", func() bool { h.mu.Lock(); defer h.mu.Unlock(); return h.watches >= 4 && h.open == 2 })
 			h.put(newAssignment("eu-1", "web", 3, yardarmv1.PhaseReady), newAssignment("eu-2", "web", 3, yardarmv1.PhaseReady))
-		}, ExitYes, "lost the hub: the hub is stopping; trying again in"},
+		}, ExitYes, ": the hub is stopping; trying again\nthe hub is back\n"},
 		{"until the hub refuses the credential", func(h *hub) {
 			h.failWith("Watch", status.Error(codes.Unauthenticated, "revoked"))
 			h.cutStreams()

@@ -17,7 +17,7 @@ import (
 // waitConnected waits until a cluster's spoke is there.
 func (a *app) waitConnected(ctx context.Context, name string, timeout time.Duration) error {
 	l := a.newLine()
-	cluster, err := a.waitCluster(ctx, name, func(c *yardarmv1.Cluster) bool {
+	cluster, err := a.waitCluster(ctx, name, l, func(c *yardarmv1.Cluster) bool {
 		if c.GetStatus().GetPresence() == yardarmv1.PresenceConnected {
 			return true
 		}
@@ -38,7 +38,7 @@ func (a *app) waitConnected(ctx context.Context, name string, timeout time.Durat
 }
 
 // waitCluster watches a cluster until it is as wanted, and returns its last state; nil once it is deleted.
-func (a *app) waitCluster(ctx context.Context, name string, wanted func(*yardarmv1.Cluster) bool) (*yardarmv1.Cluster, error) {
+func (a *app) waitCluster(ctx context.Context, name string, l *line, wanted func(*yardarmv1.Cluster) bool) (*yardarmv1.Cluster, error) {
 	hub, err := a.connect()
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (a *app) waitCluster(ctx context.Context, name string, wanted func(*yardarm
 	if err != nil {
 		return nil, timeUp(ctx, err)
 	}
-	for change, err := range hub.Watch(ctx, &hubv1.WatchRequest{Kind: yardarmv1.KindCluster, Name: name}, client.WatchOptions{Lost: a.lost}) {
+	for change, err := range hub.Watch(ctx, &hubv1.WatchRequest{Kind: yardarmv1.KindCluster, Name: name}, a.following(l.say)) {
 		if err != nil {
 			return last, timeUp(ctx, err)
 		}
@@ -101,7 +101,7 @@ func (a *app) waitDeleted(ctx context.Context, t resource.Type, name string, tim
 	there := false
 	l := a.newLine()
 	defer l.clear()
-	for change, err := range hub.Watch(ctx, &hubv1.WatchRequest{Kind: t.Kind, Name: name}, client.WatchOptions{Lost: a.lost}) {
+	for change, err := range hub.Watch(ctx, &hubv1.WatchRequest{Kind: t.Kind, Name: name}, a.following(l.say)) {
 		switch {
 		case err == nil:
 		case errors.Is(timeUp(ctx, err), errTimeUp):

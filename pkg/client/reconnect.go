@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// retryBase and retryMax bound the pause before a stream is opened again: a hub that restarts is back within a second or two, and nobody
-	// who looks at a screen waits for longer than a quarter of a minute after it is.
+	// retryBase and retryMax bound the pause before a stream is opened again: a hub that restarts is back within a second or two, and who
+	// looks at a screen or pays for a pipeline should not wait for long after it is. Watchers are people and pipelines, not a fleet.
 	retryBase = 500 * time.Millisecond
-	retryMax  = 15 * time.Second
+	retryMax  = 5 * time.Second
 	// maxRetryDelay bounds what a hub can ask for.
 	maxRetryDelay = time.Minute
 )
@@ -27,8 +27,8 @@ var errSilent = errors.New("the hub has gone silent")
 
 // reconnect runs read again and again until it returns an error for which that is pointless. read calls alive for each message it gets, and must end
 // with its context, which reconnect ends when there are none for the time of silence; if that is 0, a quiet stream is as good as any.
-func reconnect(ctx context.Context, silence time.Duration, lost func(error, time.Duration), read func(ctx context.Context, alive func()) error) error {
-	established := false
+func reconnect(ctx context.Context, silence time.Duration, opts WatchOptions, read func(ctx context.Context, alive func()) error) error {
+	established, away := false, false
 	pauses := backoff.Backoff{Base: retryBase, Max: retryMax}
 	for {
 		heard, start := false, time.Now()
@@ -38,17 +38,21 @@ func reconnect(ctx context.Context, silence time.Duration, lost func(error, time
 			streamCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 			defer cancel(nil)
 			defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
-			alive := func() { heard = true }
+			keepOpen := func() {}
 			if silence > 0 {
 				timer := time.AfterFunc(silence, func() { cancel(errSilent) })
 				defer timer.Stop()
-				alive = func() {
-					heard = true
-					timer.Reset(silence)
-				}
+				keepOpen = func() { timer.Reset(silence) }
 			}
-			err := read(streamCtx, alive)
-			if errors.Is(context.Cause(streamCtx), errSilent) {
+			err := read(streamCtx, func() {
+				heard = true
+				keepOpen()
+				if away && opts.Found != nil {
+					opts.Found()
+				}
+				away = false
+			})
+			if !errors.Is(err, errStopped) && errors.Is(context.Cause(streamCtx), errSilent) {
 				return errSilent
 			}
 			return err
@@ -69,8 +73,9 @@ func reconnect(ctx context.Context, silence time.Duration, lost func(error, time
 			pauses.Reset()
 		}
 		pause := max(pauses.Next(), retryDelay(err))
-		if lost != nil {
-			lost(err, pause)
+		away = true
+		if opts.Lost != nil {
+			opts.Lost(err, pause)
 		}
 		select {
 		case <-ctx.Done():

@@ -44,8 +44,10 @@ type Change struct {
 
 // WatchOptions adjust a watch. The zero value will do.
 type WatchOptions struct {
-	// Lost is called when the connection is lost, with why and when the watch tries again.
+	// Lost is called when the connection is lost, and with each further attempt that fails, with why and when the watch tries again.
 	Lost func(err error, retryIn time.Duration)
+	// Found is called with the first message after that. Both are called from the goroutine of the consumer.
+	Found func()
 }
 
 // Watch yields the resources that match the request, Synced, and then their changes, until the context ends or the consumer stops. When the
@@ -57,7 +59,7 @@ type WatchOptions struct {
 func (c *Client) Watch(ctx context.Context, req *hubv1.WatchRequest, opts WatchOptions) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		w := &watch{client: c, req: req, known: make(map[string]Object), yield: yield}
-		if err := reconnect(ctx, silence, opts.Lost, w.stream); err != nil && !errors.Is(err, errStopped) {
+		if err := reconnect(ctx, silence, opts, w.stream); err != nil && !errors.Is(err, errStopped) {
 			yield(Change{}, err)
 		}
 	}

@@ -216,12 +216,12 @@ func TestReconnectGivesUpOnSilence(t *testing.T) {
 		start := time.Now()
 		var lost []time.Duration
 		calls := 0
-		err := reconnect(t.Context(), silence, func(err error, _ time.Duration) {
+		err := reconnect(t.Context(), silence, WatchOptions{Lost: func(err error, _ time.Duration) {
 			if !errors.Is(err, errSilent) {
 				t.Errorf("lost by %v", err)
 			}
 			lost = append(lost, time.Since(start))
-		}, func(ctx context.Context, alive func()) error {
+		}}, func(ctx context.Context, alive func()) error {
 			if calls++; calls == 2 {
 				return errStopped
 			}
@@ -239,7 +239,7 @@ func TestReconnectGivesUpOnSilence(t *testing.T) {
 // A consumer that stops because its context has ended must not be called again: yielding after a break panics.
 func TestReconnectStopsForAConsumerWhoseContextHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	err := reconnect(ctx, 0, nil, func(context.Context, func()) error {
+	err := reconnect(ctx, 0, WatchOptions{}, func(context.Context, func()) error {
 		cancel()
 		return errStopped
 	})
@@ -248,20 +248,37 @@ func TestReconnectStopsForAConsumerWhoseContextHasEnded(t *testing.T) {
 	}
 }
 
+// The same where the consumer has taken so long over a message that the stream seems silent.
+func TestReconnectStopsForASlowConsumer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		err := reconnect(t.Context(), silence, WatchOptions{}, func(_ context.Context, alive func()) error {
+			calls++
+			alive()
+			time.Sleep(2 * silence)
+			return errStopped
+		})
+		if !errors.Is(err, errStopped) || calls != 1 {
+			t.Errorf("got %v after %d streams", err, calls)
+		}
+	})
+}
+
 func TestReconnectPacesItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pauses []time.Duration
-		calls := 0
+		calls, found := 0, 0
 		busy, err := status.New(codes.ResourceExhausted, "busy").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(20 * time.Second)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = reconnect(t.Context(), 0, func(_ error, pause time.Duration) { pauses = append(pauses, pause) },
+		_ = reconnect(t.Context(), 0, WatchOptions{Lost: func(_ error, pause time.Duration) { pauses = append(pauses, pause) }, Found: func() { found++ }},
 			func(_ context.Context, alive func()) error {
 				switch calls++; {
 				case calls == 1:
 					alive()
 				case calls == 12:
+					alive()
 					alive()
 					return io.EOF
 				case calls == 13:
@@ -286,8 +303,8 @@ func TestReconnectPacesItself(t *testing.T) {
 				t.Errorf("pause %d is %s, want at most %s", i, pause, bound)
 			}
 		}
-		if len(pauses) != 13 {
-			t.Errorf("%d pauses", len(pauses))
+		if len(pauses) != 13 || found != 1 {
+			t.Errorf("%d pauses, found %d times", len(pauses), found)
 		}
 	})
 }
