@@ -39,7 +39,7 @@ type Config struct {
 	Dynamic  dynamic.Interface
 	Metadata metadata.Interface
 	Mapper   *kube.Mapper
-	// Concurrency is how many requests it has under way at a time, for all callers. Default 8.
+	// Concurrency is how many requests one call has under way at a time. Default 8.
 	Concurrency int
 	Logger      *slog.Logger
 }
@@ -49,7 +49,7 @@ type Applier struct {
 	dynamic  dynamic.Interface
 	metadata metadata.Interface
 	mapper   *kube.Mapper
-	slots    chan struct{}
+	slots    int
 	logger   *slog.Logger
 }
 
@@ -66,7 +66,7 @@ func New(c Config) (*Applier, error) {
 	}
 	return &Applier{
 		dynamic: c.Dynamic, metadata: c.Metadata, mapper: c.Mapper,
-		slots: make(chan struct{}, c.Concurrency), logger: c.Logger,
+		slots: c.Concurrency, logger: c.Logger,
 	}, nil
 }
 
@@ -147,15 +147,16 @@ func stages(items []Item) []stage {
 func (a *Applier) stage(ctx context.Context, items []Item, o Options, dryRun bool, set *ChangeSet) {
 	var group sync.WaitGroup
 	var mu sync.Mutex // guards set
+	slots := make(slots, a.slots)
 	for _, item := range items {
-		if !a.acquire(ctx, o.Stop) {
+		if !slots.acquire(ctx, o.Stop) {
 			mu.Lock()
 			set.Skipped = append(set.Skipped, item.Ref)
 			mu.Unlock()
 			continue
 		}
 		group.Go(func() {
-			defer a.release()
+			defer slots.release()
 			answer, err := a.patch(ctx, item, dryRun)
 			if err == nil && o.Applied != nil {
 				o.Applied(item, answer)
@@ -172,8 +173,11 @@ func (a *Applier) stage(ctx context.Context, items []Item, o Options, dryRun boo
 	group.Wait()
 }
 
+// slots bounds the requests of one call.
+type slots chan struct{}
+
 // acquire takes a slot, unless it is to stop.
-func (a *Applier) acquire(ctx context.Context, stop <-chan struct{}) bool {
+func (s slots) acquire(ctx context.Context, stop <-chan struct{}) bool {
 	select {
 	case <-stop:
 		return false
@@ -186,12 +190,12 @@ func (a *Applier) acquire(ctx context.Context, stop <-chan struct{}) bool {
 		return false
 	case <-ctx.Done():
 		return false
-	case a.slots <- struct{}{}:
+	case s <- struct{}{}:
 		return true
 	}
 }
 
-func (a *Applier) release() { <-a.slots }
+func (s slots) release() { <-s }
 
 // patch is one server-side apply. Ownership of contested fields is taken.
 func (a *Applier) patch(ctx context.Context, item Item, dryRun bool) (*unstructured.Unstructured, error) {

@@ -94,15 +94,16 @@ func (a *Applier) remove(ctx context.Context, targets []Target, stop <-chan stru
 func (a *Applier) removeStage(ctx context.Context, stage []Target, stop <-chan struct{}, one func(context.Context, Target, kube.Kind) error) (gone []manifest.Ref, left []Target, problems []*Problem) {
 	var group sync.WaitGroup
 	var mu sync.Mutex // guards the results
+	slots := make(slots, a.slots)
 	for _, t := range stage {
-		if !a.acquire(ctx, stop) {
+		if !slots.acquire(ctx, stop) {
 			mu.Lock()
 			left = append(left, t)
 			mu.Unlock()
 			continue
 		}
 		group.Go(func() {
-			defer a.release()
+			defer slots.release()
 			ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 			defer cancel()
 			kind, err := a.mapper.AnyVersion(ctx, t.Ref.Group, t.Version, t.Ref.Kind)

@@ -20,8 +20,6 @@ type Object struct {
 	Version uint64
 	// Fields identifies our entry in its managedFields: 0 if there is none.
 	Fields uint64
-	// Owner is the uid of the bundle that the object says it belongs to.
-	Owner string
 	// Keep is set on objects that are to survive their bundle.
 	Keep bool
 	// Deleting is set while finalizers hold up the object's deletion.
@@ -30,13 +28,11 @@ type Object struct {
 
 // Of answers what is kept of an object's metadata.
 func Of(m metav1.Object) Object {
-	annotations := m.GetAnnotations()
 	return Object{
 		UID:      string(m.GetUID()),
 		Version:  parseVersion(m.GetResourceVersion()),
 		Fields:   fields(m.GetManagedFields()),
-		Owner:    annotations[yardarmv1.AnnotationOwner],
-		Keep:     annotations[yardarmv1.AnnotationKeep] == "true",
+		Keep:     m.GetAnnotations()[yardarmv1.AnnotationKeep] == "true",
 		Deleting: m.GetDeletionTimestamp() != nil,
 	}
 }

@@ -59,6 +59,8 @@ type bundle struct {
 	cache cache
 	// last is what came of the last whole pass.
 	last outcome
+	// failing are the objects that could not be applied then.
+	failing map[manifest.Ref]bool
 	// concluded is the hash of the assignment that last is about; nil before the first.
 	concluded        []byte
 	interruptedSince time.Time
@@ -219,16 +221,21 @@ func (b *bundle) suspects(dirty map[manifest.Ref]struct{}) bool {
 		if !ok {
 			continue
 		}
-		if known && (e.Condemned && !exists || !e.Condemned && !b.intact(e, object, exists)) {
-			found = true
+		switch {
+		case !known:
+		case e.Condemned:
+			found = found || !exists
+		case e.Content != 0 && !b.failing[ref]: // else its retry has a time
+			found = found || !intact(e, object, exists)
 		}
 	}
 	return found
 }
 
-// intact tells whether a live object still is what was applied: nobody made it anew, and nobody took a field from us.
-func (b *bundle) intact(e inventory.Entry, object live.Object, exists bool) bool {
-	return exists && e.Content != 0 && object.UID == e.UID && object.Fields == e.Fields && object.Owner == b.uid
+// intact tells whether a live object still is what was applied: nobody made it anew, and nobody took a field from us. The
+// label and annotation that say whose it is are among those fields.
+func intact(e inventory.Entry, object live.Object, exists bool) bool {
+	return exists && e.Content != 0 && object.UID == e.UID && object.Fields == e.Fields
 }
 
 // pass is a whole one, within the bounds of how many may be under way.
@@ -259,6 +266,10 @@ func (b *bundle) pass(ctx context.Context, w work) {
 func (b *bundle) conclude(w work, o outcome) {
 	if !o.interrupted {
 		b.last, b.concluded = o, w.entry.Assignment.Hash
+		b.failing = map[manifest.Ref]bool{}
+		for _, p := range o.problems {
+			b.failing[p.Ref] = true
+		}
 		b.interruptedSince = time.Time{}
 		return
 	}

@@ -25,8 +25,9 @@ import (
 const (
 	// defaultResync bounds how long what no watch has seen can last.
 	defaultResync = 5 * time.Minute
-	// defaultParallel is how many bundles are worked on at a time. It bounds memory: each may hold a parsed artifact.
-	defaultParallel = 4
+	// defaultParallel is how many bundles are worked on at a time. It bounds memory, since each may hold a parsed artifact, and is
+	// more than the processor needs, since a bundle may have to wait for a webhook that does not answer.
+	defaultParallel = 8
 	// inventoryClass names the inventories' Secrets: yardarm-inventory.<bundle uid>.
 	inventoryClass = "inventory"
 )
@@ -56,7 +57,7 @@ type Config struct {
 	Book   Book
 	// Resync is how often everything is compared even if nothing tells of a change. Default 5 min.
 	Resync time.Duration
-	// Parallel is how many bundles are worked on at a time. Default 4.
+	// Parallel is how many bundles are worked on at a time. Default 8.
 	Parallel   int
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger

@@ -77,14 +77,18 @@ func (b *bundle) report(e *state.Entry) {
 	r := b.draft(e)
 	r.Objects = b.counts(problems)
 	r.Phase, r.Reason, r.Message = b.phase(problems)
-	switch {
-	case o.phase != "":
+	if o.phase != "" {
 		r.Phase, r.Reason, r.Message = o.phase, o.reason, o.message
 		if o.phase == yardarmv1.PhaseRemoving && len(problems) > 0 {
 			r.Message = fmt.Sprintf("%s; %s: %s", o.message, problems[0].ref, problems[0].text)
 		}
-	case e.Hold != nil:
-		r.Phase, r.Reason, r.Message = yardarmv1.PhaseHeld, e.Hold.Reason, e.Hold.Message
+	}
+	if e.Hold != nil && e.Removal == nil {
+		message := e.Hold.Message
+		if r.Phase != yardarmv1.PhaseReady {
+			message += "; " + r.Message
+		}
+		r.Phase, r.Reason, r.Message = yardarmv1.PhaseHeld, e.Hold.Reason, message
 	}
 	for _, p := range problems[:min(len(problems), maxProblems)] {
 		r.Problems = append(r.Problems, &yardarmv1.ObjectProblem{

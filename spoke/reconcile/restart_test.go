@@ -2,12 +2,18 @@ package reconcile
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/apply"
+	"github.com/yardarm-dev/yardarm/spoke/kube"
 )
 
 func TestRestartGoesOn(t *testing.T) {
@@ -120,4 +126,72 @@ func contains(paths []string, suffix string) bool {
 		}
 	}
 	return false
+}
+
+// Somebody deletes a definition, and with it its instances: both come back.
+func TestDeletedDefinitionComesBack(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	group := e.ns + ".example"
+	e.assign(assignment{bundle: "web", revision: 1, objects: []string{
+		crd(group, "Namespaced"), "apiVersion: " + group + "/v1\nkind: Widget\nmetadata: {name: a}\nspec: {size: 1}",
+	}})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	crds := e.dynamic.Resource(gvr("apiextensions.k8s.io", "v1", "customresourcedefinitions"))
+	old, err := crds.Get(t.Context(), "widgets."+group, getNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := crds.Delete(t.Context(), old.GetName(), deleteNow); err != nil {
+		t.Fatal(err)
+	}
+	widgets := e.dynamic.Resource(gvr(group, "v1", "widgets")).Namespace(e.ns)
+	e.until("definition and instance are there again", func() bool {
+		again, err := crds.Get(t.Context(), old.GetName(), getNow)
+		if err != nil || again.GetUID() == old.GetUID() {
+			return false
+		}
+		_, err = widgets.Get(t.Context(), "a", getNow)
+		return err == nil
+	})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	// And the instance is watched again.
+	if err := widgets.Delete(t.Context(), "a", deleteNow); err != nil {
+		t.Fatal(err)
+	}
+	e.until("the instance is there again", func() bool { _, err := widgets.Get(t.Context(), "a", getNow); return err == nil })
+}
+
+// Server-side apply of what is there already writes nothing: the API server does not move the resource version. All
+// that this package does in doubt rests on it.
+func TestApplyingTheSameAgainMovesNothing(t *testing.T) {
+	e := newEnv(t)
+	client, err := kube.New(kube.Config{REST: e.config, Namespace: e.system})
+	if err != nil {
+		t.Fatal(err)
+	}
+	applier, err := apply.New(apply.Config{Dynamic: client.Dynamic, Metadata: client.Metadata, Mapper: client.Mapper})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := e.set(append(several(3, "one"), deployment, "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}")...)
+	versions := map[manifest.Ref]string{}
+	for round := range 3 {
+		rendered, err := apply.Render(t.Context(), client.Mapper, set, apply.Bundle{Name: "web", UID: "u1", Namespace: e.ns})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		result := applier.Apply(t.Context(), rendered.Items, apply.Options{Applied: func(item apply.Item, obj *unstructured.Unstructured) {
+			mu.Lock()
+			defer mu.Unlock()
+			if got := obj.GetResourceVersion(); round > 0 && versions[item.Ref] != got {
+				t.Errorf("round %d: %s went from version %s to %s", round, item.Ref, versions[item.Ref], got)
+			}
+			versions[item.Ref] = obj.GetResourceVersion()
+		}})
+		if len(result.Problems) > 0 || len(result.Applied) != 5 {
+			t.Fatalf("round %d: %v", round, result)
+		}
+	}
 }

@@ -1,0 +1,260 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/apply"
+	"github.com/yardarm-dev/yardarm/spoke/health"
+	"github.com/yardarm-dev/yardarm/spoke/inventory"
+	"github.com/yardarm-dev/yardarm/spoke/live"
+)
+
+// converge applies a target, and then deletes what a plan lets go.
+func (b *bundle) converge(ctx context.Context, w work, t target, rendered *apply.Rendered, p plan) outcome {
+	out := outcome{total: rendered.Total()}
+	out.add(rendered.Problems...)
+	todo, fresh := b.todo(rendered, &out)
+	if t.atomic && len(todo) > 0 && !b.agreed(ctx, w, rendered, todo, &out) {
+		b.r.claims.give(b.uid, fresh...)
+		return out
+	}
+	if err := b.prepare(ctx, w, t, rendered, todo, p); err != nil {
+		b.r.claims.give(b.uid, fresh...)
+		return interrupted(err)
+	}
+	if w.assigned && len(todo) > 0 {
+		b.reportApplying(&w.entry, out, len(todo))
+	}
+	complete := b.apply(ctx, w, todo, &out)
+	if p.postponed {
+		out.waiting = true
+		out.postpone(time.Now().Add(handoverRetry))
+	}
+	if complete && len(out.problems) == 0 {
+		b.prune(ctx, w, &out)
+	}
+	if err := b.r.inventory.Save(ctx, b.inv); err != nil {
+		b.lost(ctx, err)
+		out.transient = true
+	}
+	return out
+}
+
+// todo answers the items that are not as they should be, and of those the ones that are new to the bundle. What another
+// bundle has, and what is fought over, becomes a problem.
+func (b *bundle) todo(rendered *apply.Rendered, out *outcome) (todo []apply.Item, fresh []manifest.Ref) {
+	now := time.Now()
+	for _, item := range rendered.Items {
+		e, have := b.inv.Entries[item.Ref]
+		if !have {
+			if other := b.r.claims.take(item.Ref, b.uid); other != "" {
+				out.add(claimed(item.Ref, other))
+				continue
+			}
+			fresh = append(fresh, item.Ref)
+			todo = append(todo, item)
+			continue
+		}
+		object, exists, known := b.r.watcher.Get(item.Ref)
+		applied := e.Content == item.Content && !e.Condemned
+		if applied && known && intact(e, object, exists) {
+			out.applied++
+			continue
+		}
+		if applied && known {
+			if at, ok := b.repairs.may(item.Ref, now); !ok {
+				out.add(contended(item.Ref))
+				out.postpone(at)
+				continue
+			}
+			b.r.metrics.drift.Inc()
+			b.logger.Info("object differs from what was applied; applying it again", "object", item.Ref.String(), "deleted", !exists)
+		}
+		todo = append(todo, item)
+	}
+	return todo, fresh
+}
+
+// agreed asks the API server about all objects of an atomic bundle before the first is written.
+func (b *bundle) agreed(ctx context.Context, w work, rendered *apply.Rendered, todo []apply.Item, out *outcome) bool {
+	dry := b.r.applier.DryRun(ctx, rendered, todo, w.stop)
+	out.add(dry.Problems...)
+	if len(dry.Skipped) > 0 {
+		out.transient = true
+		return false
+	}
+	out.refused = len(out.problems) > 0
+	return !out.refused
+}
+
+// prepare writes the inventory as it must be before the first object is touched: old ∪ new, what is about to change marked
+// as not known to be applied, what is to be deleted condemned, and without what other bundles take over.
+func (b *bundle) prepare(ctx context.Context, w work, t target, rendered *apply.Rendered, todo []apply.Item, p plan) error {
+	if b.prepared(t, rendered, todo, p) {
+		return b.hold(ctx, w, t)
+	}
+	next := *b.inv
+	next.Entries = maps.Clone(b.inv.Entries)
+	next.Digest, next.Namespace, next.Revision = t.digest, t.namespace, t.revision
+	for _, item := range rendered.Items {
+		if e, ok := next.Entries[item.Ref]; ok && e.Condemned {
+			e.Condemned, e.Content, e.Fields = false, 0, 0
+			next.Entries[item.Ref] = e
+		}
+	}
+	for _, item := range todo {
+		if e := next.Entries[item.Ref]; e.Content != item.Content {
+			next.Entries[item.Ref] = inventory.Entry{Version: item.Kind.Version, UID: e.UID}
+		}
+	}
+	for _, ref := range p.condemn {
+		e := next.Entries[ref]
+		e.Condemned = true
+		next.Entries[ref] = e
+	}
+	for _, ref := range p.release {
+		delete(next.Entries, ref)
+	}
+	if err := b.r.inventory.Save(ctx, &next); err != nil {
+		b.lost(ctx, err)
+		return err
+	}
+	b.inv = &next
+	if len(p.release) > 0 {
+		b.r.claims.give(b.uid, p.release...)
+		b.logger.Info("objects are handed over to other bundles", "objects", len(p.release))
+		b.r.nudge(b.uid)
+	}
+	return b.hold(ctx, w, t)
+}
+
+// prepared tells whether the inventory is as it must be already, as it is while nothing but drift is to be repaired.
+func (b *bundle) prepared(t target, rendered *apply.Rendered, todo []apply.Item, p plan) bool {
+	if b.inv.Digest != t.digest || b.inv.Namespace != t.namespace || b.inv.Revision != t.revision || len(p.condemn)+len(p.release) > 0 {
+		return false
+	}
+	for _, item := range todo {
+		if e, ok := b.inv.Entries[item.Ref]; !ok || e.Content != 0 && e.Content != item.Content {
+			return false
+		}
+	}
+	return b.inv.Condemned() == 0 || !slices.ContainsFunc(rendered.Items, func(i apply.Item) bool { return b.inv.Entries[i.Ref].Condemned })
+}
+
+// hold has the state keep the content of what the cluster holds from now on.
+func (b *bundle) hold(ctx context.Context, w work, t target) error {
+	b.mu.Lock()
+	held := b.entry.AppliedDigest
+	b.mu.Unlock()
+	if held == t.digest {
+		return nil
+	}
+	return b.r.state.Applied(ctx, b.uid, t.digest)
+}
+
+// lost reads an inventory again that somebody else has written.
+func (b *bundle) lost(ctx context.Context, cause error) {
+	if !errors.Is(cause, inventory.ErrSecondWriter) {
+		return
+	}
+	b.logger.Error("inventory was written by somebody else; reading it again", "error", cause)
+	found, err := b.r.inventory.Reload(ctx, b.inv)
+	if err != nil {
+		b.logger.Error("cannot read the inventory", "error", err)
+		return
+	}
+	b.inv = found
+}
+
+// apply writes what is to be done, and notes what came of it. It answers false if it was stopped before the end.
+func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outcome) (complete bool) {
+	type answer struct {
+		object live.Object
+		health health.Result
+	}
+	var mu sync.Mutex // guards answers
+	answers := map[manifest.Ref]answer{}
+	started := time.Now()
+	set := b.r.applier.Apply(ctx, todo, apply.Options{Stop: w.stop, Applied: func(item apply.Item, object *unstructured.Unstructured) {
+		a := answer{object: live.Of(object), health: health.Of(object)}
+		b.r.watcher.Observe(item.Ref, a.object)
+		mu.Lock()
+		defer mu.Unlock()
+		answers[item.Ref] = a
+	}})
+	defines := false
+	for _, item := range todo {
+		a, ok := answers[item.Ref]
+		if !ok {
+			continue
+		}
+		b.inv.Entries[item.Ref] = inventory.Entry{
+			Version: item.Kind.Version, UID: a.object.UID, Content: item.Content, Fields: a.object.Fields,
+		}
+		if !health.Passive(item.Ref.Group, item.Ref.Kind) {
+			b.judge(item.Ref, a.health, a.object.Version)
+		}
+		stage := item.Ref.StageName()
+		defines = defines || stage == "definitions"
+	}
+	out.applied += len(set.Applied)
+	out.add(set.Problems...)
+	if len(todo) > 0 {
+		b.r.metrics.applied.Add(float64(len(set.Applied)))
+		b.r.metrics.failed.Add(float64(len(set.Problems)))
+		b.logger.Info("applied", "revision", b.inv.Revision, "objects", len(set.Applied), "failed", len(set.Problems),
+			"skipped", len(set.Skipped), "took", time.Since(started).Round(time.Millisecond))
+	}
+	if slices.ContainsFunc(todo, func(i apply.Item) bool { return i.Unserved }) {
+		b.follow(ctx, nil) // the inventory has all kinds, and some are served only now
+	}
+	if defines {
+		b.r.nudge(b.uid)
+	}
+	return len(set.Skipped) == 0
+}
+
+// prune deletes what is condemned, and drops from the inventory what is gone.
+func (b *bundle) prune(ctx context.Context, w work, out *outcome) {
+	var targets []apply.Target
+	for ref, e := range b.inv.Entries {
+		if e.Condemned {
+			targets = append(targets, apply.Target{Ref: ref, Version: e.Version})
+		}
+	}
+	if len(targets) == 0 {
+		return
+	}
+	b.gone(ctx, b.r.applier.Prune(ctx, b.uid, targets, w.stop), out)
+}
+
+// gone takes the result of a removal in.
+func (b *bundle) gone(ctx context.Context, removed apply.Removed, out *outcome) {
+	out.pruned, out.pruning = true, removed.Problems
+	if len(removed.Gone) == 0 {
+		return
+	}
+	next := *b.inv
+	next.Entries = maps.Clone(b.inv.Entries)
+	for _, ref := range removed.Gone {
+		delete(next.Entries, ref)
+	}
+	if err := b.r.inventory.Save(ctx, &next); err != nil {
+		b.lost(ctx, err)
+		out.transient = true
+		return
+	}
+	b.inv = &next
+	b.r.claims.give(b.uid, removed.Gone...)
+	b.r.metrics.pruned.Add(float64(len(removed.Gone)))
+	b.logger.Info("pruned", "objects", len(removed.Gone), "left", len(removed.Left))
+	b.r.nudge(b.uid)
+}
