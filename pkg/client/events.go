@@ -22,6 +22,10 @@ func (c *Client) Events(ctx context.Context, req *hubv1.WatchEventsRequest, opts
 			if err != nil {
 				return err
 			}
+			// The hub opens the stream with headers before it has anything to tell.
+			if _, err := stream.Header(); err == nil {
+				alive()
+			}
 			for {
 				resp, err := stream.Recv()
 				if err != nil {

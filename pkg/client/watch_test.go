@@ -195,6 +195,30 @@ func TestEventsGoOnAfterTheLast(t *testing.T) {
 	}
 }
 
+// On a quiet hub, that the stream has opened is all there is to hear.
+func TestEventsFollowAQuietHub(t *testing.T) {
+	var calls atomic.Int32
+	c := start(t, &fakeHub{watchEvents: func(_ *hubv1.WatchEventsRequest, s grpc.ServerStreamingServer[hubv1.WatchEventsResponse]) error {
+		if err := s.SendHeader(nil); err != nil {
+			return err
+		}
+		if calls.Add(1) == 1 {
+			return status.Error(codes.Unavailable, "restarting")
+		}
+		return s.Send(&hubv1.WatchEventsResponse{Event: &yardarmv1.Event{Sequence: 1}})
+	}}, nil)
+	lost, found := 0, 0
+	for e, err := range c.Events(testContext(t), &hubv1.WatchEventsRequest{Follow: true}, WatchOptions{Lost: func(error, time.Duration) { lost++ }, Found: func() { found++ }}) {
+		if err != nil || e.GetSequence() != 1 {
+			t.Fatalf("got %v, %v", e, err)
+		}
+		break
+	}
+	if lost != 1 || found != 1 {
+		t.Errorf("lost %d times, found %d times", lost, found)
+	}
+}
+
 func TestEventsEndWithoutFollow(t *testing.T) {
 	c := start(t, &fakeHub{watchEvents: func(_ *hubv1.WatchEventsRequest, s grpc.ServerStreamingServer[hubv1.WatchEventsResponse]) error {
 		return s.Send(&hubv1.WatchEventsResponse{Event: &yardarmv1.Event{Sequence: 1}})
