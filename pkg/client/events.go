@@ -22,8 +22,8 @@ func (c *Client) Events(ctx context.Context, req *hubv1.WatchEventsRequest, opts
 			if err != nil {
 				return err
 			}
-			// The hub opens the stream with headers before it has anything to tell.
-			if _, err := stream.Header(); err == nil {
+			// The hub opens the stream with headers before it has anything to tell; there are none if it refuses.
+			if header, err := stream.Header(); err == nil && header != nil {
 				alive()
 			}
 			for {

@@ -219,6 +219,21 @@ func TestEventsFollowAQuietHub(t *testing.T) {
 	}
 }
 
+func TestEventsEndWithTheFirstRefusal(t *testing.T) {
+	var calls atomic.Int32
+	c := start(t, &fakeHub{watchEvents: func(_ *hubv1.WatchEventsRequest, s grpc.ServerStreamingServer[hubv1.WatchEventsResponse]) error {
+		calls.Add(1)
+		return status.Error(codes.Unavailable, "stopping")
+	}}, nil)
+	var last error
+	for _, err := range c.Events(testContext(t), &hubv1.WatchEventsRequest{Follow: true}, WatchOptions{}) {
+		last = err
+	}
+	if status.Code(last) != codes.Unavailable || calls.Load() != 1 {
+		t.Errorf("got %v after %d streams", last, calls.Load())
+	}
+}
+
 func TestEventsEndWithoutFollow(t *testing.T) {
 	c := start(t, &fakeHub{watchEvents: func(_ *hubv1.WatchEventsRequest, s grpc.ServerStreamingServer[hubv1.WatchEventsResponse]) error {
 		return s.Send(&hubv1.WatchEventsResponse{Event: &yardarmv1.Event{Sequence: 1}})
