@@ -195,20 +195,11 @@ func (v view) spec(it item) *yardarmv1.AssignmentSpec {
 
 // assignment derives what a cluster is to run of one bundle that targets it; nil while the bundle has no revision.
 func (v view) assignment(clusterUID string, b *yardarmv1.Bundle) *yardarmv1.AssignmentSpec {
-	for _, spec := range placement.Desired(onlyBundle{v.ReadTx, b}, clusterUID) {
-		return spec
+	cluster := v.Cluster(clusterUID)
+	if cluster == nil || cluster.Spec.GetRemoval() != nil {
+		return nil
 	}
-	return nil
-}
-
-// onlyBundle is a snapshot in which every cluster gets just one bundle.
-type onlyBundle struct {
-	*store.ReadTx
-	bundle *yardarmv1.Bundle
-}
-
-func (o onlyBundle) BundlesOf(string) iter.Seq[*yardarmv1.Bundle] {
-	return func(yield func(*yardarmv1.Bundle) bool) { yield(o.bundle) }
+	return placement.DesiredOf(v, cluster, b)
 }
 
 func isEmpty[T any](seq iter.Seq[T]) bool {

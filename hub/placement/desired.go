@@ -26,24 +26,15 @@ func Desired(r Reader, clusterUID string) []*yardarmv1.AssignmentSpec {
 	}
 	var out []*yardarmv1.AssignmentSpec
 	for bundle := range r.BundlesOf(clusterUID) {
-		if a := assign(r, cluster, bundle); a != nil {
+		if a := DesiredOf(r, cluster, bundle); a != nil {
 			out = append(out, a)
 		}
 	}
 	return out
 }
 
-// DesiredOf derives the assignment of one bundle that targets the cluster; nil if there is none.
-func DesiredOf(r Reader, clusterUID, bundleUID string) *yardarmv1.AssignmentSpec {
-	for _, a := range Desired(r, clusterUID) {
-		if a.BundleUid == bundleUID {
-			return a
-		}
-	}
-	return nil
-}
-
-func assign(r Reader, cluster *yardarmv1.Cluster, bundle *yardarmv1.Bundle) *yardarmv1.AssignmentSpec {
+// DesiredOf derives the assignment of one bundle, which targets the cluster; nil while the bundle has no revision.
+func DesiredOf(r Reader, cluster *yardarmv1.Cluster, bundle *yardarmv1.Bundle) *yardarmv1.AssignmentSpec {
 	uid := bundle.Metadata.Uid
 	rev := r.Revision(uid, bundle.GetStatus().GetRevision())
 	if rev == nil {
