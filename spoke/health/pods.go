@@ -170,7 +170,8 @@ func ofContainer(pod string, s map[string]any) (Result, bool) {
 			text = "waiting"
 		}
 		if reason == "CrashLoopBackOff" && last != nil {
-			text += fmt.Sprintf("; it last ended with %v, exit code %v", last["reason"], last["exitCode"])
+			// The kubelet's own text changes with each back-off, and says less.
+			text = fmt.Sprintf("it keeps ending, last with %v, exit code %v", last["reason"], last["exitCode"])
 			if last["reason"] == "OOMKilled" {
 				reason = "OOMKilled"
 			}
