@@ -30,7 +30,7 @@ func fuzz(root string, each time.Duration) part {
 		}}}
 	}
 	for _, t := range tests {
-		p.steps = append(p.steps, step{name: t.name, run: commands{dir: root}.step("go", "test", "-run=^$",
+		p.steps = append(p.steps, step{name: t.folder + " " + t.name, run: commands{dir: root}.step("go", "test", "-run=^$",
 			"-fuzz=^"+t.name+"$", "-fuzztime="+each.String(), "./"+t.folder)})
 	}
 	return p

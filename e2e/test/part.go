@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"text/tabwriter"
 	"time"
 )
 
@@ -102,9 +103,11 @@ func runStep(ctx context.Context, out io.Writer, s step) stepResult {
 func report(out io.Writer, results []result) error {
 	var total tally
 	var took time.Duration
-	var failures, table []string
+	var failures []string
+	var lines strings.Builder
+	table := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
 	row := func(name string, took time.Duration, r string) {
-		table = append(table, strings.TrimRight(fmt.Sprintf("%-22s %8s  %s", name, short(took), r), " "))
+		fmt.Fprintf(table, "%s\t%8s\t%s\n", name, short(took), r)
 	}
 	for _, r := range results {
 		took += r.took
@@ -145,7 +148,10 @@ func report(out io.Writer, results []result) error {
 		fmt.Fprintln(out, "FAILED:", f)
 	}
 	row("total", took, verdict(len(failures) > 0))
-	fmt.Fprintf(out, "\n%s\n\n%d passed, %d failed\n", strings.Join(table, "\n"), total.passed, total.failed)
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the table: %w", err)
+	}
+	fmt.Fprintf(out, "\n%s\n%d passed, %d failed\n", lines.String(), total.passed, total.failed)
 	if len(failures) > 0 {
 		return errFailed
 	}
