@@ -40,13 +40,13 @@ func TestSpokeEnrolsAndComesBackWithoutTheHub(t *testing.T) {
 		first.end()
 
 		h.stop()
-		dials := network.dials
+		dials := network.dialled()
 		second := m.started(token)
 		defer second.end()
 		if name, uid := second.Cluster(); name != "prod-1" || uid != "uid-1" || !second.Expiry().Equal(first.Expiry()) {
 			t.Errorf("came back as %s, %s", name, uid)
 		}
-		if network.dials != dials {
+		if network.dialled() != dials {
 			t.Error("coming back has dialled the hub")
 		}
 		h.start()
@@ -72,7 +72,7 @@ func TestLostAnswer(t *testing.T) {
 		network := newNetwork()
 		h, m := newHub(t, network), newMachine(t, network)
 		token := h.token("prod-1", "uid-1")
-		h.lose = 1 << 30
+		h.loseAnswers(1 << 30)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		first := m.process(token)
 		if err := first.Ensure(ctx); !errors.Is(err, enroll.ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) {
@@ -87,7 +87,7 @@ func TestLostAnswer(t *testing.T) {
 		issued := time.Now().Add(-time.Minute)
 		// Hours later, after the token's end, and on another hub process.
 		time.Sleep(3 * time.Hour)
-		h.lose = 0
+		h.loseAnswers(0)
 		h.stop()
 		h.start()
 		second := m.started(token)
@@ -188,8 +188,8 @@ func TestHubThatDoesNotAnswerIsWaitedFor(t *testing.T) {
 		if log := m.log.String(); !strings.Contains(log, address) || !strings.Contains(log, "does not answer") || !strings.Contains(log, "connection refused") {
 			t.Errorf("the log does not say who does not answer and why:\n%.500s", log)
 		}
-		if network.dials > 10*60 {
-			t.Errorf("%d attempts in ten minutes", network.dials)
+		if dials := network.dialled(); dials > 10*60 {
+			t.Errorf("%d attempts in ten minutes", dials)
 		}
 		h.start()
 		time.Sleep(20 * time.Second)
@@ -294,6 +294,27 @@ func TestNewTokenAfterDeletion(t *testing.T) {
 		if _, uid := again.Cluster(); uid != "uid-3" {
 			t.Errorf("after a restart it is %s", uid)
 		}
+	})
+}
+
+// A spoke with an expired certificate, a new token and a hub that says nothing begins its work all the same.
+func TestSilentHubDelaysNoStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := newNetwork()
+		h, m := newHub(t, network), newMachine(t, network)
+		m.started(h.token("prod-1", "uid-1")).end()
+		h.remove("prod-1")
+		token := h.token("prod-1", "uid-2")
+		h.stop()
+		network.silent = true
+		time.Sleep(48 * time.Hour)
+		start := time.Now()
+		s := m.started(token)
+		defer s.end()
+		if waited := time.Since(start); waited > 15*time.Second {
+			t.Errorf("it took %v to start", waited)
+		}
+		h.start()
 	})
 }
 

@@ -47,6 +47,8 @@ type network struct {
 	mu        sync.Mutex
 	listeners map[string]*bufconn.Listener
 	dials     int
+	// silent makes whoever dials an address where nobody listens wait for an answer.
+	silent bool
 }
 
 func newNetwork() *network { return &network{listeners: make(map[string]*bufconn.Listener)} }
@@ -64,11 +66,22 @@ func (n *network) unplug(address string) {
 	delete(n.listeners, address)
 }
 
+// dialled counts the attempts to connect.
+func (n *network) dialled() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.dials
+}
+
 func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
 	n.mu.Lock()
 	n.dials++
-	listener := n.listeners[address]
+	listener, silent := n.listeners[address], n.silent
 	n.mu.Unlock()
+	if listener == nil && silent {
+		<-ctx.Done()
+		return nil, fmt.Errorf("dial %s: i/o timeout", address)
+	}
 	if listener == nil {
 		return nil, fmt.Errorf("dial %s: connection refused", address)
 	}
@@ -76,11 +89,8 @@ func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return named{conn}, nil
+	return conn, nil
 }
-
-// named has an address, which the hub logs.
-type named struct{ net.Conn }
 
 // hub is the real thing but for its Connect, which echoes.
 type hub struct {
@@ -99,7 +109,7 @@ type hub struct {
 	log      *record
 
 	mu sync.Mutex
-	// lose makes answers to Enroll get lost; leaves counts what the hub has done nevertheless.
+	// lose is how many answers to Enroll get lost yet.
 	lose    int
 	enrols  int
 	renews  []time.Time
@@ -146,7 +156,8 @@ func (h *hub) start() {
 	h.served = make(chan struct{})
 	go func() {
 		defer close(h.served)
-		if err := h.grpc.Serve(listener); err != nil {
+		// A hub may be stopped before it has begun to serve.
+		if err := h.grpc.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			h.t.Errorf("serve: %v", err)
 		}
 	}()
@@ -209,6 +220,13 @@ func (s service) Connect(stream grpc.BidiStreamingServer[spokev1.ConnectRequest,
 			return err
 		}
 	}
+}
+
+// loseAnswers makes the next answers to Enroll get lost.
+func (h *hub) loseAnswers(count int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lose = count
 }
 
 func (h *hub) counted() (enrols int, renews []time.Time, resumed []bool) {

@@ -64,8 +64,8 @@ func TestRenewalsDoNotDropTheStream(t *testing.T) {
 	})
 }
 
-// The hub is down for a weekend, and longer than a certificate lives. The spoke comes back by itself, also after a restart of its own.
-func TestHubDownForAWeekend(t *testing.T) {
+// The hub is down for longer than a certificate lives. The spoke comes back by itself, also after a restart of its own.
+func TestHubDownForLongerThanACertificateLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := newNetwork()
 		h, m := newHub(t, network), newMachine(t, network)
@@ -73,7 +73,7 @@ func TestHubDownForAWeekend(t *testing.T) {
 		s := m.started(token)
 		stop := s.run(t)
 		h.stop()
-		time.Sleep(60 * time.Hour)
+		time.Sleep(30 * time.Hour)
 		if s.Expiry().After(time.Now()) {
 			t.Fatal("the certificate has not even expired")
 		}
@@ -81,8 +81,8 @@ func TestHubDownForAWeekend(t *testing.T) {
 		if _, err := m.connect(s); err == nil || !strings.Contains(err.Error(), "expired") {
 			t.Errorf("a stream with an expired certificate: error %v", err)
 		}
-		// Attempts are at most a minute apart.
-		time.Sleep(90 * time.Second)
+		// Attempts are at most half a minute apart.
+		time.Sleep(31 * time.Second)
 		if !s.Expiry().After(time.Now()) {
 			t.Fatal("the hub is back, and the certificate is not renewed")
 		}
@@ -154,8 +154,8 @@ func TestBan(t *testing.T) {
 		if len(renews) != 0 || s.Expiry().After(time.Now()) {
 			t.Fatalf("%d renewals while banned", len(renews))
 		}
-		if network.dials > 200 {
-			t.Errorf("%d dials in the hours of a ban", network.dials)
+		if dials := network.dialled(); dials > 200 {
+			t.Errorf("%d dials in the hours of a ban", dials)
 		}
 		h.ban("prod-1", nil)
 		time.Sleep(11 * time.Minute)

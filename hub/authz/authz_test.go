@@ -124,6 +124,7 @@ func TestOtherTokensLetNobodyIn(t *testing.T) {
 		"no id":         strings.Replace(token, "_local_", "__", 1),
 		"no secret":     "yat_local_",
 		"zero secret":   "yat_none_" + strings.Repeat("A", 43),
+		"a line break":  token[:20] + "\n" + token[20:],
 		"line breaks":   token[:20] + "\n" + token[21:],
 		"huge":          "yat_" + strings.Repeat("a", 1<<20),
 	} {

@@ -137,14 +137,14 @@ func TestRequestMustBeSignedByItsKey(t *testing.T) {
 	}
 	forged := append([]byte(nil), good...)
 	forged[len(forged)-1] ^= 1
-	for name, der := range map[string][]byte{
-		"forged":  forged,
-		"longer":  append(append([]byte(nil), good...), 0),
-		"huge":    make([]byte, maxRequest+1),
-		"nothing": nil,
+	for says, der := range map[string][]byte{
+		"signature is wrong": forged,
+		"trailing data":      append(append([]byte(nil), good...), 0),
+		"the limit is 16384": csr(t, newKey(t), &x509.CertificateRequest{DNSNames: []string{strings.Repeat("a", maxRequest)}}),
+		"no PKCS#10 in DER":  nil,
 	} {
-		if _, err := parseRequest(der); !errors.Is(err, ErrBadCSR) {
-			t.Errorf("%s: error %v, want ErrBadCSR", name, err)
+		if _, err := parseRequest(der); !errors.Is(err, ErrBadCSR) || !strings.Contains(err.Error(), says) {
+			t.Errorf("error %v, want ErrBadCSR that says %q", err, says)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package ca
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,9 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/certs"
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -306,6 +310,33 @@ func TestTokenIsNowhereAtRest(t *testing.T) {
 		if strings.Contains(print, parts[2]) || strings.Contains(print, fmt.Sprint(token.Secret[0], token.Secret[1])) {
 			t.Errorf("printed, the token shows its secret: %s", print)
 		}
+	}
+}
+
+// MintToken leaves no second token, and an older hub may have: who enrols first stays, with its key.
+func TestSecondTokenOfAnEnrolledCluster(t *testing.T) {
+	h := newHub(t)
+	h.cluster("prod-1")
+	draft, err := h.DraftToken(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := h.mint("prod-1", 0)
+	hash := sha256.Sum256(draft.token.Secret)
+	h.update(func(tx *store.Tx) error {
+		return tx.PutToken(&storev1.EnrolmentToken{
+			Id: draft.token.ID, SecretHash: hash[:], Cluster: "prod-1", ClusterUid: "prod-1-uid", Expires: timestamppb.New(draft.Expires),
+		})
+	})
+	key := newKey(t)
+	if _, err := h.Redeem(context.Background(), first, csr(t, key, nil), "kube"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Redeem(context.Background(), draft.token.Text(), csr(t, newKey(t), nil), "kube"); !errors.Is(err, ErrEnrolled) {
+		t.Fatalf("another key: error %v, want ErrEnrolled", err)
+	}
+	if _, err := h.Redeem(context.Background(), draft.token.Text(), csr(t, key, nil), "kube"); err != nil {
+		t.Fatalf("the enrolled key: %v", err)
 	}
 }
 

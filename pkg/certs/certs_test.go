@@ -295,6 +295,7 @@ func TestTokenText(t *testing.T) {
 		"no pin":          strings.Join(parts[:3], "."),
 		"five parts":      text + ".x",
 		"line break":      strings.Replace(text, parts[2], parts[2][:20]+"\n"+parts[2][21:], 1),
+		"one line break":  strings.Replace(text, parts[2], parts[2][:20]+"\n"+parts[2][20:], 1),
 		"alphabet":        strings.Replace(text, parts[2], parts[2][:20]+"+"+parts[2][21:], 1),
 		"loose bits":      text[:len(text)-1] + "l",
 		"a credential":    "yat_local_" + parts[2],

@@ -19,10 +19,10 @@ const (
 	renewFrom, renewTo = 0.5, 0.8
 	// checkInterval is how often the claim is looked at, and the clock, which may have been set or have slept.
 	checkInterval = 30 * time.Second
-	// renewBase and renewMax bound the wait after a renewal has failed.
+	// renewBase and renewMax bound the wait after a renewal has failed. A hub that is back should not wait longer for renewals than for streams.
 	renewBase = time.Second
-	renewMax  = time.Minute
-	// refusedMax bounds it after the hub has said no: only a person changes that.
+	renewMax  = 30 * time.Second
+	// refusedBase and refusedMax bound it after the hub has said no: only a person changes that.
 	refusedBase = time.Minute
 	refusedMax  = 10 * time.Minute
 )

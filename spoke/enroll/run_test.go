@@ -49,7 +49,7 @@ func TestRunEndsWhenAnotherInstanceClaims(t *testing.T) {
 	})
 }
 
-// While no hub answers, renewals are tried again and again, never more than a minute apart, and Run goes on.
+// While no hub answers, renewals are tried again and again, never more than half a minute apart, and Run goes on.
 func TestRenewalIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
