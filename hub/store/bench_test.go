@@ -113,3 +113,41 @@ func BenchmarkUpdateParallel256(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
 	b.ReportMetric(float64(b.N)/float64(s.metrics.commitCount()-before), "updates/commit")
 }
+
+// BenchmarkGroupChange is a change of a group's selector in a fleet of 10,000 clusters: every other one leaves or joins. Nobody else can write meanwhile.
+func BenchmarkGroupChange(b *testing.B) {
+	for name, specs := range map[string][2]*yardarmv1.ClusterGroupSpec{
+		"labels": {
+			{Selector: &yardarmv1.LabelSelector{MatchLabels: map[string]string{"half": "0"}}},
+			{Selector: &yardarmv1.LabelSelector{MatchLabels: map[string]string{"half": "1"}}},
+		},
+		"expression": {{Expression: `labels.half == "0"`}, {Expression: `labels.half == "1"`}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s, err := Open(Config{Dir: b.TempDir()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			put := func(fn func(*Tx) error) {
+				if _, err := s.Update(context.Background(), fn); err != nil {
+					b.Fatal(err)
+				}
+			}
+			put(func(tx *Tx) error {
+				for i := range benchRows {
+					uid := fmt.Sprintf("c%05d", i)
+					if err := tx.PutCluster(cluster(uid, uid, map[string]string{"half": fmt.Sprint(i % 2)})); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			for i := 0; b.Loop(); i++ {
+				g := group("g", nil)
+				g.Spec = specs[i%2]
+				put(func(tx *Tx) error { return tx.PutGroup(g) })
+			}
+		})
+	}
+}

@@ -108,7 +108,6 @@ func (tx *Tx) undo() {
 			panic(fmt.Sprintf("store: undo %s %s: %v", c.table.table(), c.key, err)) // the schema is wrong
 		}
 	}
-	tx.journal, tx.contents, tx.touched = nil, nil, nil
 }
 
 func (tx *Tx) record(c change) {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -26,7 +28,7 @@ func dump(tx *ReadTx) string {
 				fmt.Fprintf(&b, "%+v\n", *p)
 			}
 		case *table[metaRow]:
-			fmt.Fprintf(&b, "index %d\n", tx.Index())
+			// The index is not what is compared.
 		default:
 			for _, key := range t.keys(tx) {
 				value, err := t.encodeRow(t.rowOf(tx, key))
@@ -88,7 +90,8 @@ func TestFailedUpdateLeavesNothing(t *testing.T) {
 			before, rows := dump(s.Read()), s.state.rows
 			sub := s.Subscribe(Clusters, Groups, Bundles, Events, Members)
 			defer sub.Close()
-			index, err := s.Update(t.Context(), func(tx *Tx) error {
+			// In one commit with another one, which succeeds and puts what is there.
+			index, errs := batched(t, s, func(tx *Tx) error {
 				if err := errors.Join(
 					fill(tx, "2"),
 					tx.PutCluster(cluster("c1", "renamed", nil)),
@@ -103,9 +106,10 @@ func TestFailedUpdateLeavesNothing(t *testing.T) {
 					t.Errorf("the changes fail before they should: %v", err)
 				}
 				return end(tx)
-			})
-			if err == nil || index != 0 {
-				t.Fatalf("the update gives %d, %v", index, err)
+			}, func(tx *Tx) error { return tx.PutSecret(&storev1.SealedSecret{Name: "s1"}) })
+			err := errs[0]
+			if err == nil || index[0] != 0 || errs[1] != nil || index[1] != 2 {
+				t.Fatalf("the updates give %v, %v", index, errs)
 			}
 			if name == "error" && !errors.Is(err, errTest) {
 				t.Errorf("the error is %v, want the function's own", err)
@@ -133,57 +137,52 @@ func TestFailedUpdateLeavesNothing(t *testing.T) {
 			if !sub.Take().Empty() {
 				t.Error("subscribers heard of it")
 			}
-			if next := update(t, s, func(tx *Tx) error { return tx.DeleteToken("t1") }); next != 2 {
-				t.Errorf("the next update has index %d, want 2", next)
-			}
-			want := dump(s.Read())
 			s = reopened(t, s)
 			update(t, s, func(tx *Tx) error { return tx.PutPresence(&Presence{ClusterUID: "c1"}) }) // the only thing that is not on disk
-			check(s, want)
+			check(s, before)
 		})
 	}
+}
+
+// batched runs updates in one commit, in order.
+func batched(t *testing.T, s *Store, fns ...func(*Tx) error) (indexes []uint64, errs []error) {
+	t.Helper()
+	indexes, errs = make([]uint64, len(fns)), make([]error, len(fns))
+	s.turn <- struct{}{}
+	var wg sync.WaitGroup
+	for i, fn := range fns {
+		wg.Go(func() { indexes[i], errs[i] = s.Update(context.Background(), fn) })
+		wait(t, func() bool { return len(s.queue) > i })
+	}
+	<-s.turn
+	wg.Wait()
+	return indexes, errs
 }
 
 // TestFailedUpdateInBatch: of several transactions in one commit, a failing one takes nothing of the others with it.
 func TestFailedUpdateInBatch(t *testing.T) {
 	s, log := openedTestLog(t, t.TempDir())
-	// While this one holds the turn, others queue.
-	release := make(chan struct{})
-	log.hook(func(_ *Batch, do func() error) error { <-release; return do() })
-	first := make(chan error, 1)
-	go func() {
-		_, err := s.Update(context.Background(), func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "first"}) })
-		first <- err
-	}()
-	wait(t, func() bool { return len(log.appended()) > 0 })
-	results := make([]chan error, 10)
-	for i := range results {
-		results[i] = make(chan error, 1)
-		queued := len(s.queue)
-		go func() {
-			_, err := s.Update(context.Background(), func(tx *Tx) error {
-				if err := tx.PutToken(&storev1.EnrolmentToken{Id: "shared", Cluster: fmt.Sprint(i)}); err != nil {
-					return err
-				}
-				if err := tx.PutToken(&storev1.EnrolmentToken{Id: fmt.Sprint("t", i)}); err != nil {
-					return err
-				}
-				if i%3 == 2 {
-					return fmt.Errorf("test %d", i)
-				}
-				return nil
-			})
-			results[i] <- err
-		}()
-		wait(t, func() bool { return len(s.queue) > queued })
+	update(t, s, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "first"}) })
+	log.appended()
+	var fns []func(*Tx) error
+	for i := range 10 {
+		fns = append(fns, func(tx *Tx) error {
+			if err := tx.PutToken(&storev1.EnrolmentToken{Id: "shared", Cluster: fmt.Sprint(i)}); err != nil {
+				return err
+			}
+			if err := tx.PutToken(&storev1.EnrolmentToken{Id: fmt.Sprint("t", i)}); err != nil {
+				return err
+			}
+			if i%3 == 2 {
+				return fmt.Errorf("test %d", i)
+			}
+			return nil
+		})
 	}
-	close(release)
-	if err := <-first; err != nil {
-		t.Fatal(err)
-	}
+	_, results := batched(t, s, fns...)
 	for i, r := range results {
-		if err := <-r; (err != nil) != (i%3 == 2) {
-			t.Errorf("update %d: %v", i, err)
+		if (r != nil) != (i%3 == 2) {
+			t.Errorf("update %d: %v", i, r)
 		}
 	}
 	if batches := log.appended(); len(batches) != 1 {
@@ -228,46 +227,49 @@ func TestNameTaken(t *testing.T) {
 	}
 }
 
+// TestUpdateEndsWithContext: before an update runs, its context ends it; from then on, it ends with its outcome.
 func TestUpdateEndsWithContext(t *testing.T) {
 	s, log := openedTestLog(t, t.TempDir())
 	release := make(chan struct{})
 	log.hook(func(_ *Batch, do func() error) error { <-release; return do() })
-	first := make(chan error, 1)
-	firstCtx, cancelFirst := context.WithCancel(t.Context())
-	go func() {
-		_, err := s.Update(firstCtx, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "first"}) })
-		first <- err
-	}()
+	submit := func(ctx context.Context, id string) chan error {
+		done, queued := make(chan error, 1), len(s.queue)
+		go func() {
+			_, err := s.Update(ctx, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: id}) })
+			done <- err
+		}()
+		wait(t, func() bool { return len(s.queue) > queued })
+		return done
+	}
+	running, cancelRunning := context.WithCancel(t.Context())
+	waiting, cancelWaiting := context.WithCancel(t.Context())
+	s.turn <- struct{}{}
+	first, second := submit(running, "first"), submit(running, "second") // one of them will commit, the other wait for it
+	<-s.turn
 	wait(t, func() bool { return len(log.appended()) > 0 })
-	cancelFirst() // too late
-
-	ctx, cancel := context.WithCancel(t.Context())
-	second := make(chan error, 1)
-	go func() {
-		_, err := s.Update(ctx, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "second"}) })
-		second <- err
-	}()
-	wait(t, func() bool { return len(s.queue) > 0 })
-	cancel()
-	if err := <-second; !errors.Is(err, context.Canceled) {
+	third := submit(waiting, "third")
+	cancelRunning()
+	cancelWaiting()
+	if err := <-third; !errors.Is(err, context.Canceled) {
 		t.Errorf("an update whose context ends before it runs: %v", err)
 	}
 	select {
 	case err := <-first:
 		t.Errorf("an update that is running returns %v before its outcome is known", err)
-	default:
+	case err := <-second:
+		t.Errorf("an update that is running returns %v before its outcome is known", err)
+	case <-time.After(50 * time.Millisecond): // that it does not happen cannot be waited for
 	}
 	close(release)
-	if err := <-first; err != nil {
-		t.Errorf("an update whose context ends while it runs: %v", err)
+	if err := errors.Join(<-first, <-second); err != nil {
+		t.Errorf("updates whose context ends while they run: %v", err)
 	}
-	update(t, s, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "third"}) })
-	tx := s.Read()
+	update(t, s, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "fourth"}) })
 	var ids []string
-	for token := range tx.Tokens() {
+	for token := range s.Read().Tokens() {
 		ids = append(ids, token.Id)
 	}
-	if !slices.Equal(ids, []string{"first", "third"}) {
+	if !slices.Equal(ids, []string{"first", "fourth", "second"}) {
 		t.Errorf("tokens are %v", ids)
 	}
 }
