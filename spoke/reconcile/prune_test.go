@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -300,4 +302,30 @@ func (e *env) noInventories() {
 		list, err := e.dynamic.Resource(gvr("", "v1", "secrets")).Namespace(e.system).List(e.t.Context(), metav1.ListOptions{})
 		return err == nil && len(list.Items) == 0
 	})
+}
+
+// What was applied last goes first, and what it may need for its end stays until then.
+func TestRemovalGoesBackwards(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	group := e.ns + ".example"
+	widget := "apiVersion: " + group + "/v1\nkind: Widget\nmetadata: {name: w, finalizers: [example.com/blocker]}\nspec: {size: 1}"
+	e.assign(assignment{bundle: "web", revision: 1, objects: append(several(2, "one"), crd(group, "Namespaced"), widget)})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_REMOVE, true)
+	r := s.await("web", "the finalizer is reported", func(r *yardarmv1.Report) bool { return problemOf(r, "/w") != nil })
+	if r.Objects.Pruning != 4 {
+		t.Errorf("counts: %v", r.Objects)
+	}
+	e.want(true, "m0", "m1")
+	widgets := e.dynamic.Resource(gvr(group, "v1", "widgets")).Namespace(e.ns)
+	_, err := widgets.Patch(t.Context(), "w", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.until("web is finished", func() bool { return e.state.gone("web") })
+	e.want(false, "m0", "m1")
+	if _, err := e.dynamic.Resource(gvr("apiextensions.k8s.io", "v1", "customresourcedefinitions")).Get(t.Context(), "widgets."+group, getNow); !apierrors.IsNotFound(err) {
+		t.Errorf("the definition: %v", err)
+	}
 }
