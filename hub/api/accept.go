@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -86,7 +87,7 @@ func (c *change) acceptance(cluster *yardarmv1.Cluster, r *yardarmv1.Report) *st
 	}
 	to := ""
 	if b := c.Bundle(r.GetBundleUid()); b != nil && c.targets(b, cluster) {
-		to = c.view().assignment(cluster.Metadata.Uid, b).GetDigest()
+		to = placement.DesiredOf(c, cluster, b).GetDigest()
 	}
 	if r.GetDigest() == "" || r.GetDigest() == to {
 		return nil // nothing to be deleted: the hub has returned to what the cluster holds

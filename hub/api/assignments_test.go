@@ -130,6 +130,7 @@ func TestWhatIsStillThereIsShown(t *testing.T) {
 func TestAcceptIsBoundToWhatIsHeld(t *testing.T) {
 	h := apitest.Start(t)
 	apply(t, h, group("prod", "env=prod"))
+	h.Enrolled(t, "aachen", map[string]string{"env": "prod"})
 	berlin := h.Enrolled(t, "berlin", map[string]string{"env": "prod"})
 	paris := h.Enrolled(t, "paris", map[string]string{"env": "prod"})
 	one := publish(t, h, "web", "1", "prod")
@@ -142,6 +143,7 @@ func TestAcceptIsBoundToWhatIsHeld(t *testing.T) {
 	refused(t, err, codes.InvalidArgument, "cluster", "bundle")
 	_, err = accept("nowhere", "")
 	refused(t, err, codes.NotFound, "nowhere")
+	h.Report(t, berlin, &yardarmv1.Report{Bundle: "web", BundleUid: uid, Phase: yardarmv1.PhaseReady, Digest: one.Revision.Spec.Digest, AssignmentHash: []byte("old")})
 	_, err = accept("berlin", "web")
 	if st := refused(t, err, codes.NotFound, "nothing is held", "berlin", "web"); reason(st) != "NOTHING_HELD" {
 		t.Errorf("reason %q", reason(st))
@@ -169,9 +171,6 @@ func TestAcceptIsBoundToWhatIsHeld(t *testing.T) {
 	if got := assignment(t, h, "berlin", "web").Spec.AcceptedDeletions; len(got) != 1 {
 		t.Errorf("the assignment carries %v", got)
 	}
-	if b := must[*yardarmv1.Bundle](t)(h.GetBundle(t.Context(), &hubv1.GetBundleRequest{Name: "web"})); b.Status.Clusters.Total != 2 {
-		t.Errorf("counts %v", b.Status.Clusters)
-	}
 	if a := only(paris, uid); string(a.HoldingHash) != "newer" || a.Deletion != nil {
 		t.Errorf("acceptance %v", a)
 	}
@@ -181,6 +180,15 @@ func TestAcceptIsBoundToWhatIsHeld(t *testing.T) {
 		t.Errorf("accepted %q", resp.Accepted)
 	}
 	only(berlin, "lost")
+
+	// The acceptance is part of the assignment that the spoke then reports on, and of no other cluster's.
+	h.Present(t, berlin, yardarmv1.PresenceConnected)
+	h.Report(t, berlin, &yardarmv1.Report{Bundle: "web", BundleUid: uid, Phase: yardarmv1.PhaseReady, AssignmentHash: assignment(t, h, "berlin", "web").Spec.Hash})
+	if b := must[*yardarmv1.Bundle](t)(h.GetBundle(t.Context(), &hubv1.GetBundleRequest{Name: "web"})); b.Status.Clusters.Total != 3 || b.Status.Clusters.Ready != 1 {
+		t.Errorf("counts %v", b.Status.Clusters)
+	}
+	h.Report(t, berlin, &yardarmv1.Report{Bundle: "web", BundleUid: uid, Phase: yardarmv1.PhaseHeld, Reason: yardarmv1.ReasonMassDeletion,
+		Digest: one.Revision.Spec.Digest, AssignmentHash: []byte("old")})
 
 	// Removed altogether, the deletion leads to nothing.
 	apply(t, h, bundle("web"))

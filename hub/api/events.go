@@ -21,6 +21,9 @@ func (s *Server) WatchEvents(req *hubv1.WatchEventsRequest, stream grpc.ServerSt
 		return err
 	}
 	defer done()
+	if err := open(stream); err != nil {
+		return err
+	}
 	sub := s.store.Subscribe(store.Events)
 	defer sub.Close()
 	last := req.GetAfter()

@@ -38,6 +38,10 @@ func TestEventsArePastAndThenFollow(t *testing.T) {
 	if e.Cluster != "paris" || e.Reason != "ClusterBanned" || e.Type != "Warning" {
 		t.Errorf("followed event %v", e)
 	}
+	tail := must[hubv1.FleetService_WatchEventsClient](t)(h.WatchEvents(t.Context(), &hubv1.WatchEventsRequest{Tail: 1, Cluster: "paris"}))
+	if last := must[[]*hubv1.WatchEventsResponse](t)(drain(tail)); len(last) != 1 || last[0].Event.Reason != "ClusterBanned" {
+		t.Errorf("the last one is %v", last)
+	}
 	after := must[hubv1.FleetService_WatchEventsClient](t)(h.WatchEvents(t.Context(), &hubv1.WatchEventsRequest{After: past[1].Event.Sequence}))
 	if rest := must[[]*hubv1.WatchEventsResponse](t)(drain(after)); len(rest) != 2 {
 		t.Errorf("%d events after the second, want 2", len(rest))

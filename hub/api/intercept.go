@@ -22,6 +22,8 @@ import (
 const (
 	// requestIDKey is the metadata key of a request's id, both ways.
 	requestIDKey = "x-request-id"
+	// streamKey marks the headers of a stream that was accepted and may have nothing to say for long: hub/gateway passes them on at once.
+	streamKey = "x-yardarm-stream"
 	// maxRequestID is how long a caller's own may be.
 	maxRequestID = 64
 	// maxBearer is how long a token may be, in bytes; beyond it nothing is even looked up.
@@ -78,10 +80,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	ctx = context.WithValue(ctx, callKey{}, c)
 	switch info.FullMethod {
 	case hubv1.FleetService_Watch_FullMethodName, hubv1.FleetService_WatchEvents_FullMethodName:
-		// These end when the caller goes, or the hub. A caller that waits for the first message has the headers at once.
-		if err := ss.SendHeader(nil); err != nil {
-			return err
-		}
+		// These end when the caller goes, or the hub.
 	default:
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.cfg.Limits.StreamTimeout)
@@ -89,6 +88,9 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	}
 	return handler(srv, &serverStream{ServerStream: ss, ctx: ctx, patience: s.cfg.Limits.CallTimeout})
 }
+
+// open tells the caller that its stream is accepted, before there is anything to send.
+func open(ss grpc.ServerStream) error { return ss.SendHeader(metadata.Pairs(streamKey, "open")) }
 
 // serverStream has the context with who calls, and waits for a caller's messages only so long.
 type serverStream struct {

@@ -237,6 +237,11 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 				return err
 			}
 		}
+		if targeted && !published {
+			if err := c.event(&yardarmv1.Event{Reason: "BundleConfigured", Bundle: p.GetBundle(), Message: "the bundle targets other cluster groups"}); err != nil {
+				return err
+			}
+		}
 		if published || targeted {
 			if err := c.PutBundle(next); err != nil {
 				return err

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
@@ -110,7 +109,7 @@ func TestPublishRefusals(t *testing.T) {
 		{"pieces apart", to, []manifest.File{good, file("b.yaml", ""), good}, codes.InvalidArgument, []string{"files[web.yaml]", "follow each other"}},
 		{"too many files", to, []manifest.File{file("a", ""), file("b", ""), file("c", ""), file("d", "")}, codes.InvalidArgument, []string{"more than 3 files"}},
 		{"large piece", to, []manifest.File{file("a", strings.Repeat("#", 1<<20+1))}, codes.InvalidArgument, []string{"files[a]", "1048576"}},
-		{"too large", to, []manifest.File{file("a", strings.Repeat("#", 1<<20)), file("b", strings.Repeat("#", 1<<20)), file("c", "#")}, codes.InvalidArgument, []string{"larger than 2097152 bytes"}},
+		{"too large", to, []manifest.File{file("a", strings.Repeat("#", 1<<20)), file("b", strings.Repeat("#", 1<<20)), file("c", "#")}, codes.InvalidArgument, []string{"larger than 2097152 bytes", "raise the hub's limit"}},
 		{"no YAML", to, []manifest.File{file("a.yaml", "a: [")}, codes.InvalidArgument, []string{"a.yaml:1"}},
 		{"no name", to, []manifest.File{file("a.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {}\n")}, codes.InvalidArgument, []string{"a.yaml", "metadata.name"}},
 		{"duplicate", to, []manifest.File{good, file("z.yaml", string(good.Data))}, codes.InvalidArgument, []string{"z.yaml:1", "ConfigMap web", "web.yaml:1"}},
@@ -327,23 +326,22 @@ func TestPublicationsAreBounded(t *testing.T) {
 	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Limits.Publications = 1 })
 	apply(t, h, group("prod", "env=prod"))
 	open := must[hubv1.FleetService_PublishRevisionClient](t)(h.PublishRevision(t.Context()))
-	err := open.Send(&hubv1.PublishRevisionRequest{Message: &hubv1.PublishRevisionRequest_Publication{Publication: &hubv1.Publication{Bundle: "web", Groups: []string{"prod"}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The first may not have its place yet.
-	deadline(t, func() bool {
-		_, err := h.Publish(t.Context(), &hubv1.Publication{Bundle: "api", Groups: []string{"prod"}, DryRun: true}, apitest.ConfigMap("", "api", "1"))
-		if status.Code(err) == codes.ResourceExhausted {
-			refused(t, err, codes.ResourceExhausted, "try again")
-			return true
+	send := func(m *hubv1.PublishRevisionRequest) {
+		t.Helper()
+		if err := open.Send(m); err != nil {
+			t.Fatal(err)
 		}
-		return false
-	})
-	f := apitest.ConfigMap("", "web", "1")
-	if err := open.Send(&hubv1.PublishRevisionRequest{Message: &hubv1.PublishRevisionRequest_File{File: &hubv1.FileChunk{Path: f.Path, Data: f.Data}}}); err != nil {
-		t.Fatal(err)
 	}
+	send(&hubv1.PublishRevisionRequest{Message: &hubv1.PublishRevisionRequest_Publication{Publication: &hubv1.Publication{Bundle: "web", Groups: []string{"prod"}}}})
+	// More than fits between the two: the last can be sent only once the hub has taken the first, and so has given the call its place.
+	comment := bytes.Repeat([]byte("# long\n"), 1<<20/7)
+	for range 4 {
+		send(&hubv1.PublishRevisionRequest{Message: &hubv1.PublishRevisionRequest_File{File: &hubv1.FileChunk{Path: "comment.yaml", Data: comment}}})
+	}
+	_, err := h.Publish(t.Context(), &hubv1.Publication{Bundle: "api", Groups: []string{"prod"}}, apitest.ConfigMap("", "api", "1"))
+	refused(t, err, codes.ResourceExhausted, "try again")
+	f := apitest.ConfigMap("", "web", "1")
+	send(&hubv1.PublishRevisionRequest{Message: &hubv1.PublishRevisionRequest_File{File: &hubv1.FileChunk{Path: f.Path, Data: f.Data}}})
 	must[any](t)(open.CloseAndRecv())
 	publish(t, h, "api", "1", "prod")
 }

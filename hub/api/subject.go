@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -41,7 +40,7 @@ func subjectOf(req *hubv1.WatchRequest) (subject, error) {
 	}
 	switch req.GetKind() {
 	case yardarmv1.KindCluster:
-		return &clusterSubject{}, nil
+		return clusterSubject{}, nil
 	case yardarmv1.KindClusterGroup:
 		return groupSubject{}, nil
 	case yardarmv1.KindBundle:
@@ -51,7 +50,7 @@ func subjectOf(req *hubv1.WatchRequest) (subject, error) {
 		if name, _, ok := strings.Cut(req.GetName(), "."); ok && cluster == "" {
 			cluster = name
 		}
-		return &assignmentSubject{cluster: cluster}, nil
+		return assignmentSubject{cluster: cluster}, nil
 	}
 	return nil, invalid("kind", fmt.Sprintf("is %q; %s, %s, %s and %s can be watched", clip(req.GetKind()),
 		yardarmv1.KindCluster, yardarmv1.KindClusterGroup, yardarmv1.KindBundle, yardarmv1.KindAssignment))
@@ -116,19 +115,16 @@ func (k watchKind) deleted(name, uid string) *hubv1.WatchResponse {
 }
 
 // clusterUnits is what clusters and assignments share: a cluster is a unit of both.
-type clusterUnits struct {
-	// targets are the groups that each bundle targeted when it was last looked at, by uid: what a bundle leaves is affected, too.
-	targets map[string][]string
-}
+type clusterUnits struct{}
 
-func (*clusterUnits) tables() []store.Table {
+func (clusterUnits) tables() []store.Table {
 	return []store.Table{store.Clusters, store.Identities, store.Members, store.Bundles, store.Acceptances,
 		store.Presences, store.Observed, store.ObservedBundles, store.DeletedBundles}
 }
 
-func (u *clusterUnits) exists(v view, unit string) bool { return v.Cluster(unit) != nil }
+func (clusterUnits) exists(v view, unit string) bool { return v.Cluster(unit) != nil }
 
-func (u *clusterUnits) affected(v view, c store.Changed) (units map[string]bool, all bool) {
+func (clusterUnits) affected(v view, c store.Changed) (units map[string]bool, all bool) {
 	units = make(map[string]bool)
 	for _, t := range []store.Table{store.Clusters, store.Identities, store.Members, store.Presences, store.Observed} {
 		if c.All(t) {
@@ -150,41 +146,21 @@ func (u *clusterUnits) affected(v view, c store.Changed) (units map[string]bool,
 	if c.All(store.Bundles) || c.All(store.DeletedBundles) {
 		return nil, true
 	}
-	for uid := range c.Keys(store.Bundles) {
-		u.affectedByBundle(v, uid, units)
-	}
-	for uid := range c.Keys(store.DeletedBundles) {
-		u.affectedByBundle(v, uid, units)
+	// A cluster that a bundle no longer goes to is among Members.
+	for _, t := range []store.Table{store.Bundles, store.DeletedBundles} {
+		for uid := range c.Keys(t) {
+			for cluster := range v.ClustersOf(uid) {
+				units[cluster.GetMetadata().GetUid()] = true
+			}
+			for o := range v.ObservedOfBundle(uid) {
+				units[o.GetClusterUid()] = true
+			}
+		}
 	}
 	return units, false
 }
 
-// affectedByBundle adds the clusters that the bundle goes to, those that it went to before, and those that hold it.
-func (u *clusterUnits) affectedByBundle(v view, uid string, units map[string]bool) {
-	before, now := u.targets[uid], targetNames(v.Bundle(uid))
-	for _, group := range slices.Concat(before, now) {
-		for cluster := range v.Members(group) {
-			units[cluster] = true
-		}
-	}
-	for o := range v.ObservedOfBundle(uid) {
-		units[o.GetClusterUid()] = true
-	}
-	if u.targets[uid] = now; v.Bundle(uid) == nil {
-		delete(u.targets, uid)
-	}
-}
-
-// remember notes what all bundles target.
-func (u *clusterUnits) remember(v view) {
-	u.targets = make(map[string][]string)
-	for b := range v.Bundles() {
-		u.targets[b.GetMetadata().GetUid()] = targetNames(b)
-	}
-}
-
-func (u *clusterUnits) units(v view) iter.Seq[string] {
-	u.remember(v)
+func (clusterUnits) units(v view) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for c := range v.Clusters() {
 			if !yield(c.GetMetadata().GetUid()) {
@@ -194,19 +170,11 @@ func (u *clusterUnits) units(v view) iter.Seq[string] {
 	}
 }
 
-func targetNames(b *yardarmv1.Bundle) []string {
-	names := make([]string, 0, len(b.GetSpec().GetTargets()))
-	for _, t := range b.GetSpec().GetTargets() {
-		names = append(names, t.GetGroup())
-	}
-	return names
-}
-
 type clusterSubject struct{ clusterUnits }
 
-func (*clusterSubject) kind() watchKind { return yardarmv1.KindCluster }
+func (clusterSubject) kind() watchKind { return yardarmv1.KindCluster }
 
-func (*clusterSubject) resources(v view, unit string) []resource {
+func (clusterSubject) resources(v view, unit string) []resource {
 	row := v.Cluster(unit)
 	if row == nil {
 		return nil
@@ -221,9 +189,9 @@ type assignmentSubject struct {
 	cluster string
 }
 
-func (*assignmentSubject) kind() watchKind { return yardarmv1.KindAssignment }
+func (assignmentSubject) kind() watchKind { return yardarmv1.KindAssignment }
 
-func (s *assignmentSubject) resources(v view, unit string) []resource {
+func (s assignmentSubject) resources(v view, unit string) []resource {
 	row := v.Cluster(unit)
 	if row == nil || s.cluster != "" && row.GetMetadata().GetName() != s.cluster {
 		return nil

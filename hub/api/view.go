@@ -159,7 +159,7 @@ func (v view) itemsOf(b *yardarmv1.Bundle) iter.Seq2[item, *yardarmv1.Assignment
 			}
 			spec := shared
 			if spec == nil || !isEmpty(v.Acceptances(clusterUID, uid)) {
-				if spec = v.assignment(clusterUID, b); spec == nil {
+				if spec = placement.DesiredOf(v, c, b); spec == nil {
 					continue
 				}
 				if len(spec.AcceptedDeletions) == 0 {
@@ -190,16 +190,7 @@ func (v view) spec(it item) *yardarmv1.AssignmentSpec {
 	if it.target == nil {
 		return nil
 	}
-	return v.assignment(it.cluster.GetMetadata().GetUid(), it.target)
-}
-
-// assignment derives what a cluster is to run of one bundle that targets it; nil while the bundle has no revision.
-func (v view) assignment(clusterUID string, b *yardarmv1.Bundle) *yardarmv1.AssignmentSpec {
-	cluster := v.Cluster(clusterUID)
-	if cluster == nil || cluster.Spec.GetRemoval() != nil {
-		return nil
-	}
-	return placement.DesiredOf(v, cluster, b)
+	return placement.DesiredOf(v, it.cluster, it.target)
 }
 
 func isEmpty[T any](seq iter.Seq[T]) bool {

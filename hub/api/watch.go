@@ -37,6 +37,9 @@ func (s *Server) Watch(req *hubv1.WatchRequest, stream grpc.ServerStreamingServe
 		return err
 	}
 	defer done()
+	if err := open(stream); err != nil {
+		return err
+	}
 	// First the subscription, then the snapshot: no change falls in between.
 	sub := s.store.Subscribe(subject.tables()...)
 	defer sub.Close()

@@ -15,16 +15,6 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// deadline asks again until the answer is yes.
-func deadline(t *testing.T, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("waited in vain")
-		}
-	}
-}
-
 // seen is a watch that a test reads message by message.
 type seen struct {
 	t      *testing.T
@@ -126,22 +116,27 @@ func TestWatchClusters(t *testing.T) {
 }
 
 func TestWatchTellsAnotherClusterOfTheSameName(t *testing.T) {
-	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Coalesce = time.Hour })
-	first := h.Enrolled(t, "berlin", nil)
+	h := apitest.Start(t)
+	uid := h.Enrolled(t, "berlin", nil)
 	w := watch(t, h, &hubv1.WatchRequest{Kind: "Cluster"})
 	w.expect("ADDED berlin", "BOOKMARK")
-	// One transaction, so that no state in between can be seen.
-	h.Update(t, func(tx *store.Tx) error {
-		if err := tx.DeleteCluster(first); err != nil {
-			return err
+	// Often, since the order of both could be right by chance.
+	for i := range 10 {
+		next := fmt.Sprintf("uid-%d", i)
+		// One transaction, so that no state in between can be seen.
+		h.Update(t, func(tx *store.Tx) error {
+			if err := tx.DeleteCluster(uid); err != nil {
+				return err
+			}
+			return tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: "berlin", Uid: next}})
+		})
+		if m := w.expect("DELETED berlin"); m.GetCluster().Metadata.Uid != uid {
+			t.Errorf("deleted %v", m)
 		}
-		return tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: "berlin", Uid: "another"}})
-	})
-	if m := w.expect("DELETED berlin"); m.GetCluster().Metadata.Uid != first {
-		t.Errorf("deleted %v", m)
-	}
-	if m := w.expect("ADDED berlin"); m.GetCluster().Metadata.Uid != "another" {
-		t.Errorf("added %v", m)
+		if m := w.expect("ADDED berlin"); m.GetCluster().Metadata.Uid != next {
+			t.Errorf("added %v", m)
+		}
+		uid = next
 	}
 }
 
@@ -171,6 +166,27 @@ func TestWatchAssignments(t *testing.T) {
 	if m = w.expect("DELETED berlin.web"); m.GetAssignment().Spec.Cluster != "berlin" || m.GetAssignment().Spec.Bundle != "web" {
 		t.Errorf("deleted %v", m)
 	}
+}
+
+func TestWatchIsSilentWhenOnlyTimePasses(t *testing.T) {
+	h := apitest.Start(t)
+	apply(t, h, group("prod", "env=prod"))
+	uid := h.Enrolled(t, "berlin", map[string]string{"env": "prod"})
+	h.Present(t, uid, yardarmv1.PresenceConnected)
+	web := publish(t, h, "web", "1", "prod")
+	report := &yardarmv1.Report{Bundle: "web", BundleUid: web.Revision.Spec.BundleUid, Phase: yardarmv1.PhaseReady,
+		AssignmentHash: assignment(t, h, "berlin", "web").Spec.Hash}
+	h.Report(t, uid, report)
+	clusters := watch(t, h, &hubv1.WatchRequest{Kind: "Cluster"})
+	clusters.expect("ADDED berlin", "BOOKMARK")
+	assignments := watch(t, h, &hubv1.WatchRequest{Kind: "Assignment"})
+	assignments.expect("ADDED berlin.web", "BOOKMARK")
+	for range 20 {
+		h.Report(t, uid, report) // as before; only the time until when it is known to hold moves on
+	}
+	must[any](t)(h.DeleteCluster(t.Context(), &hubv1.DeleteClusterRequest{Name: "berlin", Workloads: yardarmv1.Workloads_WORKLOADS_KEEP}))
+	clusters.expect("DELETED berlin")
+	assignments.expect("DELETED berlin.web")
 }
 
 func TestWatchBundlesAndGroups(t *testing.T) {

@@ -86,12 +86,23 @@ type patientWriter struct {
 	control *http.ResponseController
 	stall   time.Duration
 	body    *patientBody
+	// begun says that the status is out. The library sets one again for a stream that fails before its first message.
+	begun bool
+}
+
+// WriteHeader implements http.ResponseWriter. Only the first status counts.
+func (w *patientWriter) WriteHeader(status int) {
+	if !w.begun {
+		w.begun = status >= 200
+		w.ResponseWriter.WriteHeader(status)
+	}
 }
 
 func (w *patientWriter) begin() { _ = w.control.SetWriteDeadline(time.Now().Add(w.stall)) }
 func (w *patientWriter) end()   { _ = w.control.SetWriteDeadline(time.Time{}) }
 
 func (w *patientWriter) Write(p []byte) (int, error) {
+	w.begun = true
 	w.begin()
 	defer w.end()
 	return w.ResponseWriter.Write(p)

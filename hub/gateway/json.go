@@ -28,8 +28,8 @@ func newJSON() jsonMarshaler {
 	return jsonMarshaler{&runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{}, UnmarshalOptions: protojson.UnmarshalOptions{}}}
 }
 
-// StreamContentType is that of streams: one JSON object a line.
-func (jsonMarshaler) StreamContentType(any) string { return "application/x-ndjson" }
+// StreamContentType implements runtime.StreamContentType.
+func (jsonMarshaler) StreamContentType(any) string { return streamType }
 
 // NewDecoder reads JSON values one after the other, none of them larger than maxValue.
 func (j jsonMarshaler) NewDecoder(r io.Reader) runtime.Decoder {
@@ -79,7 +79,7 @@ func (b *budgetReader) Read(p []byte) (int, error) {
 
 // strictQueries makes query parameters that no field has an error, as unknown fields in a body are. The library keeps its
 // parser in a global, which is set here once.
-var strictQueries = sync.OnceFunc(func() { runtime.SetQueryParameterParser(queryParser{}) })
+var strictQueries = sync.OnceFunc(func() { runtime.NewServeMux(runtime.SetQueryParameterParser(queryParser{})) })
 
 type queryParser struct{ runtime.DefaultQueryParser }
 

@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 )
@@ -17,6 +20,10 @@ import (
 const (
 	// maxBody bounds the body of every call but a publication, in bytes: what gRPC takes as one message.
 	maxBody = 4 << 20
+	// streamKey is the metadata by which the hub says that a stream is open.
+	streamKey = "x-yardarm-stream"
+	// streamType is the content type of streams: one JSON object a line.
+	streamType = "application/x-ndjson"
 	// publishPath is the one call whose body is a stream.
 	publishPath = "/v1/publish"
 )
@@ -31,6 +38,7 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		runtime.WithIncomingHeaderMatcher(passHeader),
 		runtime.WithOutgoingHeaderMatcher(answerHeader),
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithForwardResponseOption(openStream),
 		// Neither has a use here, and both let a request be another than it looks.
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
@@ -61,8 +69,18 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store") // answers hold the fleet's state, and may hold a token
+		if !validText(r.URL) {
+			writeError(r.Context(), api, newJSON(), w, r, status.Error(codes.InvalidArgument, "the path or the query is not UTF-8"))
+			return
+		}
 		mux.ServeHTTP(w, r)
 	}), nil
+}
+
+// validText tells whether gRPC can carry what a URL says.
+func validText(u *url.URL) bool {
+	query, err := url.QueryUnescape(u.RawQuery)
+	return utf8.ValidString(u.Path) && (err != nil || utf8.ValidString(query)) // a bad escape is the parser's to refuse
 }
 
 // passHeader tells what of a request's headers becomes metadata. Authorization is passed by the library itself; what looks like
@@ -79,6 +97,18 @@ func answerHeader(key string) (string, bool) {
 		return "X-Request-Id", true
 	}
 	return "", false
+}
+
+// openStream sends the headers of a stream that may have nothing to say for long, so that its caller knows that it is open. The hub marks such
+// a stream once it has accepted the call; before, a refusal has a status of its own. The library asks with a nil message first.
+func openStream(ctx context.Context, w http.ResponseWriter, message proto.Message) error {
+	md, ok := runtime.ServerMetadataFromContext(ctx)
+	if message != nil || !ok || len(md.HeaderMD.Get(streamKey)) == 0 {
+		return nil
+	}
+	w.Header().Set("Content-Type", streamType)
+	w.WriteHeader(http.StatusOK)
+	return http.NewResponseController(w).Flush()
 }
 
 func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
