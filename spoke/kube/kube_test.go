@@ -298,6 +298,11 @@ func TestFactsAndUID(t *testing.T) {
 		if _, err := k.Dynamic.Resource(nodeGVR).Create(t.Context(), node, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() {
+			if err := k.Dynamic.Resource(nodeGVR).Delete(context.Background(), node.GetName(), metav1.DeleteOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
 		node.Object["status"] = map[string]any{"capacity": map[string]any{"cpu": "1500m", "memory": "2Gi", "pods": "110"}}
 		made, err := k.Dynamic.Resource(nodeGVR).Get(t.Context(), node.GetName(), metav1.GetOptions{})
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 // starts while it is away begins when it is back.
 func TestApiServerOutage(t *testing.T) {
 	e := newEnv(t)
-	c, err := fleet.Add(t.Context(), cluster.Spec{Name: "outage"})
+	c, err := fleet.Add(t.Context(), cluster.Spec{Name: "outage-" + e.ns})
 	if err != nil {
 		t.Fatal(err)
 	}
