@@ -19,9 +19,9 @@ func meta(version, fields string) *metav1.PartialObjectMetadata {
 	}}
 	if fields != "" {
 		m.ManagedFields = []metav1.ManagedFieldsEntry{
-			{Manager: "yardarm", Operation: "Update", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:other":{}}`)}},
-			{Manager: "kubectl", Operation: "Apply", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:theirs":{}}`)}},
-			{Manager: "yardarm", Operation: "Apply", FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}},
+			{Manager: "yardarm", Operation: "Update", FieldsV1: metav1.NewFieldsV1(`{"f:other":{}}`)},
+			{Manager: "kubectl", Operation: "Apply", FieldsV1: metav1.NewFieldsV1(`{"f:theirs":{}}`)},
+			{Manager: "yardarm", Operation: "Apply", FieldsV1: metav1.NewFieldsV1(fields)},
 		}
 	}
 	return m
@@ -33,7 +33,7 @@ func TestOfTellsOurFieldsFromOthers(t *testing.T) {
 		t.Errorf("got %+v", one)
 	}
 	other := meta("2", `{"f:data":{}}`)
-	other.ManagedFields[1].FieldsV1.Raw = []byte(`{"f:something":{}}`)
+	other.ManagedFields[1].FieldsV1 = metav1.NewFieldsV1(`{"f:something":{}}`)
 	if Of(other).Fields != one.Fields {
 		t.Error("another manager's fields changed ours")
 	}

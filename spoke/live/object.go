@@ -48,7 +48,7 @@ func fields(entries []metav1.ManagedFieldsEntry) uint64 {
 		if e.Manager != Manager || e.Operation != metav1.ManagedFieldsOperationApply || e.Subresource != "" || e.FieldsV1 == nil {
 			continue
 		}
-		sum := sha256.Sum256(e.FieldsV1.Raw)
+		sum := sha256.Sum256(e.FieldsV1.GetRawBytes())
 		return binary.BigEndian.Uint64(sum[:]) | 1 // never 0, which says that there is none
 	}
 	return 0

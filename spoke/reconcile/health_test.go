@@ -47,8 +47,8 @@ func TestPodsSayWhyAWorkloadIsNotReady(t *testing.T) {
 	e := newEnv(t)
 	s := e.start()
 	e.assign(assignment{bundle: "web", revision: 1, objects: append(several(2, "one"), deployment)})
-	r := s.awaitPhase("web", yardarmv1.PhaseProgressing)
-	r = s.await("web", "the deployment is waited for", func(r *yardarmv1.Report) bool { return r.Objects.Applied == 3 })
+	s.awaitPhase("web", yardarmv1.PhaseProgressing)
+	r := s.await("web", "the deployment is waited for", func(r *yardarmv1.Report) bool { return r.Objects.Applied == 3 })
 	if r.Objects.Ready != 2 || problemOf(r, "Deployment "+e.ns+"/web") == nil {
 		t.Errorf("report: %v", r)
 	}

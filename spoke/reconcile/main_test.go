@@ -386,7 +386,6 @@ func (e *env) tombstone(uid string, workloads yardarmv1.Workloads, accepted bool
 
 var (
 	configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
-	spaces     = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 	podGVR     = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 )
 
