@@ -69,7 +69,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		return err
 	}
 	h.process = p
-	return awaitHTTP(ctx, p, fmt.Sprintf("http://%s:%d/readyz", c.Address, metricsPort))
+	return awaitHTTP(ctx, p, h.MetricsURL()+"/readyz")
 }
 
 // Process is the running program; nil while stopped.
@@ -86,6 +86,9 @@ func (h *Hub) SpokeAddress() string { return fmt.Sprintf("%s:%d", h.config.Addre
 
 // URL is where people call.
 func (h *Hub) URL() string { return fmt.Sprintf("https://%s:%d", h.config.Address, apiPort) }
+
+// MetricsURL is where metrics and health are served, without TLS.
+func (h *Hub) MetricsURL() string { return fmt.Sprintf("http://%s:%d", h.config.Address, metricsPort) }
 
 // Stop ends it as an operator would.
 func (h *Hub) Stop() error {

@@ -16,7 +16,7 @@ import (
 var (
 	configMaps  = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 	namespaces  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 )
 
 // objects reads and writes a kind of a cluster as its administrator, in the test's namespace.
@@ -27,7 +27,7 @@ func (w *world) objects(cluster string, kind schema.GroupVersionResource) dynami
 	config.QPS = -1
 	client, err := dynamic.NewForConfig(config)
 	w.must(err)
-	if kind == namespaces {
+	if kind == namespaces || kind == definitions {
 		return client.Resource(kind)
 	}
 	return client.Resource(kind).Namespace(w.id)
@@ -60,16 +60,18 @@ func (w *world) holds(name, key, want string, in ...string) {
 // gone waits until an object is not in a cluster any more.
 func (w *world) gone(cluster string, kind schema.GroupVersionResource, name string) {
 	w.t.Helper()
-	w.eventually(name+" is gone from "+cluster, func() error {
-		_, err := w.objects(cluster, kind).Get(w.ctx, name, metav1.GetOptions{})
-		if err == nil {
-			return errors.New("it is still there")
-		}
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return err
-	})
+	w.eventually(name+" is gone from "+cluster, func() error { return w.absent(cluster, kind, name) })
+}
+
+func (w *world) absent(cluster string, kind schema.GroupVersionResource, name string) error {
+	_, err := w.objects(cluster, kind).Get(w.ctx, name, metav1.GetOptions{})
+	switch {
+	case err == nil:
+		return errors.New("it is still there")
+	case apierrors.IsNotFound(err):
+		return nil
+	}
+	return err
 }
 
 // namespace and settings are the manifests that most tests are content with.

@@ -129,15 +129,25 @@ func (w *world) within(limit time.Duration, what string, fn func() error) {
 }
 
 // spoke makes the spoke of a cluster; what it keeps in the cluster is apart from that of other tests.
-func (w *world) spoke(cluster string, flags ...string) *fleet.Spoke {
+func (w *world) spoke(cluster string) *fleet.Spoke {
 	w.t.Helper()
-	s, err := fleet.NewSpoke(fleet.SpokeConfig{
-		Programs: programs, Dir: filepath.Join(w.t.TempDir(), "spoke-"+cluster),
+	return w.spokeAs(cluster, cluster, nil)
+}
+
+// spokeAs makes one under a name of its own, where a cluster has several, and with another configuration.
+func (w *world) spokeAs(name, cluster string, change func(*fleet.SpokeConfig)) *fleet.Spoke {
+	w.t.Helper()
+	config := fleet.SpokeConfig{
+		Programs: programs, Dir: filepath.Join(w.t.TempDir(), "spoke-"+name),
 		Kubeconfig: clusters.Cluster(cluster).KubeconfigPath(), Hub: w.hub.SpokeAddress(),
-		Flags: append([]string{"--namespace", "yardarm-" + w.id, "--log-level", "debug"}, flags...),
-	})
+		Flags: []string{"--namespace", "yardarm-" + w.id, "--log-level", "debug"},
+	}
+	if change != nil {
+		change(&config)
+	}
+	s, err := fleet.NewSpoke(config)
 	w.must(err)
-	w.spokes[cluster] = s
+	w.spokes[name] = s
 	return s
 }
 
