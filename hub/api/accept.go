@@ -9,11 +9,13 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/yardarm-dev/yardarm/hub/placement"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
+
+// maxAcceptEvents is how many acceptances of one call have an event each: a hundredth of all events that are kept.
+const maxAcceptEvents = 100
 
 // Accept implements FleetService. Each acceptance is bound to what its cluster holds now, so one that comes too late does nothing.
 func (s *Server) Accept(ctx context.Context, req *hubv1.AcceptRequest) (*hubv1.AcceptResponse, error) {
@@ -39,14 +41,19 @@ func (s *Server) Accept(ctx context.Context, req *hubv1.AcceptRequest) (*hubv1.A
 			if err := c.PutAcceptance(acceptance); err != nil {
 				return err
 			}
-			if err := c.event(&yardarmv1.Event{Reason: "Accepted", Cluster: cluster.Metadata.Name, Bundle: report.GetBundle(),
-				Message: fmt.Sprintf("what was held is let go (%s)", report.GetReason())}); err != nil {
-				return err
+			if len(resp.Accepted) < maxAcceptEvents {
+				if err := c.event(&yardarmv1.Event{Reason: "Accepted", Cluster: cluster.Metadata.Name, Bundle: report.GetBundle(),
+					Message: fmt.Sprintf("what was held is let go (%s)", report.GetReason())}); err != nil {
+					return err
+				}
 			}
 			resp.Accepted = append(resp.Accepted, assignmentName(cluster.Metadata.Name, report.GetBundle()))
 		}
 		if len(resp.Accepted) == 0 {
 			return nothingHeld(req)
+		}
+		if more := len(resp.Accepted) - maxAcceptEvents; more > 0 {
+			return c.event(&yardarmv1.Event{Reason: "Accepted", Bundle: req.GetBundle(), Message: fmt.Sprintf("what was held is let go in %d more places", more)})
 		}
 		return nil
 	})
@@ -85,14 +92,15 @@ func (c *change) acceptance(cluster *yardarmv1.Cluster, r *yardarmv1.Report) *st
 		out.HoldingHash = r.GetAssignmentHash()
 		return out
 	}
-	to := ""
-	if b := c.Bundle(r.GetBundleUid()); b != nil && c.targets(b, cluster) {
-		to = placement.DesiredOf(c, cluster, b).GetDigest()
+	d := &yardarmv1.AcceptedDeletion{FromDigest: r.GetDigest()}
+	if b := c.Bundle(r.GetBundleUid()); b != nil && cluster.Spec.GetRemoval() == nil && c.targets(b, cluster) {
+		// The step that the spoke has asked about, which the hub may have gone beyond: then this answers nothing.
+		d.FromDigest, d.ToDigest = r.GetRenderedDigest(), r.GetDigest()
 	}
-	if r.GetDigest() == "" || r.GetDigest() == to {
-		return nil // nothing to be deleted: the hub has returned to what the cluster holds
+	if d.FromDigest == "" || d.FromDigest == d.ToDigest {
+		return nil // nothing to be deleted
 	}
-	out.Deletion = &yardarmv1.AcceptedDeletion{FromDigest: r.GetDigest(), ToDigest: to}
+	out.Deletion = d
 	return out
 }
 

@@ -150,7 +150,7 @@ func TestAcceptIsBoundToWhatIsHeld(t *testing.T) {
 	}
 
 	h.Report(t, berlin, &yardarmv1.Report{Bundle: "web", BundleUid: uid, Phase: yardarmv1.PhaseHeld, Reason: yardarmv1.ReasonMassDeletion,
-		Digest: one.Revision.Spec.Digest, AssignmentHash: []byte("old")})
+		RenderedDigest: one.Revision.Spec.Digest, Digest: two.Revision.Spec.Digest, AssignmentHash: []byte("new")})
 	h.Report(t, berlin, &yardarmv1.Report{Bundle: "ghost", BundleUid: "lost", Phase: yardarmv1.PhaseHeld, Reason: yardarmv1.ReasonUnknownToHub, AssignmentHash: []byte("ghost")})
 	h.Report(t, paris, &yardarmv1.Report{Bundle: "web", BundleUid: uid, Phase: yardarmv1.PhaseHeld, Reason: yardarmv1.ReasonNewerThanHub, AssignmentHash: []byte("newer")})
 	resp := must[*hubv1.AcceptResponse](t)(accept("", "web"))

@@ -215,7 +215,7 @@ func (x *AssignmentSpec) GetHash() []byte {
 // AcceptedDeletion lets a spoke carry out a deletion that it stopped to ask about. It holds for one step only.
 type AcceptedDeletion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The digest that the cluster held when the spoke asked.
+	// The digest that the cluster held when the spoke asked; for the bundle's removal, the one that was assigned.
 	FromDigest string `protobuf:"bytes,1,opt,name=from_digest,json=fromDigest,proto3" json:"from_digest,omitempty"`
 	// The digest it was to go to; empty for the bundle's removal.
 	ToDigest      string `protobuf:"bytes,2,opt,name=to_digest,json=toDigest,proto3" json:"to_digest,omitempty"`
