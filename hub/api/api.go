@@ -77,7 +77,7 @@ type Config struct {
 	Heartbeat time.Duration
 	// Coalesce is the least time between two rounds of changes to one watcher. Default 100 ms.
 	Coalesce time.Duration
-	// Clock defaults to time.Now, Rand to crypto/rand, Logger to discarding, Registerer to none.
+	// Clock defaults to time.Now, Rand to crypto/rand, Logger to discarding, Registerer to none. Clock and Rand are used concurrently.
 	Clock      func() time.Time
 	Rand       io.Reader
 	Logger     *slog.Logger

@@ -39,6 +39,10 @@ func (s *Server) change(ctx context.Context, dryRun bool, fn func(*change) error
 	if dryRun && errors.Is(err, errDryRun) {
 		return nil
 	}
+	var defect *store.PanicError
+	if errors.As(err, &defect) {
+		return s.panicked(defect.Value, defect.Stack)
+	}
 	return err
 }
 

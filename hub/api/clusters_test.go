@@ -261,6 +261,19 @@ func TestClusterStatus(t *testing.T) {
 	h.Observe(t, func(tx *store.Tx) error { return tx.DeleteObservedBundle(uid, pub.Revision.Spec.BundleUid) })
 }
 
+func TestGroupsSayWhereTheirExpressionFails(t *testing.T) {
+	h := apitest.Start(t)
+	h.Enrolled(t, "berlin", map[string]string{"env": "prod"})
+	h.Enrolled(t, "paris", nil)
+	g := group("odd", "")
+	g.GetClusterGroup().Spec = &yardarmv1.ClusterGroupSpec{Expression: `labels.env == "prod"`}
+	st := apply(t, h, g).Results[0].GetResource().GetClusterGroup().GetStatus()
+	if st.Clusters != 1 || len(st.Conditions) != 1 || st.Conditions[0].Status != "False" || !strings.Contains(st.Conditions[0].Message, "paris: ") ||
+		strings.Contains(st.Conditions[0].Message, "berlin") {
+		t.Errorf("status %v", st)
+	}
+}
+
 func TestDeleteClusterGroup(t *testing.T) {
 	h := apitest.Start(t)
 	apply(t, h, group("prod", "env=prod"), bundle("web", "prod"), bundle("api", "prod"))

@@ -48,7 +48,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.id)) // fails only when the call is over
 	defer func() {
 		if r := recover(); r != nil {
-			err = s.panicked(r)
+			err = s.panicked(r, debug.Stack())
 		}
 		if err != nil {
 			resp, err = nil, s.answer(info.FullMethod, c, err)
@@ -68,7 +68,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	_ = ss.SetHeader(metadata.Pairs(requestIDKey, c.id))
 	defer func() {
 		if r := recover(); r != nil {
-			err = s.panicked(r)
+			err = s.panicked(r, debug.Stack())
 		}
 		if err != nil {
 			err = s.answer(info.FullMethod, c, err)
@@ -170,11 +170,11 @@ type panicError struct{ what string }
 func (e *panicError) Error() string { return "panic: " + e.what }
 
 // panicked logs where it happened. A panic's value may hold what a caller sent, so only those of the runtime are written out.
-func (s *Server) panicked(r any) error {
+func (s *Server) panicked(r any, stack []byte) error {
 	what := fmt.Sprintf("%T", r)
 	if err, ok := r.(runtime.Error); ok {
 		what = err.Error()
 	}
-	s.log.Error("panic in a call", "panic", what, "stack", string(debug.Stack()))
+	s.log.Error("panic in a call", "panic", what, "stack", string(stack))
 	return &panicError{what: what}
 }

@@ -23,7 +23,7 @@ type subject interface {
 	// units yields all units there are.
 	units(v view) iter.Seq[string]
 	exists(v view, unit string) bool
-	// resources computes those of a unit; none if it is no more.
+	// resources computes those of a unit that were asked for; none if it is no more.
 	resources(v view, unit string) []resource
 	// affected names the units that a change may concern, or says that it may concern any.
 	affected(v view, c store.Changed) (units map[string]bool, all bool)
@@ -40,17 +40,13 @@ func subjectOf(req *hubv1.WatchRequest) (subject, error) {
 	}
 	switch req.GetKind() {
 	case yardarmv1.KindCluster:
-		return clusterSubject{}, nil
+		return clusterSubject{name: req.GetName()}, nil
 	case yardarmv1.KindClusterGroup:
-		return groupSubject{}, nil
+		return groupSubject{name: req.GetName()}, nil
 	case yardarmv1.KindBundle:
-		return bundleSubject{}, nil
+		return bundleSubject{name: req.GetName()}, nil
 	case yardarmv1.KindAssignment:
-		cluster := req.GetCluster()
-		if name, _, ok := strings.Cut(req.GetName(), "."); ok && cluster == "" {
-			cluster = name
-		}
-		return assignmentSubject{cluster: cluster}, nil
+		return newAssignmentSubject(req)
 	}
 	return nil, invalid("kind", fmt.Sprintf("is %q; %s, %s, %s and %s can be watched", clip(req.GetKind()),
 		yardarmv1.KindCluster, yardarmv1.KindClusterGroup, yardarmv1.KindBundle, yardarmv1.KindAssignment))
@@ -170,41 +166,63 @@ func (clusterUnits) units(v view) iter.Seq[string] {
 	}
 }
 
-type clusterSubject struct{ clusterUnits }
+// asked tells whether a resource is the one that was asked for; every one is if none was named.
+func asked(name string, m *yardarmv1.ObjectMeta) bool { return name == "" || name == m.GetName() }
+
+type clusterSubject struct {
+	clusterUnits
+	name string
+}
 
 func (clusterSubject) kind() watchKind { return yardarmv1.KindCluster }
 
-func (clusterSubject) resources(v view, unit string) []resource {
+func (s clusterSubject) resources(v view, unit string) []resource {
 	row := v.Cluster(unit)
-	if row == nil {
+	if row == nil || !asked(s.name, row.Metadata) {
 		return nil
 	}
 	c := v.cluster(row)
 	return []resource{{yardarmv1.KindCluster, c.Metadata, c, &c.Status.LastSeen}}
 }
 
-// assignmentSubject has the clusters as units. If cluster is set, only that one's are computed.
+// assignmentSubject has the clusters as units. Only assignments of the cluster and of the bundle are computed, where those are set.
 type assignmentSubject struct {
 	clusterUnits
-	cluster string
+	cluster, bundle string
+}
+
+// newAssignmentSubject takes CLUSTER.BUNDLE as a name, too.
+func newAssignmentSubject(req *hubv1.WatchRequest) (subject, error) {
+	s := assignmentSubject{cluster: req.GetCluster(), bundle: req.GetBundle()}
+	if req.GetName() == "" {
+		return s, nil
+	}
+	cluster, bundle, ok := strings.Cut(req.GetName(), ".")
+	if !ok || s.cluster != "" || s.bundle != "" {
+		return nil, invalid("name", "must be CLUSTER.BUNDLE, without cluster and bundle beside it")
+	}
+	return assignmentSubject{cluster: cluster, bundle: bundle}, nil
 }
 
 func (assignmentSubject) kind() watchKind { return yardarmv1.KindAssignment }
 
 func (s assignmentSubject) resources(v view, unit string) []resource {
 	row := v.Cluster(unit)
-	if row == nil || s.cluster != "" && row.GetMetadata().GetName() != s.cluster {
+	if row == nil || !asked(s.cluster, row.Metadata) {
 		return nil
 	}
 	var out []resource
 	for _, it := range v.items(row) {
+		if s.bundle != "" && s.bundle != it.bundle {
+			continue
+		}
 		a := v.assignmentView(it)
 		out = append(out, resource{yardarmv1.KindAssignment, a.Metadata, a, &a.Status.AsOf})
 	}
 	return out
 }
 
-type groupSubject struct{}
+type groupSubject struct{ name string }
 
 func (groupSubject) kind() watchKind { return yardarmv1.KindClusterGroup }
 
@@ -224,9 +242,9 @@ func (groupSubject) units(v view) iter.Seq[string] {
 
 func (groupSubject) exists(v view, unit string) bool { return v.Group(unit) != nil }
 
-func (groupSubject) resources(v view, unit string) []resource {
+func (s groupSubject) resources(v view, unit string) []resource {
 	row := v.Group(unit)
-	if row == nil {
+	if row == nil || !asked(s.name, row.Metadata) {
 		return nil
 	}
 	g := v.group(row)
@@ -236,7 +254,7 @@ func (groupSubject) resources(v view, unit string) []resource {
 // affected says any: groups are few, and which ones a membership or a target was of before is not told.
 func (groupSubject) affected(view, store.Changed) (units map[string]bool, all bool) { return nil, true }
 
-type bundleSubject struct{}
+type bundleSubject struct{ name string }
 
 func (bundleSubject) kind() watchKind { return yardarmv1.KindBundle }
 
@@ -256,9 +274,9 @@ func (bundleSubject) units(v view) iter.Seq[string] {
 
 func (bundleSubject) exists(v view, unit string) bool { return v.Bundle(unit) != nil }
 
-func (bundleSubject) resources(v view, unit string) []resource {
+func (s bundleSubject) resources(v view, unit string) []resource {
 	row := v.Bundle(unit)
-	if row == nil {
+	if row == nil || !asked(s.name, row.Metadata) {
 		return nil
 	}
 	b := v.bundle(row)

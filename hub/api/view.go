@@ -80,8 +80,32 @@ func (v view) group(g *yardarmv1.ClusterGroup) *yardarmv1.ClusterGroup {
 		st.Bundles = append(st.Bundles, b.GetMetadata().GetName())
 	}
 	slices.Sort(st.Bundles)
+	st.Conditions = v.groupConditions(g)
 	out.Status = st
 	return out
+}
+
+// groupConditions tells where a group's expression gives no answer. Such clusters are no members, which the number of members does not tell.
+func (v view) groupConditions(g *yardarmv1.ClusterGroup) []*yardarmv1.Condition {
+	const named = 3 // enough to see what they have in common
+	var lines []string
+	count := 0
+	for uid, problem := range v.MatchErrors(g.GetMetadata().GetName()) {
+		if count++; count <= named {
+			lines = append(lines, v.Cluster(uid).GetMetadata().GetName()+": "+problem)
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	if count > named {
+		lines = append(lines, fmt.Sprintf("and %d more", count-named))
+	}
+	return []*yardarmv1.Condition{{
+		Type: "Evaluable", Status: yardarmv1.ConditionFalse, Reason: "ExpressionFails",
+		Message: fmt.Sprintf("the expression gives no answer for %d clusters, which are no members therefore; ask with has() for what may be missing; %s",
+			count, strings.Join(lines, "; ")),
+	}}
 }
 
 func (v view) bundle(b *yardarmv1.Bundle) *yardarmv1.Bundle {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/store"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
-	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // Types of messages of a watch.
@@ -43,7 +42,7 @@ func (s *Server) Watch(req *hubv1.WatchRequest, stream grpc.ServerStreamingServe
 	// First the subscription, then the snapshot: no change falls in between.
 	sub := s.store.Subscribe(subject.tables()...)
 	defer sub.Close()
-	w := &watcher{subject: subject, request: req, sent: make(map[string]map[string]sentState), send: stream.Send}
+	w := &watcher{subject: subject, sent: make(map[string]map[string]sentState), send: stream.Send}
 	if err := w.all(s.view()); err != nil {
 		return err
 	}
@@ -101,7 +100,6 @@ func (s *Server) admitWatch() (done func(), err error) {
 // watcher is one watch. It belongs to its call's goroutine.
 type watcher struct {
 	subject subject
-	request *hubv1.WatchRequest
 	send    func(*hubv1.WatchResponse) error
 	// sent is what the caller has, by unit and name.
 	sent map[string]map[string]sentState
@@ -173,9 +171,6 @@ func (w *watcher) compare(v view, unit string) error {
 	before := w.sent[unit]
 	var now map[string]sentState
 	for _, r := range w.subject.resources(v, unit) {
-		if !w.wanted(r) {
-			continue
-		}
 		state := sentState{r.meta.GetUid(), r.hash()}
 		if now == nil {
 			now = make(map[string]sentState)
@@ -212,13 +207,4 @@ func (w *watcher) compare(v view, unit string) error {
 		w.sent[unit] = now
 	}
 	return nil
-}
-
-func (w *watcher) wanted(r resource) bool {
-	if w.request.GetName() != "" && r.meta.GetName() != w.request.GetName() {
-		return false
-	}
-	a, ok := r.message.(*yardarmv1.Assignment)
-	return !ok || (w.request.GetCluster() == "" || a.GetSpec().GetCluster() == w.request.GetCluster()) &&
-		(w.request.GetBundle() == "" || a.GetSpec().GetBundle() == w.request.GetBundle())
 }

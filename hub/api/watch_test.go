@@ -147,9 +147,12 @@ func TestWatchAssignments(t *testing.T) {
 	h.Present(t, uid, yardarmv1.PresenceConnected)
 	w := watch(t, h, &hubv1.WatchRequest{Kind: "Assignment", Bundle: "web"})
 	w.expect("BOOKMARK")
+	named := watch(t, h, &hubv1.WatchRequest{Kind: "Assignment", Name: "berlin.api"})
+	named.expect("BOOKMARK")
 	web := publish(t, h, "web", "1", "prod")
 	publish(t, h, "api", "1", "prod")
 	m := w.expect("ADDED berlin.web")
+	named.expect("ADDED berlin.api")
 	h.Report(t, uid, &yardarmv1.Report{Bundle: "web", BundleUid: web.Revision.Spec.BundleUid, Phase: yardarmv1.PhaseReady, AssignmentHash: m.GetAssignment().Spec.Hash})
 	if m = w.expect("MODIFIED berlin.web"); m.GetAssignment().Status.Phase != yardarmv1.PhaseReady {
 		t.Errorf("assignment %v", m)
@@ -197,6 +200,8 @@ func TestWatchBundlesAndGroups(t *testing.T) {
 	bundles.expect("BOOKMARK")
 	apply(t, h, group("prod", "env=prod"))
 	groups.expect("ADDED prod")
+	other := watch(t, h, &hubv1.WatchRequest{Kind: "Bundle", Name: "other"})
+	other.expect("BOOKMARK")
 	uid := h.Enrolled(t, "berlin", map[string]string{"env": "prod"})
 	if m := groups.expect("MODIFIED prod"); m.GetClusterGroup().Status.Clusters != 1 {
 		t.Errorf("group %v", m)
@@ -220,6 +225,8 @@ func TestWatchBundlesAndGroups(t *testing.T) {
 	groups.expect("MODIFIED prod")
 	must[any](t)(h.DeleteClusterGroup(t.Context(), &hubv1.DeleteClusterGroupRequest{Name: "prod"}))
 	groups.expect("DELETED prod")
+	apply(t, h, bundle("third"), bundle("other"))
+	other.expect("ADDED other")
 }
 
 func TestWatchCoalescesABurst(t *testing.T) {
@@ -274,6 +281,8 @@ func TestWatchRefusals(t *testing.T) {
 		"kind: ":  {},
 		"cluster": {Kind: "Bundle", Cluster: "berlin"},
 		"bundle":  {Kind: "Cluster", Bundle: "web"},
+		"name":    {Kind: "Assignment", Name: "berlin"},
+		"name: ":  {Kind: "Assignment", Name: "berlin.web", Bundle: "web"},
 	} {
 		_, err := watch(t, h, req).stream.Recv()
 		refused(t, err, codes.InvalidArgument, field)
