@@ -1,10 +1,12 @@
 package main
 
 import (
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"google.golang.org/grpc/grpclog"
 
 	"github.com/yardarm-dev/yardarm/hub"
 	"github.com/yardarm-dev/yardarm/hub/seal"
@@ -32,6 +34,8 @@ without it) and the local administrator's credential (DIR/admin.yaml). The key m
 			if err != nil {
 				return err
 			}
+			// The libraries' own log quotes requests that it cannot read, and there may be a secret in one.
+			grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 			config.Logger = logger
 			config.HubKey = os.Getenv(seal.EnvKey)
 			h, err := hub.New(config)
