@@ -221,6 +221,28 @@ func TestAnyOfSeveralAddressesDoes(t *testing.T) {
 	})
 }
 
+// Of two addresses, one does not answer now, and the other is somebody else's for good: it is worth waiting for the first.
+func TestStrangerDoesNotEndTheWaitForTheHub(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := newNetwork()
+		h, m := newHub(t, network), newMachine(t, network)
+		stranger := &hub{t: t, net: network, dir: t.TempDir(), address: "127.0.0.1:2", life: time.Hour, log: &record{}}
+		stranger.start()
+		defer stranger.stop()
+		token := h.token("prod-1", "uid-1")
+		h.stop()
+		s := m.process(token, address, "127.0.0.1:2")
+		defer s.end()
+		done := make(chan error, 1)
+		go func() { done <- s.Ensure(context.Background()) }()
+		time.Sleep(time.Minute)
+		h.start()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestCertificateForAnotherHostIsExplained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := newNetwork()

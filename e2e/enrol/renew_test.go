@@ -231,9 +231,9 @@ func TestRenewNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := newNetwork()
 		h, m := newHub(t, network), newMachine(t, network)
-		s := m.started(h.token("prod-1", "uid-1"))
-		defer s.end()
-		defer s.run(t)()
+		token := h.token("prod-1", "uid-1")
+		s := m.started(token)
+		stop := s.run(t)
 		time.Sleep(time.Hour)
 		before := s.Expiry()
 		s.RenewNow()
@@ -245,6 +245,13 @@ func TestRenewNow(t *testing.T) {
 		cancel()
 		if err := s.Run(ctx); err != nil {
 			t.Error(err)
+		}
+		stop()
+		s.end()
+		// The token is still in the process's arguments; it has served, and is not shown to the hub again.
+		defer m.started(token).end()
+		if enrols, _, _ := h.counted(); enrols != 1 {
+			t.Errorf("enrolled %d times", enrols)
 		}
 	})
 }

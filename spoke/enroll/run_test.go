@@ -2,15 +2,21 @@ package enroll
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
+
+	"github.com/yardarm-dev/yardarm/pkg/certs"
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 )
 
 func stateOf(ca *x509.Certificate) tls.ConnectionState {
@@ -86,4 +92,47 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 			t.Fatalf("%d attempts in a day hammer the hub", rate)
 		}
 	})
+}
+
+// What a hub answers to Renew is kept only if it is a new certificate of the same cluster for the same key.
+func TestRenewalThatIsNoneIsNotKept(t *testing.T) {
+	ca := newAuthority(t)
+	identity, keep := enrolled(t, ca.kept(t, now))
+	current := identity.current.Load()
+	answer := func(uid string, key crypto.Signer) *spokev1.Identity {
+		uri, err := certs.ClusterURI("fleet", uid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf := ca.sign(t, key.Public(), &x509.Certificate{NotBefore: now, NotAfter: now.Add(48 * time.Hour), URIs: []*url.URL{uri}})
+		return &spokev1.Identity{Certificates: [][]byte{leaf.Raw}, TrustBundle: [][]byte{ca.certificate.Raw}, Cluster: "prod-1", ClusterUid: uid}
+	}
+	for name, bad := range map[string]*spokev1.Identity{
+		"nothing":              nil,
+		"another cluster's":    answer("uid-2", current.key),
+		"for another key":      answer("uid-1", newKey(t)),
+		"the one of before":    current.kept.Identity,
+		"a lie about the uid":  {Certificates: answer("uid-2", current.key).Certificates, TrustBundle: [][]byte{ca.certificate.Raw}, ClusterUid: "uid-1"},
+		"without trust bundle": {Certificates: answer("uid-1", current.key).Certificates, ClusterUid: "uid-1"},
+	} {
+		if err := identity.takeRenewed(t.Context(), bad, "hub.example:1"); err == nil || !strings.Contains(err.Error(), "not usable") {
+			t.Errorf("%s: error %v, want that the answer is not usable", name, err)
+		}
+	}
+	if identity.current.Load() != current || keep.saves != 0 {
+		t.Fatal("one of them was taken")
+	}
+
+	// A good one is used even if it cannot be kept, but not if another instance is the spoke.
+	keep.fail = ErrClaimed
+	if err := identity.takeRenewed(t.Context(), answer("uid-1", current.key), "hub.example:1"); !errors.Is(err, ErrClaimed) || identity.current.Load() != current {
+		t.Fatalf("error %v, want ErrClaimed, and nothing taken", err)
+	}
+	keep.fail = errors.New("disk is full")
+	if err := identity.takeRenewed(t.Context(), answer("uid-1", current.key), "hub.example:1"); err != nil || !identity.Expiry().Equal(now.Add(48*time.Hour)) {
+		t.Fatalf("error %v; the certificate ends %v", err, identity.Expiry())
+	}
+	if got := identity.Addresses()[0]; got != "hub.example:1" {
+		t.Errorf("the renewal has changed the addresses: %s", got)
+	}
 }
