@@ -1,0 +1,464 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// TestTables puts, replaces, reads, reopens and deletes a row in every table that is on disk.
+func TestTables(t *testing.T) {
+	for _, test := range []struct {
+		table  Table
+		put    func(*Tx, string) error // with a text that tells versions apart
+		get    func(*ReadTx) (string, bool)
+		all    func(*ReadTx) int
+		delete func(*Tx) error
+	}{
+		{Clusters,
+			func(tx *Tx, v string) error {
+				return tx.PutCluster(cluster("c1", "one", map[string]string{"v": v}))
+			},
+			func(tx *ReadTx) (string, bool) {
+				c := tx.Cluster("c1")
+				if tx.ClusterByName("one") != c {
+					t.Error("the name finds another cluster than the uid")
+				}
+				return c.GetMetadata().GetLabels()["v"], c != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Clusters()) },
+			func(tx *Tx) error { return tx.DeleteCluster("c1") }},
+		{Groups,
+			func(tx *Tx, v string) error { return tx.PutGroup(group("g", map[string]string{"v": v})) },
+			func(tx *ReadTx) (string, bool) {
+				g := tx.Group("g")
+				return g.GetSpec().GetSelector().GetMatchLabels()["v"], g != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Groups()) },
+			func(tx *Tx) error { return tx.DeleteGroup("g") }},
+		{Bundles,
+			func(tx *Tx, v string) error { return tx.PutBundle(bundle("b1", "web", v)) },
+			func(tx *ReadTx) (string, bool) {
+				b := tx.Bundle("b1")
+				if tx.BundleByName("web") != b {
+					t.Error("the name finds another bundle than the uid")
+				}
+				return strings.Join(targetsOf(b), ","), b != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Bundles()) },
+			func(tx *Tx) error { return tx.DeleteBundle("b1") }},
+		{Revisions,
+			func(tx *Tx, v string) error { return tx.PutRevision(revision("b1", 7, v)) },
+			func(tx *ReadTx) (string, bool) {
+				r := tx.Revision("b1", 7)
+				return r.GetSpec().GetDigest(), r != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Revisions("b1")) },
+			func(tx *Tx) error { return tx.DeleteRevision("b1", 7) }},
+		{Artifacts,
+			func(tx *Tx, v string) error {
+				return tx.PutArtifact(&storev1.Artifact{Digest: "sha256:a", Objects: []string{v}}, []byte(v))
+			},
+			func(tx *ReadTx) (string, bool) {
+				a := tx.Artifact("sha256:a")
+				return strings.Join(a.GetObjects(), ","), a != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Artifacts()) },
+			func(tx *Tx) error { return tx.DeleteArtifact("sha256:a") }},
+		{Identities,
+			func(tx *Tx, v string) error {
+				return tx.PutIdentity(&storev1.Identity{ClusterUid: "c1", KubeUid: v})
+			},
+			func(tx *ReadTx) (string, bool) {
+				i := tx.Identity("c1")
+				return i.GetKubeUid(), i != nil
+			}, nil, nil},
+		{Tokens,
+			func(tx *Tx, v string) error {
+				return tx.PutToken(&storev1.EnrolmentToken{Id: "t", Cluster: v})
+			},
+			func(tx *ReadTx) (string, bool) {
+				r := tx.Token("t")
+				return r.GetCluster(), r != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Tokens()) },
+			func(tx *Tx) error { return tx.DeleteToken("t") }},
+		{Credentials,
+			func(tx *Tx, v string) error { return tx.PutCredential(&storev1.Credential{Id: "c", Name: v}) },
+			func(tx *ReadTx) (string, bool) {
+				r := tx.Credential("c")
+				return r.GetName(), r != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Credentials()) },
+			func(tx *Tx) error { return tx.DeleteCredential("c") }},
+		{Secrets,
+			func(tx *Tx, v string) error {
+				return tx.PutSecret(&storev1.SealedSecret{Name: "s", Nonce: []byte(v)})
+			},
+			func(tx *ReadTx) (string, bool) {
+				r := tx.Secret("s")
+				return string(r.GetNonce()), r != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Secrets()) },
+			func(tx *Tx) error { return tx.DeleteSecret("s") }},
+		{DeletedBundles,
+			func(tx *Tx, v string) error {
+				return tx.PutDeletedBundle(&storev1.DeletedBundle{Uid: "b", Name: v})
+			},
+			func(tx *ReadTx) (string, bool) {
+				r := tx.DeletedBundle("b")
+				return r.GetName(), r != nil
+			},
+			func(tx *ReadTx) int { return count(tx.DeletedBundles()) },
+			func(tx *Tx) error { return tx.DeleteDeletedBundle("b") }},
+		{DeletedClusters,
+			func(tx *Tx, v string) error {
+				return tx.PutDeletedCluster(&storev1.DeletedCluster{Uid: "c", Name: v})
+			},
+			func(tx *ReadTx) (string, bool) {
+				r := tx.DeletedCluster("c")
+				return r.GetName(), r != nil
+			},
+			func(tx *ReadTx) int { return count(tx.DeletedClusters()) },
+			func(tx *Tx) error { return tx.DeleteDeletedCluster("c") }},
+		{Acceptances,
+			func(tx *Tx, v string) error {
+				return tx.PutAcceptance(&storev1.Acceptance{ClusterUid: "c", BundleUid: "b", HoldingHash: []byte("h"), Actor: v})
+			},
+			func(tx *ReadTx) (string, bool) {
+				r := first(tx.Acceptances("c", "b"))
+				return r.GetActor(), r != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Acceptances("c", "b")) },
+			func(tx *Tx) error { return tx.DeleteAcceptances("c", "b") }},
+		{Observed,
+			func(tx *Tx, v string) error {
+				if tx.Cluster("c1") == nil {
+					if err := tx.PutCluster(cluster("c1", "one", nil)); err != nil {
+						return err
+					}
+				}
+				return tx.PutObserved(&storev1.Observed{ClusterUid: "c1", SpokeVersion: v})
+			},
+			func(tx *ReadTx) (string, bool) {
+				o := tx.Observed("c1")
+				return o.GetSpokeVersion(), o != nil
+			},
+			func(tx *ReadTx) int { return count(tx.AllObserved()) },
+			func(tx *Tx) error { return tx.DeleteCluster("c1") }},
+		{ObservedBundles,
+			func(tx *Tx, v string) error {
+				if tx.Cluster("c1") == nil {
+					if err := tx.PutCluster(cluster("c1", "one", nil)); err != nil {
+						return err
+					}
+				}
+				return tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: "c1", Report: &yardarmv1.Report{BundleUid: "b1", Phase: v}})
+			},
+			func(tx *ReadTx) (string, bool) {
+				o := tx.ObservedBundle("c1", "b1")
+				if first(tx.ObservedOfBundle("b1")) != o {
+					t.Error("the bundle finds another report than the cluster")
+				}
+				return o.GetReport().GetPhase(), o != nil
+			},
+			func(tx *ReadTx) int { return count(tx.ObservedBundles("c1")) },
+			func(tx *Tx) error { return tx.DeleteObservedBundle("c1", "b1") }},
+		{Events,
+			func(tx *Tx, v string) error {
+				return tx.AddEvent(&yardarmv1.Event{Reason: v})
+			},
+			func(tx *ReadTx) (string, bool) {
+				var last *yardarmv1.Event
+				for e := range tx.Events(0) {
+					last = e
+				}
+				return last.GetReason(), last != nil
+			}, nil, nil},
+	} {
+		t.Run(test.table.String(), func(t *testing.T) {
+			s := opened(t, Config{})
+			want := func(text string, there bool) {
+				t.Helper()
+				tx := s.Read()
+				if got, ok := test.get(tx); got != text || ok != there {
+					t.Fatalf("got %q, %v; want %q, %v", got, ok, text, there)
+				}
+				if n := map[bool]int{true: 1}[there]; test.all != nil && test.all(tx) != n {
+					t.Fatalf("the list has %d rows, want %d", test.all(tx), n)
+				}
+			}
+			want("", false)
+			if test.delete != nil {
+				update(t, s, test.delete) // of nothing
+			}
+			update(t, s, func(tx *Tx) error { return test.put(tx, "one") })
+			want("one", true)
+			update(t, s, func(tx *Tx) error { return test.put(tx, "two") })
+			want("two", true)
+			s = reopened(t, s)
+			want("two", true)
+			if test.delete == nil {
+				return
+			}
+			before := s.metrics.counts[test.table].Load()
+			update(t, s, test.delete)
+			want("", false)
+			if after := s.metrics.counts[test.table].Load(); after != before-1 {
+				t.Errorf("%d rows are counted after the deletion, %d before", after, before)
+			}
+			s = reopened(t, s)
+			want("", false)
+		})
+	}
+}
+
+func count[R any](seq func(func(R) bool)) int {
+	n := 0
+	for range seq {
+		n++
+	}
+	return n
+}
+
+func TestOrder(t *testing.T) {
+	s := opened(t, Config{})
+	update(t, s, func(tx *Tx) error {
+		for i, name := range []string{"b", "c", "a"} {
+			uid := string(rune('z' - i))
+			if err := errors.Join(tx.PutCluster(cluster(uid, name, nil)), tx.PutGroup(group(name, nil)), tx.PutBundle(bundle(uid, name))); err != nil {
+				return err
+			}
+		}
+		for _, n := range []uint32{9, 10, 100, 1} {
+			if err := errors.Join(tx.PutRevision(revision("z", n, "d")), tx.PutRevision(revision("zz", n, "e"))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	tx := s.Read()
+	var clusters, groups, bundles, from []string
+	for c := range tx.Clusters() {
+		clusters = append(clusters, c.Metadata.Name)
+	}
+	for g := range tx.Groups() {
+		groups = append(groups, g.Metadata.Name)
+	}
+	for b := range tx.Bundles() {
+		bundles = append(bundles, b.Metadata.Name)
+	}
+	for c := range tx.ClustersFrom("aa") {
+		from = append(from, c.Metadata.Name)
+	}
+	var numbers []uint32
+	for r := range tx.Revisions("z") {
+		if r.Spec.BundleUid != "z" {
+			t.Errorf("the revisions of z have one of %s", r.Spec.BundleUid)
+		}
+		numbers = append(numbers, r.Spec.Number)
+	}
+	for name, got := range map[string][]string{"clusters": clusters, "groups": groups, "bundles": bundles} {
+		if !slices.Equal(got, []string{"a", "b", "c"}) {
+			t.Errorf("%s come as %v", name, got)
+		}
+	}
+	if !slices.Equal(from, []string{"b", "c"}) {
+		t.Errorf("clusters from aa come as %v", from)
+	}
+	if !slices.Equal(numbers, []uint32{100, 10, 9, 1}) {
+		t.Errorf("revisions come as %v", numbers)
+	}
+	if n := count(tx.RevisionsWith("e")); n != 4 {
+		t.Errorf("%d revisions name the artifact, want 4", n)
+	}
+}
+
+func TestSnapshotsStay(t *testing.T) {
+	s := opened(t, Config{})
+	index := update(t, s, func(tx *Tx) error { return tx.PutCluster(cluster("c1", "one", map[string]string{"v": "1"})) })
+	before := s.Read()
+	next := update(t, s, func(tx *Tx) error { return tx.DeleteCluster("c1") })
+	if before.Index() != index || before.Cluster("c1") == nil {
+		t.Error("a snapshot has changed")
+	}
+	if now := s.Read(); now.Index() != next || now.Cluster("c1") != nil {
+		t.Error("a new snapshot is old")
+	}
+}
+
+func TestResourceVersions(t *testing.T) {
+	s := opened(t, Config{})
+	seen := map[string]bool{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			row := cluster("c"+string(rune('0'+i)), "n"+string(rune('0'+i)), nil)
+			index := update(t, s, func(tx *Tx) error {
+				if tx.Index() != tx.ReadTx.Index() {
+					t.Error("a transaction has two indexes")
+				}
+				return tx.PutCluster(row)
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			version := s.Read().Cluster(row.Metadata.Uid).Metadata.ResourceVersion
+			if want := strconv.FormatUint(index, 10); version != want || seen[version] {
+				t.Errorf("version %s of update %s, seen before: %v", version, want, seen[version])
+			}
+			seen[version] = true
+		})
+	}
+	wg.Wait()
+	if index := s.Read().Index(); index != 64 {
+		t.Errorf("64 updates lead to index %d", index)
+	}
+	if index := update(t, s, func(*Tx) error { return nil }); index != 64 {
+		t.Errorf("an update that writes nothing has index %d, want the newest, 64", index)
+	}
+	if index := s.Read().Index(); index != 64 {
+		t.Errorf("an update that writes nothing leads to index %d", index)
+	}
+	s = reopened(t, s)
+	if index := update(t, s, func(tx *Tx) error { return tx.DeleteCluster("c0") }); index != 65 {
+		t.Errorf("the first update after a restart has index %d, want 65", index)
+	}
+}
+
+func TestContent(t *testing.T) {
+	s := opened(t, Config{})
+	if _, err := s.Content("sha256:a"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("absent content: %v", err)
+	}
+	large := make([]byte, 3<<20)
+	for i := range large {
+		large[i] = byte(i * 7)
+	}
+	update(t, s, func(tx *Tx) error { return tx.PutArtifact(&storev1.Artifact{Digest: "sha256:a"}, large) })
+	s = reopened(t, s)
+	got, err := s.Content("sha256:a")
+	if err != nil || !slices.Equal(got, large) {
+		t.Fatalf("content has %d bytes, %v; want %d", len(got), err, len(large))
+	}
+	// Without content, what is there stays.
+	update(t, s, func(tx *Tx) error {
+		return tx.PutArtifact(&storev1.Artifact{Digest: "sha256:a", Objects: []string{"x"}}, nil)
+	})
+	if got, err := s.Content("sha256:a"); err != nil || len(got) != len(large) {
+		t.Errorf("content has %d bytes, %v, after its description has changed", len(got), err)
+	}
+	if _, err := s.Update(t.Context(), func(tx *Tx) error { return tx.PutArtifact(&storev1.Artifact{Digest: "sha256:b"}, nil) }); !errors.Is(err, ErrNotFound) {
+		t.Errorf("an artifact without content: %v", err)
+	}
+	update(t, s, func(tx *Tx) error { return tx.DeleteArtifact("sha256:a") })
+	if _, err := s.Content("sha256:a"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("deleted content: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Content("sha256:a"); !errors.Is(err, ErrClosed) {
+		t.Errorf("content of a closed store: %v", err)
+	}
+}
+
+func TestDeleteClusterTakesAll(t *testing.T) {
+	s := opened(t, Config{})
+	update(t, s, func(tx *Tx) error {
+		for _, uid := range []string{"c1", "c10"} {
+			if err := errors.Join(
+				tx.PutCluster(cluster(uid, uid, nil)),
+				tx.PutIdentity(&storev1.Identity{ClusterUid: uid}),
+				tx.PutToken(&storev1.EnrolmentToken{Id: "t" + uid, ClusterUid: uid}),
+				tx.PutAcceptance(&storev1.Acceptance{ClusterUid: uid, BundleUid: "b", HoldingHash: []byte{1}}),
+				tx.PutObserved(&storev1.Observed{ClusterUid: uid}),
+				tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Report: &yardarmv1.Report{BundleUid: "b"}}),
+				tx.PutPresence(&Presence{ClusterUID: uid}),
+			); err != nil {
+				return err
+			}
+		}
+		return tx.PutGroup(group("all", nil))
+	})
+	update(t, s, func(tx *Tx) error { return tx.DeleteCluster("c1") })
+	check := func(s *Store) {
+		t.Helper()
+		tx := s.Read()
+		for uid, there := range map[string]bool{"c1": false, "c10": true} {
+			got := map[string]bool{
+				"identity":        tx.Identity(uid) != nil,
+				"token":           tx.Token("t"+uid) != nil,
+				"acceptance":      first(tx.Acceptances(uid, "b")) != nil,
+				"observed":        tx.Observed(uid) != nil,
+				"observed bundle": tx.ObservedBundle(uid, "b") != nil,
+				"membership":      len(tx.GroupsOf(uid)) > 0,
+			}
+			if uid != "c10" || tx.Presence("c10") != nil { // presence is gone after a restart
+				got["presence"] = tx.Presence(uid) != nil
+			}
+			for what, is := range got {
+				if is != there {
+					t.Errorf("%s of %s: there is %v, want %v", what, uid, is, there)
+				}
+			}
+		}
+	}
+	check(s)
+	if s.Read().Presence("c10") == nil {
+		t.Error("the presence of another cluster is gone")
+	}
+	// A session may end after its cluster.
+	observe(t, s, func(tx *Tx) error {
+		return errors.Join(tx.PutObserved(&storev1.Observed{ClusterUid: "c1"}),
+			tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: "c1", Report: &yardarmv1.Report{BundleUid: "b"}}),
+			tx.PutPresence(&Presence{ClusterUID: "c1"}))
+	})
+	check(s)
+	check(reopened(t, s))
+}
+
+func TestDeleteBundleTakesRevisions(t *testing.T) {
+	s := opened(t, Config{})
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(
+			tx.PutBundle(bundle("b1", "one")), tx.PutBundle(bundle("b10", "ten")),
+			tx.PutRevision(revision("b1", 1, "d")), tx.PutRevision(revision("b10", 1, "d")),
+			tx.PutAcceptance(&storev1.Acceptance{ClusterUid: "c", BundleUid: "b1", HoldingHash: []byte{1}}),
+			tx.PutAcceptance(&storev1.Acceptance{ClusterUid: "c", BundleUid: "b10", HoldingHash: []byte{1}}))
+	})
+	update(t, s, func(tx *Tx) error { return tx.DeleteBundle("b1") })
+	tx := s.Read()
+	if tx.Revision("b1", 1) != nil || first(tx.Acceptances("c", "b1")) != nil {
+		t.Error("something of the deleted bundle is left")
+	}
+	if tx.Revision("b10", 1) == nil || first(tx.Acceptances("c", "b10")) == nil {
+		t.Error("something of the other bundle is gone")
+	}
+}
+
+func TestAcceptancesOfOneBundle(t *testing.T) {
+	s := opened(t, Config{})
+	accept := func(change func(*storev1.Acceptance)) func(*Tx) error {
+		a := &storev1.Acceptance{ClusterUid: "c", BundleUid: "b"}
+		change(a)
+		return func(tx *Tx) error { return tx.PutAcceptance(a) }
+	}
+	for range 2 { // accepting again adds nothing
+		update(t, s, accept(func(a *storev1.Acceptance) { a.HoldingHash = []byte{1} }))
+		update(t, s, accept(func(a *storev1.Acceptance) { a.Deletion = &yardarmv1.AcceptedDeletion{FromDigest: "x", ToDigest: "y"} }))
+		update(t, s, accept(func(a *storev1.Acceptance) { a.Deletion = &yardarmv1.AcceptedDeletion{FromDigest: "x"} }))
+	}
+	if n := count(s.Read().Acceptances("c", "b")); n != 3 {
+		t.Errorf("there are %d acceptances, want 3", n)
+	}
+	if _, err := s.Update(t.Context(), accept(func(*storev1.Acceptance) {})); err == nil {
+		t.Error("an acceptance of nothing is stored")
+	}
+}
