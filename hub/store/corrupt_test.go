@@ -62,17 +62,11 @@ func TestCorrupt(t *testing.T) {
 		"cut off":           {image[:len(image)/2], "", ""},
 		"cut off in metas":  {image[:5000], "", ""},
 		"cut off by little": {image[:len(image)-5000], "", ""},
-		"a row's byte":      {pages(bytes.ReplaceAll(image, []byte("contents"), []byte("contents"))), "", ""}, // filled in below
-		"foreign database":  {foreignDatabase(t), meta.String(), metaKey},
+		// Wherever it stands: the last place may be a page that is free again.
+		"a row's byte":     {pages(bytes.ReplaceAll(image, []byte("d2"), []byte("d3"))), "", ""},
+		"foreign database": {foreignDatabase(t), meta.String(), metaKey},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if name == "a row's byte" {
-				at := bytes.LastIndex(test.image, []byte("\x01d2")) // of a revision
-				if at < 0 {
-					at = bytes.LastIndex(test.image, []byte("d2"))
-				}
-				test.image[at+1] ^= 1
-			}
 			dir := withImage(t, test.image)
 			_, err := Open(Config{Dir: dir})
 			var corrupt *CorruptError
