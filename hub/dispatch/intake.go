@@ -168,7 +168,7 @@ func (o *observation) write(tx *store.Tx, now time.Time) error {
 	}
 	for bundleUID, r := range o.reports {
 		if r == nil {
-			if err := tx.DeleteObservedBundle(uid, bundleUID); err != nil {
+			if err := o.forget(tx, bundleUID, now); err != nil {
 				return err
 			}
 			continue
@@ -193,6 +193,22 @@ func (o *observation) write(tx *store.Tx, now time.Time) error {
 	return nil
 }
 
+// forget notes that a bundle has left its cluster.
+func (o *observation) forget(tx *store.Tx, bundleUID string, now time.Time) error {
+	old := tx.ObservedBundle(o.session.uid, bundleUID).GetReport()
+	if old == nil {
+		return nil
+	}
+	if err := tx.DeleteObservedBundle(o.session.uid, bundleUID); err != nil || !o.session.events.AllowN(now, 1) {
+		return err
+	}
+	return tx.AddEvent(&yardarmv1.Event{
+		Time: timestamppb.New(now), Type: yardarmv1.EventNormal, Reason: "BundleGone",
+		Cluster: o.session.name, Bundle: old.Bundle, Revision: old.Revision,
+		Message: "the cluster holds nothing of it any more, or has let it go",
+	})
+}
+
 // transition is the event that a report makes, if it is one worth telling.
 func transition(cluster string, old, r *yardarmv1.Report, now time.Time) *yardarmv1.Event {
 	if old != nil && old.Phase == r.Phase && old.Reason == r.Reason && bytes.Equal(old.AssignmentHash, r.AssignmentHash) {
@@ -206,7 +222,8 @@ func transition(cluster string, old, r *yardarmv1.Report, now time.Time) *yardar
 	case yardarmv1.PhaseReady:
 		e.Type = yardarmv1.EventNormal
 		e.Message = fmt.Sprintf("revision %d is ready", r.Revision)
-	case yardarmv1.PhaseFailed, yardarmv1.PhaseDegraded, yardarmv1.PhaseHeld:
+	case yardarmv1.PhaseHeld:
+	case yardarmv1.PhaseFailed, yardarmv1.PhaseDegraded:
 		if len(r.Problems) > 0 {
 			p := r.Problems[0]
 			e.Message = fmt.Sprintf("%s: %s: %s", p.Object, p.Reason, p.Message)

@@ -112,14 +112,19 @@ func (r *registry) add(s *session, h *spokev1.Hello) (known *storev1.Observed, c
 	return known, confirmed, err
 }
 
-// remove forgets a session that has ended. The cluster stays connected for the grace period.
-func (r *registry) remove(s *session) {
+// remove forgets a session that has ended. The cluster stays connected for the grace period, unless the hub itself
+// wants it no more.
+func (r *registry) remove(s *session, unwanted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sessions[s.uid] == s {
 		delete(r.sessions, s.uid)
 		delete(r.silent, s.uid)
-		r.gone[s.uid] = departure{ended: r.Clock(), lastSeen: time.Unix(0, s.lastSeen.Load())}
+		d := departure{ended: r.Clock(), lastSeen: time.Unix(0, s.lastSeen.Load())}
+		if unwanted {
+			d.ended = d.ended.Add(-r.ReconnectGrace)
+		}
+		r.gone[s.uid] = d
 	}
 	r.metrics.sessions.Set(float64(len(r.sessions)))
 }

@@ -139,7 +139,7 @@ func (s *session) run() error {
 		return err
 	}
 	known, confirmed, err := s.sessions.add(s, hello)
-	defer s.sessions.remove(s)
+	defer func() { s.sessions.remove(s, status.Code(err) == codes.PermissionDenied) }()
 	if err != nil {
 		return storeError(err)
 	}

@@ -233,11 +233,11 @@ func (b *bundle) prune(ctx context.Context, w work, out *outcome) {
 	if len(targets) == 0 {
 		return
 	}
-	b.gone(ctx, b.r.applier.Prune(ctx, b.uid, targets, w.stop), out)
+	b.gone(ctx, "pruned", b.r.applier.Prune(ctx, b.uid, targets, w.stop), out)
 }
 
-// gone takes the result of a removal in.
-func (b *bundle) gone(ctx context.Context, removed apply.Removed, out *outcome) {
+// gone takes the result of a removal in: of objects that were pruned, or released.
+func (b *bundle) gone(ctx context.Context, how string, removed apply.Removed, out *outcome) {
 	out.pruned, out.pruning = true, removed.Problems
 	if len(removed.Gone) == 0 {
 		return
@@ -255,6 +255,6 @@ func (b *bundle) gone(ctx context.Context, removed apply.Removed, out *outcome) 
 	b.inv = &next
 	b.r.claims.give(b.uid, removed.Gone...)
 	b.r.metrics.pruned.Add(float64(len(removed.Gone)))
-	b.logger.Info("pruned", "objects", len(removed.Gone), "left", len(removed.Left))
+	b.logger.Info(how, "objects", len(removed.Gone), "left", len(removed.Left))
 	b.r.nudge(b.uid)
 }

@@ -40,7 +40,7 @@ const (
 	backoffBase = 500 * time.Millisecond
 	backoffCap  = 30 * time.Second
 	// refusedCap bounds the wait after the hub has answered that it does not want this spoke: only a person changes that.
-	refusedCap = 2 * time.Minute
+	refusedCap = time.Minute
 	// waitCap bounds what a hub can make a spoke wait: a drain of a large fleet is spread over minutes, not hours.
 	waitCap = 10 * time.Minute
 	// stableAfter is how long a session must have lasted for the backoff to begin anew.
