@@ -16,7 +16,7 @@ help: ## list the targets
 
 .PHONY: demo
 demo: ## a hub and three real clusters on this machine (CHECK=1: unattended, and checked)
-	go run ./e2e/demo $(if $(filter-out 0,$(CHECK)),-check)
+	@go build -o bin/demo ./e2e/demo && exec bin/demo $(if $(filter-out 0,$(CHECK)),-check)
 
 .PHONY: test
 test: ## everything: lint, unit tests with -race, end-to-end tests on real API servers

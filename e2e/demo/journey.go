@@ -70,11 +70,7 @@ func (j *journey) begin(ctx context.Context) error {
 		return err
 	}
 	if err := j.do("build hub, spoke and CLI", func() (err error) {
-		bin, err := fleet.Source("bin")
-		if err != nil {
-			return err
-		}
-		j.programs, err = fleet.Build(ctx, bin, false, io.Discard)
+		j.programs, err = fleet.Build(ctx, filepath.Join(j.dir, "bin"), false, io.Discard)
 		return err
 	}); err != nil {
 		return err
@@ -212,6 +208,10 @@ func (j *journey) tryNext() error {
 	if err != nil {
 		return err
 	}
+	app := filepath.Join(j.dir, "app")
+	if err := os.CopyFS(app, os.DirFS(filepath.Join(j.source, "app"))); err != nil {
+		return err
+	}
 	fmt.Fprintf(j.out, `The fleet is up. In another terminal:
 
   export PATH=%s:%s:$PATH YARDARM_CONFIG=%s
@@ -221,24 +221,24 @@ func (j *journey) tryNext() error {
   yardarm events -w
 
   # Change something, publish it, see it arrive; then go back.
-  cp -r %s /tmp/shop && sed -i 's/Welcome aboard/Ahoy/' /tmp/shop/config.yaml
-  yardarm publish /tmp/shop --bundle %s --wait
+  sed -i 's/Welcome aboard/Ahoy/' %s/config.yaml
+  yardarm publish %s --bundle %s --wait
   yardarm rollout undo bundle/%s
 
   # Edit an object behind its back: it is repaired.
   export KUBECONFIG=%s
-  kubectl -n shop scale deployment web --replicas=9; kubectl -n shop get deployment web
+  kubectl -n shop scale deployment web --replicas=9; sleep 1; kubectl -n shop get deployment web
 
   # A bundle that cannot become ready says why, and disturbs no other.
-  sed -i 's/web:1.4.2/web:broken/' /tmp/shop/web.yaml
-  yardarm publish /tmp/shop --bundle %s; yardarm wait bundle/%s --timeout 10s; yardarm status
+  sed -i 's/web:1.4.2/web:broken/' %s/web.yaml
+  yardarm publish %s --bundle %s; yardarm wait bundle/%s --timeout 10s; yardarm status
 
   # The same over REST.
   curl --cacert %s -H @%s %s/v1/assignments
 
 Ctrl-C ends it and leaves nothing behind.
-`, j.programs.Dir, j.bin.Dir, j.hub.AdminConfig(), bundle, filepath.Join(j.source, "app"), bundle, bundle,
-		j.clusters.Cluster(sites[0].name).KubeconfigPath(), bundle, bundle, ca, header, j.hub.URL())
+`, j.programs.Dir, j.bin.Dir, j.hub.AdminConfig(), bundle, app, app, bundle, bundle,
+		j.clusters.Cluster(sites[0].name).KubeconfigPath(), app, app, bundle, bundle, ca, header, j.hub.URL())
 	return nil
 }
 

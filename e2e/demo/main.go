@@ -23,7 +23,7 @@ func main() {
 	interrupted := ctx.Err() != nil
 	cancel()
 	switch {
-	case err == nil:
+	case err == nil: // also when it was up, and a person ended it
 	case interrupted && errors.Is(err, context.Canceled):
 		os.Exit(run.Interrupted)
 	default:

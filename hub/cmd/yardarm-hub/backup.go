@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,7 +25,7 @@ func backupCommand() *cobra.Command {
 		Short: "Copy the database of a running hub",
 		Long: `Writes a consistent copy of the running hub's database to FILE, which must not exist. Enrolment tokens are not in it,
 and its secrets are sealed under the hub key, which has to be kept apart.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneFile,
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			config, err := clientconfig.Load(filepath.Join(dir, hub.AdminFile))
 			if err != nil {
@@ -49,6 +50,9 @@ and its secrets are sealed under the hub key, which has to be kept apart.`,
 			}
 			// A file that is there whole or not at all.
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("%s exists; a backup replaces no file: name another one", args[0])
+			}
 			if err != nil {
 				return err
 			}
@@ -90,7 +94,7 @@ not know stays in them, held, until an operator accepts the hub's state (yardarm
 bans that are newer than the backup have to be repeated.
 
 The hub key is not in a backup: put the copy of hub.key into the data directory before the hub is started.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneFile,
 		RunE: func(c *cobra.Command, args []string) error {
 			config.Source = args[0]
 			r, err := store.Restore(config)
@@ -98,7 +102,7 @@ The hub key is not in a backup: put the copy of hub.key into the data directory 
 				return err
 			}
 			out := c.OutOrStdout()
-			fmt.Fprintf(out, "restored the backup of %s, index %d: %d clusters, %d groups, %d bundles\n",
+			fmt.Fprintf(out, "restored the backup of %s, index %d; clusters: %d, groups: %d, bundles: %d\n",
 				r.BackupTime.UTC().Format("2006-01-02 15:04:05 UTC"), r.BackupIndex, r.Clusters, r.Groups, r.Bundles)
 			if r.Replaced != "" {
 				fmt.Fprintf(out, "the database of before is kept in %s\n", r.Replaced)
@@ -108,10 +112,24 @@ The hub key is not in a backup: put the copy of hub.key into the data directory 
 				banned = strings.Join(r.Banned, ", ")
 			}
 			fmt.Fprintf(out, "banned clusters: %s (repeat the bans that are newer than the backup)\n", banned)
+			if _, err := os.Stat(filepath.Join(config.Dir, hub.KeyFile)); errors.Is(err, fs.ErrNotExist) {
+				fmt.Fprintf(out, "next: put the copy of %s into %s, which no backup holds, and start the hub\n", hub.KeyFile, config.Dir)
+			} else {
+				fmt.Fprintln(out, "next: start the hub")
+			}
+			fmt.Fprintln(out, "then: yardarm status shows what clusters hold that the backup does not know; yardarm accept lets go of it")
 			return nil
 		},
 	}
 	dataDir(c.Flags(), &config.Dir)
 	c.Flags().BoolVar(&config.Force, "force", false, "replace a database that is there; it is kept beside the new one")
 	return c
+}
+
+// oneFile wants the name of a file.
+func oneFile(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("name one file: %s", c.UseLine())
+	}
+	return nil
 }

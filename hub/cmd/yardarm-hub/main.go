@@ -29,6 +29,7 @@ It holds no cluster's credentials and dials nobody.
 
 Start one with:   yardarm-hub run --data-dir /var/lib/yardarm --address hub.example.com
 Then, beside it:  export YARDARM_CONFIG=/var/lib/yardarm/admin.yaml; yardarm enroll my-cluster`,
+		Version:       version.Long(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

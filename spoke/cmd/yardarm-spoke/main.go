@@ -35,6 +35,7 @@ func root() *cobra.Command {
 Nothing dials the spoke, and the hub never gets a credential of the cluster.
 
   yardarm enroll NAME      prints, at the hub, the command that enrols a cluster`,
+		Version:       version.Long(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
