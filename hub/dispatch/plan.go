@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"bytes"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -116,8 +117,8 @@ func (in planInput) replace(r planReader, h holding, a *yardarmv1.AssignmentSpec
 		s.spends = released
 		return s, true
 	}
-	return in.hold(h, yardarmv1.ReasonNewerThanHub,
-		"the hub was restored from a backup that is older than what this cluster holds; it stays until an operator accepts the hub's state")
+	return in.hold(r, h, yardarmv1.ReasonNewerThanHub,
+		"the hub was restored from a backup that is older than what this cluster holds, which stays until an operator accepts the hub's state")
 }
 
 // end lets go of a bundle that the cluster is no longer to run.
@@ -125,8 +126,8 @@ func (in planInput) end(r planReader, h holding) (step, bool) {
 	cluster, bundle, deleted := r.Cluster(in.clusterUID), r.Bundle(h.uid), r.DeletedBundle(h.uid)
 	released := in.released(r, h)
 	if !in.knows(h) && !released && cluster.GetSpec().GetRemoval() == nil {
-		return in.hold(h, yardarmv1.ReasonUnknownToHub,
-			"the hub does not know that it assigned this, as after a restore; it stays until an operator accepts the hub's state")
+		return in.hold(r, h, yardarmv1.ReasonUnknownToHub,
+			"the hub does not know that it assigned this, as after a restore; it stays until an operator accepts that it is removed")
 	}
 	t := &spokev1.Tombstone{Bundle: h.bundle, BundleUid: h.uid, Workloads: yardarmv1.Workloads_WORKLOADS_REMOVE}
 	switch {
@@ -135,11 +136,11 @@ func (in planInput) end(r planReader, h holding) (step, bool) {
 	case deleted != nil:
 		t.Workloads, t.Reason, t.Accepted = deleted.Workloads, yardarmv1.ReasonBundleDeleted, true
 	case bundle == nil && !released:
-		return in.hold(h, yardarmv1.ReasonUnknownToHub,
-			"the hub knows no such bundle, nor that it was deleted; it stays until an operator accepts the hub's state")
+		return in.hold(r, h, yardarmv1.ReasonUnknownToHub,
+			"the hub knows no such bundle, nor that it was deleted; it stays until an operator accepts that it is removed")
 	case bundle != nil && in.within(bundle) && !released:
-		return in.hold(h, yardarmv1.ReasonLeftByFact,
-			"the cluster left the group by a fact that its spoke reported, and facts alone delete nothing; it stays until an operator accepts it")
+		return in.hold(r, h, yardarmv1.ReasonLeftByFact,
+			"the cluster left the group by a fact that its spoke reported, and facts alone delete nothing; it stays until an operator accepts that it is removed")
 	default:
 		t.Reason, t.Accepted = yardarmv1.ReasonNoLongerTargeted, released || in.deletionAccepted(r, h)
 	}
@@ -162,14 +163,15 @@ func (in planInput) assign(old holding, a *yardarmv1.AssignmentSpec) step {
 	}
 }
 
-func (in planInput) hold(h holding, reason, message string) (step, bool) {
+func (in planInput) hold(r planReader, h holding, reason, message string) (step, bool) {
 	if h.held || h.removing {
 		return step{}, false
 	}
 	after := h
 	after.held = true
 	return step{&spokev1.Change{Change: &spokev1.Change_Hold{Hold: &spokev1.Hold{
-		Bundle: h.bundle, BundleUid: h.uid, Reason: reason, Message: message,
+		Bundle: h.bundle, BundleUid: h.uid, Reason: reason,
+		Message: fmt.Sprintf("%s: yardarm accept cluster/%s bundle/%s", message, r.Cluster(in.clusterUID).GetMetadata().GetName(), h.bundle),
 	}}}, after, false}, true
 }
 
