@@ -127,10 +127,10 @@ var assignmentColumns = []column{
 	col("AS OF", func(a *app, x *yardarmv1.Assignment) string { return a.ago(x.GetStatus().GetAsOf()) }).moving(),
 	col("REPORTED", func(_ *app, x *yardarmv1.Assignment) string { return reported(x.GetStatus().GetReport()) }).onlyWide(),
 	col("DIGEST", func(_ *app, x *yardarmv1.Assignment) string { return shortDigest(x.GetSpec().GetDigest()) }).onlyWide(),
-	col("MESSAGE", func(_ *app, x *yardarmv1.Assignment) string { return x.GetStatus().GetMessage() }).onlyWide(),
+	col("MESSAGE", func(_ *app, x *yardarmv1.Assignment) string { return table.Shorten(x.GetStatus().GetMessage(), maxWhy) }).onlyWide(),
 }
 
-// presence is a cluster's presence; unless it is there, with the time since when.
+// presence is a cluster's presence; unless it is there, with how long it has been so.
 func (a *app) presence(c *yardarmv1.Cluster) string {
 	st := c.GetStatus()
 	switch st.GetPresence() {
@@ -139,9 +139,7 @@ func (a *app) presence(c *yardarmv1.Cluster) string {
 		if since == nil {
 			since = st.GetPresenceSince()
 		}
-		if since != nil {
-			return st.GetPresence() + " since " + a.ago(since)
-		}
+		return st.GetPresence() + a.lasting(since)
 	}
 	return st.GetPresence()
 }
@@ -161,14 +159,15 @@ func phaseColor(phase string) table.Color {
 	return table.Yellow // Pending, Progressing, Held, Removing, Stale, Unknown, Enrolling, Deleting
 }
 
-// counts is how many are ready of how many, and what the others are: "1/3 (1 failed, 1 stale)".
+// counts is how many are ready of how many, and what the others are: "1/3 (1 failing, 1 stale)". Failing are
+// those that have failed and those that are degraded, which are counted as one.
 func counts(c *yardarmv1.PhaseCounts) string {
 	var others []string
 	for _, other := range []struct {
 		count uint32
 		word  string
 	}{
-		{c.GetFailed(), "failed"}, {c.GetHeld(), "held"}, {c.GetProgressing(), "progressing"}, {c.GetPending(), "pending"},
+		{c.GetFailed(), "failing"}, {c.GetHeld(), "held"}, {c.GetProgressing(), "progressing"}, {c.GetPending(), "pending"},
 		{c.GetStale(), "stale"}, {c.GetNeverConnected(), "never connected"},
 	} {
 		if other.count > 0 {

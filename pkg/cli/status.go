@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
 	"github.com/yardarm-dev/yardarm/pkg/cli/table"
+	"github.com/yardarm-dev/yardarm/pkg/client"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -19,6 +19,7 @@ import (
 type statusFlags struct {
 	limit    int
 	exitCode bool
+	output   string
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -29,10 +30,12 @@ func (a *app) statusCommand() *cobra.Command {
 		Long: `Show how the fleet is: the hub, the clusters by presence, the bundles by how far they are, and then what is
 not ready and why. With a bundle or a cluster, show every cluster of the bundle or every bundle of the cluster.
 
-With --exit-code, the exit code is 1 unless everything that is shown is ready.`,
+Clusters that are not ready for the same reason are shown in one row; 'yardarm describe' has every problem in
+full. With --exit-code, the exit code is 1 unless everything that is shown is ready.`,
 		Example: `  yardarm status
   yardarm status bundle/web
-  yardarm status --exit-code && echo all well`,
+  yardarm status --exit-code && echo all well
+  yardarm status -o json | jq .notReady`,
 		Args:              arguments(0, 2, "nothing, bundle/NAME or cluster/NAME"),
 		ValidArgsFunction: a.completeArgs(resource.Bundle, resource.Cluster),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,6 +54,7 @@ With --exit-code, the exit code is 1 unless everything that is shown is ready.`,
 	}
 	cmd.Flags().IntVar(&f.limit, "limit", 20, "name at most this many that are not ready; 0 names all")
 	cmd.Flags().BoolVar(&f.exitCode, "exit-code", false, "end with 1 unless everything is ready")
+	formatFlag(cmd, &f.output, formatTable, formatWide, formatJSON, formatYAML)
 	return cmd
 }
 
@@ -60,115 +64,41 @@ func (a *app) status(ctx context.Context, f statusFlags) error {
 	if err != nil {
 		return err
 	}
-	info, err := hub.GetHub(ctx, &hubv1.GetHubRequest{})
+	s, err := readFleet(ctx, hub)
 	if err != nil {
 		return err
 	}
-	var clusters []*yardarmv1.Cluster
-	for cluster, err := range hub.Clusters(ctx, &hubv1.ListClustersRequest{}) {
-		if err != nil {
-			return err
-		}
-		clusters = append(clusters, cluster)
+	if f.output == formatJSON || f.output == formatYAML {
+		err = a.printValue(f.output, a.fleetValue(s))
+	} else {
+		err = a.printFleet(s, f)
 	}
-	var bundles []*yardarmv1.Bundle
-	for bundle, err := range hub.Bundles(ctx, &hubv1.ListBundlesRequest{}) {
-		if err != nil {
-			return err
-		}
-		bundles = append(bundles, bundle)
-	}
-	a.print("Hub:       %s (context %s), version %s, fleet %s, cursor %s", a.address, a.context, info.GetVersion(), info.GetFleet(), info.GetCursor())
-	if info.GetReadOnly() != "" {
-		a.print("           takes no changes: %s", table.Clean(info.GetReadOnly()))
-	}
-	a.print("Clusters:  %s", presences(clusters))
-	a.print("Bundles:   %s", readiness(bundles))
-
-	var waiting []*yardarmv1.Assignment
-	for _, bundle := range bundles {
-		c := bundle.GetStatus().GetClusters()
-		if c.GetReady() == c.GetTotal() {
-			continue
-		}
-		for x, err := range hub.Assignments(ctx, &hubv1.ListAssignmentsRequest{Bundle: bundle.GetMetadata().GetName()}) {
-			if err != nil {
-				return err
-			}
-			if x.GetStatus().GetPhase() != yardarmv1.PhaseReady {
-				waiting = append(waiting, x)
-			}
-		}
-	}
-	away := slices.DeleteFunc(slices.Clone(clusters), func(c *yardarmv1.Cluster) bool {
-		return c.GetStatus().GetPresence() == yardarmv1.PresenceConnected
-	})
-	if err := a.printAway(away, f.limit); err != nil {
-		return err
-	}
-	if err := a.printWaiting(waiting, f.limit); err != nil {
-		return err
-	}
-	if len(waiting) == 0 && len(away) == 0 && len(clusters) > 0 {
-		a.print("\nEverything is ready.")
-	}
-	if f.exitCode && (len(waiting) > 0 || len(away) > 0 || info.GetReadOnly() != "") {
+	if err == nil && f.exitCode && !s.ready() {
 		return &outcome{code: ExitNo}
 	}
+	return err
+}
+
+func (a *app) printFleet(s *fleetState, f statusFlags) error {
+	a.print("Hub:       %s (context %s), version %s", a.address, a.context, table.Clean(s.hub.GetVersion()))
+	if f.output == formatWide {
+		a.print("           fleet %s, cursor %s", table.Clean(s.hub.GetFleet()), table.Clean(s.hub.GetCursor()))
+	}
+	if s.hub.GetReadOnly() != "" {
+		a.print("           takes no changes: %s", table.Clean(s.hub.GetReadOnly()))
+	}
+	a.print("Clusters:  %s", a.presences(s.clusters))
+	a.print("Bundles:   %s", a.readiness(s))
+	if err := a.printAway(s.away, f.limit); err != nil {
+		return err
+	}
+	if err := a.printWaiting(s.waiting, f.limit); err != nil {
+		return err
+	}
+	if s.ready() && len(s.clusters) > 0 {
+		a.print("\nEverything is ready.")
+	}
 	return nil
-}
-
-// presences is as in "3: 2 connected, 1 stale".
-func presences(clusters []*yardarmv1.Cluster) string {
-	count := make(map[string]int)
-	for _, c := range clusters {
-		count[c.GetStatus().GetPresence()]++
-		switch c.GetStatus().GetPhase() {
-		case yardarmv1.ClusterBanned, yardarmv1.ClusterDeleting:
-			count[c.GetStatus().GetPhase()]++
-		}
-	}
-	var parts []string
-	for _, p := range []struct{ presence, words string }{
-		{yardarmv1.PresenceConnected, "connected"}, {yardarmv1.PresenceStale, "stale"}, {yardarmv1.PresenceUnknown, "unknown"},
-		{yardarmv1.PresenceNeverConnected, "never connected"}, {yardarmv1.ClusterBanned, "banned"}, {yardarmv1.ClusterDeleting, "deleting"},
-	} {
-		if count[p.presence] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count[p.presence], p.words))
-		}
-	}
-	if len(clusters) == 0 {
-		return "none; 'yardarm enroll NAME' adds one"
-	}
-	return fmt.Sprintf("%d: %s", len(clusters), strings.Join(parts, ", "))
-}
-
-// readiness is as in "3: 1 ready everywhere, 1 failed somewhere, 1 under way".
-func readiness(bundles []*yardarmv1.Bundle) string {
-	if len(bundles) == 0 {
-		return "none; 'yardarm publish DIR --bundle NAME --to GROUP' makes one"
-	}
-	var parts []string
-	add := func(words string, which func(*yardarmv1.Bundle, *yardarmv1.PhaseCounts) bool) {
-		n := 0
-		for _, b := range bundles {
-			if which(b, b.GetStatus().GetClusters()) {
-				n++
-			}
-		}
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, words))
-		}
-	}
-	type counts = *yardarmv1.PhaseCounts
-	idle := func(b *yardarmv1.Bundle, c counts) bool { return c.GetTotal() == 0 || b.GetStatus().GetRevision() == 0 }
-	troubled := func(_ *yardarmv1.Bundle, c counts) bool { return c.GetFailed() > 0 || c.GetHeld() > 0 }
-	done := func(b *yardarmv1.Bundle, c counts) bool { return !idle(b, c) && c.GetReady() == c.GetTotal() }
-	add("ready everywhere", done)
-	add("failed or held somewhere", troubled)
-	add("not everywhere yet", func(b *yardarmv1.Bundle, c counts) bool { return !idle(b, c) && !troubled(b, c) && !done(b, c) })
-	add("in no cluster", idle)
-	return fmt.Sprintf("%d: %s", len(bundles), strings.Join(parts, ", "))
 }
 
 // printAway lists clusters that are not connected.
@@ -193,26 +123,28 @@ func (a *app) printAway(away []*yardarmv1.Cluster, limit int) error {
 	return nil
 }
 
-// printWaiting lists assignments that are not ready, worst first, and why.
+// printWaiting lists assignments that are not ready, and why.
 func (a *app) printWaiting(waiting []*yardarmv1.Assignment, limit int) error {
 	if len(waiting) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(waiting, func(x, y *yardarmv1.Assignment) int {
-		return cmp.Or(cmp.Compare(severity(x), severity(y)),
-			strings.Compare(x.GetSpec().GetBundle(), y.GetSpec().GetBundle()), strings.Compare(x.GetSpec().GetCluster(), y.GetSpec().GetCluster()))
-	})
 	a.print("\nNot ready:")
 	t := a.newTable("BUNDLE", "CLUSTER", "REVISION", "PHASE", "WHY")
-	shown := first(waiting, limit)
-	for _, x := range shown {
-		t.Add(table.Text(x.GetSpec().GetBundle()), table.Text(x.GetSpec().GetCluster()), table.Text(number(x.GetSpec().GetRevision())),
-			table.Cell{Text: a.phase(x), Color: phaseColor(x.GetStatus().GetPhase())}, table.Text(a.why(x)))
+	rows := alike(waiting)
+	shown := first(rows, limit)
+	for _, same := range shown {
+		x := same[0]
+		t.Add(table.Text(x.GetSpec().GetBundle()), table.Text(clustersOf(same)), table.Text(number(x.GetSpec().GetRevision())),
+			table.Cell{Text: a.phaseOf(same), Color: phaseColor(x.GetStatus().GetPhase())}, table.Text(a.whyOf(same)))
 	}
 	if err := a.write(t); err != nil {
 		return err
 	}
-	a.printMore(len(waiting)-len(shown), "assignment")
+	more := 0
+	for _, same := range rows[len(shown):] {
+		more += len(same)
+	}
+	a.printMore(more, "assignment")
 	return nil
 }
 
@@ -236,48 +168,59 @@ func (a *app) statusFor(ctx context.Context, t resource.Type, name string, f sta
 	if err != nil {
 		return err
 	}
-	req := &hubv1.ListAssignmentsRequest{}
+	about, err := fetchOne(ctx, hub, t, name)
+	if err != nil {
+		return err
+	}
+	req := &hubv1.ListAssignmentsRequest{Bundle: name}
 	ready := true
-	if t.Is(resource.Bundle) {
-		bundle, err := hub.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
-		if err != nil {
-			return err
-		}
-		req.Bundle = name
-		st := bundle.GetStatus()
-		if st.GetRevision() == 0 {
-			a.print("bundle/%s has no revision yet", name)
-		} else {
-			a.print("bundle/%s revision %d %s, for %s: %s", name, st.GetRevision(), shortDigest(st.GetDigest()),
-				cmp.Or(strings.Join(targets(bundle), ", "), "no group"), counts(st.GetClusters()))
-		}
-	} else {
-		cluster, err := hub.GetCluster(ctx, &hubv1.GetClusterRequest{Name: name})
-		if err != nil {
-			return err
-		}
-		req.Cluster = name
+	if cluster, ok := about.(*yardarmv1.Cluster); ok {
+		req = &hubv1.ListAssignmentsRequest{Cluster: name}
 		ready = cluster.GetStatus().GetPresence() == yardarmv1.PresenceConnected
-		a.print("cluster/%s is %s, %s; bundles ready: %s", name, cluster.GetStatus().GetPhase(), a.presence(cluster), counts(cluster.GetStatus().GetBundles()))
 	}
-	out := a.newTable("CLUSTER", "BUNDLE", "REVISION", "PHASE", "OBJECTS", "AS OF", "WHY")
-	for x, err := range hub.Assignments(ctx, req) {
-		if err != nil {
-			return err
-		}
-		st := x.GetStatus()
-		ready = ready && st.GetPhase() == yardarmv1.PhaseReady
-		out.Add(table.Text(x.GetSpec().GetCluster()), table.Text(x.GetSpec().GetBundle()), table.Text(number(x.GetSpec().GetRevision())),
-			table.Cell{Text: a.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(x)), table.Text(a.ago(st.GetAsOf())), table.Text(a.why(x)))
+	assignments, err := collect(hub.Assignments(ctx, req))
+	if err != nil {
+		return err
 	}
-	if out.Len() > 0 {
-		a.print("")
-		if err := a.write(out); err != nil {
-			return err
-		}
+	for _, x := range assignments {
+		ready = ready && x.GetStatus().GetPhase() == yardarmv1.PhaseReady
 	}
-	if f.exitCode && !ready {
+	if f.output == formatJSON || f.output == formatYAML {
+		err = a.printValue(f.output, oneValue(about, assignments, ready))
+	} else {
+		err = a.printOne(about, assignments)
+	}
+	if err == nil && f.exitCode && !ready {
 		return &outcome{code: ExitNo}
 	}
-	return nil
+	return err
+}
+
+func (a *app) printOne(about client.Object, assignments []*yardarmv1.Assignment) error {
+	switch o := about.(type) {
+	case *yardarmv1.Bundle:
+		st := o.GetStatus()
+		if st.GetRevision() == 0 {
+			a.print("%s has no revision yet", typeName(o))
+			break
+		}
+		a.print("%s revision %d %s, for %s: %s", typeName(o), st.GetRevision(), shortDigest(st.GetDigest()),
+			cmp.Or(strings.Join(targets(o), ", "), "no group"), table.Paint(counts(st.GetClusters()), phaseColor(countsPhase(st.GetClusters())), a.colors()))
+	case *yardarmv1.Cluster:
+		st := o.GetStatus()
+		a.print("%s is %s, %s; bundles ready: %s", typeName(o), table.Paint(table.Clean(st.GetPhase()), phaseColor(st.GetPhase()), a.colors()),
+			table.Paint(table.Clean(a.presence(o)), phaseColor(st.GetPresence()), a.colors()),
+			table.Paint(counts(st.GetBundles()), phaseColor(countsPhase(st.GetBundles())), a.colors()))
+	}
+	if len(assignments) == 0 {
+		return nil
+	}
+	out := a.newTable("CLUSTER", "BUNDLE", "REVISION", "PHASE", "OBJECTS", "AS OF", "WHY")
+	for _, x := range assignments {
+		st := x.GetStatus()
+		out.Add(table.Text(x.GetSpec().GetCluster()), table.Text(x.GetSpec().GetBundle()), table.Text(number(x.GetSpec().GetRevision())),
+			table.Cell{Text: a.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(x)), table.Text(a.ago(st.GetAsOf())), table.Text(a.shortWhy(x)))
+	}
+	a.print("")
+	return a.write(out)
 }

@@ -47,7 +47,7 @@ func TestWaitAnswersAtOnce(t *testing.T) {
 		{"no cluster", waitingFleet(), "wait bundle/web", ExitNo, "", "no cluster is to run bundle/web: none belongs to prod"},
 		{"no cluster is fine", waitingFleet(), "wait bundle/web --allow-none", ExitYes, "bundle/web revision 3 is ready in 0 clusters\n", ""},
 		{"no group", noGroup, "wait bundle/web", ExitNo, "", "targets no group"},
-		{"failed", waitingFleet(ready, yardarmv1.PhaseFailed), "wait bundle/web", ExitNo, "", "revision 3 has failed; 1 of 2 clusters ready (1 Failed)\n  cluster/eu-2: Failed since 3m ago"},
+		{"failed", waitingFleet(ready, yardarmv1.PhaseFailed), "wait bundle/web", ExitNo, "", "revision 3 has failed; 1 of 2 clusters ready (1 Failed)\n  cluster/eu-2: Failed for 3m"},
 		{"connected", cluster, "wait cluster/eu-1", ExitYes, "cluster/eu-1 is connected\n", ""},
 		{"no such cluster", cluster, "wait cluster/nope --for connected", ExitNo, "", `there is no cluster "nope"`},
 		{"deleted", cluster, "wait cluster/nope --for deleted", ExitYes, "cluster/nope is deleted\n", ""},

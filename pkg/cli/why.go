@@ -4,67 +4,133 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/table"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// blocker says in one line why a cluster is not ready: its phase and since when, the reason, and the first object that has it.
+const (
+	// maxWhy is how long a reason is in a line of a table, in characters: two lines of a usual terminal. describe and -o json have all of it.
+	maxWhy = 160
+	// minMessage is what is left of a message in any case, however long the name of its object is, in characters.
+	minMessage = 40
+)
+
+// cause is why an assignment is not ready.
+type cause struct {
+	object  string // as in "apps/Deployment prod/web"; empty where it is about the whole
+	reason  string
+	message string
+	since   *timestamppb.Timestamp // of the object
+}
+
+// causeOf finds it: the first object that is not ready, or the reason for the whole. What is held or removed is so by a decision, and not by how its objects
+// are.
+func causeOf(x *yardarmv1.Assignment) cause {
+	st := x.GetStatus()
+	whole := cause{reason: st.GetReason(), message: st.GetMessage()}
+	decided := st.GetPhase() == yardarmv1.PhaseHeld || st.GetPhase() == yardarmv1.PhaseRemoving
+	problems := st.GetReport().GetProblems()
+	if st.GetReport().GetPhase() != st.GetPhase() || len(problems) == 0 || decided && whole != (cause{}) {
+		return whole
+	}
+	p := problems[0]
+	return cause{object: p.GetObject(), reason: p.GetReason(), message: p.GetMessage(), since: p.GetSince()}
+}
+
+// text is as in "apps/Deployment prod/web: ImagePullBackOff: no such image".
+func (c cause) text() string {
+	var parts []string
+	for _, part := range []string{c.object, c.reason, c.message} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+// short is text in at most maxWhy characters, of which suffix takes some. It is the message that is cut, so that what programs look for stays.
+func (c cause) short(suffix string) string {
+	message := c.message
+	c.message = ""
+	rest := len([]rune(c.text())) + len(": ") + len([]rune(suffix))
+	c.message = table.Shorten(message, max(maxWhy-rest, minMessage))
+	return c.text()
+}
+
+// blocker says in one line why a cluster is not ready: its phase and for how long, the reason, and the first object that has it.
 func (a *app) blocker(x *yardarmv1.Assignment, revision uint32) string {
 	st := x.GetStatus()
 	text := fmt.Sprintf("cluster/%s: %s", x.GetSpec().GetCluster(), cmp.Or(a.phase(x), yardarmv1.PhasePending))
-	if st.GetReport().GetSince() != nil && st.GetReport().GetPhase() == st.GetPhase() {
-		text += " since " + a.ago(st.GetReport().GetSince())
+	current := st.GetReport().GetPhase() == st.GetPhase()
+	lasting := ""
+	if current {
+		lasting = a.lasting(st.GetReport().GetSince())
 	}
+	text += lasting
 	if x.GetSpec().GetRevision() != revision {
 		text += fmt.Sprintf(", still at revision %d", x.GetSpec().GetRevision())
 	}
-	if why := a.why(x); why != "" && why != "-" {
-		text += ": " + why
+	if st.GetPhase() == yardarmv1.PhaseReady {
+		return table.Clean(text)
 	}
-	if more := len(st.GetReport().GetProblems()) - 1; more > 0 && st.GetReport().GetPhase() == st.GetPhase() {
-		text += fmt.Sprintf(" (and %s)", plural(more, "more object"))
+	c := causeOf(x)
+	suffix := ""
+	if since := a.lasting(c.since); since != "" && since != lasting {
+		suffix = " (" + strings.TrimSpace(since) + ")"
 	}
-	return table.Clean(text)
-}
-
-// problem is one object, what is wrong with it, and since when.
-func (a *app) problem(p *yardarmv1.ObjectProblem) string {
-	text := p.GetObject() + ": " + p.GetReason()
-	if p.GetMessage() != "" {
-		text += ": " + p.GetMessage()
+	if more := len(st.GetReport().GetProblems()) - 1; more > 0 && current && c.object != "" {
+		suffix += fmt.Sprintf(" (and %s)", plural(more, "more object"))
 	}
-	if p.GetSince() != nil {
-		text += " (since " + a.ago(p.GetSince()) + ")"
+	if why := c.short(suffix); why != "" {
+		text += ": " + why + suffix
 	}
 	return table.Clean(text)
 }
 
-func reasonPrefix(reason string) string {
-	if reason == "" {
+// lasting is as in " for 3m"; empty for a time that is not known, or so short that it says nothing.
+func (a *app) lasting(since *timestamppb.Timestamp) string {
+	if since == nil || a.io.Now().Sub(since.AsTime()) < 2*time.Second {
 		return ""
 	}
-	return reason + ": "
+	return " for " + a.age(since)
 }
 
-// phase is an assignment's phase, and since when for one that is not known any more.
+// phase is an assignment's phase, and for how long for one that is not known any more.
 func (a *app) phase(x *yardarmv1.Assignment) string {
 	phase := x.GetStatus().GetPhase()
-	if phase == yardarmv1.PhaseStale && x.GetStatus().GetAsOf() != nil {
-		return phase + " since " + a.ago(x.GetStatus().GetAsOf())
+	if phase == yardarmv1.PhaseStale {
+		return phase + a.lasting(x.GetStatus().GetAsOf())
 	}
 	return phase
 }
 
-// why says why an assignment is not ready: the first object that is not, or the reason for the whole.
+// why says in all its length why an assignment is not ready.
 func (a *app) why(x *yardarmv1.Assignment) string {
-	st := x.GetStatus()
-	if st.GetPhase() == yardarmv1.PhaseReady {
+	if x.GetStatus().GetPhase() == yardarmv1.PhaseReady {
 		return "-"
 	}
-	problems := st.GetReport().GetProblems()
-	if st.GetReport().GetPhase() == st.GetPhase() && len(problems) > 0 {
-		return a.problem(problems[0])
+	c := causeOf(x)
+	return table.Clean(c.text() + a.sinceObject(c))
+}
+
+// shortWhy is why, cut to what a table has room for.
+func (a *app) shortWhy(x *yardarmv1.Assignment) string {
+	if x.GetStatus().GetPhase() == yardarmv1.PhaseReady {
+		return "-"
 	}
-	return strings.TrimSuffix(reasonPrefix(st.GetReason())+st.GetMessage(), ": ")
+	c := causeOf(x)
+	suffix := a.sinceObject(c)
+	return table.Clean(c.short(suffix) + suffix)
+}
+
+// sinceObject is as in " (for 3m)".
+func (a *app) sinceObject(c cause) string {
+	if since := a.lasting(c.since); since != "" {
+		return " (" + strings.TrimSpace(since) + ")"
+	}
+	return ""
 }
