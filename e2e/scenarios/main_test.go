@@ -4,9 +4,11 @@ package scenarios
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/yardarm-dev/yardarm/e2e/cluster"
@@ -20,12 +22,23 @@ const (
 	tokyo  = "tokyo"
 )
 
+// parallel is how many tests run at a time on two cores or fewer: each mostly waits, some for a minute's certificate to expire.
+const parallel = 6
+
 var (
 	clusters *cluster.Fleet
 	programs fleet.Programs
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked && runtime.GOMAXPROCS(0) < parallel {
+		if err := flag.Set("test.parallel", fmt.Sprint(parallel)); err != nil {
+			panic(err)
+		}
+	}
 	os.Exit(testMain(m))
 }
 
