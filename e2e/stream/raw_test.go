@@ -107,6 +107,12 @@ func (r *raw) next() *spokev1.ConnectResponse {
 	case m := <-r.messages:
 		return m
 	case err := <-r.ended:
+		select {
+		case m := <-r.messages:
+			r.ended <- err
+			return m
+		default:
+		}
 		r.t.Fatalf("the stream has ended: %v", err)
 	case <-time.After(patience):
 		r.t.Fatal("the hub says nothing")

@@ -115,12 +115,14 @@ type spoke struct {
 	t       testing.TB
 	cluster string
 	id      *identity
+	dir     string
 	backend state.Backend
 	state   *state.State
 	book    *report.Book
 
 	mu       sync.Mutex
 	facts    *yardarmv1.Facts
+	refused  bool
 	statuses []session.Status
 	// asks makes removals wait until they are accepted.
 	asks bool
@@ -133,11 +135,12 @@ type spoke struct {
 // newSpoke enrols a cluster and makes its spoke, which does not run yet.
 func newSpoke(t testing.TB, h *hub, cluster string, labels map[string]string) *spoke {
 	t.Helper()
-	backend, err := state.NewDir(filepath.Join(t.TempDir(), "spoke"))
+	dir := filepath.Join(t.TempDir(), "spoke")
+	backend, err := state.NewDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &spoke{t: t, cluster: cluster, id: enrol(t, h, cluster, labels), backend: backend, facts: &yardarmv1.Facts{KubernetesVersion: "v1.36.1", Nodes: 3}}
+	s := &spoke{t: t, cluster: cluster, dir: dir, id: enrol(t, h, cluster, labels), backend: backend, facts: &yardarmv1.Facts{KubernetesVersion: "v1.36.1", Nodes: 3}}
 	s.reopen()
 	t.Cleanup(s.halt)
 	return s
@@ -159,14 +162,7 @@ func (s *spoke) start() {
 	client := session.New(session.Config{
 		Identity: s.id, State: s.state, Book: s.book, Version: "test", Instance: "1", KubeUID: s.id.kube,
 		Logger: slog.New(slog.NewTextHandler(logTo{s.t, s.cluster}, nil)),
-		Facts: func(context.Context) (*yardarmv1.Facts, error) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.facts == nil {
-				return nil, errors.New("the API server does not answer")
-			}
-			return s.facts, nil
-		},
+		Facts:  s.observe,
 		Status: func(st session.Status) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -183,12 +179,27 @@ func (s *spoke) start() {
 	})
 }
 
+// observe answers the facts. Without any, the API server refuses once, and then hangs.
+func (s *spoke) observe(ctx context.Context) (*yardarmv1.Facts, error) {
+	s.mu.Lock()
+	facts, refused := s.facts, s.refused
+	s.refused = facts == nil
+	s.mu.Unlock()
+	if facts == nil && refused {
+		<-ctx.Done()
+	}
+	if facts == nil {
+		return nil, errors.New("the API server does not answer")
+	}
+	return facts, nil
+}
+
 // halt stops the process; what is persisted stays.
 func (s *spoke) halt() {
 	if s.stop != nil {
 		s.stop()
 		s.done.Wait()
-		s.stop = nil
+		s.stop, s.statuses = nil, nil
 	}
 }
 

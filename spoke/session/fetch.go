@@ -70,8 +70,11 @@ func (s *session) fetch(ctx context.Context, a *yardarmv1.AssignmentSpec) error 
 	if err == nil {
 		return s.put(ctx, &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Ack{Ack: &spokev1.Ack{Digests: []string{a.Digest}}}})
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	s.logger.Warn("content could not be had", "bundle", a.Bundle, "digest", a.Digest, "error", err)
-	if _, isStatus := status.FromError(err); isStatus || ctx.Err() != nil {
+	if _, isStatus := status.FromError(err); isStatus {
 		// The stream's or the hub's: overtaken, busy, or gone. There is nothing to tell it.
 		return err
 	}
@@ -104,11 +107,10 @@ func (s *session) download(ctx context.Context, a *yardarmv1.AssignmentSpec) err
 		case err == nil:
 			err = status.Error(codes.Unavailable, "the hub ended the content early")
 		}
-		if status.Code(err) != codes.Unavailable {
-			*p = partial{}
-			return err
+		if _, isStatus := status.FromError(err); ctx.Err() == nil && (!isStatus || status.Code(err) == codes.OutOfRange) {
+			*p = partial{} // what has come is wrong; else it has only not come to an end
 		}
-		if len(p.data) == before {
+		if status.Code(err) != codes.Unavailable || len(p.data) == before {
 			return err
 		}
 	}
