@@ -64,6 +64,21 @@ func one(args []string, allowed ...resource.Type) (resource.Type, string, error)
 	return selections[0].Type, selections[0].Names[0], nil
 }
 
+// oneCluster reads cluster/NAME, cluster NAME or, for commands that are for clusters only, NAME.
+func oneCluster(args []string) (string, error) {
+	if len(args) == 1 && bareName(args[0]) {
+		return args[0], nil
+	}
+	_, name, err := one(args, resource.Cluster)
+	return name, err
+}
+
+// bareName tells a name without a type from TYPE/NAME and from a type without a name.
+func bareName(arg string) bool {
+	_, err := resource.ParseType(arg)
+	return !strings.ContainsAny(arg, "/,") && err != nil
+}
+
 // typeOf is the type of a resource.
 func typeOf(object client.Object) resource.Type {
 	switch object.(type) {

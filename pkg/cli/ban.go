@@ -10,15 +10,15 @@ import (
 func (a *app) banCommand() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
-		Use:   "ban cluster NAME",
+		Use:   "ban NAME | cluster/NAME",
 		Short: "Refuse a cluster's spoke from now on, and cut its stream",
 		Long: `Refuse a cluster's certificates from now on, and cut its stream at once. What runs in the cluster goes on
 running; nothing is removed. 'yardarm unban' takes it back.`,
-		Example:           `  yardarm ban cluster eu-1 --reason "laptop with its key was stolen"`,
-		Args:              arguments(1, 2, "a cluster, as in cluster eu-1"),
+		Example:           `  yardarm ban eu-1 --reason "laptop with its key was stolen"`,
+		Args:              arguments(1, 2, "a cluster, as in eu-1 or cluster/eu-1"),
 		ValidArgsFunction: a.completeArgs(resource.Cluster),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, name, err := one(args, resource.Cluster)
+			name, err := oneCluster(args)
 			if err != nil {
 				return err
 			}
@@ -40,14 +40,14 @@ running; nothing is removed. 'yardarm unban' takes it back.`,
 
 func (a *app) unbanCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:               "unban cluster NAME",
+		Use:               "unban NAME | cluster/NAME",
 		Short:             "Accept a banned cluster's spoke again",
 		Long:              "Accept a banned cluster's spoke again. It comes back by itself, with the certificate that it has.",
-		Example:           `  yardarm unban cluster eu-1`,
-		Args:              arguments(1, 2, "a cluster, as in cluster eu-1"),
+		Example:           `  yardarm unban eu-1`,
+		Args:              arguments(1, 2, "a cluster, as in eu-1 or cluster/eu-1"),
 		ValidArgsFunction: a.completeArgs(resource.Cluster),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, name, err := one(args, resource.Cluster)
+			name, err := oneCluster(args)
 			if err != nil {
 				return err
 			}

@@ -175,6 +175,8 @@ func TestLabel(t *testing.T) {
 	}{
 		{"label cluster lab-1 env=prod tier=gold --overwrite", ExitYes, "cluster/lab-1 labeled\n", "it joined prod\n",
 			&hubv1.LabelClusterRequest{Name: "lab-1", Set: map[string]string{"env": "prod", "tier": "gold"}, Overwrite: true}},
+		{"label eu-1 a=b", ExitYes, "cluster/eu-1 labeled\n", "", &hubv1.LabelClusterRequest{Name: "eu-1", Set: map[string]string{"a": "b"}}},
+		{"label eu-1 eu-2 a=b", ExitError, "", `there is no resource type "eu-1"`, nil},
 		{"label cluster/eu-1 env-", ExitYes, "cluster/eu-1 labeled\n", "it left prod\n", &hubv1.LabelClusterRequest{Name: "eu-1", Set: map[string]string{}, Remove: []string{"env"}}},
 		{"label clusters eu-1 eu-2 a=", ExitYes, "cluster/eu-1 labeled\ncluster/eu-2 labeled\n", "", nil},
 		{"label cluster eu-1 env=prod", ExitYes, "cluster/eu-1 not changed\n", "", nil},
@@ -260,7 +262,12 @@ func TestBan(t *testing.T) {
 	if got := h.run(t, "unban", "cluster/eu-1"); got.out != "cluster/eu-1 unbanned\n" || !proto.Equal(h.lastCall(), &hubv1.UnbanClusterRequest{Name: "eu-1"}) {
 		t.Errorf("%+v, %v", got, h.lastCall())
 	}
-	for _, args := range [][]string{{"ban", "eu-1"}, {"ban", "bundle/web"}, {"ban"}, {"unban", "cluster"}} {
+	for _, verb := range []string{"ban", "unban"} {
+		if got := h.run(t, verb, "eu-2"); got.out != "cluster/eu-2 "+verb+"ned\n" {
+			t.Errorf("%+v", got)
+		}
+	}
+	for _, args := range [][]string{{"ban", "eu-1", "eu-2"}, {"ban", "bundle/web"}, {"ban", "bundle"}, {"ban"}, {"unban", "cluster"}} {
 		if got := h.run(t, args...); got.code != ExitError {
 			t.Errorf("%v: %+v", args, got)
 		}

@@ -136,7 +136,7 @@ func (d *sheet) cluster(ctx context.Context, hub *client.Client, c *yardarmv1.Cl
 		for _, key := range slices.Sorted(maps.Keys(f.GetCapacity())) {
 			d.field("Capacity "+key, f.GetCapacity()[key])
 		}
-		d.field("API groups", strings.Join(f.GetApiGroups(), ", "))
+		d.field("API groups", number(uint32(len(f.GetApiGroups())))) // -o yaml has their names
 		d.end()
 	}
 	var assignments []*yardarmv1.Assignment

@@ -35,12 +35,15 @@ func (a *app) enrollCommand() *cobra.Command {
 reached; the spoke dials the hub, and nothing dials the cluster. Then it waits until the spoke is connected.
 
 The command holds a token, which is a secret: it is good for one use, for this name, and for a short time. A
-token that has run out is replaced by enrolling the same name again.`,
+token that has run out is replaced by enrolling the same name again. With -o json or yaml it does not wait.
+
+Ctrl-C ends the waiting only: the cluster is there, and its token stays good.`,
 		Example: `  yardarm enroll eu-1 -l env=prod,region=eu
 
   # In a script: start the spoke yourself, then wait for it
   yardarm enroll eu-1 -l env=prod --no-wait > start-spoke.sh
-  yardarm enroll eu-2 -l env=prod --no-wait -o json | jq -r .token`,
+  yardarm enroll eu-2 -l env=prod -o json | jq -r .token
+  yardarm wait cluster/eu-1 --for connected`,
 		Args:              arguments(1, 1, "the name of the new cluster"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -91,7 +94,7 @@ func (a *app) enroll(ctx context.Context, name string, f enrollFlags) error {
 	if !known {
 		a.warn("the hub does not say where spokes reach it: replace HUB:PORT, and start the hub with an address for spokes")
 	}
-	if f.noWait {
+	if f.noWait || f.output != formatTable { // programs read to the end
 		return nil
 	}
 	return a.awaitEnrollment(ctx, hub, name, resp.GetExpires().AsTime())
@@ -181,7 +184,7 @@ func (a *app) awaitEnrollment(ctx context.Context, hub *client.Client, name stri
 		case cluster, ok := <-states:
 			if !ok {
 				l.clear()
-				return a.enrollmentEnded(timeUp(ctx, <-failure), name, last)
+				return a.enrollmentEnded(ctx, timeUp(ctx, <-failure), name, expires, last)
 			}
 			last = cluster
 			if cluster == nil {
@@ -210,7 +213,16 @@ func (a *app) enrollmentState(c *yardarmv1.Cluster) string {
 	return "waiting for its spoke"
 }
 
-func (a *app) enrollmentEnded(err error, name string, last *yardarmv1.Cluster) error {
+func (a *app) enrollmentEnded(ctx context.Context, err error, name string, expires time.Time, last *yardarmv1.Cluster) error {
+	if errors.Is(context.Cause(ctx), errInterrupted) {
+		if last.GetStatus().GetPhase() == yardarmv1.ClusterActive {
+			a.say("cluster/%s has enrolled and is not connected yet; 'yardarm wait cluster/%s --for connected' goes on waiting", name, name)
+		} else {
+			a.say("cluster/%s is there, and its token is still good until %s; 'yardarm wait cluster/%s --for connected' goes on waiting",
+				name, a.clockTime(expires), name)
+		}
+		return err
+	}
 	if !errors.Is(err, errTimeUp) {
 		return err
 	}

@@ -25,7 +25,7 @@ func TestEnrollPrintsTheCommand(t *testing.T) {
 	if !proto.Equal(h.lastCall(), want) {
 		t.Errorf("the hub was asked %v", h.lastCall())
 	}
-	got = h.run(t, "enroll", "cluster/eu-2", "--no-wait", "-o", "json")
+	got = h.run(t, "enroll", "cluster/eu-2", "-o", "json")
 	var value struct {
 		Cluster, Token, Expires, Command string
 		SpokeAddresses                   []string
@@ -57,7 +57,8 @@ func TestEnrollFollowsTheCluster(t *testing.T) {
 		}, ExitYes, []string{"\r\x1b[Kcluster/eu-1: waiting for its spoke; the token is good for 15m more", "\r\x1b[Kcluster/eu-1: connected"}},
 		{"until the token has run out", false, func(h *hub, r *running) { r.endTime() }, ExitTimeout, []string{"no spoke has enrolled as cluster/eu-1, and the token has run out"}},
 		{"until it is deleted", false, func(h *hub, r *running) { h.remove(yardarmv1.KindCluster, "eu-1") }, ExitNo, []string{"has been deleted meanwhile"}},
-		{"until interrupted", false, func(h *hub, r *running) { r.interrupt() }, ExitInterrupted, []string{"interrupted"}},
+		{"until interrupted", false, func(h *hub, r *running) { r.interrupt() }, ExitInterrupted, []string{
+			"cluster/eu-1 is there, and its token is still good until 12:15:00 UTC; 'yardarm wait cluster/eu-1 --for connected' goes on waiting\n", "interrupted"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := serve(t, newFleet())

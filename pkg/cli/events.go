@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,21 +33,29 @@ ready or failed, and who did what. The hub keeps the newest ten thousand events.
 				return err
 			}
 			seen := false
+			t := a.newTable("TIME", "TYPE", "REASON", "OBJECT", "MESSAGE")
 			for event, err := range hub.Events(cmd.Context(), req, a.followOptions()) {
 				if err != nil {
-					return err
+					return errors.Join(a.writeSome(t), err)
 				}
 				seen = true
-				if output == formatTable {
+				switch {
+				case output != formatTable:
+					err = a.printMessage(output, event)
+				case req.GetFollow():
 					a.print("%s", a.eventText(event))
-				} else if err := a.printMessage(output, event); err != nil {
+				default:
+					t.Add(table.Text(a.eventTime(event)), table.Cell{Text: event.GetType(), Color: eventColor(event)}, table.Text(event.GetReason()),
+						table.Text(eventObject(event)), table.Text(eventMessage(event)))
+				}
+				if err != nil {
 					return err
 				}
 			}
 			if !seen {
 				a.say("there are no events")
 			}
-			return nil
+			return a.writeSome(t)
 		},
 	}
 	cmd.Flags().BoolVarP(&req.Follow, "watch", "w", false, "go on with every new event")
@@ -58,25 +68,53 @@ ready or failed, and who did what. The hub keeps the newest ten thousand events.
 	return cmd
 }
 
-// eventText is an event in one line, whose first columns have fixed widths: events come one at a time.
+// The widths of a followed event's columns, in characters: events come one at a time. Most names of clusters and bundles together fit.
+const (
+	followedReason = 22
+	followedObject = 40
+)
+
+// eventText is a followed event in one line.
 func (a *app) eventText(e *yardarmv1.Event) string {
-	color := table.Plain
+	return fmt.Sprintf("%s   %s   %-*s   %-*s   %s", a.eventTime(e), table.Paint(fmt.Sprintf("%-7s", table.Clean(e.GetType())), eventColor(e), a.colors()),
+		followedReason, table.Clean(e.GetReason()), followedObject, table.Clean(cmp.Or(eventObject(e), "-")), table.Clean(eventMessage(e)))
+}
+
+func (a *app) eventTime(e *yardarmv1.Event) string {
+	return e.GetTime().AsTime().In(a.io.Now().Location()).Format("2006-01-02 15:04:05")
+}
+
+func eventColor(e *yardarmv1.Event) table.Color {
 	if e.GetType() == yardarmv1.EventWarning {
-		color = table.Yellow
+		return table.Yellow
 	}
+	return table.Plain
+}
+
+// eventObject is what an event is about, as in "cluster/eu-1 bundle/web".
+func eventObject(e *yardarmv1.Event) string {
 	var about []string
 	if e.GetCluster() != "" {
-		about = append(about, "cluster/"+e.GetCluster())
+		about = append(about, resource.Cluster.Name+"/"+e.GetCluster())
 	}
 	if e.GetBundle() != "" {
-		about = append(about, "bundle/"+e.GetBundle())
+		about = append(about, resource.Bundle.Name+"/"+e.GetBundle())
 	}
-	text := e.GetMessage()
+	return strings.Join(about, " ")
+}
+
+// eventMessage is what has happened, and who did it.
+func eventMessage(e *yardarmv1.Event) string {
 	if e.GetActor() != "" {
-		text += " (by " + e.GetActor() + ")"
+		return e.GetMessage() + " (by " + e.GetActor() + ")"
 	}
-	return fmt.Sprintf("%s  %s  %-22s  %-24s  %s",
-		e.GetTime().AsTime().In(a.io.Now().Location()).Format("2006-01-02 15:04:05"),
-		table.Paint(fmt.Sprintf("%-7s", table.Clean(e.GetType())), color, a.colors()),
-		table.Clean(e.GetReason()), table.Clean(strings.Join(about, " ")), table.Clean(text))
+	return e.GetMessage()
+}
+
+// writeSome writes a table, unless it is empty.
+func (a *app) writeSome(t *table.Table) error {
+	if t.Len() == 0 {
+		return nil
+	}
+	return a.write(t)
 }

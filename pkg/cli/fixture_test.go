@@ -90,7 +90,7 @@ func exampleFleet() *fleet {
 	web3 := newRevision("web", 3, "sha256:"+strings.Repeat("3", 64))
 	web3.Spec.Provenance.Message, web3.Spec.Provenance.Commit, web3.Spec.Provenance.Source = "new logo", "0123abc", "git@example.com:web"
 	web2 := newRevision("web", 2, "sha256:"+strings.Repeat("1", 64))
-	web2.Spec.Provenance.UndoOf = 1
+	web2.Spec.Provenance.UndoOf, web2.Spec.Provenance.Message = 1, "return to revision 1"
 
 	failing := newAssignment("eu-2", "web", 3, yardarmv1.PhaseFailed)
 	failing.Status.Reason, failing.Status.Report.Reason = "ApplyFailed", "ApplyFailed"

@@ -17,11 +17,11 @@ func (a *app) labelCommand() *cobra.Command {
 	var overwrite bool
 	var output string
 	cmd := &cobra.Command{
-		Use:   "label cluster NAME… KEY=VALUE… KEY-…",
+		Use:   "label NAME | cluster NAME… KEY=VALUE… KEY-…",
 		Short: "Set and remove labels of clusters",
 		Long: `Set and remove labels of clusters. Labels decide which groups a cluster belongs to, and so what it runs:
 a cluster that leaves a group loses the bundles that only this group gave it.`,
-		Example: `  yardarm label cluster eu-1 env=prod
+		Example: `  yardarm label eu-1 env=prod
   yardarm label cluster eu-1 eu-2 tier=gold --overwrite
   yardarm label cluster/eu-1 canary-`,
 		Args:              arguments(2, -1, "a cluster and labels, as in cluster eu-1 env=prod"),
@@ -41,7 +41,11 @@ func (a *app) label(ctx context.Context, args []string, overwrite bool, output s
 	if first < 0 {
 		return usage("there are no labels in it; give KEY=VALUE to set one and KEY- to remove one")
 	}
-	selections, err := some(args[:first], resource.Cluster)
+	named := args[:first]
+	if len(named) == 1 && bareName(named[0]) { // only clusters are labelled here
+		named = []string{resource.Cluster.Name, named[0]}
+	}
+	selections, err := some(named, resource.Cluster)
 	if err != nil {
 		return err
 	}

@@ -38,11 +38,12 @@ func revisionTime(r *yardarmv1.Revision) *timestamppb.Timestamp {
 // revisionMessage is what a revision is about, and what it returns to.
 func revisionMessage(r *yardarmv1.Revision) string {
 	p := r.GetSpec().GetProvenance()
-	switch {
-	case p.GetUndoOf() == 0:
+	if p.GetUndoOf() == 0 {
 		return p.GetMessage()
-	case p.GetMessage() == "":
-		return fmt.Sprintf("return to revision %d", p.GetUndoOf())
 	}
-	return fmt.Sprintf("%s (return to revision %d)", p.GetMessage(), p.GetUndoOf())
+	undo := fmt.Sprintf("return to revision %d", p.GetUndoOf())
+	if p.GetMessage() == "" || p.GetMessage() == undo { // the hub writes it where nobody has given a message
+		return undo
+	}
+	return p.GetMessage() + " (" + undo + ")"
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -156,16 +157,18 @@ func (d *sheet) conditions(list []*yardarmv1.Condition) {
 func (d *sheet) events(ctx context.Context, hub *client.Client, req *hubv1.WatchEventsRequest) error {
 	req.Tail = describedEvents
 	d.section("Events")
-	t := d.table("AGE", "TYPE", "REASON", "MESSAGE")
+	// Which of the two is described needs no column.
+	header, other := "CLUSTER", (*yardarmv1.Event).GetCluster
+	if req.GetCluster() != "" {
+		header, other = "BUNDLE", (*yardarmv1.Event).GetBundle
+	}
+	t := d.table("AGE", "TYPE", "REASON", header, "MESSAGE")
 	for e, err := range hub.Events(ctx, req, client.WatchOptions{}) {
 		if err != nil {
 			return err
 		}
-		message := e.GetMessage()
-		if e.GetActor() != "" {
-			message += " (by " + e.GetActor() + ")"
-		}
-		t.Add(table.Text(d.app.age(e.GetTime())), table.Text(e.GetType()), table.Text(e.GetReason()), table.Text(message))
+		t.Add(table.Text(d.app.age(e.GetTime())), table.Cell{Text: e.GetType(), Color: eventColor(e)}, table.Text(e.GetReason()),
+			table.Text(cmp.Or(other(e), "-")), table.Text(eventMessage(e)))
 	}
 	if t.Len() == 0 {
 		d.line("none")
