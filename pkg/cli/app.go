@@ -96,10 +96,17 @@ func (a *app) loadConfig() (*clientconfig.Config, string, error) {
 	}
 	file, err := clientconfig.Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, path, fmt.Errorf("there is no configuration in %s; the hub writes one for its administrator when it first starts: "+
-			"take it with 'yardarm config import FILE', or name it with --config", path)
+		return nil, path, &noConfigError{path}
 	}
 	return file, path, err
+}
+
+// noConfigError says that there is no file of contexts.
+type noConfigError struct{ path string }
+
+func (e *noConfigError) Error() string {
+	return fmt.Sprintf("there is no configuration in %s; the hub writes one for its administrator when it first starts: "+
+		"take it with 'yardarm config import FILE', or name it with --config", e.path)
 }
 
 func (a *app) close() {

@@ -311,6 +311,23 @@ func TestUndo(t *testing.T) {
 	if got.out != "revision/web-4\n" || !proto.Equal(h.lastCall(), &hubv1.UndoRolloutRequest{Bundle: "web", ToRevision: 1}) {
 		t.Errorf("%+v, %v", got, h.lastCall())
 	}
+	// The fake publishes nothing by itself.
+	undone := newRevision("web", 4, digest)
+	undone.Spec.Provenance.UndoOf = 2
+	h.put(newBundle("web", 4, nil, "prod"), undone)
+	calls := len(h.calls)
+	got = h.run(t, "rollout", "undo", "bundle/web")
+	want := "error: bundle/web revision 4 is an undo itself: it has returned to revision 2. Say with --to-revision which one to return to now:\n" +
+		"  3  sha256:333333333333  60m ago  new logo\n  2  sha256:111111111111  60m ago  return to revision 1\n  1  sha256:111111111111  60m ago  -\n"
+	if got.code != ExitNo || got.err != want || len(h.calls) != calls {
+		t.Errorf("%+v", got)
+	}
+	if got := h.run(t, "rollout", "undo", "bundle/web", "--to-revision", "3"); got.code != ExitYes {
+		t.Errorf("%+v", got)
+	}
+	if got := h.run(t, "rollout", "undo", "bundle/nope"); got.code != ExitNo || got.err != "error: there is no bundle \"nope\"\n" {
+		t.Errorf("%+v", got)
+	}
 	if got := h.run(t, "rollout", "undo", "cluster/eu-1"); got.code != ExitError {
 		t.Errorf("%+v", got)
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
+	"github.com/yardarm-dev/yardarm/pkg/cli/table"
 	"github.com/yardarm-dev/yardarm/pkg/client"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 )
@@ -52,8 +54,42 @@ func (a *app) completeContexts(*cobra.Command, []string, string) ([]string, cobr
 // completeNames offers the names of a type's resources.
 func (a *app) completeNames(t resource.Type) completer {
 	return func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		return a.names(cmd.Context(), t, typed), cobra.ShellCompDirectiveNoFileComp
+		return a.names(cmd, t, typed), cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// completeRevisions offers the numbers of the revisions of the bundle that is the argument, newest first, with what they are about.
+func (a *app) completeRevisions(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	name, err := oneBundle(args)
+	if len(args) == 0 || err != nil {
+		return nil, directive
+	}
+	hub, err := a.connect()
+	if err != nil {
+		return nil, directive
+	}
+	ctx, cancel := completionContext(cmd)
+	defer cancel()
+	var offers []string
+	for r, err := range hub.Revisions(ctx, &hubv1.ListRevisionsRequest{Bundle: name}) {
+		if err != nil || len(offers) == maxCompletions {
+			break
+		}
+		if number := fmt.Sprint(r.GetSpec().GetNumber()); strings.HasPrefix(number, typed) {
+			offers = append(offers, cobra.CompletionWithDesc(number, table.Clean(revisionMessage(r))))
+		}
+	}
+	return offers, directive
+}
+
+// completionContext bounds what a completion asks the hub.
+func completionContext(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	ctx := cmd.Context()
+	if ctx == nil {
+		ctx = context.Background() // cobra completes without one
+	}
+	return context.WithTimeout(ctx, completionTimeout)
 }
 
 // completeArgs offers TYPE NAME… and TYPE/NAME for commands that take these types.
@@ -64,7 +100,7 @@ func (a *app) completeArgs(types ...resource.Type) completer {
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return a.names(cmd.Context(), t, typed), cobra.ShellCompDirectiveNoFileComp
+			return a.names(cmd, t, typed), cobra.ShellCompDirectiveNoFileComp
 		}
 		word, rest, slash := strings.Cut(typed, "/")
 		if !slash {
@@ -79,7 +115,7 @@ func (a *app) completeArgs(types ...resource.Type) completer {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		var names []string
-		for _, name := range a.names(cmd.Context(), t, rest) {
+		for _, name := range a.names(cmd, t, rest) {
 			names = append(names, word+"/"+name)
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
@@ -87,15 +123,12 @@ func (a *app) completeArgs(types ...resource.Type) completer {
 }
 
 // names asks the hub for names that begin with what was typed. Whatever goes wrong, it offers nothing: a shell has no place for errors.
-func (a *app) names(ctx context.Context, t resource.Type, typed string) []string {
+func (a *app) names(cmd *cobra.Command, t resource.Type, typed string) []string {
 	hub, err := a.connect()
 	if err != nil {
 		return nil
 	}
-	if ctx == nil {
-		ctx = context.Background() // cobra completes without one
-	}
-	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	ctx, cancel := completionContext(cmd)
 	defer cancel()
 	switch {
 	case t.Is(resource.Cluster):

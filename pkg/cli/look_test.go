@@ -151,10 +151,16 @@ func TestNoEscapesFromClusters(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	h := serve(t, exampleFleet())
-	if got := h.run(t, "version"); got.code != ExitYes || !strings.HasSuffix(got.out, "hub      v1.2.3 (fleet test-fleet at HUB)\n") {
+	if got := h.run(t, "version"); got.code != ExitYes || !strings.HasSuffix(got.out, "hub      v1.2.3 (fleet test-fleet at HUB, cursor 1a2b3c4d/1042)\n") {
 		t.Errorf("%+v", got)
 	}
 	if got := bare(t).run(t, "version", "--client", "-o", "json"); got.code != ExitYes || !strings.Contains(got.out, `"platform"`) {
+		t.Errorf("%+v", got)
+	}
+	if got := bare(t).run(t, "version"); got.code != ExitYes || !strings.HasPrefix(got.out, "client   ") || strings.Count(got.out, "\n") != 1 || !strings.HasPrefix(got.err, "no hub is configured") {
+		t.Errorf("%+v", got)
+	}
+	if got := bare(t).run(t, "version", "--config", "/nowhere/config.yaml"); got.code != ExitError || !strings.HasPrefix(got.out, "client   ") {
 		t.Errorf("%+v", got)
 	}
 	// The client's is shown even if the hub does not answer.
@@ -178,6 +184,9 @@ func TestCompletion(t *testing.T) {
 		{"config|use-context|", "test\n"},
 		{"get|clusters|--context|", "test\n"},
 		{"get|nope|x", ""},
+		{"rollout|undo|bundle/web|--to-revision|", "3\tnew logo\n2\treturn to revision 1\n1\n"},
+		{"wait|bundle|web|--revision|2", "2\treturn to revision 1\n"},
+		{"rollout|undo|--to-revision|", ""},
 	} {
 		got := h.run(t, append([]string{"__complete"}, strings.Split(tc.args, "|")...)...)
 		words, _, ok := strings.Cut(got.out, ":")

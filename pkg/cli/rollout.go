@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,7 +37,8 @@ func (a *app) undoCommand() *cobra.Command {
 		Use:   "undo bundle/NAME",
 		Short: "Return to an earlier revision, by making a new one with its content",
 		Long: `Return to an earlier revision of a bundle. This makes a new revision with the content of that one, so that
-history only grows.`,
+history only grows. Where the current revision is an undo itself, the one before it is what was taken back: then
+--to-revision has to say which one is meant.`,
 		Example: `  yardarm rollout undo bundle/web
   yardarm rollout undo bundle/web --to-revision 3 --wait --timeout 2m`,
 		Args:              arguments(1, 2, "bundle/NAME"),
@@ -49,6 +52,11 @@ history only grows.`,
 			if err != nil {
 				return err
 			}
+			if to == 0 {
+				if err := a.checkUndo(cmd.Context(), hub, name); err != nil {
+					return err
+				}
+			}
 			resp, err := hub.UndoRollout(cmd.Context(), &hubv1.UndoRolloutRequest{Bundle: name, ToRevision: to})
 			if err != nil {
 				return err
@@ -60,7 +68,45 @@ history only grows.`,
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is ready in all clusters")
 	waiting.add(cmd)
 	formatFlag(cmd, &output, formatTable, formatJSON, formatYAML, formatName)
+	complete(cmd, "to-revision", a.completeRevisions)
 	return cmd
+}
+
+// offeredRevisions is how many revisions are offered where one has to be named.
+const offeredRevisions = 10
+
+// checkUndo refuses to undo an undo unless a revision is named: the one before it is what somebody has just taken back.
+func (a *app) checkUndo(ctx context.Context, hub *client.Client, name string) error {
+	bundle, err := hub.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
+	if err != nil || bundle.GetStatus().GetRevision() == 0 {
+		return err // the hub says what is wrong with undoing nothing
+	}
+	current, undo := bundle.GetStatus().GetRevision(), uint32(0)
+	var b strings.Builder
+	listed := 0
+	for r, err := range hub.Revisions(ctx, &hubv1.ListRevisionsRequest{Bundle: name, PageSize: offeredRevisions + 1}) {
+		if err != nil {
+			return err
+		}
+		switch spec := r.GetSpec(); {
+		case spec.GetNumber() > current:
+			continue
+		case spec.GetNumber() == current:
+			if undo = spec.GetProvenance().GetUndoOf(); undo == 0 {
+				return nil
+			}
+			continue
+		default:
+			fmt.Fprintf(&b, "\n%d  %s  %s ago  %s", spec.GetNumber(), shortDigest(spec.GetDigest()), a.age(revisionTime(r)), cmp.Or(revisionMessage(r), "-"))
+		}
+		if listed++; listed == offeredRevisions {
+			break
+		}
+	}
+	if undo == 0 {
+		return nil
+	}
+	return failed("bundle/%s revision %d is an undo itself: it has returned to revision %d. Say with --to-revision which one to return to now:%s", name, current, undo, b.String())
 }
 
 func (a *app) historyCommand() *cobra.Command {

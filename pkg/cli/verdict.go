@@ -50,6 +50,8 @@ type verdict struct {
 	absent int
 	// revision is what the bundle has moved on to, when superseded.
 	revision uint32
+	// unpublished says that there is no such revision yet.
+	unpublished bool
 	// blocking are the assignments that are not ready, worst first, then by cluster.
 	blocking []*yardarmv1.Assignment
 }
@@ -90,6 +92,11 @@ func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assign
 	switch {
 	case newest > q.revision:
 		v.answer, v.revision = answerSuperseded, newest
+	case newest < q.revision:
+		v.answer, v.unpublished = answerWait, true
+	case len(assignments) < int(bundle.GetStatus().GetClusters().GetTotal()) && v.ready == v.total:
+		// Two watches tell of the bundle and of its assignments: the second is behind, as just after a first revision.
+		v.answer = answerWait
 	case v.total == 0 && q.allowNone:
 		v.answer = answerReady
 	case v.total == 0:

@@ -57,6 +57,8 @@ func TestJudge(t *testing.T) {
 		{"superseded by an assignment that is ahead of the bundle's watch", fast, 3, append(at(3, ready), newAssignment("b", "web", 4, pending)), answerSuperseded, 1, 2, []string{"b"}},
 		{"superseded and failed: the former is what matters", fast, 4, at(4, failed), answerSuperseded, 0, 1, []string{"a"}},
 		{"not there yet", fast, 2, at(2, ready), answerWait, 0, 1, []string{"a"}},
+		{"not published yet", fast, 2, at(2, failed), answerWait, 0, 1, []string{"a"}},
+		{"not published yet, and no cluster", none, 2, nil, answerWait, 0, 0, nil},
 		{"no cluster", fast, 3, nil, answerNone, 0, 0, nil},
 		{"no cluster, and that is fine", none, 3, nil, answerReady, 0, 0, nil},
 		{"deleted", fast, 0, at(3, ready), answerGone, 0, 0, nil},
@@ -83,6 +85,21 @@ func TestJudge(t *testing.T) {
 				t.Errorf("in another order, the answer is %s", again.answer)
 			}
 		})
+	}
+}
+
+// A watch of assignments that is behind that of the bundle is neither "none" nor "ready".
+func TestJudgeWaitsForAssignmentsThatAreBehind(t *testing.T) {
+	bundle := newBundle("web", 3, &yardarmv1.PhaseCounts{Total: 2, Ready: 1}, "prod")
+	ready := []*yardarmv1.Assignment{newAssignment("a", "web", 3, yardarmv1.PhaseReady), newAssignment("b", "web", 3, yardarmv1.PhaseReady)}
+	for n, want := range []answer{answerWait, answerWait, answerReady} {
+		if got := judge(question{bundle: "web", revision: 3, allowNone: true}, bundle, ready[:n]); got.answer != want {
+			t.Errorf("%d of 2: %s", n, got.answer)
+		}
+	}
+	failed := []*yardarmv1.Assignment{newAssignment("a", "web", 3, yardarmv1.PhaseFailed)}
+	if got := judge(question{bundle: "web", revision: 3, failFast: true}, bundle, failed); got.answer != answerFailed {
+		t.Errorf("one has failed: %s", got.answer)
 	}
 }
 

@@ -54,7 +54,8 @@ func (a *app) waitCommand() *cobra.Command {
 		Long: `Wait until a revision of a bundle is ready in all its clusters, or until a cluster is connected.
 
 It looks at what is the case first, and then at every change. It is bound to the revision: once the bundle
-moves on to another one, it ends with exit code 1. It also does when a cluster has failed or holds
+moves on to a later one, it ends with exit code 1; one that is not there yet is waited for, so that a
+pipeline may wait before it publishes. It also ends so when a cluster has failed or holds
 (--fail-fast=false waits on, for it may come right). Degraded clusters may heal by themselves and are
 waited for, as are those that are stale or have never connected (--ignore-stale leaves those out).
 
@@ -76,6 +77,7 @@ Exit codes: 0 ready, 1 failed or superseded, 124 out of time; then what blocks i
 	f.add(cmd)
 	cmd.Flags().Uint32Var(&revision, "revision", 0, "the revision to wait for; by default the one that the bundle's clusters are to run now")
 	cmd.Flags().StringVar(&what, "for", "", "what to wait for: ready (bundles), connected (clusters) or deleted")
+	complete(cmd, "revision", a.completeRevisions)
 	complete(cmd, "for", words(forReady, forConnected, forDeleted))
 	return cmd
 }
@@ -141,12 +143,10 @@ func (a *app) waitReady(ctx context.Context, name string, revision uint32, f wai
 	if err != nil {
 		return err
 	}
-	switch latest := bundle.GetStatus().GetLatestRevision(); {
-	case latest == 0:
-		return failed("bundle/%s has no revision yet; 'yardarm publish DIR --bundle %s' makes one", name, name)
-	case revision > latest:
-		return failed("bundle/%s has no revision %d yet; the newest is %d", name, revision, latest)
-	case revision == 0:
+	if revision == 0 {
+		if bundle.GetStatus().GetLatestRevision() == 0 {
+			return failed("bundle/%s has no revision yet; 'yardarm publish DIR --bundle %s' makes one", name, name)
+		}
 		revision = bundle.GetStatus().GetRevision()
 	}
 	w := &readyWait{
@@ -287,6 +287,10 @@ func (w *readyWait) decide() (done bool, err error) {
 	v, q := w.verdict, w.question
 	switch v.answer {
 	case answerWait:
+		if v.unpublished {
+			w.line.set("%s", w.unpublished())
+			return false, nil
+		}
 		w.line.set("bundle/%s revision %d: %s", q.bundle, q.revision, v.progress())
 		return false, nil
 	case answerReady:
@@ -316,11 +320,23 @@ func (w *readyWait) decide() (done bool, err error) {
 	}))
 }
 
+// unpublished says that the revision is not there yet.
+func (w *readyWait) unpublished() string {
+	text := fmt.Sprintf("bundle/%s has no revision %d yet", w.question.bundle, w.question.revision)
+	if newest := w.bundle.GetStatus().GetRevision(); newest > 0 {
+		return fmt.Sprintf("%s (the newest is %d)", text, newest)
+	}
+	return text
+}
+
 // tooLate says what blocks when time is up.
 func (w *readyWait) tooLate(timeout time.Duration) error {
 	q := w.question
 	if !w.synced() {
 		return timedOut("bundle/%s revision %d: the hub has not said within %s how its clusters are", q.bundle, q.revision, timeout)
+	}
+	if w.verdict.unpublished {
+		return timedOut("%s after %s", w.unpublished(), timeout)
 	}
 	return timedOut("bundle/%s revision %d is not ready after %s; %s%s", q.bundle, q.revision, timeout, w.verdict.progress(),
 		w.blockers(func(*yardarmv1.Assignment) bool { return true }))

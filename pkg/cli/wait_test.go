@@ -15,7 +15,7 @@ import (
 
 // waitingFleet has bundle web at revision 3 in two clusters.
 func waitingFleet(phases ...string) *fleet {
-	objects := []client.Object{newBundle("web", 3, &yardarmv1.PhaseCounts{Total: 2}, "prod")}
+	objects := []client.Object{newBundle("web", 3, &yardarmv1.PhaseCounts{Total: uint32(len(phases))}, "prod")}
 	for i, phase := range phases {
 		objects = append(objects, newAssignment([]string{"eu-1", "eu-2", "us-1"}[i], "web", 3, phase))
 	}
@@ -41,7 +41,6 @@ func TestWaitAnswersAtOnce(t *testing.T) {
 		{"leaving out", waitingFleet(ready, stale), "wait bundle/web --ignore-stale", ExitYes, "bundle/web revision 3 is ready in 1 cluster (1 cluster left out: stale or never connected)\n", ""},
 		{"all left out", waitingFleet(stale, stale), "wait bundle/web --ignore-stale", ExitNo, "", "all of its 2 clusters are stale or have never connected"},
 		{"an earlier revision", waitingFleet(ready), "wait bundle/web --revision 2", ExitNo, "", "revision 2 is superseded: the bundle is at revision 3"},
-		{"a revision that is not there", waitingFleet(ready), "wait bundle/web --revision 4", ExitNo, "", "has no revision 4 yet; the newest is 3"},
 		{"no revision at all", noRevision, "wait bundle/web", ExitNo, "", "has no revision yet"},
 		{"no such bundle", waitingFleet(ready), "wait bundle/nope", ExitNo, "", `there is no bundle "nope"`},
 		{"no cluster", waitingFleet(), "wait bundle/web", ExitNo, "", "no cluster is to run bundle/web: none belongs to prod"},
@@ -85,6 +84,7 @@ func TestWaitFollowsChanges(t *testing.T) {
 		{"until the clusters have left", func(h *hub) {
 			h.remove(yardarmv1.KindAssignment, "eu-1.web")
 			h.remove(yardarmv1.KindAssignment, "eu-2.web")
+			h.put(newBundle("web", 3, nil, "prod"))
 		}, ExitNo, "no cluster is to run bundle/web"},
 		{"over a restart of the hub", func(h *hub) {
 			h.cutStreams()
@@ -108,6 +108,29 @@ func TestWaitFollowsChanges(t *testing.T) {
 				t.Errorf("%q is not in\n%s", tc.want, written)
 			}
 		})
+	}
+}
+
+// TestWaitForARevisionThatIsNotThereYet is of pipelines that wait before another one publishes.
+func TestWaitForARevisionThatIsNotThereYet(t *testing.T) {
+	for _, before := range []uint32{0, 3} {
+		h := serve(t, newFleet(newBundle("web", before, nil, "prod")))
+		start := func(revision string) *running {
+			r := h.background(t, invocation{args: []string{"wait", "bundle/web", "--revision", revision, "--timeout", "1m"}})
+			until(t, "it says so", func() bool { return strings.Contains(r.err.String(), "bundle/web has no revision "+revision+" yet") })
+			return r
+		}
+		late, comes := start("5"), start("4")
+		h.put(newBundle("web", 4, &yardarmv1.PhaseCounts{Total: 1}, "prod"))
+		h.put(newAssignment("eu-1", "web", 4, yardarmv1.PhaseReady))
+		if code := comes.wait(t); code != ExitYes || comes.out.String() != "bundle/web revision 4 is ready in 1 cluster\n" {
+			t.Errorf("exit %d, %q, %q", code, comes.out.String(), comes.err.String())
+		}
+		late.endTime()
+		if code := late.wait(t); code != ExitTimeout || !strings.HasPrefix(late.err.String(), "bundle/web has no revision 5 yet") ||
+			!strings.Contains(late.err.String(), "error: bundle/web has no revision 5 yet") || !strings.HasSuffix(late.err.String(), " after 1m0s\n") {
+			t.Errorf("exit %d, %q", code, late.err.String())
+		}
 	}
 }
 
