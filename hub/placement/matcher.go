@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/yardarm-dev/yardarm/pkg/selector"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -55,6 +56,7 @@ func Compile(group *yardarmv1.ClusterGroup) (*Matcher, []Violation) {
 				"reads facts, which spokes report of themselves; a selector beside it has to say by labels which clusters may belong to the group ({} is all)"})
 		default:
 			m.expression = expression
+			violations = append(violations, unknownFacts(expression)...)
 		}
 	}
 	if len(violations) > 0 {
@@ -116,6 +118,19 @@ func expressionViolations(err error) []Violation {
 	violations := make([]Violation, len(compile.Issues))
 	for i, issue := range compile.Issues {
 		violations[i] = Violation{"spec.expression", fmt.Sprintf("%d:%d: %s", issue.Line, issue.Column, issue.Message)}
+	}
+	return violations
+}
+
+// unknownFacts finds misspelt facts, which would only ever say that they are missing.
+func unknownFacts(expression *selector.Expression) []Violation {
+	known := slices.Sorted(maps.Keys(factsMap(&yardarmv1.Facts{})))
+	var violations []Violation
+	for _, name := range expression.Facts() {
+		if !slices.Contains(known, name) {
+			violations = append(violations, Violation{"spec.expression",
+				fmt.Sprintf("there is no fact %q; there are %s", name, strings.Join(known, ", "))})
+		}
 	}
 	return violations
 }

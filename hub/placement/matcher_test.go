@@ -74,6 +74,8 @@ func TestViolations(t *testing.T) {
 		{"nothing", clusterGroup(nil, ""), []string{"spec: selector or expression"}},
 		{"no spec", &yardarmv1.ClusterGroup{}, []string{"spec: selector or expression"}},
 		{"facts without a boundary", clusterGroup(nil, "facts.nodes > 1"), []string{"spec.expression: reads facts"}},
+		{"misspelt fact", clusterGroup(&yardarmv1.LabelSelector{}, "facts.nodes > 1 && facts.nodez > 1"),
+			[]string{`spec.expression: there is no fact "nodez"; there are apiGroups, capacity, `}},
 		{"expression does not compile", clusterGroup(nil, `labels.env = "x"`), []string{"spec.expression: 1:12: "}},
 		{"expression of another type", clusterGroup(nil, "name"), []string{"spec.expression: 1:1: "}},
 		{"expression too long", clusterGroup(nil, strings.Repeat("x", selector.MaxText+1)), []string{"spec.expression: "}},

@@ -3,6 +3,7 @@ package selector
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -37,6 +38,7 @@ type Expression struct {
 	text       string
 	program    cel.Program
 	readsFacts bool
+	facts      []string
 }
 
 // CompileError lists what is wrong with the text of an expression.
@@ -86,7 +88,7 @@ func Compile(text string) (*Expression, error) {
 	if err != nil {
 		return nil, &CompileError{Issues: []Issue{{Line: 1, Column: 1, Message: err.Error()}}}
 	}
-	return &Expression{text: text, program: program, readsFacts: reads(checked.NativeRep(), "facts")}, nil
+	return &Expression{text: text, program: program, readsFacts: reads(checked.NativeRep(), "facts"), facts: selected(checked.NativeRep(), "facts")}, nil
 }
 
 // Eval tells whether a cluster is selected. Values in facts are those of JSON: map[string]any, []any, string, bool, nil, and any integer or
@@ -106,6 +108,9 @@ func (e *Expression) Eval(name string, labels map[string]string, facts map[strin
 
 // ReadsFacts tells whether the expression mentions facts, so that its result depends on what a spoke reports. It errs on the side of yes.
 func (e *Expression) ReadsFacts() bool { return e.readsFacts }
+
+// Facts answers the names of the facts that the expression selects by name, as in facts.nodes, sorted. One that is computed is not among them.
+func (e *Expression) Facts() []string { return slices.Clone(e.facts) }
 
 // String returns the text that was compiled.
 func (e *Expression) String() string { return e.text }
@@ -148,6 +153,22 @@ func evalError(err error) error {
 	default:
 		return fmt.Errorf("expression: %w", err)
 	}
+}
+
+// selected lists the fields that are selected from variable by name.
+func selected(checked *ast.AST, variable string) []string {
+	var names []string
+	ast.PreOrderVisit(checked.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.SelectKind {
+			return
+		}
+		s := e.AsSelect()
+		if o := s.Operand(); o.Kind() == ast.IdentKind && strings.TrimPrefix(o.AsIdent(), ".") == variable {
+			names = append(names, s.FieldName())
+		}
+	}))
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // reads tells whether any identifier of the checked expression resolved to variable. A variable of a macro that has the same name counts, too.
