@@ -3,7 +3,6 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 )
 
@@ -16,7 +15,7 @@ func (a *app) banCommand() *cobra.Command {
 running; nothing is removed. 'yardarm unban' takes it back.`,
 		Example:           `  yardarm ban eu-1 --reason "laptop with its key was stolen"`,
 		Args:              arguments(1, 2, "a cluster, as in eu-1 or cluster/eu-1"),
-		ValidArgsFunction: a.completeArgs(resource.Cluster),
+		ValidArgsFunction: a.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := oneCluster(args)
 			if err != nil {
@@ -45,7 +44,7 @@ func (a *app) unbanCommand() *cobra.Command {
 		Long:              "Accept a banned cluster's spoke again. It comes back by itself, with the certificate that it has.",
 		Example:           `  yardarm unban eu-1`,
 		Args:              arguments(1, 2, "a cluster, as in eu-1 or cluster/eu-1"),
-		ValidArgsFunction: a.completeArgs(resource.Cluster),
+		ValidArgsFunction: a.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := oneCluster(args)
 			if err != nil {

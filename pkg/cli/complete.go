@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,6 +121,16 @@ func (a *app) completeArgs(types ...resource.Type) completer {
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// completeClusters is completeArgs for commands that take names of clusters without their type too.
+func (a *app) completeClusters(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	offers, directive := a.completeArgs(resource.Cluster)(cmd, args, typed)
+	if len(args) > 0 || strings.Contains(typed, "/") {
+		return offers, directive
+	}
+	offers = slices.DeleteFunc(offers, func(word string) bool { return !strings.HasPrefix(word, typed) })
+	return append(offers, a.names(cmd, resource.Cluster, typed)...), directive
 }
 
 // names asks the hub for names that begin with what was typed. Whatever goes wrong, it offers nothing: a shell has no place for errors.

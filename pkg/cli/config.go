@@ -21,7 +21,7 @@ func (a *app) configCommand() *cobra.Command {
 		Short: "Manage contexts: which hubs there are, and who to be there",
 		Long: `Manage contexts: which hubs there are, how to know them, and who to be there. They are in one file, which holds
 credentials and so is for its owner only.`,
-		Args: cobra.NoArgs,
+		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.getContextsCommand(), a.currentContextCommand(), a.useContextCommand(), a.setContextCommand(),

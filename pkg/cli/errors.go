@@ -122,6 +122,10 @@ func (a *app) explain(err error) string {
 	if !ok {
 		return err.Error()
 	}
+	var missing *notFound
+	if errors.As(err, &missing) {
+		return fmt.Sprintf("%s; did you mean %s?", a.withDetails(rpc), missing.meant)
+	}
 	switch rpc.Code() {
 	case codes.Unavailable:
 		if reason, local := connectFailure(rpc.Message()); local {

@@ -193,8 +193,13 @@ func fetch(ctx context.Context, hub *client.Client, s resource.Selection, f getF
 	return objects, nil, false, nil
 }
 
-// fetchOne gets a resource by its name.
+// fetchOne gets a resource by its name. If there is none, the error says which was probably meant.
 func fetchOne(ctx context.Context, hub *client.Client, t resource.Type, name string) (client.Object, error) {
+	object, err := fetchNamed(ctx, hub, t, name)
+	return object, meant(ctx, hub, t, name, err)
+}
+
+func fetchNamed(ctx context.Context, hub *client.Client, t resource.Type, name string) (client.Object, error) {
 	switch {
 	case t.Is(resource.Cluster):
 		return object(hub.GetCluster(ctx, &hubv1.GetClusterRequest{Name: name}))

@@ -29,6 +29,7 @@ func TestOutput(t *testing.T) {
 		{"status", []string{"status", "status --limit 1 --exit-code", "status bundle/web", "status bundle/web --exit-code", "status bundle db --exit-code", "status cluster/us-1", "status bundle/draft", "status bundle/nope", "status group/prod"}},
 		{"events", []string{"events", "events --tail 1", "events --cluster cluster/eu-1", "events --bundle web -o json", "events --bundle none"}},
 		{"history", []string{"rollout history bundle/web", "rollout history web --limit 1", "rollout history draft", "rollout history bundle/nope", "rollout"}},
+		{"meant", []string{"stauts", "rollout histroy web", "config veiw", "config nope", "get cluser", "get clusters eu1", "get clusters eu-3", "describe bundle wep", "status cluster/su-1", "wait bundle/wep", "wait cluster/eu1", "get clusters eu1 us1"}},
 		{"root", []string{"", "nope", "get clusters --color sometimes", "get clusters --request-timeout 0s", "get clusters --context nope", "get clusters --config /nowhere/config.yaml"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -25,7 +25,7 @@ a cluster that leaves a group loses the bundles that only this group gave it.`,
   yardarm label cluster eu-1 eu-2 tier=gold --overwrite
   yardarm label cluster/eu-1 canary-`,
 		Args:              arguments(2, -1, "a cluster and labels, as in cluster eu-1 env=prod"),
-		ValidArgsFunction: a.completeArgs(resource.Cluster),
+		ValidArgsFunction: a.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.label(cmd.Context(), args, overwrite, output)
 		},

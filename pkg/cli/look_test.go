@@ -177,6 +177,8 @@ func TestCompletion(t *testing.T) {
 		{"describe|bundle/w", "bundle/web\n"},
 		{"wait|", "bundles\nclusters\n"},
 		{"ban|cluster|us", "us-1\n"},
+		{"unban|us", "us-1\n"},
+		{"label|", "clusters\neu-1\neu-2\nlab-1\nold-1\nus-1\n"},
 		{"publish|dir|--to|p", "prod\n"},
 		{"get|assignments|--bundle|", "db\ndraft\nweb\n"},
 		{"describe|as|us", "us-1.web\n"},

@@ -19,7 +19,7 @@ func (a *app) rolloutCommand() *cobra.Command {
 		Use:   "rollout undo|history bundle/NAME",
 		Short: "Return to an earlier revision, or list those there were",
 		Long:  "Return to an earlier revision of a bundle, or list those there were.",
-		Args:  cobra.NoArgs,
+		Args:  subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usage("say what: 'yardarm rollout undo' or 'yardarm rollout history'")
 		},

@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
 )
 
 // Groups of commands in help.
@@ -13,6 +17,24 @@ const (
 	groupClusters = "clusters"
 	groupSettings = "settings"
 )
+
+// subcommand refuses words that name no command, and suggests the one that was probably meant.
+func subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	hint := ""
+	if meant := resource.Closest(args[0], slices.Values(names)); meant != "" {
+		hint = fmt.Sprintf("; did you mean '%s %s'?", cmd.CommandPath(), meant)
+	}
+	return usage("there is no command %q in '%s'%s", args[0], cmd.CommandPath(), hint)
+}
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -43,7 +65,7 @@ connection, hub), 124 out of time, 130 interrupted.`,
   yardarm rollout undo bundle/web`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          subcommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.io.In)

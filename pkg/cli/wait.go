@@ -141,7 +141,7 @@ func (a *app) waitReady(ctx context.Context, name string, revision uint32, f wai
 		return timedOut("bundle/%s: the hub has not answered within %s", name, f.timeout)
 	}
 	if err != nil {
-		return err
+		return meant(ctx, hub, resource.Bundle, name, err)
 	}
 	if revision == 0 {
 		if bundle.GetStatus().GetLatestRevision() == 0 {

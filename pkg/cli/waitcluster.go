@@ -46,7 +46,7 @@ func (a *app) waitCluster(ctx context.Context, name string, l *line, wanted func
 	// Without this, a cluster that is not there and one that has just been deleted would look alike.
 	last, err := hub.GetCluster(ctx, &hubv1.GetClusterRequest{Name: name})
 	if err != nil {
-		return nil, timeUp(ctx, err)
+		return nil, meant(ctx, hub, resource.Cluster, name, timeUp(ctx, err))
 	}
 	for change, err := range hub.Watch(ctx, &hubv1.WatchRequest{Kind: yardarmv1.KindCluster, Name: name}, a.following(l.say)) {
 		if err != nil {

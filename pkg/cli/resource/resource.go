@@ -47,12 +47,17 @@ func (t Type) Is(other Type) bool { return t.Kind == other.Kind }
 // ParseType finds a type by any of its names, in any case.
 func ParseType(name string) (Type, error) {
 	word := strings.ToLower(name)
-	var known []string
+	var known, all []string
 	for _, t := range Types() {
 		if word == t.Name || word == t.Plural || slices.Contains(t.Aliases, word) {
 			return t, nil
 		}
 		known = append(known, t.Plural)
+		all = append(all, t.Name, t.Plural)
+		all = append(all, t.Aliases...)
+	}
+	if meant := Closest(word, slices.Values(all)); meant != "" {
+		return Type{}, fmt.Errorf("there is no resource type %q; did you mean %s?", name, meant)
 	}
 	return Type{}, fmt.Errorf("there is no resource type %q; there are %s", name, strings.Join(known, ", "))
 }
