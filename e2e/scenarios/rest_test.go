@@ -92,7 +92,7 @@ func TestCurl(t *testing.T) {
 	t.Parallel()
 	curl, err := exec.LookPath("curl")
 	if err != nil {
-		t.Skip("curl is not installed; TestREST makes the same calls")
+		t.Fatal("curl is needed: .ci/tools installs it")
 	}
 	w := newWorld(t)
 	ca, header, err := w.hub.WriteCurl(t.TempDir())
