@@ -373,6 +373,52 @@ func TestFactsThatHangSilenceNobody(t *testing.T) {
 	}
 }
 
+// A spoke that has just started has looked at nothing yet, which is not to say that its bundles are gone; one that has gone
+// meanwhile is.
+func TestRestartedSpokeSaysWhatItHolds(t *testing.T) {
+	h := newHub(t, nil)
+	h.group("prod", prod, "")
+	for _, b := range []string{"web", "db", "gone"} {
+		h.publish(b, text(100, b), "prod")
+	}
+	s := newSpoke(t, h, "edge-1", prod)
+	s.start()
+	for _, b := range []string{"web", "db", "gone"} {
+		h.awaitPhase("edge-1", b, yardarmv1.PhaseReady, 1)
+	}
+	h.group("narrow", prod, "facts.nodes > 5")
+	h.retarget("db", "narrow")
+	h.awaitPhase("edge-1", "db", yardarmv1.PhaseHeld, 1)
+	s.halt()
+	// Its removal ends while the hub does not hear of it.
+	e := s.entry("gone")
+	if _, err := s.state.ApplyDelta(t.Context(), &spokev1.Delta{Cursor: s.state.Cursor(), Changes: []*spokev1.Change{{BaseHash: e.Assignment.Hash,
+		Change: &spokev1.Change_Remove{Remove: &spokev1.Tombstone{BundleUid: uid("gone"), Workloads: yardarmv1.Workloads_WORKLOADS_REMOVE}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.state.Finished(t.Context(), uid("gone")); err != nil {
+		t.Fatal(err)
+	}
+	h.retarget("gone")
+	s.idle = true
+	s.reopen()
+	s.start()
+	h.awaitPhase("edge-1", "web", yardarmv1.PhasePending, 1)
+	if r := h.report("edge-1", "db"); r.GetPhase() != yardarmv1.PhaseHeld || r.Reason != yardarmv1.ReasonLeftByFact {
+		t.Errorf("db: %v", r)
+	}
+	eventually(t, "gone is gone", func() bool { return h.report("edge-1", "gone") == nil })
+	var gone []string
+	for e := range h.store.Read().Events(0) {
+		if e.Reason == "BundleGone" {
+			gone = append(gone, e.Bundle)
+		}
+	}
+	if len(gone) != 1 || gone[0] != "gone" {
+		t.Errorf("gone: %v", gone)
+	}
+}
+
 // A cluster that reports much is taken in, whatever one message holds. Regression: beyond 4 MiB the stream broke, each time.
 func TestManyReportsComeInParts(t *testing.T) {
 	h := newHub(t, nil)

@@ -124,9 +124,9 @@ type spoke struct {
 	facts    *yardarmv1.Facts
 	refused  bool
 	statuses []session.Status
-	// asks makes removals wait until they are accepted.
-	asks bool
-	err  error // what Run ended with
+	// asks makes removals wait until they are accepted, and idle keeps the cluster from being looked at.
+	asks, idle bool
+	err        error // what Run ended with
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -170,7 +170,9 @@ func (s *spoke) start() {
 		},
 	})
 	state, book := s.state, s.book
-	s.done.Go(func() { s.reconcile(ctx, state, book) })
+	if !s.idle {
+		s.done.Go(func() { s.reconcile(ctx, state, book) })
+	}
 	s.done.Go(func() {
 		err := client.Run(ctx)
 		s.mu.Lock()

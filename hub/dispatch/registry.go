@@ -246,11 +246,19 @@ type turn struct {
 	session *session
 }
 
-// look finds the clusters whose presence has changed by the passing of time.
+// look finds the clusters whose presence has changed by the passing of time, and notes it.
 func (r *registry) look(ctx context.Context) error {
 	now := r.Clock()
+	if turns := r.due(now); len(turns) > 0 {
+		return r.turn(ctx, turns, now)
+	}
+	return nil
+}
+
+func (r *registry) due(now time.Time) map[string]turn {
 	turns := map[string]turn{}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	for uid, d := range r.gone {
 		if now.Sub(d.ended) >= r.ReconnectGrace {
 			delete(r.gone, uid)
@@ -270,10 +278,10 @@ func (r *registry) look(ctx context.Context) error {
 			}
 		}
 	}
-	r.mu.Unlock()
-	if len(turns) == 0 {
-		return nil
-	}
+	return turns
+}
+
+func (r *registry) turn(ctx context.Context, turns map[string]turn, now time.Time) error {
 	return r.Store.Observe(ctx, func(tx *store.Tx) error {
 		for uid, t := range turns {
 			if r.of(uid) != t.session {

@@ -33,14 +33,20 @@ func NewBook() *Book {
 	return &Book{reports: map[string]entry{}, dirty: map[string]struct{}{}, changed: make(chan struct{}, 1)}
 }
 
+// Expect takes ownership of r, and sets it unless there is a report about its bundle already. With what a spoke holds in the
+// book from its start, a bundle that is not there is one that is gone.
+func (b *Book) Expect(r *yardarmv1.Report) { b.put(r, false) }
+
 // Set takes ownership of r. A report that differs from the last one in its observed time only is no news.
-func (b *Book) Set(r *yardarmv1.Report) {
+func (b *Book) Set(r *yardarmv1.Report) { b.put(r, true) }
+
+func (b *Book) put(r *yardarmv1.Report, replace bool) {
 	timeless := proto.CloneOf(r)
 	timeless.ObservedTime = nil
 	hash := holdings.MessageHash(timeless)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if old, ok := b.reports[r.BundleUid]; ok && slices.Equal(old.hash, hash) {
+	if old, ok := b.reports[r.BundleUid]; ok && (!replace || slices.Equal(old.hash, hash)) {
 		return
 	}
 	b.reports[r.BundleUid] = entry{r, hash}

@@ -92,6 +92,20 @@ func TestTimeAloneIsNoNews(t *testing.T) {
 	}
 }
 
+func TestExpectYieldsToWhatIsObserved(t *testing.T) {
+	b := NewBook()
+	b.Set(about("a", "Ready"))
+	b.Expect(about("a", "Pending"))
+	b.Expect(about("b", "Pending"))
+	if u, _ := b.Take(); summary(u) != "a:Ready b:Pending " {
+		t.Errorf("took %q", summary(u))
+	}
+	b.Set(about("b", "Ready"))
+	if u, _ := b.Take(); summary(u) != "b:Ready " {
+		t.Errorf("took %q", summary(u))
+	}
+}
+
 func TestAllCountsAsTold(t *testing.T) {
 	b := NewBook()
 	b.Set(about("b", "Ready"))

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -105,6 +106,7 @@ func New(c Config) *Client { return &Client{Config: c} }
 
 // Run keeps a session until ctx ends or the hub says that the cluster is deleted, which is ErrDeleted.
 func (c *Client) Run(ctx context.Context) error {
+	c.expect()
 	retry := backoff.Backoff{Base: backoffBase, Max: backoffCap}
 	for next := 0; ; {
 		started := time.Now()
@@ -134,6 +136,26 @@ func (c *Client) Run(ctx context.Context) error {
 			return nil
 		case <-time.After(wait):
 		}
+	}
+}
+
+// expect puts what the spoke holds into the book, as not looked at yet: the first report to the hub is said to be complete, and
+// what it lacks counts as gone.
+func (c *Client) expect() {
+	now := timestamppb.Now()
+	for _, e := range c.State.Entries() {
+		a := e.Assignment
+		r := &yardarmv1.Report{
+			Bundle: a.Bundle, BundleUid: a.BundleUid, AssignmentHash: a.Hash, Revision: a.Revision, Digest: a.Digest, Since: now, ObservedTime: now,
+			Phase: yardarmv1.PhasePending, Reason: "SpokeStarted", Message: "the spoke has started, and has not looked at it yet",
+		}
+		switch {
+		case e.Removal != nil:
+			r.Phase = yardarmv1.PhaseRemoving
+		case e.Hold != nil:
+			r.Phase, r.Reason, r.Message = yardarmv1.PhaseHeld, e.Hold.Reason, e.Hold.Message
+		}
+		c.Book.Expect(r)
 	}
 }
 
