@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"path/filepath"
 	"time"
 
@@ -27,6 +26,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/gateway"
 	"github.com/yardarm-dev/yardarm/hub/seal"
 	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/run"
 	"github.com/yardarm-dev/yardarm/pkg/version"
 )
 
@@ -241,7 +241,10 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	group.Go(func() error { return gate.Run(ctx) })
 	group.Go(func() error { return authority.Run(ctx) })
 	if c.MetricsListen != "" {
-		group.Go(func() error { return h.serveMetrics(ctx, db) })
+		handler := promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{})
+		group.Go(func() error {
+			return run.Health(ctx, c.MetricsListen, handler, func() (string, error) { return "ok", ready(db) })
+		})
 	}
 	group.Go(func() error {
 		<-ctx.Done()
@@ -326,27 +329,6 @@ func (h *Hub) spokeServer(authority *ca.CA, spokes *dispatch.Server) (*grpc.Serv
 	)
 	spokes.Register(server)
 	return server, nil
-}
-
-// serveMetrics serves metrics and health to the machine or pod that the hub runs on.
-func (h *Hub) serveMetrics(ctx context.Context, db *store.Store) error {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := ready(db); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
-	server := &http.Server{Addr: h.config.MetricsListen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(ctx, func() { server.Close() })
-	defer stop()
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve metrics: %w", err)
-	}
-	return nil
 }
 
 // ready tells whether the hub takes changes.

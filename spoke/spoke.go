@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/yardarm-dev/yardarm/pkg/run"
 	"github.com/yardarm-dev/yardarm/pkg/version"
 	"github.com/yardarm-dev/yardarm/spoke/enroll"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
@@ -91,7 +91,8 @@ func (s *Spoke) Run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if c.MetricsListen != "" {
-		group.Go(func() error { return s.serveHealth(ctx) })
+		metrics := promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{})
+		group.Go(func() error { return run.Health(ctx, c.MetricsListen, metrics, s.health) })
 	}
 	group.Go(func() error { return s.run(ctx, cluster) })
 	return group.Wait()
@@ -204,29 +205,15 @@ func (s *Spoke) storage(cluster *kube.Client, uid string) (enroll.Keep, state.Ba
 	return identity, backend, err
 }
 
-// serveHealth serves metrics and health to the machine or pod that the spoke runs on. A spoke without a hub is ready: it
-// does its work.
-func (s *Spoke) serveHealth(ctx context.Context) error {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !s.ready.Load() {
-			http.Error(w, "not enrolled yet, or the API server does not answer", http.StatusServiceUnavailable)
-			return
-		}
-		st := s.status.Load()
-		if st.Connected {
-			fmt.Fprintf(w, "ok: connected to %s since %s\n", st.Hub, st.Since.UTC().Format(time.RFC3339))
-			return
-		}
-		fmt.Fprintf(w, "ok: reconciling without the hub since %s: %v\n", st.Since.UTC().Format(time.RFC3339), st.Err)
-	})
-	server := &http.Server{Addr: s.config.MetricsListen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(ctx, func() { server.Close() })
-	defer stop()
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve metrics: %w", err)
+// health is what /readyz answers. A spoke without a hub is ready: it does its work.
+func (s *Spoke) health() (string, error) {
+	if !s.ready.Load() {
+		return "", errors.New("not enrolled yet, or the API server does not answer")
 	}
-	return nil
+	st := s.status.Load()
+	since := st.Since.UTC().Format(time.RFC3339)
+	if st.Connected {
+		return fmt.Sprintf("ok: connected to %s since %s", st.Hub, since), nil
+	}
+	return fmt.Sprintf("ok: reconciling without the hub since %s: %v", since, st.Err), nil
 }

@@ -1,5 +1,5 @@
-// Package run starts programs' main loops and ends them: signals become the end of a context, and a second one ends the
-// process at once.
+// Package run is what both programs do around their work: signals become the end of a context, and a second one ends the
+// process at once; logs go to stderr; metrics and health are served beside.
 package run
 
 import (
