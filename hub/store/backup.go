@@ -28,7 +28,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 // Backup implements Log. The copy is made on disk first, so that a slow reader of it does not hold on to the database, which could free no pages
 // meanwhile.
 func (l *boltLog) Backup(ctx context.Context, w io.Writer, change func(*storev1.Meta), keep func(table, key string) bool) (err error) {
-	f, err := os.CreateTemp(l.dir, "backup-*"+newSuffix)
+	f, err := os.CreateTemp(l.dir, backupPattern)
 	if err != nil {
 		return diskError(l.dir, err)
 	}

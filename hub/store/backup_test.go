@@ -77,7 +77,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("the summary is %+v", restored)
 	}
 	if m.Fleet != metaAtBackup.Fleet || bytes.Compare(m.Epoch, metaAtBackup.Epoch) <= 0 || m.BackupTime != nil || len(m.Past) != 1 ||
-		!bytes.Equal(m.Past[0].Epoch, metaAtBackup.Epoch) || m.Past[0].Index != metaAtBackup.Index || m.Index <= metaAtBackup.Index {
+		!bytes.Equal(m.Past[0].Epoch, metaAtBackup.Epoch) || m.Past[0].Index != metaAtBackup.Index || m.Index < metaAtBackup.Index+restoreGap || m.EventSequence < metaAtBackup.EventSequence+restoreGap {
 		t.Errorf("meta was %v and is %v", metaAtBackup, m)
 	}
 	again := opened(t, Config{Dir: dir})

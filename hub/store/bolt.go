@@ -147,17 +147,25 @@ func fillDatabase(path string, openFile openFileFunc, fill func(*bbolt.Tx) error
 	return db.Close()
 }
 
-// newSuffix ends the names of files that are being written. One that is found when the store is opened is what a crash has left.
-const newSuffix = ".new"
+const (
+	// newSuffix ends the names of files that are being written, and that mean nothing before they have their final name.
+	newSuffix = ".new"
+	// backupPattern names the file that a backup is made in.
+	backupPattern = "backup-*" + newSuffix
+)
 
+// removeLeftovers removes what a crash has left of files that were being written. Other programs' files are not touched. The caller has the directory's
+// lock.
 func removeLeftovers(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, "*"+newSuffix))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := os.Remove(name); err != nil {
+	for _, pattern := range []string{databaseName + newSuffix, backupPattern} {
+		names, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
 			return err
+		}
+		for _, name := range names {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

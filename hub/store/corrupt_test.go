@@ -76,6 +76,9 @@ func TestCorrupt(t *testing.T) {
 			if corrupt.File != filepath.Join(dir, databaseName) || test.table != "" && (corrupt.Table != test.table || corrupt.Key != test.key) {
 				t.Errorf("the error names %s, table %s, key %s", corrupt.File, corrupt.Table, corrupt.Key)
 			}
+			if strings.HasPrefix(name, "cut off") && !strings.Contains(err.Error(), "cut off") && !strings.Contains(err.Error(), "too little") {
+				t.Errorf("the error does not say that the file has been cut off: %v", err)
+			}
 			if !strings.Contains(err.Error(), "restore") || !strings.Contains(err.Error(), corrupt.File) {
 				t.Errorf("the error does not say what to do: %v", err)
 			}
@@ -186,7 +189,12 @@ func TestCorruptContent(t *testing.T) {
 		b := tx.Bucket([]byte(contentsTable))
 		v := bytes.Clone(b.Get([]byte("bad")))
 		v[len(v)-1] ^= 1
-		return b.Put([]byte("bad"), v)
+		// What belongs to another digest is as bad, and its checksum is right.
+		swapped := bytes.Clone(b.Get([]byte("good")))
+		sums := maps.Clone(s.log.(*boltLog).sums)
+		sums.add(contentsTable, swapped)
+		s.log.(*boltLog).sums = sums
+		return errors.Join(b.Put([]byte("bad"), v), b.Put([]byte("swapped"), swapped), sums.write(tx))
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -194,6 +202,9 @@ func TestCorruptContent(t *testing.T) {
 	var corrupt *CorruptError
 	if _, err := s.Content("bad"); !errors.As(err, &corrupt) || corrupt.Table != contentsTable || corrupt.Key != "bad" {
 		t.Errorf("the damaged content gives %v", err)
+	}
+	if _, err := s.Content("swapped"); !errors.As(err, &corrupt) || corrupt.Key != "swapped" {
+		t.Errorf("the content of another digest gives %v", err)
 	}
 	if content, err := s.Content("good"); err != nil || string(content) != "good" {
 		t.Errorf("the other content is %q, %v", content, err)

@@ -151,8 +151,12 @@ func TestInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	start = time.Now()
 	if _, err := Open(Config{Dir: dir}); !errors.As(err, &used) {
 		t.Errorf("with another program on the file, opening gives %v", err)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("it takes %v to refuse", d)
 	}
 }
 
@@ -172,7 +176,7 @@ func TestOpenWithoutDir(t *testing.T) {
 // TestLeftovers: what a crash has left of files that were being written is removed, and nothing else.
 func TestLeftovers(t *testing.T) {
 	dir := t.TempDir()
-	for name, stays := range map[string]bool{databaseName + newSuffix: false, "backup-123" + newSuffix: false, "notes.txt": true, databaseName + ".replaced-x": true} {
+	for name, stays := range map[string]bool{databaseName + newSuffix: false, "backup-123" + newSuffix: false, "notes.txt": true, "other" + newSuffix: true, databaseName + ".replaced-x": true} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}

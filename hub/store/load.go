@@ -72,7 +72,8 @@ func readRows(log Log) (*memdb.MemDB, error) {
 		return nil, err
 	}
 	txn.Commit()
-	return rows, nil
+	// A snapshot can be written to like the original, but has no watches, which cost a channel for each node that changes; subscriptions do not need them.
+	return rows.Snapshot(), nil
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
