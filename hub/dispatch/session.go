@@ -156,7 +156,11 @@ func (s *session) run() error {
 			err = s.reason
 		}
 	}
-	s.logger.Info("spoke disconnected", "error", err)
+	reason := "the spoke has left"
+	if err != nil {
+		reason = err.Error()
+	}
+	s.logger.Info("spoke disconnected", "reason", reason)
 	return err
 }
 
