@@ -30,7 +30,7 @@ import (
 )
 
 // patience is how long a test waits for what is to come, in a machine that has much else to do.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // eventually polls until check is content.
 func eventually(t testing.TB, what string, check func() bool) {
