@@ -24,6 +24,8 @@ type Bundle struct {
 	Name, UID string
 	// Namespace for objects that name none. Empty: DefaultNamespace.
 	Namespace string
+	// Delivery is the bundle's policy; nil is all defaults.
+	Delivery *yardarmv1.DeliveryPolicy
 }
 
 func (b Bundle) namespace() string {
@@ -41,7 +43,8 @@ type Item struct {
 	// Object shares all but its metadata with the artifact's; it must not be changed.
 	Object manifest.Object
 	// Content identifies everything that is sent for it.
-	Content uint64
+	Content  uint64
+	Delivery Delivery
 	// OwnKind is set if the bundle itself defines the kind, and Unserved if the API server does not know it yet.
 	OwnKind, Unserved bool
 }
@@ -125,13 +128,18 @@ func Render(ctx context.Context, mapper *kube.Mapper, set *manifest.Set, b Bundl
 				Message: fmt.Sprintf("the bundle has this object twice, once with namespace %s and once without; take one out", ref.Namespace)})
 			continue
 		}
+		r.refs[ref] = true
+		delivery, err := deliveryOf(b.Delivery, object)
+		if err != nil {
+			r.Problems = append(r.Problems, &Problem{Ref: ref, Reason: ReasonInvalid, Message: "annotation " + err.Error()})
+			continue
+		}
 		if ref.Group == "" && ref.Kind == "Namespace" {
 			r.Namespaces[ref.Name] = true
 		}
-		r.refs[ref] = true
 		r.Items = append(r.Items, Item{
 			Ref: ref, Kind: kind, Object: mark(object, ref.Namespace, b), Content: contentHash(line, ref.Namespace, b),
-			OwnKind: ownKind, Unserved: unserved,
+			Delivery: delivery, OwnKind: ownKind, Unserved: unserved,
 		})
 	}
 	slices.SortFunc(r.Items, func(a, b Item) int { return a.Ref.Compare(b.Ref) })

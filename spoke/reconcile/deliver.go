@@ -166,7 +166,7 @@ func (b *bundle) recover(ctx context.Context, e *state.Entry) error {
 }
 
 func (b *bundle) identity(e *state.Entry, t target) apply.Bundle {
-	return apply.Bundle{Name: e.Assignment.GetBundle(), UID: b.uid, Namespace: t.namespace}
+	return apply.Bundle{Name: e.Assignment.GetBundle(), UID: b.uid, Namespace: t.namespace, Delivery: e.Assignment.GetDelivery()}
 }
 
 // render says which objects a target has, and makes sure that they are watched, as well as those that the inventory has.

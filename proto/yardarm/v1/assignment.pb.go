@@ -113,6 +113,12 @@ type AssignmentSpec struct {
 	Delivery *DeliveryPolicy `protobuf:"bytes,7,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	// Deletions that an operator has accepted.
 	AcceptedDeletions []*AcceptedDeletion `protobuf:"bytes,8,rep,name=accepted_deletions,json=acceptedDeletions,proto3" json:"accepted_deletions,omitempty"`
+	// That of the bundle, then that of the cluster's target, as one.
+	Customization *Customization `protobuf:"bytes,9,opt,name=customization,proto3" json:"customization,omitempty"`
+	// The cluster's labels that the revision refers to, as far as the cluster has them.
+	Labels map[string]string `protobuf:"bytes,10,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Counts requests to reconcile now (ReconcileBundle): a spoke that sees another number begins a whole pass at once.
+	Reconcile uint64 `protobuf:"varint,11,opt,name=reconcile,proto3" json:"reconcile,omitempty"`
 	// SHA-256 over all fields above that affect what the cluster holds. Reports name it, and gates compare it.
 	Hash          []byte `protobuf:"bytes,15,opt,name=hash,proto3" json:"hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -203,6 +209,27 @@ func (x *AssignmentSpec) GetAcceptedDeletions() []*AcceptedDeletion {
 		return x.AcceptedDeletions
 	}
 	return nil
+}
+
+func (x *AssignmentSpec) GetCustomization() *Customization {
+	if x != nil {
+		return x.Customization
+	}
+	return nil
+}
+
+func (x *AssignmentSpec) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *AssignmentSpec) GetReconcile() uint64 {
+	if x != nil {
+		return x.Reconcile
+	}
+	return 0
 }
 
 func (x *AssignmentSpec) GetHash() []byte {
@@ -370,7 +397,11 @@ type Report struct {
 	// Since when it is in that phase, by the spoke's clock.
 	Since *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=since,proto3" json:"since,omitempty"`
 	// When it was last observed, by the spoke's clock.
-	ObservedTime  *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=observed_time,json=observedTime,proto3" json:"observed_time,omitempty"`
+	ObservedTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=observed_time,json=observedTime,proto3" json:"observed_time,omitempty"`
+	// What differs from what was applied, then what was repaired within the last hour, the newest first; at most 20.
+	Drift []*Drift `protobuf:"bytes,14,rep,name=drift,proto3" json:"drift,omitempty"`
+	// Applied, Healthy, InSync: what the phase sums up, each with its reason and since when.
+	Conditions    []*Condition `protobuf:"bytes,15,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -496,6 +527,20 @@ func (x *Report) GetObservedTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Report) GetDrift() []*Drift {
+	if x != nil {
+		return x.Drift
+	}
+	return nil
+}
+
+func (x *Report) GetConditions() []*Condition {
+	if x != nil {
+		return x.Conditions
+	}
+	return nil
+}
+
 type ObjectCounts struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Total   uint32                 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
@@ -503,7 +548,9 @@ type ObjectCounts struct {
 	Ready   uint32                 `protobuf:"varint,3,opt,name=ready,proto3" json:"ready,omitempty"`
 	Failed  uint32                 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
 	// Still to be removed.
-	Pruning       uint32 `protobuf:"varint,5,opt,name=pruning,proto3" json:"pruning,omitempty"`
+	Pruning uint32 `protobuf:"varint,5,opt,name=pruning,proto3" json:"pruning,omitempty"`
+	// Differ now from what was applied, and are left so.
+	Drifted       uint32 `protobuf:"varint,6,opt,name=drifted,proto3" json:"drifted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -573,6 +620,120 @@ func (x *ObjectCounts) GetPruning() uint32 {
 	return 0
 }
 
+func (x *ObjectCounts) GetDrifted() uint32 {
+	if x != nil {
+		return x.Drifted
+	}
+	return 0
+}
+
+// Drift is one field of a live object that differs, or differed, from what was applied.
+type Drift struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in "apps/Deployment prod/web".
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// As in "spec.template.spec.containers[name=web].image"; empty where the whole object is gone.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// JSON, cut to 256 bytes; empty where there is none. Values of Secrets are never told: "(secret)" stands for them.
+	Desired string `protobuf:"bytes,3,opt,name=desired,proto3" json:"desired,omitempty"`
+	Live    string `protobuf:"bytes,4,opt,name=live,proto3" json:"live,omitempty"`
+	// Who has the field now, as managedFields names it; empty where nobody can be told.
+	Manager string                 `protobuf:"bytes,5,opt,name=manager,proto3" json:"manager,omitempty"`
+	Since   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// When it was repaired; absent while it stands.
+	Corrected *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=corrected,proto3" json:"corrected,omitempty"`
+	// Why it stands, CamelCase: ReportOnly, Contended, ReadOnly, Frozen. Empty once it is repaired.
+	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Drift) Reset() {
+	*x = Drift{}
+	mi := &file_yardarm_v1_assignment_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Drift) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Drift) ProtoMessage() {}
+
+func (x *Drift) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_assignment_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Drift.ProtoReflect.Descriptor instead.
+func (*Drift) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_assignment_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Drift) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *Drift) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Drift) GetDesired() string {
+	if x != nil {
+		return x.Desired
+	}
+	return ""
+}
+
+func (x *Drift) GetLive() string {
+	if x != nil {
+		return x.Live
+	}
+	return ""
+}
+
+func (x *Drift) GetManager() string {
+	if x != nil {
+		return x.Manager
+	}
+	return ""
+}
+
+func (x *Drift) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Drift) GetCorrected() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Corrected
+	}
+	return nil
+}
+
+func (x *Drift) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type ObjectProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As in "apps/Deployment prod/web".
@@ -587,7 +748,7 @@ type ObjectProblem struct {
 
 func (x *ObjectProblem) Reset() {
 	*x = ObjectProblem{}
-	mi := &file_yardarm_v1_assignment_proto_msgTypes[6]
+	mi := &file_yardarm_v1_assignment_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +760,7 @@ func (x *ObjectProblem) String() string {
 func (*ObjectProblem) ProtoMessage() {}
 
 func (x *ObjectProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_assignment_proto_msgTypes[6]
+	mi := &file_yardarm_v1_assignment_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +773,7 @@ func (x *ObjectProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectProblem.ProtoReflect.Descriptor instead.
 func (*ObjectProblem) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_assignment_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_v1_assignment_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ObjectProblem) GetObject() string {
@@ -648,7 +809,7 @@ var File_yardarm_v1_assignment_proto protoreflect.FileDescriptor
 const file_yardarm_v1_assignment_proto_rawDesc = "" +
 	"\n" +
 	"\x1byardarm/v1/assignment.proto\x12\n" +
-	"yardarm.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x15yardarm/v1/meta.proto\"\xdb\x01\n" +
+	"yardarm.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x1eyardarm/v1/customization.proto\x1a\x15yardarm/v1/meta.proto\"\xdb\x01\n" +
 	"\n" +
 	"Assignment\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
@@ -656,7 +817,7 @@ const file_yardarm_v1_assignment_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12.\n" +
 	"\x04spec\x18\x04 \x01(\v2\x1a.yardarm.v1.AssignmentSpecR\x04spec\x124\n" +
-	"\x06status\x18\x05 \x01(\v2\x1c.yardarm.v1.AssignmentStatusR\x06status\"\xc2\x02\n" +
+	"\x06status\x18\x05 \x01(\v2\x1c.yardarm.v1.AssignmentStatusR\x06status\"\x9c\x04\n" +
 	"\x0eAssignmentSpec\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\tR\x06bundle\x12\x1d\n" +
@@ -666,8 +827,15 @@ const file_yardarm_v1_assignment_proto_rawDesc = "" +
 	"\x06digest\x18\x05 \x01(\tR\x06digest\x12\x12\n" +
 	"\x04size\x18\x06 \x01(\x04R\x04size\x126\n" +
 	"\bdelivery\x18\a \x01(\v2\x1a.yardarm.v1.DeliveryPolicyR\bdelivery\x12K\n" +
-	"\x12accepted_deletions\x18\b \x03(\v2\x1c.yardarm.v1.AcceptedDeletionR\x11acceptedDeletions\x12\x12\n" +
-	"\x04hash\x18\x0f \x01(\fR\x04hash\"P\n" +
+	"\x12accepted_deletions\x18\b \x03(\v2\x1c.yardarm.v1.AcceptedDeletionR\x11acceptedDeletions\x12?\n" +
+	"\rcustomization\x18\t \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x12>\n" +
+	"\x06labels\x18\n" +
+	" \x03(\v2&.yardarm.v1.AssignmentSpec.LabelsEntryR\x06labels\x12\x1c\n" +
+	"\treconcile\x18\v \x01(\x04R\treconcile\x12\x12\n" +
+	"\x04hash\x18\x0f \x01(\fR\x04hash\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
 	"\x10AcceptedDeletion\x12\x1f\n" +
 	"\vfrom_digest\x18\x01 \x01(\tR\n" +
 	"fromDigest\x12\x1b\n" +
@@ -677,7 +845,7 @@ const file_yardarm_v1_assignment_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12*\n" +
 	"\x06report\x18\x04 \x01(\v2\x12.yardarm.v1.ReportR\x06report\x12/\n" +
-	"\x05as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xeb\x03\n" +
+	"\x05as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\xcb\x04\n" +
 	"\x06Report\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1d\n" +
 	"\n" +
@@ -693,13 +861,27 @@ const file_yardarm_v1_assignment_proto_rawDesc = "" +
 	" \x01(\v2\x18.yardarm.v1.ObjectCountsR\aobjects\x125\n" +
 	"\bproblems\x18\v \x03(\v2\x19.yardarm.v1.ObjectProblemR\bproblems\x120\n" +
 	"\x05since\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12?\n" +
-	"\robserved_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\fobservedTime\"\x86\x01\n" +
+	"\robserved_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\fobservedTime\x12'\n" +
+	"\x05drift\x18\x0e \x03(\v2\x11.yardarm.v1.DriftR\x05drift\x125\n" +
+	"\n" +
+	"conditions\x18\x0f \x03(\v2\x15.yardarm.v1.ConditionR\n" +
+	"conditions\"\xa0\x01\n" +
 	"\fObjectCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\rR\x05total\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\rR\aapplied\x12\x14\n" +
 	"\x05ready\x18\x03 \x01(\rR\x05ready\x12\x16\n" +
 	"\x06failed\x18\x04 \x01(\rR\x06failed\x12\x18\n" +
-	"\apruning\x18\x05 \x01(\rR\apruning\"\x8b\x01\n" +
+	"\apruning\x18\x05 \x01(\rR\apruning\x12\x18\n" +
+	"\adrifted\x18\x06 \x01(\rR\adrifted\"\xff\x01\n" +
+	"\x05Drift\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x18\n" +
+	"\adesired\x18\x03 \x01(\tR\adesired\x12\x12\n" +
+	"\x04live\x18\x04 \x01(\tR\x04live\x12\x18\n" +
+	"\amanager\x18\x05 \x01(\tR\amanager\x120\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x128\n" +
+	"\tcorrected\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcorrected\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\"\x8b\x01\n" +
 	"\rObjectProblem\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
@@ -718,7 +900,7 @@ func file_yardarm_v1_assignment_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_assignment_proto_rawDescData
 }
 
-var file_yardarm_v1_assignment_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_yardarm_v1_assignment_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_yardarm_v1_assignment_proto_goTypes = []any{
 	(*Assignment)(nil),            // 0: yardarm.v1.Assignment
 	(*AssignmentSpec)(nil),        // 1: yardarm.v1.AssignmentSpec
@@ -726,29 +908,39 @@ var file_yardarm_v1_assignment_proto_goTypes = []any{
 	(*AssignmentStatus)(nil),      // 3: yardarm.v1.AssignmentStatus
 	(*Report)(nil),                // 4: yardarm.v1.Report
 	(*ObjectCounts)(nil),          // 5: yardarm.v1.ObjectCounts
-	(*ObjectProblem)(nil),         // 6: yardarm.v1.ObjectProblem
-	(*ObjectMeta)(nil),            // 7: yardarm.v1.ObjectMeta
-	(*DeliveryPolicy)(nil),        // 8: yardarm.v1.DeliveryPolicy
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Drift)(nil),                 // 6: yardarm.v1.Drift
+	(*ObjectProblem)(nil),         // 7: yardarm.v1.ObjectProblem
+	nil,                           // 8: yardarm.v1.AssignmentSpec.LabelsEntry
+	(*ObjectMeta)(nil),            // 9: yardarm.v1.ObjectMeta
+	(*DeliveryPolicy)(nil),        // 10: yardarm.v1.DeliveryPolicy
+	(*Customization)(nil),         // 11: yardarm.v1.Customization
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Condition)(nil),             // 13: yardarm.v1.Condition
 }
 var file_yardarm_v1_assignment_proto_depIdxs = []int32{
-	7,  // 0: yardarm.v1.Assignment.metadata:type_name -> yardarm.v1.ObjectMeta
+	9,  // 0: yardarm.v1.Assignment.metadata:type_name -> yardarm.v1.ObjectMeta
 	1,  // 1: yardarm.v1.Assignment.spec:type_name -> yardarm.v1.AssignmentSpec
 	3,  // 2: yardarm.v1.Assignment.status:type_name -> yardarm.v1.AssignmentStatus
-	8,  // 3: yardarm.v1.AssignmentSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
+	10, // 3: yardarm.v1.AssignmentSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
 	2,  // 4: yardarm.v1.AssignmentSpec.accepted_deletions:type_name -> yardarm.v1.AcceptedDeletion
-	4,  // 5: yardarm.v1.AssignmentStatus.report:type_name -> yardarm.v1.Report
-	9,  // 6: yardarm.v1.AssignmentStatus.as_of:type_name -> google.protobuf.Timestamp
-	5,  // 7: yardarm.v1.Report.objects:type_name -> yardarm.v1.ObjectCounts
-	6,  // 8: yardarm.v1.Report.problems:type_name -> yardarm.v1.ObjectProblem
-	9,  // 9: yardarm.v1.Report.since:type_name -> google.protobuf.Timestamp
-	9,  // 10: yardarm.v1.Report.observed_time:type_name -> google.protobuf.Timestamp
-	9,  // 11: yardarm.v1.ObjectProblem.since:type_name -> google.protobuf.Timestamp
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	11, // 5: yardarm.v1.AssignmentSpec.customization:type_name -> yardarm.v1.Customization
+	8,  // 6: yardarm.v1.AssignmentSpec.labels:type_name -> yardarm.v1.AssignmentSpec.LabelsEntry
+	4,  // 7: yardarm.v1.AssignmentStatus.report:type_name -> yardarm.v1.Report
+	12, // 8: yardarm.v1.AssignmentStatus.as_of:type_name -> google.protobuf.Timestamp
+	5,  // 9: yardarm.v1.Report.objects:type_name -> yardarm.v1.ObjectCounts
+	7,  // 10: yardarm.v1.Report.problems:type_name -> yardarm.v1.ObjectProblem
+	12, // 11: yardarm.v1.Report.since:type_name -> google.protobuf.Timestamp
+	12, // 12: yardarm.v1.Report.observed_time:type_name -> google.protobuf.Timestamp
+	6,  // 13: yardarm.v1.Report.drift:type_name -> yardarm.v1.Drift
+	13, // 14: yardarm.v1.Report.conditions:type_name -> yardarm.v1.Condition
+	12, // 15: yardarm.v1.Drift.since:type_name -> google.protobuf.Timestamp
+	12, // 16: yardarm.v1.Drift.corrected:type_name -> google.protobuf.Timestamp
+	12, // 17: yardarm.v1.ObjectProblem.since:type_name -> google.protobuf.Timestamp
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_assignment_proto_init() }
@@ -757,6 +949,7 @@ func file_yardarm_v1_assignment_proto_init() {
 		return
 	}
 	file_yardarm_v1_bundle_proto_init()
+	file_yardarm_v1_customization_proto_init()
 	file_yardarm_v1_meta_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -764,7 +957,7 @@ func file_yardarm_v1_assignment_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_assignment_proto_rawDesc), len(file_yardarm_v1_assignment_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

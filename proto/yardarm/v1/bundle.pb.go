@@ -9,6 +9,7 @@ package yardarmv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -102,8 +103,10 @@ func (x *Bundle) GetStatus() *BundleStatus {
 type BundleSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A cluster gets the bundle if it belongs to any of them.
-	Targets       []*Target       `protobuf:"bytes,1,rep,name=targets,proto3" json:"targets,omitempty"`
-	Delivery      *DeliveryPolicy `protobuf:"bytes,2,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	Targets  []*Target       `protobuf:"bytes,1,rep,name=targets,proto3" json:"targets,omitempty"`
+	Delivery *DeliveryPolicy `protobuf:"bytes,2,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// For all clusters, before that of their target.
+	Customization *Customization `protobuf:"bytes,3,opt,name=customization,proto3" json:"customization,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -152,10 +155,19 @@ func (x *BundleSpec) GetDelivery() *DeliveryPolicy {
 	return nil
 }
 
+func (x *BundleSpec) GetCustomization() *Customization {
+	if x != nil {
+		return x.Customization
+	}
+	return nil
+}
+
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The name of a ClusterGroup, which must exist.
-	Group         string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	// For the group's clusters. Of the targets that a cluster belongs to, the first that is listed counts.
+	Customization *Customization `protobuf:"bytes,2,opt,name=customization,proto3" json:"customization,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -197,16 +209,50 @@ func (x *Target) GetGroup() string {
 	return ""
 }
 
+func (x *Target) GetCustomization() *Customization {
+	if x != nil {
+		return x.Customization
+	}
+	return nil
+}
+
 // DeliveryPolicy says how a spoke delivers a bundle. It is snapshotted into each revision, so that changing it is a change
-// of revision like any other.
+// of revision like any other. Some of it can be said of a single object by an annotation, which then counts for that object.
 type DeliveryPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// All objects pass a dry run before the first one is written; otherwise one bad object does not stop the others.
 	Atomic bool `protobuf:"varint,1,opt,name=atomic,proto3" json:"atomic,omitempty"`
 	// Where objects of namespaced kinds go that name no namespace. Default: "default".
-	Namespace     string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// What becomes of an object that is in the cluster already and is no bundle's: "always" (the default) takes it over,
+	// "if-no-diff" does if that changes none of its fields, "never" leaves it alone. What is not taken over is a problem of the
+	// object. Annotation: yardarm.dev/takeover.
+	Takeover string `protobuf:"bytes,3,opt,name=takeover,proto3" json:"takeover,omitempty"`
+	// What becomes of a field that another manager has: "force" (the default) takes it, "fail" leaves it and makes it a problem
+	// of the object. Annotation: yardarm.dev/conflict.
+	Conflict string `protobuf:"bytes,4,opt,name=conflict,proto3" json:"conflict,omitempty"`
+	// What becomes of drift: "correct" (the default) repairs it, "report" only tells of it, "ignore" does not look for it.
+	// Annotation: yardarm.dev/drift.
+	Drift string `protobuf:"bytes,5,opt,name=drift,proto3" json:"drift,omitempty"`
+	// Fields whose drift is nobody's business; they are left as they are found.
+	Ignore []*IgnoreRule `protobuf:"bytes,6,rep,name=ignore,proto3" json:"ignore,omitempty"`
+	// Objects stay in the cluster when they leave the bundle, or the bundle leaves. Annotation: yardarm.dev/keep.
+	Keep bool `protobuf:"varint,7,opt,name=keep,proto3" json:"keep,omitempty"`
+	// An object of which an immutable field changes is deleted and made anew. Never done to CustomResourceDefinitions,
+	// Namespaces and PersistentVolumeClaims. Annotation: yardarm.dev/recreate.
+	Recreate bool `protobuf:"varint,8,opt,name=recreate,proto3" json:"recreate,omitempty"`
+	// Bundles that have to be ready in the same cluster before this one's changes begin there.
+	DependsOn []*Dependency `protobuf:"bytes,9,rep,name=depends_on,json=dependsOn,proto3" json:"depends_on,omitempty"`
+	// How long an assignment may take until it is ready before it counts as failed; the spoke goes on all the same.
+	// Default: 10 min. At most 24 h.
+	Timeout *durationpb.Duration `protobuf:"bytes,10,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// How objects of a kind are judged that do not follow the usual rules. The first rule for a kind counts.
+	Health []*HealthRule `protobuf:"bytes,11,rep,name=health,proto3" json:"health,omitempty"`
+	// The service account that everything is written as, "NAMESPACE/NAME"; empty: the one that the spoke's own policy names,
+	// otherwise the spoke's. The spoke's policy says which are allowed.
+	ServiceAccount string `protobuf:"bytes,12,opt,name=service_account,json=serviceAccount,proto3" json:"service_account,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DeliveryPolicy) Reset() {
@@ -253,6 +299,267 @@ func (x *DeliveryPolicy) GetNamespace() string {
 	return ""
 }
 
+func (x *DeliveryPolicy) GetTakeover() string {
+	if x != nil {
+		return x.Takeover
+	}
+	return ""
+}
+
+func (x *DeliveryPolicy) GetConflict() string {
+	if x != nil {
+		return x.Conflict
+	}
+	return ""
+}
+
+func (x *DeliveryPolicy) GetDrift() string {
+	if x != nil {
+		return x.Drift
+	}
+	return ""
+}
+
+func (x *DeliveryPolicy) GetIgnore() []*IgnoreRule {
+	if x != nil {
+		return x.Ignore
+	}
+	return nil
+}
+
+func (x *DeliveryPolicy) GetKeep() bool {
+	if x != nil {
+		return x.Keep
+	}
+	return false
+}
+
+func (x *DeliveryPolicy) GetRecreate() bool {
+	if x != nil {
+		return x.Recreate
+	}
+	return false
+}
+
+func (x *DeliveryPolicy) GetDependsOn() []*Dependency {
+	if x != nil {
+		return x.DependsOn
+	}
+	return nil
+}
+
+func (x *DeliveryPolicy) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *DeliveryPolicy) GetHealth() []*HealthRule {
+	if x != nil {
+		return x.Health
+	}
+	return nil
+}
+
+func (x *DeliveryPolicy) GetServiceAccount() string {
+	if x != nil {
+		return x.ServiceAccount
+	}
+	return ""
+}
+
+// IgnoreRule names fields to leave alone.
+type IgnoreRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of which objects; all when absent.
+	Target *ObjectSelector `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	// JSON pointers (RFC 6901); "*" stands for every item of a list or key of a map. At most 64.
+	Paths         []string `protobuf:"bytes,2,rep,name=paths,proto3" json:"paths,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IgnoreRule) Reset() {
+	*x = IgnoreRule{}
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IgnoreRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IgnoreRule) ProtoMessage() {}
+
+func (x *IgnoreRule) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IgnoreRule.ProtoReflect.Descriptor instead.
+func (*IgnoreRule) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *IgnoreRule) GetTarget() *ObjectSelector {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *IgnoreRule) GetPaths() []string {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+// Dependency is a bundle that has to be there first.
+type Dependency struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Bundle string                 `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// "ready" (the default) or "applied", which does not wait for its objects' health.
+	State         string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Dependency) Reset() {
+	*x = Dependency{}
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Dependency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Dependency) ProtoMessage() {}
+
+func (x *Dependency) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Dependency.ProtoReflect.Descriptor instead.
+func (*Dependency) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Dependency) GetBundle() string {
+	if x != nil {
+		return x.Bundle
+	}
+	return ""
+}
+
+func (x *Dependency) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+// HealthRule judges objects by CEL expressions over `object`. An expression that fails, as it does where a field is missing
+// that it reads, is false.
+type HealthRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind; the group is empty for the core group.
+	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Kind  string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// True once the object is ready. Required.
+	Ready string `protobuf:"bytes,3,opt,name=ready,proto3" json:"ready,omitempty"`
+	// True when it does not get ready without help. Looked at only while it is not ready.
+	Failing string `protobuf:"bytes,4,opt,name=failing,proto3" json:"failing,omitempty"`
+	// Of type string: what to say of an object that is not ready.
+	Message       string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HealthRule) Reset() {
+	*x = HealthRule{}
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealthRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealthRule) ProtoMessage() {}
+
+func (x *HealthRule) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealthRule.ProtoReflect.Descriptor instead.
+func (*HealthRule) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *HealthRule) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *HealthRule) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *HealthRule) GetReady() string {
+	if x != nil {
+		return x.Ready
+	}
+	return ""
+}
+
+func (x *HealthRule) GetFailing() string {
+	if x != nil {
+		return x.Failing
+	}
+	return ""
+}
+
+func (x *HealthRule) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type BundleStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The newest revision, 0 while there is none.
@@ -270,7 +577,7 @@ type BundleStatus struct {
 
 func (x *BundleStatus) Reset() {
 	*x = BundleStatus{}
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[4]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -282,7 +589,7 @@ func (x *BundleStatus) String() string {
 func (*BundleStatus) ProtoMessage() {}
 
 func (x *BundleStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[4]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -295,7 +602,7 @@ func (x *BundleStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleStatus.ProtoReflect.Descriptor instead.
 func (*BundleStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{4}
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BundleStatus) GetLatestRevision() uint32 {
@@ -351,7 +658,7 @@ type PhaseCounts struct {
 
 func (x *PhaseCounts) Reset() {
 	*x = PhaseCounts{}
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[5]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -363,7 +670,7 @@ func (x *PhaseCounts) String() string {
 func (*PhaseCounts) ProtoMessage() {}
 
 func (x *PhaseCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[5]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -376,7 +683,7 @@ func (x *PhaseCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhaseCounts.ProtoReflect.Descriptor instead.
 func (*PhaseCounts) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PhaseCounts) GetTotal() uint32 {
@@ -449,7 +756,7 @@ type Revision struct {
 
 func (x *Revision) Reset() {
 	*x = Revision{}
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[6]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -461,7 +768,7 @@ func (x *Revision) String() string {
 func (*Revision) ProtoMessage() {}
 
 func (x *Revision) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[6]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -474,7 +781,7 @@ func (x *Revision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revision.ProtoReflect.Descriptor instead.
 func (*Revision) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Revision) GetApiVersion() string {
@@ -514,17 +821,22 @@ type RevisionSpec struct {
 	// The artifact: "sha256:" and 64 hexadecimal digits, over its canonical form.
 	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
 	// The canonical form's size in bytes.
-	Size          uint64          `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
-	Objects       uint32          `protobuf:"varint,6,opt,name=objects,proto3" json:"objects,omitempty"`
-	Delivery      *DeliveryPolicy `protobuf:"bytes,7,opt,name=delivery,proto3" json:"delivery,omitempty"`
-	Provenance    *Provenance     `protobuf:"bytes,8,opt,name=provenance,proto3" json:"provenance,omitempty"`
+	Size       uint64          `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	Objects    uint32          `protobuf:"varint,6,opt,name=objects,proto3" json:"objects,omitempty"`
+	Delivery   *DeliveryPolicy `protobuf:"bytes,7,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	Provenance *Provenance     `protobuf:"bytes,8,opt,name=provenance,proto3" json:"provenance,omitempty"`
+	// The customizations, as the bundle had them. The targets' are those of all its targets, in order, if any has one.
+	Customization *Customization `protobuf:"bytes,9,opt,name=customization,proto3" json:"customization,omitempty"`
+	Targets       []*Target      `protobuf:"bytes,10,rep,name=targets,proto3" json:"targets,omitempty"`
+	// The labels of clusters that the artifact or the customizations refer to, sorted: their values are part of assignments.
+	Labels        []string `protobuf:"bytes,11,rep,name=labels,proto3" json:"labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RevisionSpec) Reset() {
 	*x = RevisionSpec{}
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[7]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -536,7 +848,7 @@ func (x *RevisionSpec) String() string {
 func (*RevisionSpec) ProtoMessage() {}
 
 func (x *RevisionSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[7]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -549,7 +861,7 @@ func (x *RevisionSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevisionSpec.ProtoReflect.Descriptor instead.
 func (*RevisionSpec) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevisionSpec) GetBundle() string {
@@ -608,6 +920,27 @@ func (x *RevisionSpec) GetProvenance() *Provenance {
 	return nil
 }
 
+func (x *RevisionSpec) GetCustomization() *Customization {
+	if x != nil {
+		return x.Customization
+	}
+	return nil
+}
+
+func (x *RevisionSpec) GetTargets() []*Target {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *RevisionSpec) GetLabels() []string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
 // Provenance says where a revision comes from.
 type Provenance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -626,7 +959,7 @@ type Provenance struct {
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[8]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +971,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[8]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +984,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Provenance) GetActor() string {
@@ -701,23 +1034,52 @@ var File_yardarm_v1_bundle_proto protoreflect.FileDescriptor
 const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\n" +
 	"\x17yardarm/v1/bundle.proto\x12\n" +
-	"yardarm.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15yardarm/v1/meta.proto\"\xcf\x01\n" +
+	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eyardarm/v1/customization.proto\x1a\x15yardarm/v1/meta.proto\"\xcf\x01\n" +
 	"\x06Bundle\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
 	"apiVersion\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12*\n" +
 	"\x04spec\x18\x04 \x01(\v2\x16.yardarm.v1.BundleSpecR\x04spec\x120\n" +
-	"\x06status\x18\x05 \x01(\v2\x18.yardarm.v1.BundleStatusR\x06status\"r\n" +
+	"\x06status\x18\x05 \x01(\v2\x18.yardarm.v1.BundleStatusR\x06status\"\xb3\x01\n" +
 	"\n" +
 	"BundleSpec\x12,\n" +
 	"\atargets\x18\x01 \x03(\v2\x12.yardarm.v1.TargetR\atargets\x126\n" +
-	"\bdelivery\x18\x02 \x01(\v2\x1a.yardarm.v1.DeliveryPolicyR\bdelivery\"\x1e\n" +
+	"\bdelivery\x18\x02 \x01(\v2\x1a.yardarm.v1.DeliveryPolicyR\bdelivery\x12?\n" +
+	"\rcustomization\x18\x03 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\"_\n" +
 	"\x06Target\x12\x14\n" +
-	"\x05group\x18\x01 \x01(\tR\x05group\"F\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12?\n" +
+	"\rcustomization\x18\x02 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\"\xb9\x03\n" +
 	"\x0eDeliveryPolicy\x12\x16\n" +
 	"\x06atomic\x18\x01 \x01(\bR\x06atomic\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x01(\tR\tnamespace\"\xd7\x01\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1a\n" +
+	"\btakeover\x18\x03 \x01(\tR\btakeover\x12\x1a\n" +
+	"\bconflict\x18\x04 \x01(\tR\bconflict\x12\x14\n" +
+	"\x05drift\x18\x05 \x01(\tR\x05drift\x12.\n" +
+	"\x06ignore\x18\x06 \x03(\v2\x16.yardarm.v1.IgnoreRuleR\x06ignore\x12\x12\n" +
+	"\x04keep\x18\a \x01(\bR\x04keep\x12\x1a\n" +
+	"\brecreate\x18\b \x01(\bR\brecreate\x125\n" +
+	"\n" +
+	"depends_on\x18\t \x03(\v2\x16.yardarm.v1.DependencyR\tdependsOn\x123\n" +
+	"\atimeout\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12.\n" +
+	"\x06health\x18\v \x03(\v2\x16.yardarm.v1.HealthRuleR\x06health\x12'\n" +
+	"\x0fservice_account\x18\f \x01(\tR\x0eserviceAccount\"V\n" +
+	"\n" +
+	"IgnoreRule\x122\n" +
+	"\x06target\x18\x01 \x01(\v2\x1a.yardarm.v1.ObjectSelectorR\x06target\x12\x14\n" +
+	"\x05paths\x18\x02 \x03(\tR\x05paths\":\n" +
+	"\n" +
+	"Dependency\x12\x16\n" +
+	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\"\x80\x01\n" +
+	"\n" +
+	"HealthRule\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05ready\x18\x03 \x01(\tR\x05ready\x12\x18\n" +
+	"\afailing\x18\x04 \x01(\tR\afailing\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"\xd7\x01\n" +
 	"\fBundleStatus\x12'\n" +
 	"\x0flatest_revision\x18\x01 \x01(\rR\x0elatestRevision\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\rR\brevision\x12\x16\n" +
@@ -740,7 +1102,7 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"apiVersion\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12,\n" +
-	"\x04spec\x18\x04 \x01(\v2\x18.yardarm.v1.RevisionSpecR\x04spec\"\x93\x02\n" +
+	"\x04spec\x18\x04 \x01(\v2\x18.yardarm.v1.RevisionSpecR\x04spec\"\x9a\x03\n" +
 	"\fRevisionSpec\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1d\n" +
 	"\n" +
@@ -752,7 +1114,11 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\bdelivery\x18\a \x01(\v2\x1a.yardarm.v1.DeliveryPolicyR\bdelivery\x126\n" +
 	"\n" +
 	"provenance\x18\b \x01(\v2\x16.yardarm.v1.ProvenanceR\n" +
-	"provenance\"\xb5\x01\n" +
+	"provenance\x12?\n" +
+	"\rcustomization\x18\t \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x12,\n" +
+	"\atargets\x18\n" +
+	" \x03(\v2\x12.yardarm.v1.TargetR\atargets\x12\x16\n" +
+	"\x06labels\x18\v \x03(\tR\x06labels\"\xb5\x01\n" +
 	"\n" +
 	"Provenance\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x18\n" +
@@ -774,39 +1140,54 @@ func file_yardarm_v1_bundle_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_bundle_proto_rawDescData
 }
 
-var file_yardarm_v1_bundle_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_yardarm_v1_bundle_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_yardarm_v1_bundle_proto_goTypes = []any{
 	(*Bundle)(nil),                // 0: yardarm.v1.Bundle
 	(*BundleSpec)(nil),            // 1: yardarm.v1.BundleSpec
 	(*Target)(nil),                // 2: yardarm.v1.Target
 	(*DeliveryPolicy)(nil),        // 3: yardarm.v1.DeliveryPolicy
-	(*BundleStatus)(nil),          // 4: yardarm.v1.BundleStatus
-	(*PhaseCounts)(nil),           // 5: yardarm.v1.PhaseCounts
-	(*Revision)(nil),              // 6: yardarm.v1.Revision
-	(*RevisionSpec)(nil),          // 7: yardarm.v1.RevisionSpec
-	(*Provenance)(nil),            // 8: yardarm.v1.Provenance
-	(*ObjectMeta)(nil),            // 9: yardarm.v1.ObjectMeta
-	(*Condition)(nil),             // 10: yardarm.v1.Condition
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*IgnoreRule)(nil),            // 4: yardarm.v1.IgnoreRule
+	(*Dependency)(nil),            // 5: yardarm.v1.Dependency
+	(*HealthRule)(nil),            // 6: yardarm.v1.HealthRule
+	(*BundleStatus)(nil),          // 7: yardarm.v1.BundleStatus
+	(*PhaseCounts)(nil),           // 8: yardarm.v1.PhaseCounts
+	(*Revision)(nil),              // 9: yardarm.v1.Revision
+	(*RevisionSpec)(nil),          // 10: yardarm.v1.RevisionSpec
+	(*Provenance)(nil),            // 11: yardarm.v1.Provenance
+	(*ObjectMeta)(nil),            // 12: yardarm.v1.ObjectMeta
+	(*Customization)(nil),         // 13: yardarm.v1.Customization
+	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(*ObjectSelector)(nil),        // 15: yardarm.v1.ObjectSelector
+	(*Condition)(nil),             // 16: yardarm.v1.Condition
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
 }
 var file_yardarm_v1_bundle_proto_depIdxs = []int32{
-	9,  // 0: yardarm.v1.Bundle.metadata:type_name -> yardarm.v1.ObjectMeta
+	12, // 0: yardarm.v1.Bundle.metadata:type_name -> yardarm.v1.ObjectMeta
 	1,  // 1: yardarm.v1.Bundle.spec:type_name -> yardarm.v1.BundleSpec
-	4,  // 2: yardarm.v1.Bundle.status:type_name -> yardarm.v1.BundleStatus
+	7,  // 2: yardarm.v1.Bundle.status:type_name -> yardarm.v1.BundleStatus
 	2,  // 3: yardarm.v1.BundleSpec.targets:type_name -> yardarm.v1.Target
 	3,  // 4: yardarm.v1.BundleSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
-	5,  // 5: yardarm.v1.BundleStatus.clusters:type_name -> yardarm.v1.PhaseCounts
-	10, // 6: yardarm.v1.BundleStatus.conditions:type_name -> yardarm.v1.Condition
-	9,  // 7: yardarm.v1.Revision.metadata:type_name -> yardarm.v1.ObjectMeta
-	7,  // 8: yardarm.v1.Revision.spec:type_name -> yardarm.v1.RevisionSpec
-	3,  // 9: yardarm.v1.RevisionSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
-	8,  // 10: yardarm.v1.RevisionSpec.provenance:type_name -> yardarm.v1.Provenance
-	11, // 11: yardarm.v1.Provenance.time:type_name -> google.protobuf.Timestamp
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	13, // 5: yardarm.v1.BundleSpec.customization:type_name -> yardarm.v1.Customization
+	13, // 6: yardarm.v1.Target.customization:type_name -> yardarm.v1.Customization
+	4,  // 7: yardarm.v1.DeliveryPolicy.ignore:type_name -> yardarm.v1.IgnoreRule
+	5,  // 8: yardarm.v1.DeliveryPolicy.depends_on:type_name -> yardarm.v1.Dependency
+	14, // 9: yardarm.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
+	6,  // 10: yardarm.v1.DeliveryPolicy.health:type_name -> yardarm.v1.HealthRule
+	15, // 11: yardarm.v1.IgnoreRule.target:type_name -> yardarm.v1.ObjectSelector
+	8,  // 12: yardarm.v1.BundleStatus.clusters:type_name -> yardarm.v1.PhaseCounts
+	16, // 13: yardarm.v1.BundleStatus.conditions:type_name -> yardarm.v1.Condition
+	12, // 14: yardarm.v1.Revision.metadata:type_name -> yardarm.v1.ObjectMeta
+	10, // 15: yardarm.v1.Revision.spec:type_name -> yardarm.v1.RevisionSpec
+	3,  // 16: yardarm.v1.RevisionSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
+	11, // 17: yardarm.v1.RevisionSpec.provenance:type_name -> yardarm.v1.Provenance
+	13, // 18: yardarm.v1.RevisionSpec.customization:type_name -> yardarm.v1.Customization
+	2,  // 19: yardarm.v1.RevisionSpec.targets:type_name -> yardarm.v1.Target
+	17, // 20: yardarm.v1.Provenance.time:type_name -> google.protobuf.Timestamp
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_bundle_proto_init() }
@@ -814,6 +1195,7 @@ func file_yardarm_v1_bundle_proto_init() {
 	if File_yardarm_v1_bundle_proto != nil {
 		return
 	}
+	file_yardarm_v1_customization_proto_init()
 	file_yardarm_v1_meta_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -821,7 +1203,7 @@ func file_yardarm_v1_bundle_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_bundle_proto_rawDesc), len(file_yardarm_v1_bundle_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -74,12 +74,51 @@ const (
 	ConditionFalse = "False"
 )
 
+// Values of a delivery policy, and of the annotations that say the same of one object. The first of each is the default.
+const (
+	TakeoverAlways   = "always"
+	TakeoverIfNoDiff = "if-no-diff"
+	TakeoverNever    = "never"
+
+	ConflictForce = "force"
+	ConflictFail  = "fail"
+
+	DriftCorrect = "correct"
+	DriftReport  = "report"
+	DriftIgnore  = "ignore"
+
+	DependencyReady   = "ready"
+	DependencyApplied = "applied"
+)
+
+// Types of a report's conditions.
+const (
+	// ConditionApplied: every object is applied, and nothing is left to prune.
+	ConditionApplied = "Applied"
+	// ConditionHealthy: every object that is applied is ready.
+	ConditionHealthy = "Healthy"
+	// ConditionInSync: no live object differs from what was applied.
+	ConditionInSync = "InSync"
+)
+
 // Labels and annotations of managed objects.
 const (
 	// LabelBundle on an object names the bundle that applied it. Watches select by it.
 	LabelBundle = "yardarm.dev/bundle"
 	// AnnotationOwner on an object is the uid of that bundle.
 	AnnotationOwner = "yardarm.dev/owner"
-	// AnnotationKeep ("true") on an object keeps it when it leaves its bundle, or the bundle leaves.
+	// AnnotationKeep ("true") on an object keeps it when it leaves its bundle, or the bundle leaves; "false" lets it go though
+	// the bundle keeps its objects.
 	AnnotationKeep = "yardarm.dev/keep"
+	// AnnotationTakeover, AnnotationConflict, AnnotationDrift and AnnotationRecreate ("true" or "false") say of an object what the
+	// bundle's delivery policy says of all.
+	AnnotationTakeover = "yardarm.dev/takeover"
+	AnnotationConflict = "yardarm.dev/conflict"
+	AnnotationDrift    = "yardarm.dev/drift"
+	AnnotationRecreate = "yardarm.dev/recreate"
+	// AnnotationIfNotPresent ("true") on an object has it created where it is not there, and never touched after that: neither
+	// changed nor repaired. One that was there before is nobody's, and is not pruned.
+	AnnotationIfNotPresent = "yardarm.dev/if-not-present"
+	// AnnotationSubstitute ("false") on an object leaves its texts as they are though the bundle substitutes.
+	AnnotationSubstitute = "yardarm.dev/substitute"
 )

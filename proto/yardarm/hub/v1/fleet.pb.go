@@ -2374,6 +2374,104 @@ func (x *AcceptResponse) GetAccepted() []string {
 	return nil
 }
 
+type ReconcileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of both, or both: all bundles of the cluster, the bundle in all its clusters, or the bundle in the cluster.
+	Cluster       string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Bundle        string `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReconcileRequest) Reset() {
+	*x = ReconcileRequest{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReconcileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReconcileRequest) ProtoMessage() {}
+
+func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
+func (*ReconcileRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ReconcileRequest) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *ReconcileRequest) GetBundle() string {
+	if x != nil {
+		return x.Bundle
+	}
+	return ""
+}
+
+type ReconcileResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was asked for, as CLUSTER.BUNDLE. A cluster that is not connected does it when it comes back.
+	Assignments   []string `protobuf:"bytes,1,rep,name=assignments,proto3" json:"assignments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReconcileResponse) Reset() {
+	*x = ReconcileResponse{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReconcileResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReconcileResponse) ProtoMessage() {}
+
+func (x *ReconcileResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReconcileResponse.ProtoReflect.Descriptor instead.
+func (*ReconcileResponse) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ReconcileResponse) GetAssignments() []string {
+	if x != nil {
+		return x.Assignments
+	}
+	return nil
+}
+
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Cluster, ClusterGroup, Bundle or Assignment.
@@ -2389,7 +2487,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +2499,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +2512,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{41}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WatchRequest) GetKind() string {
@@ -2462,7 +2560,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2474,7 +2572,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2487,7 +2585,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{42}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WatchResponse) GetType() string {
@@ -2583,7 +2681,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2595,7 +2693,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2608,7 +2706,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{43}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WatchEventsRequest) GetAfter() uint64 {
@@ -2655,7 +2753,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2667,7 +2765,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2680,7 +2778,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{44}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WatchEventsResponse) GetEvent() *v1.Event {
@@ -2698,7 +2796,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2710,7 +2808,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2723,7 +2821,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{45}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{47}
 }
 
 type BackupResponse struct {
@@ -2735,7 +2833,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2747,7 +2845,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2760,7 +2858,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{46}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *BackupResponse) GetData() []byte {
@@ -2934,7 +3032,12 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\tR\x06bundle\",\n" +
 	"\x0eAcceptResponse\x12\x1a\n" +
-	"\baccepted\x18\x01 \x03(\tR\baccepted\"h\n" +
+	"\baccepted\x18\x01 \x03(\tR\baccepted\"D\n" +
+	"\x10ReconcileRequest\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
+	"\x06bundle\x18\x02 \x01(\tR\x06bundle\"5\n" +
+	"\x11ReconcileResponse\x12 \n" +
+	"\vassignments\x18\x01 \x03(\tR\vassignments\"h\n" +
 	"\fWatchRequest\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2960,7 +3063,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\x97\x11\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xe9\x11\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -2986,7 +3089,8 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\vUndoRollout\x12\".yardarm.hub.v1.UndoRolloutRequest\x1a'.yardarm.hub.v1.PublishRevisionResponse\x12b\n" +
 	"\x0fListAssignments\x12&.yardarm.hub.v1.ListAssignmentsRequest\x1a'.yardarm.hub.v1.ListAssignmentsResponse\x12M\n" +
 	"\rGetAssignment\x12$.yardarm.hub.v1.GetAssignmentRequest\x1a\x16.yardarm.v1.Assignment\x12G\n" +
-	"\x06Accept\x12\x1d.yardarm.hub.v1.AcceptRequest\x1a\x1e.yardarm.hub.v1.AcceptResponse\x12F\n" +
+	"\x06Accept\x12\x1d.yardarm.hub.v1.AcceptRequest\x1a\x1e.yardarm.hub.v1.AcceptResponse\x12P\n" +
+	"\tReconcile\x12 .yardarm.hub.v1.ReconcileRequest\x1a!.yardarm.hub.v1.ReconcileResponse\x12F\n" +
 	"\x05Watch\x12\x1c.yardarm.hub.v1.WatchRequest\x1a\x1d.yardarm.hub.v1.WatchResponse0\x01\x12X\n" +
 	"\vWatchEvents\x12\".yardarm.hub.v1.WatchEventsRequest\x1a#.yardarm.hub.v1.WatchEventsResponse0\x01\x12I\n" +
 	"\x06Backup\x12\x1d.yardarm.hub.v1.BackupRequest\x1a\x1e.yardarm.hub.v1.BackupResponse0\x01B;Z9github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1;hubv1b\x06proto3"
@@ -3003,7 +3107,7 @@ func file_yardarm_hub_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_fleet_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*GetHubRequest)(nil),              // 0: yardarm.hub.v1.GetHubRequest
 	(*Hub)(nil),                        // 1: yardarm.hub.v1.Hub
@@ -3046,55 +3150,57 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*GetAssignmentRequest)(nil),       // 38: yardarm.hub.v1.GetAssignmentRequest
 	(*AcceptRequest)(nil),              // 39: yardarm.hub.v1.AcceptRequest
 	(*AcceptResponse)(nil),             // 40: yardarm.hub.v1.AcceptResponse
-	(*WatchRequest)(nil),               // 41: yardarm.hub.v1.WatchRequest
-	(*WatchResponse)(nil),              // 42: yardarm.hub.v1.WatchResponse
-	(*WatchEventsRequest)(nil),         // 43: yardarm.hub.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 44: yardarm.hub.v1.WatchEventsResponse
-	(*BackupRequest)(nil),              // 45: yardarm.hub.v1.BackupRequest
-	(*BackupResponse)(nil),             // 46: yardarm.hub.v1.BackupResponse
-	nil,                                // 47: yardarm.hub.v1.LabelClusterRequest.SetEntry
-	nil,                                // 48: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil),      // 49: google.protobuf.Timestamp
-	(*v1.Cluster)(nil),                 // 50: yardarm.v1.Cluster
-	(*v1.ClusterGroup)(nil),            // 51: yardarm.v1.ClusterGroup
-	(*v1.Bundle)(nil),                  // 52: yardarm.v1.Bundle
-	(*durationpb.Duration)(nil),        // 53: google.protobuf.Duration
-	(v1.Workloads)(0),                  // 54: yardarm.v1.Workloads
-	(*v1.Provenance)(nil),              // 55: yardarm.v1.Provenance
-	(*v1.Revision)(nil),                // 56: yardarm.v1.Revision
-	(*v1.Assignment)(nil),              // 57: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 58: yardarm.v1.Event
+	(*ReconcileRequest)(nil),           // 41: yardarm.hub.v1.ReconcileRequest
+	(*ReconcileResponse)(nil),          // 42: yardarm.hub.v1.ReconcileResponse
+	(*WatchRequest)(nil),               // 43: yardarm.hub.v1.WatchRequest
+	(*WatchResponse)(nil),              // 44: yardarm.hub.v1.WatchResponse
+	(*WatchEventsRequest)(nil),         // 45: yardarm.hub.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 46: yardarm.hub.v1.WatchEventsResponse
+	(*BackupRequest)(nil),              // 47: yardarm.hub.v1.BackupRequest
+	(*BackupResponse)(nil),             // 48: yardarm.hub.v1.BackupResponse
+	nil,                                // 49: yardarm.hub.v1.LabelClusterRequest.SetEntry
+	nil,                                // 50: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),      // 51: google.protobuf.Timestamp
+	(*v1.Cluster)(nil),                 // 52: yardarm.v1.Cluster
+	(*v1.ClusterGroup)(nil),            // 53: yardarm.v1.ClusterGroup
+	(*v1.Bundle)(nil),                  // 54: yardarm.v1.Bundle
+	(*durationpb.Duration)(nil),        // 55: google.protobuf.Duration
+	(v1.Workloads)(0),                  // 56: yardarm.v1.Workloads
+	(*v1.Provenance)(nil),              // 57: yardarm.v1.Provenance
+	(*v1.Revision)(nil),                // 58: yardarm.v1.Revision
+	(*v1.Assignment)(nil),              // 59: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 60: yardarm.v1.Event
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
-	49, // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
-	50, // 1: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
-	51, // 2: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	52, // 3: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
+	51, // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
+	52, // 1: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
+	53, // 2: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	54, // 3: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
 	2,  // 4: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
 	5,  // 5: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
 	2,  // 6: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
-	50, // 7: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
-	47, // 8: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
-	48, // 9: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	53, // 10: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
-	50, // 11: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	49, // 12: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
-	54, // 13: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
-	50, // 14: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	51, // 15: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
-	52, // 16: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
-	54, // 17: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
+	52, // 7: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
+	49, // 8: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
+	50, // 9: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	55, // 10: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
+	52, // 11: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	51, // 12: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
+	56, // 13: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
+	52, // 14: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	53, // 15: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
+	54, // 16: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
+	56, // 17: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
 	27, // 18: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
 	28, // 19: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
-	55, // 20: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	56, // 21: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	56, // 22: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	57, // 23: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	50, // 24: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	51, // 25: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	52, // 26: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	57, // 27: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	58, // 28: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	57, // 20: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
+	58, // 21: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	58, // 22: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	59, // 23: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	52, // 24: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	53, // 25: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	54, // 26: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	59, // 27: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	60, // 28: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
 	0,  // 29: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
 	3,  // 30: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
 	6,  // 31: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
@@ -3118,37 +3224,39 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	36, // 49: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
 	38, // 50: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
 	39, // 51: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	41, // 52: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	43, // 53: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	45, // 54: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	1,  // 55: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	4,  // 56: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	7,  // 57: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	50, // 58: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	50, // 59: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	11, // 60: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	50, // 61: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	50, // 62: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	15, // 63: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	17, // 64: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	51, // 65: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	20, // 66: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	22, // 67: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	52, // 68: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	25, // 69: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	29, // 70: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	31, // 71: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	56, // 72: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	34, // 73: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	29, // 74: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37, // 75: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	57, // 76: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	40, // 77: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	42, // 78: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	44, // 79: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	46, // 80: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	55, // [55:81] is the sub-list for method output_type
-	29, // [29:55] is the sub-list for method input_type
+	41, // 52: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	43, // 53: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	45, // 54: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	47, // 55: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	1,  // 56: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	4,  // 57: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	7,  // 58: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	52, // 59: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	52, // 60: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	11, // 61: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	52, // 62: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	52, // 63: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	15, // 64: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	17, // 65: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	53, // 66: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	20, // 67: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	22, // 68: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	54, // 69: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	25, // 70: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	29, // 71: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	31, // 72: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	58, // 73: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	34, // 74: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	29, // 75: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37, // 76: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	59, // 77: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	40, // 78: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	42, // 79: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	44, // 80: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	46, // 81: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	48, // 82: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	56, // [56:83] is the sub-list for method output_type
+	29, // [29:56] is the sub-list for method input_type
 	29, // [29:29] is the sub-list for extension type_name
 	29, // [29:29] is the sub-list for extension extendee
 	0,  // [0:29] is the sub-list for field type_name
@@ -3168,7 +3276,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		(*PublishRevisionRequest_Publication)(nil),
 		(*PublishRevisionRequest_File)(nil),
 	}
-	file_yardarm_hub_v1_fleet_proto_msgTypes[42].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[44].OneofWrappers = []any{
 		(*WatchResponse_Cluster)(nil),
 		(*WatchResponse_ClusterGroup)(nil),
 		(*WatchResponse_Bundle)(nil),
@@ -3180,7 +3288,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_fleet_proto_rawDesc), len(file_yardarm_hub_v1_fleet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   49,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

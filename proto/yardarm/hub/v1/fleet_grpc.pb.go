@@ -45,6 +45,7 @@ const (
 	FleetService_ListAssignments_FullMethodName    = "/yardarm.hub.v1.FleetService/ListAssignments"
 	FleetService_GetAssignment_FullMethodName      = "/yardarm.hub.v1.FleetService/GetAssignment"
 	FleetService_Accept_FullMethodName             = "/yardarm.hub.v1.FleetService/Accept"
+	FleetService_Reconcile_FullMethodName          = "/yardarm.hub.v1.FleetService/Reconcile"
 	FleetService_Watch_FullMethodName              = "/yardarm.hub.v1.FleetService/Watch"
 	FleetService_WatchEvents_FullMethodName        = "/yardarm.hub.v1.FleetService/WatchEvents"
 	FleetService_Backup_FullMethodName             = "/yardarm.hub.v1.FleetService/Backup"
@@ -92,6 +93,8 @@ type FleetServiceClient interface {
 	GetAssignment(ctx context.Context, in *GetAssignmentRequest, opts ...grpc.CallOption) (*v1.Assignment, error)
 	// Accept lets go of what is held: the operator's answer to a deletion that asks, or to holdings from before a restore.
 	Accept(ctx context.Context, in *AcceptRequest, opts ...grpc.CallOption) (*AcceptResponse, error)
+	// Reconcile has spokes compare bundles with what is in their clusters at once, and try again what failed.
+	Reconcile(ctx context.Context, in *ReconcileRequest, opts ...grpc.CallOption) (*ReconcileResponse, error)
 	// Watch answers the matching resources, a bookmark, and then their changes, coalesced.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// WatchEvents answers past events, and follows if asked to.
@@ -350,6 +353,16 @@ func (c *fleetServiceClient) Accept(ctx context.Context, in *AcceptRequest, opts
 	return out, nil
 }
 
+func (c *fleetServiceClient) Reconcile(ctx context.Context, in *ReconcileRequest, opts ...grpc.CallOption) (*ReconcileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReconcileResponse)
+	err := c.cc.Invoke(ctx, FleetService_Reconcile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *fleetServiceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[2], FleetService_Watch_FullMethodName, cOpts...)
@@ -449,6 +462,8 @@ type FleetServiceServer interface {
 	GetAssignment(context.Context, *GetAssignmentRequest) (*v1.Assignment, error)
 	// Accept lets go of what is held: the operator's answer to a deletion that asks, or to holdings from before a restore.
 	Accept(context.Context, *AcceptRequest) (*AcceptResponse, error)
+	// Reconcile has spokes compare bundles with what is in their clusters at once, and try again what failed.
+	Reconcile(context.Context, *ReconcileRequest) (*ReconcileResponse, error)
 	// Watch answers the matching resources, a bookmark, and then their changes, coalesced.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// WatchEvents answers past events, and follows if asked to.
@@ -533,6 +548,9 @@ func (UnimplementedFleetServiceServer) GetAssignment(context.Context, *GetAssign
 }
 func (UnimplementedFleetServiceServer) Accept(context.Context, *AcceptRequest) (*AcceptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Accept not implemented")
+}
+func (UnimplementedFleetServiceServer) Reconcile(context.Context, *ReconcileRequest) (*ReconcileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reconcile not implemented")
 }
 func (UnimplementedFleetServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
@@ -960,6 +978,24 @@ func _FleetService_Accept_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FleetService_Reconcile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReconcileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).Reconcile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_Reconcile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).Reconcile(ctx, req.(*ReconcileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FleetService_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -1083,6 +1119,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Accept",
 			Handler:    _FleetService_Accept_Handler,
+		},
+		{
+			MethodName: "Reconcile",
+			Handler:    _FleetService_Reconcile_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -604,7 +604,9 @@ type Artifact struct {
 	Size        uint64                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	EncodedSize uint64                 `protobuf:"varint,3,opt,name=encoded_size,json=encodedSize,proto3" json:"encoded_size,omitempty"`
 	// What it holds, as compact references, sorted: two bundles may not claim one object in one cluster.
-	Objects       []string `protobuf:"bytes,4,rep,name=objects,proto3" json:"objects,omitempty"`
+	Objects []string `protobuf:"bytes,4,rep,name=objects,proto3" json:"objects,omitempty"`
+	// The labels of clusters that its texts refer to (${labels.KEY}), sorted, whether or not anybody substitutes.
+	Labels        []string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -663,6 +665,13 @@ func (x *Artifact) GetEncodedSize() uint64 {
 func (x *Artifact) GetObjects() []string {
 	if x != nil {
 		return x.Objects
+	}
+	return nil
+}
+
+func (x *Artifact) GetLabels() []string {
+	if x != nil {
+		return x.Labels
 	}
 	return nil
 }
@@ -884,6 +893,67 @@ func (x *Acceptance) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Reconciliation counts the requests to reconcile a bundle now: in one cluster, or in all of them where it names none.
+type Reconciliation struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	BundleUid     string                 `protobuf:"bytes,1,opt,name=bundle_uid,json=bundleUid,proto3" json:"bundle_uid,omitempty"`
+	ClusterUid    string                 `protobuf:"bytes,2,opt,name=cluster_uid,json=clusterUid,proto3" json:"cluster_uid,omitempty"`
+	Count         uint64                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reconciliation) Reset() {
+	*x = Reconciliation{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reconciliation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reconciliation) ProtoMessage() {}
+
+func (x *Reconciliation) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
+func (*Reconciliation) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Reconciliation) GetBundleUid() string {
+	if x != nil {
+		return x.BundleUid
+	}
+	return ""
+}
+
+func (x *Reconciliation) GetClusterUid() string {
+	if x != nil {
+		return x.ClusterUid
+	}
+	return ""
+}
+
+func (x *Reconciliation) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // Observed is what the hub knows of one spoke: facts, and the session that said so. Soft: written sparingly.
 type Observed struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -901,7 +971,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -913,7 +983,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -926,7 +996,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Observed) GetClusterUid() string {
@@ -991,7 +1061,7 @@ type ObservedBundle struct {
 
 func (x *ObservedBundle) Reset() {
 	*x = ObservedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1073,7 @@ func (x *ObservedBundle) String() string {
 func (*ObservedBundle) ProtoMessage() {}
 
 func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1086,7 @@ func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedBundle.ProtoReflect.Descriptor instead.
 func (*ObservedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ObservedBundle) GetClusterUid() string {
@@ -1093,12 +1163,13 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1e\n" +
 	"\n" +
 	"ciphertext\x18\x03 \x01(\fR\n" +
-	"ciphertext\"s\n" +
+	"ciphertext\"\x8b\x01\n" +
 	"\bArtifact\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12!\n" +
 	"\fencoded_size\x18\x03 \x01(\x04R\vencodedSize\x12\x18\n" +
-	"\aobjects\x18\x04 \x03(\tR\aobjects\"\x9a\x01\n" +
+	"\aobjects\x18\x04 \x03(\tR\aobjects\x12\x16\n" +
+	"\x06labels\x18\x05 \x03(\tR\x06labels\"\x9a\x01\n" +
 	"\rDeletedBundle\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
@@ -1117,7 +1188,13 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\fholding_hash\x18\x03 \x01(\fR\vholdingHash\x128\n" +
 	"\bdeletion\x18\x04 \x01(\v2\x1c.yardarm.v1.AcceptedDeletionR\bdeletion\x12\x14\n" +
 	"\x05actor\x18\x05 \x01(\tR\x05actor\x12.\n" +
-	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xb9\x02\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"f\n" +
+	"\x0eReconciliation\x12\x1d\n" +
+	"\n" +
+	"bundle_uid\x18\x01 \x01(\tR\tbundleUid\x12\x1f\n" +
+	"\vcluster_uid\x18\x02 \x01(\tR\n" +
+	"clusterUid\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\"\xb9\x02\n" +
 	"\bObserved\x12\x1f\n" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12'\n" +
@@ -1146,7 +1223,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -1160,32 +1237,33 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*DeletedBundle)(nil),         // 9: yardarm.store.v1.DeletedBundle
 	(*DeletedCluster)(nil),        // 10: yardarm.store.v1.DeletedCluster
 	(*Acceptance)(nil),            // 11: yardarm.store.v1.Acceptance
-	(*Observed)(nil),              // 12: yardarm.store.v1.Observed
-	(*ObservedBundle)(nil),        // 13: yardarm.store.v1.ObservedBundle
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(v1.Workloads)(0),             // 15: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 16: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 17: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 18: yardarm.v1.Report
+	(*Reconciliation)(nil),        // 12: yardarm.store.v1.Reconciliation
+	(*Observed)(nil),              // 13: yardarm.store.v1.Observed
+	(*ObservedBundle)(nil),        // 14: yardarm.store.v1.ObservedBundle
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(v1.Workloads)(0),             // 16: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 17: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 18: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 19: yardarm.v1.Report
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	14, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	15, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	14, // 3: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	14, // 4: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	14, // 5: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	14, // 6: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	15, // 7: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	14, // 8: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	14, // 9: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	16, // 10: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	14, // 11: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	17, // 12: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	14, // 13: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	14, // 14: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	18, // 15: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	14, // 16: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	15, // 3: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	15, // 4: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	15, // 5: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	15, // 6: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	16, // 7: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	15, // 8: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	15, // 9: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	17, // 10: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	15, // 11: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	18, // 12: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	15, // 13: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	15, // 14: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	19, // 15: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	15, // 16: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
 	17, // [17:17] is the sub-list for method output_type
 	17, // [17:17] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
@@ -1204,7 +1282,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
