@@ -56,12 +56,16 @@ type problem struct {
 	since  time.Time
 }
 
+func (p *problem) String() string { return fmt.Sprintf("%s: %s", p.ref, p.text) }
+
 // reporter remembers since when things are as they are. The loop's alone.
 type reporter struct {
 	phase string
 	since time.Time
 	// seen are the current problems, by object and reason.
 	seen map[seenKey]time.Time
+	// conditions as they were last told, by type.
+	conditions map[string]*yardarmv1.Condition
 }
 
 type seenKey struct {
@@ -95,6 +99,7 @@ func (b *bundle) report(e *state.Entry) {
 			Object: p.ref.String(), Reason: p.reason, Message: p.text, Since: timestamppb.New(p.since),
 		})
 	}
+	r.Conditions = conditions(o, r, problems, b.unjudged())
 	b.publish(r, now)
 }
 
@@ -103,6 +108,7 @@ func (b *bundle) reportApplying(e *state.Entry, o outcome, todo int) {
 	r := b.draft(e)
 	r.Phase, r.Reason = yardarmv1.PhaseProgressing, reasonApplying
 	r.Message = fmt.Sprintf("applying %d of %d objects", todo, o.total)
+	r.Conditions = b.status.conditionsWhileApplying(r.Message)
 	if e.Hold != nil {
 		r.Phase, r.Reason, r.Message = yardarmv1.PhaseHeld, e.Hold.Reason, e.Hold.Message
 	}
@@ -123,6 +129,7 @@ func (b *bundle) publish(r *yardarmv1.Report, now time.Time) {
 		b.status.phase, b.status.since = r.Phase, now
 		b.logger.Info("phase", "phase", r.Phase, "reason", r.Reason, "message", r.Message, "revision", r.Revision)
 	}
+	b.status.stamp(r.Conditions, now)
 	r.Since, r.ObservedTime = timestamppb.New(b.status.since), timestamppb.New(now)
 	b.r.book.Set(r)
 }
@@ -186,15 +193,21 @@ func (b *bundle) counts(problems []problem) *yardarmv1.ObjectCounts {
 	unready = without(unready, failed)
 	applied := b.last.applied
 	// Passive objects are ready once applied; the others once they were judged to be.
-	ready := applied - len(unready)
-	for ref, e := range b.inv.Entries {
-		if _, judged := b.health[ref]; !judged && e.Content != 0 && !e.Condemned && !health.Passive(ref.Group, ref.Kind) {
-			ready--
-		}
-	}
+	ready := applied - len(unready) - b.unjudged()
 	return &yardarmv1.ObjectCounts{
 		Total: count(b.last.total), Applied: count(applied), Ready: count(ready), Failed: count(len(failed)), Pruning: count(b.inv.Condemned()),
 	}
+}
+
+// unjudged counts the objects whose health has still to be looked at.
+func (b *bundle) unjudged() int {
+	n := 0
+	for ref, e := range b.inv.Entries {
+		if _, judged := b.health[ref]; !judged && e.Content != 0 && !e.Condemned && !health.Passive(ref.Group, ref.Kind) {
+			n++
+		}
+	}
+	return n
 }
 
 func without(a, b map[manifest.Ref]bool) map[manifest.Ref]bool {
@@ -212,15 +225,10 @@ func (b *bundle) phase(problems []problem) (phase, reason, message string) {
 		by[p.weight]++
 	}
 	worst := func(format string, args ...any) string {
-		return fmt.Sprintf(format, args...) + fmt.Sprintf(": %s: %s", problems[0].ref, problems[0].text)
+		return fmt.Sprintf(format, args...) + ": " + problems[0].String()
 	}
 	refused := by[weighsRefused] + by[weighsWaiting]
-	unjudged := 0
-	for ref, e := range b.inv.Entries {
-		if _, judged := b.health[ref]; !judged && e.Content != 0 && !e.Condemned && !health.Passive(ref.Group, ref.Kind) {
-			unjudged++
-		}
-	}
+	unjudged := b.unjudged()
 	switch {
 	case refused > 0 && o.refused:
 		return yardarmv1.PhaseFailed, problems[0].reason, worst("nothing was applied, because the bundle is atomic and %d of %d objects would fail", refused, o.total)

@@ -70,8 +70,9 @@ const (
 	EventNormal  = "Normal"
 	EventWarning = "Warning"
 
-	ConditionTrue  = "True"
-	ConditionFalse = "False"
+	ConditionTrue    = "True"
+	ConditionFalse   = "False"
+	ConditionUnknown = "Unknown"
 )
 
 // Values of a delivery policy, and of the annotations that say the same of one object. The first of each is the default.
