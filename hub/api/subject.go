@@ -114,7 +114,7 @@ func (k watchKind) deleted(name, uid string) *hubv1.WatchResponse {
 type clusterUnits struct{}
 
 func (clusterUnits) tables() []store.Table {
-	return []store.Table{store.Clusters, store.Identities, store.Members, store.Bundles, store.Acceptances,
+	return []store.Table{store.Clusters, store.Identities, store.Members, store.Bundles, store.Acceptances, store.Reconciliations,
 		store.Presences, store.Observed, store.ObservedBundles, store.DeletedBundles}
 }
 
@@ -139,8 +139,18 @@ func (clusterUnits) affected(v view, c store.Changed) (units map[string]bool, al
 			units[uid] = true
 		}
 	}
-	if c.All(store.Bundles) || c.All(store.DeletedBundles) {
+	if c.All(store.Bundles) || c.All(store.DeletedBundles) || c.All(store.Reconciliations) {
 		return nil, true
+	}
+	for key := range c.Keys(store.Reconciliations) {
+		bundle, cluster, one := strings.Cut(key, "/")
+		if one {
+			units[cluster] = true
+			continue
+		}
+		for c := range v.ClustersOf(bundle) {
+			units[c.GetMetadata().GetUid()] = true
+		}
 	}
 	// A cluster that a bundle no longer goes to is among Members.
 	for _, t := range []store.Table{store.Bundles, store.DeletedBundles} {
@@ -259,7 +269,8 @@ type bundleSubject struct{ name string }
 func (bundleSubject) kind() watchKind { return yardarmv1.KindBundle }
 
 func (bundleSubject) tables() []store.Table {
-	return []store.Table{store.Bundles, store.Clusters, store.Members, store.Acceptances, store.Presences, store.Observed, store.ObservedBundles}
+	return []store.Table{store.Bundles, store.Clusters, store.Members, store.Acceptances, store.Reconciliations,
+		store.Presences, store.Observed, store.ObservedBundles}
 }
 
 func (bundleSubject) units(v view) iter.Seq[string] {
@@ -286,7 +297,7 @@ func (s bundleSubject) resources(v view, unit string) []resource {
 func (bundleSubject) affected(v view, c store.Changed) (units map[string]bool, all bool) {
 	// What a cluster ran before it left a group is not told.
 	if c.Any(store.Clusters) || c.Any(store.Members) || c.All(store.Bundles) || c.All(store.Acceptances) || c.All(store.ObservedBundles) ||
-		c.All(store.Presences) || c.All(store.Observed) {
+		c.All(store.Presences) || c.All(store.Observed) || c.All(store.Reconciliations) {
 		return nil, true
 	}
 	units = make(map[string]bool)
@@ -298,6 +309,10 @@ func (bundleSubject) affected(v view, c store.Changed) (units map[string]bool, a
 			_, uid, _ := strings.Cut(key, "/")
 			units[uid] = true
 		}
+	}
+	for key := range c.Keys(store.Reconciliations) {
+		uid, _, _ := strings.Cut(key, "/")
+		units[uid] = true
 	}
 	for _, t := range []store.Table{store.Presences, store.Observed} {
 		for cluster := range c.Keys(t) {

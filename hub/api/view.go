@@ -169,26 +169,20 @@ func (v view) items(c *yardarmv1.Cluster) []item {
 	return out
 }
 
-// itemsOf is every cluster that is to run a bundle, and every one that still holds it, with its status. It derives the assignment
-// once for all clusters that have the same.
+// itemsOf is every cluster that is to run a bundle, and every one that still holds it, with its status.
 func (v view) itemsOf(b *yardarmv1.Bundle) iter.Seq2[item, *yardarmv1.AssignmentStatus] {
 	return func(yield func(item, *yardarmv1.AssignmentStatus) bool) {
 		uid, name := b.GetMetadata().GetUid(), b.GetMetadata().GetName()
-		var shared *yardarmv1.AssignmentSpec
+		assigner := placement.NewAssigner(v, b)
 		assigned := make(map[string]bool)
 		for c := range v.ClustersOf(uid) {
 			clusterUID := c.GetMetadata().GetUid()
 			if c.GetSpec().GetRemoval() != nil {
 				continue
 			}
-			spec := shared
-			if spec == nil || !isEmpty(v.Acceptances(clusterUID, uid)) {
-				if spec = placement.DesiredOf(v, c, b); spec == nil {
-					continue
-				}
-				if len(spec.AcceptedDeletions) == 0 {
-					shared = spec
-				}
+			spec := assigner.Assign(c)
+			if spec == nil {
+				continue
 			}
 			assigned[clusterUID] = true
 			it := item{cluster: c, bundle: name, bundleUID: uid, target: b}

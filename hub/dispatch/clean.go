@@ -19,17 +19,22 @@ import (
 // Bounds of what a spoke may say of its cluster, so that one cannot fill the hub's memory. What is kept is copied, so that
 // a short text does not keep alive the message that it came in, nor fields that this hub does not know.
 const (
-	maxReports  = 2000   // bundles of one cluster
-	maxHoldings = 10_000 // a cluster's holdings, those included that it was never told to have
-	maxProblems = 10     // of one report
-	maxUID      = 64     // bytes; a uid of the hub's has 36
-	maxName     = 512    // bytes of an object's reference
-	maxReason   = 64     // bytes
-	maxDigest   = 128    // bytes
-	maxHash     = 64     // bytes
-	maxMessage  = 1024   // bytes
-	maxGroups   = 1000   // API groups of a cluster
-	maxCapacity = 32     // resources of a cluster
+	maxReports    = 2000   // bundles of one cluster
+	maxHoldings   = 10_000 // a cluster's holdings, those included that it was never told to have
+	maxProblems   = 10     // of one report
+	maxDrift      = 20     // fields of one report
+	maxConditions = 8      // of one report, which has a handful
+	maxUID        = 64     // bytes; a uid of the hub's has 36
+	maxName       = 512    // bytes of an object's reference
+	maxReason     = 64     // bytes
+	maxPath       = 512    // bytes of a field's path
+	maxValue      = 256    // bytes of a field's value, as it is shown
+	maxManager    = 128    // bytes; Kubernetes' own limit of a field manager
+	maxDigest     = 128    // bytes
+	maxHash       = 64     // bytes
+	maxMessage    = 1024   // bytes
+	maxGroups     = 1000   // API groups of a cluster
+	maxCapacity   = 32     // resources of a cluster
 )
 
 var reportedPhases = []string{
@@ -55,12 +60,24 @@ func cleanReport(r *yardarmv1.Report) (*yardarmv1.Report, error) {
 		Since: cleanTime(r.Since), ObservedTime: cleanTime(r.ObservedTime),
 	}
 	if o := r.Objects; o != nil {
-		out.Objects = &yardarmv1.ObjectCounts{Total: o.Total, Applied: o.Applied, Ready: o.Ready, Failed: o.Failed, Pruning: o.Pruning}
+		out.Objects = &yardarmv1.ObjectCounts{Total: o.Total, Applied: o.Applied, Ready: o.Ready, Failed: o.Failed, Pruning: o.Pruning, Drifted: o.Drifted}
 	}
 	for _, p := range r.Problems[:min(len(r.Problems), maxProblems)] {
 		out.Problems = append(out.Problems, &yardarmv1.ObjectProblem{
 			Object: clip(p.Object, maxName), Reason: clip(p.Reason, maxReason), Message: clip(p.Message, maxMessage),
 			Since: cleanTime(p.Since),
+		})
+	}
+	for _, d := range r.Drift[:min(len(r.Drift), maxDrift)] {
+		out.Drift = append(out.Drift, &yardarmv1.Drift{
+			Object: clip(d.Object, maxName), Path: clip(d.Path, maxPath), Desired: clip(d.Desired, maxValue), Live: clip(d.Live, maxValue),
+			Manager: clip(d.Manager, maxManager), Since: cleanTime(d.Since), Corrected: cleanTime(d.Corrected), Reason: clip(d.Reason, maxReason),
+		})
+	}
+	for _, c := range r.Conditions[:min(len(r.Conditions), maxConditions)] {
+		out.Conditions = append(out.Conditions, &yardarmv1.Condition{
+			Type: clip(c.Type, maxReason), Status: clip(c.Status, maxReason), Reason: clip(c.Reason, maxReason),
+			Message: clip(c.Message, maxMessage), LastTransitionTime: cleanTime(c.LastTransitionTime),
 		})
 	}
 	return out, nil

@@ -27,17 +27,29 @@ func TestReportIsBounded(t *testing.T) {
 	problems := slices.Repeat([]*yardarmv1.ObjectProblem{
 		unknown(&yardarmv1.ObjectProblem{Object: long, Reason: long, Message: long, Since: never}),
 	}, 2*maxProblems)
+	drift := slices.Repeat([]*yardarmv1.Drift{
+		unknown(&yardarmv1.Drift{Object: long, Path: long, Desired: long, Live: long, Manager: long, Reason: long, Since: never, Corrected: never}),
+	}, 2*maxDrift)
+	conditions := slices.Repeat([]*yardarmv1.Condition{
+		unknown(&yardarmv1.Condition{Type: long, Status: long, Reason: long, Message: long, LastTransitionTime: never}),
+	}, 2*maxConditions)
 	in := unknown(&yardarmv1.Report{
 		Bundle: long, BundleUid: "b-1", AssignmentHash: []byte(long), Digest: long, RenderedDigest: long, Phase: yardarmv1.PhaseFailed,
 		Reason: long, Message: long, Objects: unknown(&yardarmv1.ObjectCounts{Total: 7}), Problems: problems, Since: unknown(never), ObservedTime: never,
+		Drift: drift, Conditions: conditions,
 	})
 	got, err := cleanReport(in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// All that a report may cost: ten problems of three bounded texts, and a few fields.
-	if size, most := proto.Size(got), maxProblems*(maxName+maxReason+maxMessage+64)+maxMessage+2*maxDigest+512; size > most {
+	// All that a report may cost: problems, drift and conditions of bounded texts, and a few fields.
+	most := maxProblems*(maxName+maxReason+maxMessage+64) + maxDrift*(maxName+maxPath+2*maxValue+maxManager+maxReason+64) +
+		maxConditions*(3*maxReason+maxMessage+64) + maxMessage + 2*maxDigest + 512
+	if size := proto.Size(got); size > most {
 		t.Errorf("%d bytes are left, at most %d may be", size, most)
+	}
+	if len(got.Drift) != maxDrift || len(got.Conditions) != maxConditions || got.Drift[0].Since != nil || got.Conditions[0].LastTransitionTime != nil {
+		t.Errorf("got %d drifted fields and %d conditions", len(got.Drift), len(got.Conditions))
 	}
 	if len(got.Problems) != maxProblems || got.Objects.GetTotal() != 7 || got.Since != nil || got.ObservedTime != nil {
 		t.Errorf("got %d problems, objects %v, since %v", len(got.Problems), got.Objects, got.Since)
@@ -70,10 +82,13 @@ func TestReportIsKeptAsItIs(t *testing.T) {
 	in := &yardarmv1.Report{
 		Bundle: "web", BundleUid: "b-1", AssignmentHash: []byte("hash"), Revision: 3, Digest: "sha256:a", RenderedDigest: "sha256:b",
 		Phase: yardarmv1.PhaseDegraded, Reason: "Unhealthy", Message: "two of three", Since: timestamppb.Now(), ObservedTime: timestamppb.Now(),
-		Objects:  &yardarmv1.ObjectCounts{Total: 5, Applied: 4, Ready: 3, Failed: 2, Pruning: 1},
+		Objects:  &yardarmv1.ObjectCounts{Total: 5, Applied: 4, Ready: 3, Failed: 2, Pruning: 1, Drifted: 1},
 		Problems: []*yardarmv1.ObjectProblem{{Object: "apps/Deployment prod/web", Reason: "ImagePullBackOff", Message: "no such image", Since: timestamppb.Now()}},
+		Drift: []*yardarmv1.Drift{{Object: "apps/Deployment prod/web", Path: "spec.paused", Desired: "false", Live: "true", Manager: "kubectl-edit",
+			Since: timestamppb.Now(), Corrected: timestamppb.Now(), Reason: "ReportOnly"}},
+		Conditions: []*yardarmv1.Condition{{Type: yardarmv1.ConditionInSync, Status: yardarmv1.ConditionFalse, Reason: "Drifted", Message: "one field", LastTransitionTime: timestamppb.Now()}},
 	}
-	allSet(t, in, in.Objects, in.Problems[0])
+	allSet(t, in, in.Objects, in.Problems[0], in.Drift[0], in.Conditions[0])
 	got, err := cleanReport(in)
 	if err != nil || !proto.Equal(in, got) {
 		t.Errorf("%v\n got %v\nwant %v", err, got, in)

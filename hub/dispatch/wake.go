@@ -10,11 +10,15 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/store"
 )
 
+// watched are the tables that assignments follow from.
+var watched = []store.Table{store.Clusters, store.Members, store.Bundles, store.Acceptances, store.Reconciliations}
+
 // wake pokes the sessions that a change of the store concerns, and only those: a cluster's own row, what its groups bring
-// it, a bundle that it runs, a decision about what it holds. What the change is they find out themselves. A session whose
-// cluster is no longer welcome is ended here, since it may be stuck in a write to a spoke that does not read.
+// it, a bundle that it runs, a decision about what it holds, a request to reconcile. What the change is they find out
+// themselves. A session whose cluster is no longer welcome is ended here, since it may be stuck in a write to a spoke that
+// does not read.
 func (s *Server) wake(ctx context.Context) error {
-	sub := s.Store.Subscribe(store.Clusters, store.Members, store.Bundles, store.Acceptances)
+	sub := s.Store.Subscribe(watched...)
 	defer sub.Close()
 	// What changed before the subscription was nobody's to tell.
 	s.alert(s.Store.Read(), s.sessions.uids())
@@ -43,7 +47,7 @@ func (s *Server) alert(tx *store.ReadTx, uids map[string]struct{}) {
 
 // concerned answers the uids of the clusters that a change may concern; all, where too many rows have changed to tell.
 func concerned(tx *store.ReadTx, changed store.Changed, all func() map[string]struct{}) map[string]struct{} {
-	for _, t := range []store.Table{store.Clusters, store.Members, store.Bundles, store.Acceptances} {
+	for _, t := range watched {
 		if changed.All(t) {
 			return all()
 		}
@@ -58,6 +62,16 @@ func concerned(tx *store.ReadTx, changed store.Changed, all func() map[string]st
 	for key := range changed.Keys(store.Acceptances) {
 		uid, _, _ := strings.Cut(key, "/")
 		uids[uid] = struct{}{}
+	}
+	for key := range changed.Keys(store.Reconciliations) {
+		bundle, cluster, one := strings.Cut(key, "/")
+		if one {
+			uids[cluster] = struct{}{}
+			continue
+		}
+		for c := range tx.ClustersOf(bundle) {
+			uids[c.Metadata.Uid] = struct{}{}
+		}
 	}
 	for uid := range changed.Keys(store.Bundles) {
 		for c := range tx.ClustersOf(uid) {

@@ -35,7 +35,7 @@ func TestConcerned(t *testing.T) {
 	if err := w.Store.Observe(t.Context(), holding); err != nil {
 		t.Fatal(err)
 	}
-	sub := w.Store.Subscribe(store.Clusters, store.Members, store.Bundles, store.Acceptances)
+	sub := w.Store.Subscribe(watched...)
 	defer sub.Close()
 	for _, tc := range []struct {
 		name   string
@@ -59,6 +59,13 @@ func TestConcerned(t *testing.T) {
 		}, "c3"},
 		{"an acceptance", func(tx *store.Tx) error {
 			return tx.PutAcceptance(&storev1.Acceptance{ClusterUid: "c2", BundleUid: "web", HoldingHash: []byte("x")})
+		}, "c2"},
+		{"a request to reconcile everywhere", func(tx *store.Tx) error { return tx.AddReconciliation("", "web") }, "c1 c2"},
+		{"a request to reconcile in one cluster", func(tx *store.Tx) error { return tx.AddReconciliation("c2", "web") }, "c2"},
+		{"a cluster's label", func(tx *store.Tx) error {
+			c := proto.CloneOf(tx.Cluster("c2"))
+			c.Metadata.Labels["region"] = "eu"
+			return tx.PutCluster(c)
 		}, "c2"},
 		{"a group's selector", func(tx *store.Tx) error {
 			g := proto.CloneOf(tx.Group("dev"))

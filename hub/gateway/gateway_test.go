@@ -140,7 +140,10 @@ func TestEveryCallOverREST(t *testing.T) {
 		call(t, h, "GET", path, "", 200)
 	}
 	call(t, h, "POST", "/v1/accept", `{"cluster": "berlin"}`, 404)
-	if events := lines(t, h, "/v1/events?tail=2"); len(events) != 2 || events[1].at("result", "event", "reason") != "RevisionPublished" {
+	if reconciled := call(t, h, "POST", "/v1/reconcile", `{"bundle": "web"}`, 200); !strings.Contains(string(reconciled.body), "berlin.web") {
+		t.Errorf("reconciled %s", reconciled.body)
+	}
+	if events := lines(t, h, "/v1/events?tail=2"); len(events) != 2 || events[1].at("result", "event", "reason") != "ReconcileRequested" {
 		t.Errorf("events %v", events)
 	}
 	if backup := lines(t, h, "/v1/backup"); len(backup) == 0 || backup[0].at("result", "data") == nil {

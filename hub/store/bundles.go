@@ -71,8 +71,8 @@ func (tx *Tx) PutBundle(b *yardarmv1.Bundle) error {
 	return nil
 }
 
-// DeleteBundle deletes a bundle, if there is one with the uid, with its revisions and acceptances. Artifacts stay, since other bundles may have the same;
-// so does what spokes report about it.
+// DeleteBundle deletes a bundle, if there is one with the uid, with its revisions, acceptances and reconciliations. Artifacts stay, since other
+// bundles may have the same; so does what spokes report about it.
 func (tx *Tx) DeleteBundle(uid string) error {
 	old, err := bundles.remove(tx, uid)
 	if err != nil || old == nil {
@@ -89,5 +89,5 @@ func (tx *Tx) DeleteBundle(uid string) error {
 			return err
 		}
 	}
-	return nil
+	return tx.deleteReconciliationsOfBundle(uid)
 }

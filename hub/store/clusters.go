@@ -49,8 +49,8 @@ func (tx *Tx) PutCluster(c *yardarmv1.Cluster) error {
 	return tx.placeCluster(c, false)
 }
 
-// DeleteCluster deletes a cluster, if there is one with the uid, and all that belongs to it: identity, tokens, acceptances, observed state, presence and
-// memberships.
+// DeleteCluster deletes a cluster, if there is one with the uid, and all that belongs to it: identity, tokens, acceptances, reconciliations, observed
+// state, presence and memberships.
 func (tx *Tx) DeleteCluster(uid string) error {
 	old, err := clusters.remove(tx, uid)
 	if err != nil || old == nil {
@@ -67,6 +67,9 @@ func (tx *Tx) DeleteCluster(uid string) error {
 		}
 	}
 	if err := acceptances.removeAll(tx, uid+separator); err != nil {
+		return err
+	}
+	if err := tx.deleteReconciliationsOfCluster(uid); err != nil {
 		return err
 	}
 	if _, err := observed.remove(tx, uid); err != nil {

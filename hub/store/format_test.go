@@ -81,7 +81,7 @@ func TestMigrate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, Config{})
 			update(t, s, func(tx *Tx) error { return tx.PutCredential(&storev1.Credential{Id: "c", Name: "n"}) })
-			m, err := migrate(s.log, Format+2, test.steps)
+			m, err := migrate(s.log, Format+2, append(migrations(), test.steps...))
 			if !errors.Is(err, test.err) || err == nil && (m.Format != test.format || m.Fleet != s.Meta().Fleet || m.Index != s.Meta().Index) {
 				t.Errorf("migrating gives %v, %v", m, err)
 			}
@@ -114,6 +114,36 @@ func TestMigrate(t *testing.T) {
 	s, log := openedTestLog(t, t.TempDir())
 	if _, err := migrate(s.log, Format, nil); err != nil || len(log.appended()) > 0 {
 		t.Errorf("there is something to migrate: %v", err)
+	}
+}
+
+// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations.
+func TestMigrateFromFormat1(t *testing.T) {
+	s := opened(t, Config{})
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(tx.PutBundle(bundle("b1", "web")), tx.PutCredential(&storev1.Credential{Id: "c"}))
+	})
+	m := proto.CloneOf(s.Meta())
+	m.Format = 1
+	if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error {
+		return errors.Join(tx.DeleteBucket([]byte(Reconciliations.String())), putMeta(tx, m))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	crash(t, s) // its last word would be the format that it knows
+	for range 2 {
+		s = opened(t, Config{Dir: s.config.Dir})
+		if tx := s.Read(); s.Meta().Format != 2 || tx.Bundle("b1") == nil || tx.Credential("c") == nil {
+			t.Fatalf("format %d, bundle %v", s.Meta().Format, tx.Bundle("b1"))
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = opened(t, Config{Dir: s.config.Dir})
+	update(t, s, func(tx *Tx) error { return tx.AddReconciliation("", "b1") })
+	if n := reopened(t, s).Read().Reconciliations("c1", "b1"); n != 1 {
+		t.Errorf("the new table has %d", n)
 	}
 }
 

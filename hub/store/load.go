@@ -77,13 +77,23 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 1
+const Format = 2
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
 
 // migrations lists the steps: the first one leads from format 1 to 2.
-func migrations() []migration { return nil }
+func migrations() []migration {
+	return []migration{
+		// Format 2 has reconciliations. An older hub would also overlook customizations, and hand out what they are to change as it is.
+		addTable(Reconciliations),
+	}
+}
+
+// addTable makes an empty table: writing to a table makes it, and deleting a row that is not there writes nothing else.
+func addTable(t Table) migration {
+	return func(Log) ([]Op, error) { return []Op{{Table: t.String(), Key: "none"}}, nil }
+}
 
 // migrate brings a log up to a format. Each step is one commit, so that a crash leaves a format that can be read.
 func migrate(log Log, format uint32, steps []migration) (*storev1.Meta, error) {

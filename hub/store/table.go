@@ -26,6 +26,7 @@ const (
 	DeletedBundles               // bundle uid
 	DeletedClusters              // cluster uid
 	Acceptances                  // in Changed: cluster uid/bundle uid
+	Reconciliations              // bundle uid, or bundle uid/cluster uid
 	Observed                     // cluster uid
 	ObservedBundles              // cluster uid/bundle uid
 	Events                       // sequence, of 20 digits
@@ -36,7 +37,7 @@ const (
 )
 
 var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets",
-	"deleted_bundles", "deleted_clusters", "acceptances", "observed", "observed_bundles", "events", "presences", "members", "meta"}
+	"deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "observed", "observed_bundles", "events", "presences", "members", "meta"}
 
 // String returns the table's name in metrics, on disk and in errors.
 func (t Table) String() string { return tableNames[t] }

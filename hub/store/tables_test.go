@@ -137,6 +137,15 @@ func TestTables(t *testing.T) {
 			},
 			func(tx *ReadTx) int { return count(tx.Acceptances("c", "b")) },
 			func(tx *Tx) error { return tx.DeleteAcceptances("c", "b") }},
+		{Reconciliations,
+			func(tx *Tx, _ string) error {
+				return errors.Join(tx.PutBundle(bundle("b1", "web")), tx.AddReconciliation("", "b1"))
+			},
+			func(tx *ReadTx) (string, bool) {
+				n := tx.Reconciliations("c1", "b1")
+				return []string{"", "one", "two"}[n], n > 0
+			}, nil,
+			func(tx *Tx) error { return tx.DeleteBundle("b1") }},
 		{Observed,
 			func(tx *Tx, v string) error {
 				if tx.Cluster("c1") == nil {
@@ -378,6 +387,7 @@ func TestDeleteClusterTakesAll(t *testing.T) {
 				tx.PutIdentity(&storev1.Identity{ClusterUid: uid}),
 				tx.PutToken(&storev1.EnrolmentToken{Id: "t" + uid, ClusterUid: uid}),
 				tx.PutAcceptance(&storev1.Acceptance{ClusterUid: uid, BundleUid: "b", HoldingHash: []byte{1}}),
+				tx.AddReconciliation(uid, "b"),
 				tx.PutObserved(&storev1.Observed{ClusterUid: uid}),
 				tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Report: &yardarmv1.Report{BundleUid: "b"}}),
 				tx.PutPresence(&Presence{ClusterUID: uid}),
@@ -396,6 +406,7 @@ func TestDeleteClusterTakesAll(t *testing.T) {
 				"identity":        tx.Identity(uid) != nil,
 				"token":           tx.Token("t"+uid) != nil,
 				"acceptance":      first(tx.Acceptances(uid, "b")) != nil,
+				"reconciliation":  tx.Reconciliations(uid, "b") > 0,
 				"observed":        tx.Observed(uid) != nil,
 				"observed bundle": tx.ObservedBundle(uid, "b") != nil,
 				"membership":      len(tx.GroupsOf(uid)) > 0,

@@ -65,6 +65,7 @@ func fill(tx *Tx, suffix string) error {
 		tx.PutDeletedBundle(&storev1.DeletedBundle{Uid: "x" + suffix}),
 		tx.PutDeletedCluster(&storev1.DeletedCluster{Uid: "y" + suffix}),
 		tx.PutAcceptance(&storev1.Acceptance{ClusterUid: c, BundleUid: b, HoldingHash: []byte{1}}),
+		tx.AddReconciliation(c, b),
 		tx.PutObserved(&storev1.Observed{ClusterUid: c}),
 		tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: c, Report: &yardarmv1.Report{BundleUid: b}}),
 		tx.PutPresence(&Presence{ClusterUID: c}),

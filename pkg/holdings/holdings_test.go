@@ -15,6 +15,7 @@ func assignment() *yardarmv1.AssignmentSpec {
 		Cluster: "edge-1", Bundle: "web", BundleUid: "b1", Revision: 3, Digest: "sha256:aa", Size: 42,
 		Delivery:          &yardarmv1.DeliveryPolicy{Atomic: true, Namespace: "prod"},
 		AcceptedDeletions: []*yardarmv1.AcceptedDeletion{{FromDigest: "sha256:bb", ToDigest: "sha256:aa"}},
+		Customization:     &yardarmv1.Customization{Substitute: true}, Labels: map[string]string{"region": "eu"}, Reconcile: 1,
 	}
 }
 

@@ -1,0 +1,132 @@
+package placement
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/holdings"
+)
+
+// Assigner derives the assignments of one bundle from one snapshot. Most clusters get the same as others do: what is merged
+// and hashed for one is kept for the next. It is for one goroutine.
+type Assigner struct {
+	reader Reader
+	bundle *yardarmv1.Bundle
+	// revision is nil while the bundle has none.
+	revision *yardarmv1.Revision
+	// customizations are by target, and hashes by all in which the assignments of clusters differ.
+	customizations map[int]*yardarmv1.Customization
+	hashes         map[string][]byte
+}
+
+// noTarget is the target of a cluster that none of the customized ones is for.
+const noTarget = -1
+
+// NewAssigner makes the Assigner of a bundle's current revision.
+func NewAssigner(r Reader, bundle *yardarmv1.Bundle) *Assigner {
+	return &Assigner{
+		reader: r, bundle: bundle, revision: r.Revision(bundle.Metadata.Uid, bundle.GetStatus().GetRevision()),
+		customizations: map[int]*yardarmv1.Customization{}, hashes: map[string][]byte{},
+	}
+}
+
+// Assign derives the assignment of a cluster, which the bundle targets; nil while the bundle has no revision.
+func (s *Assigner) Assign(cluster *yardarmv1.Cluster) *yardarmv1.AssignmentSpec {
+	if s.revision == nil {
+		return nil
+	}
+	uid, spec := cluster.Metadata.Uid, s.revision.Spec
+	target := s.target(uid)
+	a := &yardarmv1.AssignmentSpec{
+		Cluster:           cluster.Metadata.Name,
+		Bundle:            s.bundle.Metadata.Name,
+		BundleUid:         s.bundle.Metadata.Uid,
+		Revision:          spec.Number,
+		Digest:            spec.Digest,
+		Size:              spec.Size,
+		Delivery:          spec.Delivery,
+		AcceptedDeletions: s.accepted(uid),
+		Customization:     s.customization(target),
+		Labels:            labelsUsed(spec.Labels, cluster.Metadata.Labels),
+		Reconcile:         s.reader.Reconciliations(uid, s.bundle.Metadata.Uid),
+	}
+	a.Hash = s.hash(a, target)
+	return a
+}
+
+// accepted are the deletions that operators have accepted. Each counts for the one step it was given for, so that it does
+// not make another assignment of the next revision.
+func (s *Assigner) accepted(clusterUID string) []*yardarmv1.AcceptedDeletion {
+	var out []*yardarmv1.AcceptedDeletion
+	for acc := range s.reader.Acceptances(clusterUID, s.bundle.Metadata.Uid) {
+		if d := acc.Deletion; d != nil && d.ToDigest == s.revision.Spec.Digest {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// target is the first of the revision's targets that the cluster belongs to.
+func (s *Assigner) target(clusterUID string) int {
+	if len(s.revision.Spec.Targets) == 0 {
+		return noTarget
+	}
+	groups := s.reader.GroupsOf(clusterUID)
+	return slices.IndexFunc(s.revision.Spec.Targets, func(t *yardarmv1.Target) bool { return slices.Contains(groups, t.Group) })
+}
+
+func (s *Assigner) customization(target int) *yardarmv1.Customization {
+	if target == noTarget {
+		return s.revision.Spec.Customization
+	}
+	merged, ok := s.customizations[target]
+	if !ok {
+		merged = Merge(s.revision.Spec.Customization, s.revision.Spec.Targets[target].Customization)
+		s.customizations[target] = merged
+	}
+	return merged
+}
+
+func (s *Assigner) hash(a *yardarmv1.AssignmentSpec, target int) []byte {
+	if len(a.AcceptedDeletions) > 0 {
+		return holdings.AssignmentHash(a)
+	}
+	key := differences(s.revision.Spec.Labels, a, target)
+	hash := s.hashes[key]
+	if hash == nil {
+		hash = holdings.AssignmentHash(a)
+		s.hashes[key] = hash
+	}
+	return hash
+}
+
+// differences is all in which an assignment without accepted deletions may differ from others of its revision.
+func differences(used []string, a *yardarmv1.AssignmentSpec, target int) string {
+	var b strings.Builder
+	fmt.Fprint(&b, target, a.Reconcile)
+	for _, key := range used {
+		if value, ok := a.Labels[key]; ok {
+			fmt.Fprintf(&b, " %q", value)
+		} else {
+			b.WriteString(" -")
+		}
+	}
+	return b.String()
+}
+
+// labelsUsed are those labels of a cluster whose keys a revision refers to.
+func labelsUsed(used []string, labels map[string]string) map[string]string {
+	var out map[string]string
+	for _, key := range used {
+		if value, ok := labels[key]; ok {
+			if out == nil {
+				out = make(map[string]string, len(used))
+			}
+			out[key] = value
+		}
+	}
+	return out
+}

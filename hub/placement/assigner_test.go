@@ -1,0 +1,191 @@
+package placement
+
+import (
+	"bytes"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/holdings"
+)
+
+// snapshot is a Reader of one bundle, which goes to every cluster.
+type snapshot struct {
+	clusters    map[string]*yardarmv1.Cluster
+	groups      map[string][]string // by cluster
+	bundle      *yardarmv1.Bundle
+	revision    *yardarmv1.Revision
+	acceptances map[string][]*storev1.Acceptance // by cluster
+	reconciles  map[string]uint64                // by cluster
+}
+
+func (s *snapshot) Cluster(uid string) *yardarmv1.Cluster { return s.clusters[uid] }
+func (s *snapshot) GroupsOf(uid string) []string          { return s.groups[uid] }
+func (s *snapshot) BundlesOf(string) iter.Seq[*yardarmv1.Bundle] {
+	return slices.Values([]*yardarmv1.Bundle{s.bundle})
+}
+func (s *snapshot) Revision(string, uint32) *yardarmv1.Revision { return s.revision }
+func (s *snapshot) Acceptances(uid, _ string) iter.Seq[*storev1.Acceptance] {
+	return slices.Values(s.acceptances[uid])
+}
+func (s *snapshot) Reconciliations(uid, _ string) uint64 { return s.reconciles[uid] }
+
+func newCluster(name string, labels map[string]string) *yardarmv1.Cluster {
+	return &yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: name, Uid: name, Labels: labels}}
+}
+
+func patches(names ...string) *yardarmv1.Customization {
+	c := &yardarmv1.Customization{Language: 1}
+	for _, name := range names {
+		c.Patches = append(c.Patches, &yardarmv1.Patch{Patch: name})
+	}
+	return c
+}
+
+// example is a bundle that patches all, and the clusters of group canary, then those of prod, each in its own way.
+func example() *snapshot {
+	return &snapshot{
+		clusters: map[string]*yardarmv1.Cluster{
+			"one":   newCluster("one", map[string]string{"region": "eu", "other": "1"}),
+			"two":   newCluster("two", map[string]string{"region": "eu", "other": "2"}),
+			"three": newCluster("three", map[string]string{"region": "us"}),
+			"four":  newCluster("four", nil),
+		},
+		groups: map[string][]string{"one": {"canary", "prod"}, "two": {"prod"}, "three": {"prod"}, "four": {"all"}},
+		bundle: &yardarmv1.Bundle{Metadata: &yardarmv1.ObjectMeta{Name: "web", Uid: "b1"}, Status: &yardarmv1.BundleStatus{Revision: 3}},
+		revision: &yardarmv1.Revision{Spec: &yardarmv1.RevisionSpec{
+			Number: 3, Digest: "d3", Size: 10, Delivery: &yardarmv1.DeliveryPolicy{Namespace: "default"},
+			Customization: patches("all"), Labels: []string{"region", "zone"},
+			Targets: []*yardarmv1.Target{{Group: "nobody", Customization: patches("nobody")}, {Group: "canary", Customization: patches("canary")}, {Group: "prod", Customization: patches("prod")}},
+		}},
+	}
+}
+
+func texts(c *yardarmv1.Customization) string {
+	var out []string
+	for _, p := range c.GetPatches() {
+		out = append(out, p.Patch)
+	}
+	return strings.Join(out, " ")
+}
+
+// assignAll derives the assignments of all clusters, one after the other.
+func assignAll(s *snapshot) map[string]*yardarmv1.AssignmentSpec {
+	assigner := NewAssigner(s, s.bundle)
+	out := map[string]*yardarmv1.AssignmentSpec{}
+	for _, uid := range slices.Sorted(maps.Keys(s.clusters)) {
+		out[uid] = assigner.Assign(s.clusters[uid])
+	}
+	return out
+}
+
+func TestAssign(t *testing.T) {
+	all := assignAll(example())
+	for uid, want := range map[string]struct {
+		patches string
+		labels  map[string]string
+	}{
+		// The first of the targets in the bundle's order counts, whatever the order of the groups' names.
+		"one":   {"all canary", map[string]string{"region": "eu"}},
+		"two":   {"all prod", map[string]string{"region": "eu"}},
+		"three": {"all prod", map[string]string{"region": "us"}},
+		"four":  {"all", nil},
+	} {
+		a := all[uid]
+		if got := texts(a.Customization); got != want.patches || !maps.Equal(a.Labels, want.labels) {
+			t.Errorf("%s: patches %q, labels %v", uid, got, a.Labels)
+		}
+		if a.Cluster != uid || a.Revision != 3 || a.Digest != "d3" || a.Size != 10 || a.Delivery.GetNamespace() != "default" || a.BundleUid != "b1" || a.Bundle != "web" {
+			t.Errorf("%s: %v", uid, a)
+		}
+		if !bytes.Equal(a.Hash, holdings.AssignmentHash(a)) {
+			t.Errorf("%s: the hash is of something else", uid)
+		}
+	}
+	s := example()
+	s.revision = nil
+	if a := DesiredOf(s, s.clusters["one"], s.bundle); a != nil {
+		t.Errorf("without a revision: %v", a)
+	}
+}
+
+// Each input of an assignment changes it, in the clusters that it is about and in no others, and a kept hash is never that of another assignment.
+func TestAssignChanges(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*snapshot)
+		want   []string // clusters whose assignment changes
+	}{
+		"a label that is used":            {func(s *snapshot) { s.clusters["two"].Metadata.Labels["region"] = "us" }, []string{"two"}},
+		"a label that is used and new":    {func(s *snapshot) { s.clusters["one"].Metadata.Labels["zone"] = "" }, []string{"one"}},
+		"a label that is not used":        {func(s *snapshot) { s.clusters["two"].Metadata.Labels["other"] = "3" }, nil},
+		"another group":                   {func(s *snapshot) { s.groups["two"] = []string{"canary", "prod"} }, []string{"two"}},
+		"a group that changes nothing":    {func(s *snapshot) { s.groups["two"] = []string{"all", "prod"} }, nil},
+		"the bundle's customization":      {func(s *snapshot) { s.revision.Spec.Customization.Substitute = true }, []string{"four", "one", "three", "two"}},
+		"a target's customization":        {func(s *snapshot) { s.revision.Spec.Targets[1].Customization = nil }, []string{"one"}},
+		"a request to reconcile in one":   {func(s *snapshot) { s.reconciles = map[string]uint64{"three": 1} }, []string{"three"}},
+		"a deletion that is accepted":     {func(s *snapshot) { s.accept("two", "d3") }, []string{"two"}},
+		"a deletion that is about before": {func(s *snapshot) { s.accept("two", "d2") }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := assignAll(example())
+			s := example()
+			tc.change(s)
+			after := assignAll(s)
+			var changed []string
+			for _, uid := range slices.Sorted(maps.Keys(after)) {
+				if !bytes.Equal(after[uid].Hash, holdings.AssignmentHash(after[uid])) {
+					t.Errorf("%s has the hash of another assignment", uid)
+				}
+				if !bytes.Equal(before[uid].Hash, after[uid].Hash) {
+					changed = append(changed, uid)
+				}
+			}
+			if !slices.Equal(changed, tc.want) {
+				t.Errorf("changed: %v, want %v", changed, tc.want)
+			}
+		})
+	}
+}
+
+func (s *snapshot) accept(uid, to string) {
+	s.acceptances = map[string][]*storev1.Acceptance{uid: {{Deletion: &yardarmv1.AcceptedDeletion{FromDigest: "d0", ToDigest: to}}, {HoldingHash: []byte("x")}}}
+}
+
+// A bundle that says nothing new keeps the hash that its clusters hold it under.
+func TestAssignmentHashIsStable(t *testing.T) {
+	s := example()
+	s.revision.Spec = &yardarmv1.RevisionSpec{Number: 3, Digest: "d3", Size: 10, Delivery: &yardarmv1.DeliveryPolicy{Namespace: "default"}}
+	s.revision.Spec.Labels = nil
+	a := DesiredOf(s, s.clusters["one"], s.bundle)
+	plain := &yardarmv1.AssignmentSpec{Bundle: "web", BundleUid: "b1", Revision: 3, Digest: "d3", Size: 10, Delivery: &yardarmv1.DeliveryPolicy{Namespace: "default"}}
+	if !bytes.Equal(a.Hash, holdings.AssignmentHash(plain)) {
+		t.Error("the hash has changed")
+	}
+}
+
+func TestMerge(t *testing.T) {
+	first := &yardarmv1.Customization{Patches: patches("a", "b").Patches, Variables: map[string]string{"x": "1", "y": "1"}, Language: 2}
+	second := &yardarmv1.Customization{Patches: patches("c").Patches, Variables: map[string]string{"y": "2"}, Substitute: true, Language: 1}
+	before := []proto.Message{proto.Clone(first), proto.Clone(second)}
+	got := Merge(first, second)
+	want := &yardarmv1.Customization{Patches: patches("a", "b", "c").Patches, Variables: map[string]string{"x": "1", "y": "2"}, Substitute: true, Language: 2}
+	if !proto.Equal(got, want) {
+		t.Errorf("merged: %v", got)
+	}
+	if !proto.Equal(before[0], first) || !proto.Equal(before[1], second) {
+		t.Error("what was merged has changed")
+	}
+	if Merge(first, nil) != first || Merge(nil, second) != second || Merge(nil, nil) != nil {
+		t.Error("nothing changes what it is merged with")
+	}
+	if got := Merge(&yardarmv1.Customization{Substitute: true}, second); !got.Substitute || got.Variables["y"] != "2" {
+		t.Errorf("without variables: %v", got)
+	}
+}
