@@ -1,0 +1,148 @@
+package policy
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// replace puts a file in place as the kubelet does with a ConfigMap: behind a link, at once.
+func replace(t *testing.T, link, text string) {
+	t.Helper()
+	target := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(target, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next := link + ".next"
+	if err := os.Symlink(target, next); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, link); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within 30 s: %s", what)
+		}
+	}
+}
+
+func TestSourceFollowsItsFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	replace(t, file, "kinds: {deny: [Secret]}")
+	registry := prometheus.NewRegistry()
+	s, err := Open(Config{File: file, Namespace: own, Interval: time.Millisecond, Registerer: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := ref(t, "Secret a/b")
+	if !s.Current().Evaluate(secret).Denied {
+		t.Error("the file is not in force from the start")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	replace(t, file, "readOnly: true")
+	<-s.Changed()
+	if p := s.Current(); p.Mode() != ModeReadOnly || p.Evaluate(secret).Denied {
+		t.Errorf("the new file is not in force: %+v", p)
+	}
+	want := func(mode string, broken float64) {
+		t.Helper()
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				expect := broken
+				if f.GetName() == "yardarm_spoke_policy_mode" {
+					expect = 0
+					if m.GetLabel()[0].GetValue() == mode {
+						expect = 1
+					}
+				}
+				if seen++; m.GetGauge().GetValue() != expect {
+					t.Errorf("%s: %v, want %v", f.GetName(), m, expect)
+				}
+			}
+		}
+		if seen != 4 {
+			t.Errorf("%d metrics: %v", seen, families)
+		}
+	}
+	want(ModeReadOnly, 0)
+
+	// One that is broken, or gone, leaves the one before it in force, and it is told.
+	replace(t, file, "readOnly: maybe")
+	eventually(t, "the broken file is told", func() bool { return s.Broken() != nil })
+	if err := s.Broken(); !strings.Contains(err.Error(), "line 1: readOnly") {
+		t.Errorf("it is told as %v", err)
+	}
+	want(ModeReadOnly, 1)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the missing file is told", func() bool { return strings.Contains(s.Broken().Error(), "no such file") })
+	want(ModeReadOnly, 1)
+
+	// The one before it comes back: nothing has changed, and nothing is broken.
+	replace(t, file, "readOnly: true")
+	eventually(t, "all is well", func() bool { return s.Broken() == nil })
+	select {
+	case <-s.Changed():
+		t.Error("a policy that is in force already is told as another one")
+	default:
+	}
+	replace(t, file, "freeze: {reason: stocktaking}")
+	<-s.Changed()
+	want(ModeFrozen, 0)
+}
+
+// A spoke does not begin without the policy that it was given.
+func TestSourceNeedsItsFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	if _, err := Open(Config{File: file, Namespace: own}); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("a missing file: %v", err)
+	}
+	replace(t, file, "readOnly: maybe")
+	if _, err := Open(Config{File: file, Namespace: own}); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "line 1") {
+		t.Errorf("a broken file: %v", err)
+	}
+	replace(t, file, "# "+strings.Repeat("x", 2*MaxSize))
+	if _, err := Open(Config{File: file, Namespace: own}); err == nil || !strings.Contains(err.Error(), "at most") {
+		t.Errorf("a large file: %v", err)
+	}
+}
+
+func TestSourceWithoutFile(t *testing.T) {
+	s, err := Open(Config{Namespace: own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Current().Evaluate(ref(t, "ConfigMap "+own+"/x")).Denied {
+		t.Error("the spoke's own namespace is open")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}
