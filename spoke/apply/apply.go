@@ -7,15 +7,12 @@ import (
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
-	"github.com/yardarm-dev/yardarm/spoke/live"
 )
 
 const (
@@ -84,15 +81,24 @@ type Options struct {
 type ChangeSet struct {
 	Applied  []manifest.Ref
 	Problems []*Problem
+	// Present are somebody else's, and were to be made only if they were not there.
+	Present []manifest.Ref
 	// Skipped were not tried, because Stop was closed or the context ended.
 	Skipped []manifest.Ref
 }
 
-// Apply writes items, stage by stage, and waits between stages where later ones need it. Each item is one request.
+// Apply writes items, stage by stage, and waits between stages where later ones need it. Each item is one request, unless its
+// delivery asks for more.
 func (a *Applier) Apply(ctx context.Context, items []Item, o Options) ChangeSet {
 	var set ChangeSet
 	for _, stage := range stages(items) {
-		a.stage(ctx, stage.items, o, false, &set)
+		a.each(ctx, stage.items, o.Stop, &set, func(ctx context.Context, item Item) error {
+			answer, err := a.deliver(ctx, item, o.Stop)
+			if err == nil && o.Applied != nil {
+				o.Applied(item, answer)
+			}
+			return err
+		})
 		if stage.wait {
 			set.Problems = append(set.Problems, a.awaitUsable(ctx, stage.items, set.Applied, o.Stop)...)
 		}
@@ -101,21 +107,24 @@ func (a *Applier) Apply(ctx context.Context, items []Item, o Options) ChangeSet 
 }
 
 // DryRun asks the API server whether it would take items, and writes nothing. Objections that the bundle's own definitions
-// and namespaces will remove are left out.
+// and namespaces will remove are left out, and so are those that end with the object being made anew.
 func (a *Applier) DryRun(ctx context.Context, r *Rendered, items []Item, stop <-chan struct{}) ChangeSet {
-	var all, set ChangeSet
-	a.stage(ctx, items, Options{Stop: stop}, true, &all)
-	set.Applied, set.Skipped = all.Applied, all.Skipped
-	own := map[manifest.Ref]bool{}
-	for i := range items {
-		own[items[i].Ref] = items[i].OwnKind
-	}
-	for _, p := range all.Problems {
-		cured := p.Reason == ReasonNamespaceNotFound && r.Namespaces[p.Ref.Namespace] || p.Reason == ReasonUnknownKind && own[p.Ref]
-		if !cured {
-			set.Problems = append(set.Problems, p)
+	var set ChangeSet
+	a.each(ctx, items, stop, &set, func(ctx context.Context, item Item) error {
+		dry := requestFor(item)
+		dry.dry = true
+		_, err := a.write(ctx, item, dry)
+		if err == nil || errors.Is(err, errPresent) {
+			return err
 		}
-	}
+		p := Explain(item.Ref, err)
+		cured := p.Reason == ReasonNamespaceNotFound && r.Namespaces[p.Ref.Namespace] || p.Reason == ReasonUnknownKind && item.OwnKind ||
+			p.Reason == ReasonImmutableField && recreatable(item)
+		if cured {
+			return nil
+		}
+		return p
+	})
 	return set
 }
 
@@ -143,13 +152,13 @@ func stages(items []Item) []stage {
 	return out
 }
 
-// stage writes items side by side, and adds what came of them to set.
-func (a *Applier) stage(ctx context.Context, items []Item, o Options, dryRun bool, set *ChangeSet) {
+// each calls one for items side by side, and adds what came of them to set.
+func (a *Applier) each(ctx context.Context, items []Item, stop <-chan struct{}, set *ChangeSet, one func(context.Context, Item) error) {
 	var group sync.WaitGroup
 	var mu sync.Mutex // guards set
 	slots := make(slots, a.slots)
 	for _, item := range items {
-		if !slots.acquire(ctx, o.Stop) {
+		if !slots.acquire(ctx, stop) {
 			mu.Lock()
 			set.Skipped = append(set.Skipped, item.Ref)
 			mu.Unlock()
@@ -157,17 +166,17 @@ func (a *Applier) stage(ctx context.Context, items []Item, o Options, dryRun boo
 		}
 		group.Go(func() {
 			defer slots.release()
-			answer, err := a.patch(ctx, item, dryRun)
-			if err == nil && o.Applied != nil {
-				o.Applied(item, answer)
-			}
+			err := one(ctx, item)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
+			switch {
+			case err == nil:
+				set.Applied = append(set.Applied, item.Ref)
+			case errors.Is(err, errPresent):
+				set.Present = append(set.Present, item.Ref)
+			default:
 				set.Problems = append(set.Problems, Explain(item.Ref, err))
-				return
 			}
-			set.Applied = append(set.Applied, item.Ref)
 		})
 	}
 	group.Wait()
@@ -196,36 +205,6 @@ func (s slots) acquire(ctx context.Context, stop <-chan struct{}) bool {
 }
 
 func (s slots) release() { <-s }
-
-// patch is one server-side apply. Ownership of contested fields is taken.
-func (a *Applier) patch(ctx context.Context, item Item, dryRun bool) (*unstructured.Unstructured, error) {
-	options := metav1.ApplyOptions{FieldManager: live.Manager, Force: true}
-	if dryRun {
-		options.DryRun = []string{metav1.DryRunAll}
-	}
-	object := &unstructured.Unstructured{Object: item.Object}
-	deadline := time.Now().Add(servedTimeout)
-	wait := pollFirst
-	for {
-		answer, err := a.patchOnce(ctx, item, object, options)
-		if err == nil {
-			return answer, nil
-		}
-		unserved := apierrors.IsNotFound(err) && servedNot(err.Error())
-		if unserved {
-			a.mapper.Forget(item.Kind.Group)
-		}
-		if dryRun || !unserved || !item.OwnKind || time.Now().After(deadline) || !pause(ctx, nil, &wait) {
-			return nil, err
-		}
-	}
-}
-
-func (a *Applier) patchOnce(ctx context.Context, item Item, object *unstructured.Unstructured, options metav1.ApplyOptions) (*unstructured.Unstructured, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	return a.resource(item.Kind, item.Ref).Apply(ctx, item.Ref.Name, object, options)
-}
 
 func (a *Applier) resource(kind kube.Kind, ref manifest.Ref) dynamic.ResourceInterface {
 	if kind.Namespaced {

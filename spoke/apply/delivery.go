@@ -62,7 +62,7 @@ func deliveryOf(policy *yardarmv1.DeliveryPolicy, object manifest.Object) (Deliv
 
 // clip bounds a value that is quoted in a message.
 func clip(s string) string {
-	const limit = 64
+	const limit = 128
 	if len(s) > limit {
 		return strings.ToValidUTF8(s[:limit], "") + "…"
 	}

@@ -8,10 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
@@ -32,6 +35,7 @@ const (
 	ReasonQuotaExceeded        = "QuotaExceeded"
 	ReasonWebhookFailed        = "WebhookFailed"
 	ReasonConflict             = "Conflict"
+	ReasonTakeoverRefused      = "TakeoverRefused"
 	ReasonTooLarge             = "TooLarge"
 	ReasonUnavailable          = "Unavailable"
 	ReasonClaimedByBundle      = "ClaimedByBundle"
@@ -118,11 +122,13 @@ func explain(ref manifest.Ref, err error) *Problem {
 		return &Problem{Reason: ReasonForbidden, Message: text + "; grant the spoke's service account this right, or take the object out of the bundle"}
 	case apierrors.IsNotFound(err):
 		return notFound(ref, status.Status(), text)
+	case conflicting(err):
+		return &Problem{Reason: ReasonConflict, Message: fmt.Sprintf("others have fields that the bundle sets otherwise: %s; take these fields out of the bundle, "+
+			"or have the bundle take them over with the annotation %s: %q", contested(err), yardarmv1.AnnotationConflict, yardarmv1.ConflictForce)}
 	case apierrors.IsConflict(err):
 		return &Problem{Reason: ReasonConflict, Message: text, Retry: Transient}
-	case immutable(text) && (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)):
-		return &Problem{Reason: ReasonImmutableField,
-			Message: text + "; undo the change of this field, or delete the object so that it is made anew"}
+	case onlyImmutable(status.Status(), text) && (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)):
+		return immutableField(ref, text)
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err), apierrors.IsNotAcceptable(err),
 		status.Status().Code == http.StatusUnsupportedMediaType:
 		return &Problem{Reason: ReasonInvalid, Message: text}
@@ -171,11 +177,32 @@ func denied(text string) bool {
 	return strings.Contains(text, "denied the request") || strings.Contains(text, "denied request") || strings.Contains(text, "violates PodSecurity")
 }
 
+// immutableField says what can be done about a change that the API server takes for no object that is there.
+func immutableField(ref manifest.Ref, text string) *Problem {
+	text += "; undo the change of this field"
+	if Grave(ref) {
+		text += fmt.Sprintf(" (a %s is never deleted to be made anew)", ref.Kind)
+	} else {
+		text += fmt.Sprintf(", or have the object deleted and made anew with the annotation %s: \"true\"", yardarmv1.AnnotationRecreate)
+	}
+	return &Problem{Reason: ReasonImmutableField, Message: text}
+}
+
+// onlyImmutable tells whether immutable fields are all that is wrong: with something else wrong, too, the object could not be
+// made anew.
+func onlyImmutable(status metav1.Status, text string) bool {
+	if status.Details == nil || len(status.Details.Causes) == 0 {
+		return immutable(text)
+	}
+	return !slices.ContainsFunc(status.Details.Causes, func(c metav1.StatusCause) bool { return !immutable(c.Message) })
+}
+
 func immutable(text string) bool {
-	return strings.Contains(text, "immutable") || strings.Contains(text, "updates to statefulset spec for fields other than") ||
+	return strings.Contains(text, "immutable") ||
 		strings.Contains(text, "may not be changed") || strings.Contains(text, "may not change once set") ||
 		strings.Contains(text, "pod updates may not change fields other than") ||
-		strings.Contains(text, "cannot change roleRef")
+		strings.Contains(text, "cannot change roleRef") ||
+		strings.Contains(text, "updates to ") && strings.Contains(text, "forbidden")
 }
 
 // schemaError recognizes a patch that does not fit the kind's schema, for which the API server answers 500.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -145,11 +144,7 @@ func (a *Applier) prune(ctx context.Context, owner string, t Target, kind kube.K
 			return a.releaseOne(ctx, owner, t, kind)
 		}
 		// Between the look and the deletion, the object may be made anew, or given to another: then look again.
-		background := metav1.DeletePropagationBackground
-		err = resource.Delete(ctx, t.Ref.Name, metav1.DeleteOptions{
-			Preconditions:     &metav1.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion},
-			PropagationPolicy: &background,
-		})
+		err = deleteSeen(ctx, resource, found)
 		if err != nil && !gone(err) && !apierrors.IsConflict(err) {
 			return err
 		}
@@ -157,11 +152,11 @@ func (a *Applier) prune(ctx context.Context, owner string, t Target, kind kube.K
 }
 
 // finalizers says what holds up a deletion.
-func finalizers(ref manifest.Ref, m *metav1.PartialObjectMetadata) string {
-	since := m.DeletionTimestamp.UTC().Format(time.RFC3339)
-	if len(m.Finalizers) > 0 {
+func finalizers(ref manifest.Ref, m metav1.Object) string {
+	since := m.GetDeletionTimestamp().UTC().Format(time.RFC3339)
+	if len(m.GetFinalizers()) > 0 {
 		return fmt.Sprintf("its deletion, asked for at %s, waits for finalizers: %s; see to the controller that removes them",
-			since, strings.Join(m.Finalizers, ", "))
+			since, few(m.GetFinalizers()))
 	}
 	if ref.Group == "" && ref.Kind == "Namespace" {
 		return fmt.Sprintf("its deletion, asked for at %s, waits for the objects in it to be gone", since)

@@ -45,8 +45,17 @@ type Item struct {
 	// Content identifies everything that is sent for it.
 	Content  uint64
 	Delivery Delivery
+	// Fresh is set by the caller on objects that the bundle has never applied, as far as is known: what is there under that name
+	// may be somebody else's.
+	Fresh bool
 	// OwnKind is set if the bundle itself defines the kind, and Unserved if the API server does not know it yet.
 	OwnKind, Unserved bool
+}
+
+// owner is the uid of the item's bundle.
+func (i *Item) owner() string {
+	uid, _ := i.Object.Annotation(yardarmv1.AnnotationOwner)
+	return uid
 }
 
 // Rendered is an artifact as it goes to this cluster.

@@ -22,6 +22,7 @@ func (b *bundle) converge(ctx context.Context, w work, t target, rendered *apply
 	out := outcome{total: rendered.Total()}
 	out.add(rendered.Problems...)
 	todo, fresh := b.todo(rendered, &out)
+	todo = b.spare(ctx, w, todo, &out)
 	if t.atomic && len(todo) > 0 && !b.agreed(ctx, w, rendered, todo, &out) {
 		b.r.claims.give(b.uid, fresh...)
 		return out
@@ -54,6 +55,7 @@ func (b *bundle) todo(rendered *apply.Rendered, out *outcome) (todo []apply.Item
 	now := time.Now()
 	for _, item := range rendered.Items {
 		e, have := b.inv.Entries[item.Ref]
+		item.Fresh = e.UID == ""
 		if !have {
 			if other := b.r.claims.take(item.Ref, b.uid); other != "" {
 				out.add(claimed(item.Ref, other))
@@ -64,6 +66,10 @@ func (b *bundle) todo(rendered *apply.Rendered, out *outcome) (todo []apply.Item
 			continue
 		}
 		object, exists, known := b.r.watcher.Get(item.Ref)
+		if item.Delivery.IfNotPresent && e.Content != 0 && exists && object.UID == e.UID {
+			out.applied++ // made once, and never touched after that
+			continue
+		}
 		applied := e.Content == item.Content && !e.Condemned
 		if applied && known && intact(e, object, exists) {
 			out.applied++
@@ -207,6 +213,7 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 	}
 	out.applied += len(set.Applied)
 	out.add(set.Problems...)
+	b.leave(set.Present, out)
 	if len(todo) > 0 {
 		b.r.metrics.applied.Add(float64(len(set.Applied)))
 		b.r.metrics.failed.Add(float64(len(set.Problems)))

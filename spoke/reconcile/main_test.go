@@ -329,6 +329,7 @@ type assignment struct {
 	revision  uint32
 	objects   []string // YAML
 	atomic    bool
+	delivery  *yardarmv1.DeliveryPolicy // beside atomic and namespace
 	namespace string
 	accepted  []*yardarmv1.AcceptedDeletion
 	withhold  bool // the content is not there yet
@@ -354,9 +355,14 @@ func (e *env) assign(all ...assignment) *yardarmv1.AssignmentSpec {
 			if namespace == "" {
 				namespace = e.ns
 			}
+			delivery := &yardarmv1.DeliveryPolicy{}
+			if a.delivery != nil {
+				delivery = proto.CloneOf(a.delivery)
+			}
+			delivery.Atomic, delivery.Namespace = a.atomic, namespace
 			spec := &yardarmv1.AssignmentSpec{
 				Cluster: "c1", Bundle: a.bundle, BundleUid: a.bundle, Revision: a.revision, Digest: set.Digest().String(), Size: uint64(len(set.Canonical())),
-				Delivery:          &yardarmv1.DeliveryPolicy{Atomic: a.atomic, Namespace: namespace},
+				Delivery:          delivery,
 				AcceptedDeletions: a.accepted,
 			}
 			spec.Hash = holdings.AssignmentHash(spec)

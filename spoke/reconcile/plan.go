@@ -136,7 +136,7 @@ func (b *bundle) guard(a *yardarmv1.AssignmentSpec, condemn []manifest.Ref, to s
 			continue
 		}
 		deleted = append(deleted, ref)
-		if isGrave(ref) {
+		if apply.Grave(ref) {
 			grave = append(grave, ref)
 		}
 	}
@@ -155,15 +155,6 @@ func (b *bundle) guard(a *yardarmv1.AssignmentSpec, condemn []manifest.Ref, to s
 	}
 	return fmt.Sprintf("%s %d of %d objects%s: %s; nothing was changed; to go on: yardarm accept cluster/%s bundle/%s",
 		what, len(deleted), total, counted(grave), named(grave, deleted), a.Cluster, a.Bundle)
-}
-
-// isGrave tells whether deleting an object deletes what nobody named.
-func isGrave(ref manifest.Ref) bool {
-	switch ref.Group + "/" + ref.Kind {
-	case "apiextensions.k8s.io/CustomResourceDefinition", "/Namespace", "/PersistentVolumeClaim":
-		return true
-	}
-	return false
 }
 
 // counted says how many grave deletions there are, by kind.

@@ -1,0 +1,128 @@
+package reconcile
+
+import (
+	"strings"
+	"testing"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+func annotated(name, value, annotations string) string {
+	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", annotations: {" + annotations + "}}\ndata: {key: " + value + "}"
+}
+
+func TestTakeoverNever(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	theirs := e.create(configMap("theirs", "theirs"))
+	a := assignment{bundle: "web", revision: 1, objects: []string{configMap("theirs", "ours"), configMap("ours", "one")},
+		delivery: &yardarmv1.DeliveryPolicy{Takeover: "never"}}
+	e.assign(a)
+	r := s.awaitPhase("web", yardarmv1.PhaseFailed)
+	if p := problemOf(r, "/theirs"); p == nil || p.Reason != "TakeoverRefused" {
+		t.Fatalf("problem: %v", p)
+	}
+	if c := r.Objects; c.Applied != 1 || c.Failed != 1 {
+		t.Errorf("counts: %v", c)
+	}
+	e.want(true, "ours")
+	if got := e.get("theirs"); got.GetResourceVersion() != theirs.GetResourceVersion() {
+		t.Errorf("the object was touched: %v", got)
+	}
+	// A refused object is not the bundle's, and does not go with it.
+	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_REMOVE, true)
+	e.until("web is finished", func() bool { return e.state.gone("web") })
+	e.want(true, "theirs")
+	e.want(false, "ours")
+}
+
+// An object that another bundle of the spoke had is handed over, whatever the policy about what is nobody's.
+func TestTakeoverNeverTakesWhatIsHandedOver(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "old", revision: 1, objects: []string{configMap("moves", "one")}})
+	s.awaitPhase("old", yardarmv1.PhaseReady)
+	uid := e.get("moves").GetUID()
+	e.assign(
+		assignment{bundle: "old", revision: 2, objects: []string{configMap("old", "one")}},
+		assignment{bundle: "new", revision: 1, objects: []string{configMap("moves", "two")}, delivery: &yardarmv1.DeliveryPolicy{Takeover: "never"}},
+	)
+	s.awaitPhase("new", yardarmv1.PhaseReady)
+	if obj := e.get("moves"); obj == nil || obj.GetUID() != uid || value(obj) != "two" {
+		t.Errorf("the object: %v", obj)
+	}
+}
+
+func TestConflictFail(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	a := assignment{bundle: "web", revision: 1, objects: several(2, "one"), delivery: &yardarmv1.DeliveryPolicy{Conflict: "fail"}}
+	e.assign(a)
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.edit("m0", `{"data":{"key":"theirs"}}`)
+	r := s.awaitPhase("web", yardarmv1.PhaseFailed)
+	if p := problemOf(r, "/m0"); p == nil || p.Reason != "Conflict" || !strings.Contains(p.Message, "data.key of someone") || strings.Contains(p.Message, "theirs") {
+		t.Errorf("problem: %v", p)
+	}
+	if got := value(e.get("m0")); got != "theirs" {
+		t.Errorf("m0 is %s", got)
+	}
+	a.revision, a.delivery = 2, nil
+	e.assign(a)
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	if got := value(e.get("m0")); got != "one" {
+		t.Errorf("m0 is %s", got)
+	}
+}
+
+func TestIfNotPresent(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	const annotation = "yardarm.dev/if-not-present: 'true'"
+	theirs := e.create(configMap("theirs", "theirs"))
+	objects := func(value string) []string {
+		return []string{annotated("theirs", value, annotation), annotated("made", value, annotation), configMap("usual", value)}
+	}
+	e.assign(assignment{bundle: "web", revision: 1, objects: objects("one")})
+	r := s.awaitPhase("web", yardarmv1.PhaseReady)
+	if c := r.Objects; c.Total != 3 || c.Applied != 3 || c.Ready != 3 {
+		t.Errorf("counts: %v", c)
+	}
+	unchanged := func(name, want string) {
+		t.Helper()
+		if got := value(e.get(name)); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	// Neither drift nor a new revision touches it.
+	e.edit("made", `{"data":{"key":"edited"}}`)
+	e.assign(assignment{bundle: "web", revision: 2, objects: objects("two")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	unchanged("usual", "two")
+	unchanged("made", "edited")
+	// A restart does not, either, and writes nothing, not even an inventory.
+	s.stop()
+	s = e.start()
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	if paths := s.writes.take(); len(paths) > 0 {
+		t.Errorf("written after a restart: %v", paths)
+	}
+	// One that is gone is made again, and one that somebody makes in its place is theirs.
+	e.delete("made")
+	e.until("it is made again", func() bool { return value(e.get("made")) == "two" })
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	s.stop()
+	e.delete("made")
+	replaced := e.create(configMap("made", "replaced"))
+	s = e.start()
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_REMOVE, true)
+	e.until("web is finished", func() bool { return e.state.gone("web") })
+	e.want(false, "usual")
+	for _, o := range []string{theirs.GetName(), replaced.GetName()} {
+		e.want(true, o)
+	}
+	if got := e.get("theirs"); got.GetResourceVersion() != theirs.GetResourceVersion() {
+		t.Errorf("the object was touched: %v", got)
+	}
+}
