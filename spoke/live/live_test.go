@@ -45,6 +45,29 @@ func TestOfTellsOurFieldsFromOthers(t *testing.T) {
 	}
 }
 
+func TestOfTellsAutoscalersFromPeople(t *testing.T) {
+	scaled := func(manager, subresource string) Object {
+		m := meta("1", `{"f:data":{}}`)
+		m.ManagedFields = append(m.ManagedFields, metav1.ManagedFieldsEntry{
+			Manager: manager, Operation: "Update", Subresource: subresource, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`),
+		})
+		return Of(m)
+	}
+	unscaled := Of(meta("1", `{"f:data":{}}`))
+	for manager, want := range map[string]bool{
+		"kube-controller-manager": true, "k3s": true, "keda": true, "my-Autoscaler": true, "rollouts-controller": true,
+		"kubectl": false, "helm": false, "python-requests": false, "": false,
+	} {
+		got := scaled(manager, "scale")
+		if got.Scaled != want || (got.Fields != unscaled.Fields) != want || got.Fields == 0 {
+			t.Errorf("%q: %+v", manager, got)
+		}
+		if got := scaled(manager, "status"); got != unscaled {
+			t.Errorf("%q writes the status: %+v", manager, got)
+		}
+	}
+}
+
 func testFollower(t *testing.T) (*follower, func() int) {
 	t.Helper()
 	told := 0

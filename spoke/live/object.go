@@ -3,7 +3,9 @@ package live
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -18,8 +20,10 @@ type Object struct {
 	UID string
 	// Version is the resource version. Those of one kind are in order; 0 is one that is no number.
 	Version uint64
-	// Fields identifies our entry in its managedFields: 0 if there is none.
+	// Fields identifies our entry in its managedFields, and whether an autoscaler has fields of it: 0 if there is no entry.
 	Fields uint64
+	// Scaled is set while an autoscaler has fields of it, such as its replicas.
+	Scaled bool
 	// Keep is set on objects that are to survive their bundle.
 	Keep bool
 	// Deleting is set while finalizers hold up the object's deletion.
@@ -28,10 +32,12 @@ type Object struct {
 
 // Of answers what is kept of an object's metadata.
 func Of(m metav1.Object) Object {
+	fields, scaled := owned(m.GetManagedFields())
 	return Object{
 		UID:      string(m.GetUID()),
 		Version:  parseVersion(m.GetResourceVersion()),
-		Fields:   fields(m.GetManagedFields()),
+		Fields:   fields,
+		Scaled:   scaled,
 		Keep:     m.GetAnnotations()[yardarmv1.AnnotationKeep] == "true",
 		Deleting: m.GetDeletionTimestamp() != nil,
 	}
@@ -42,14 +48,44 @@ func parseVersion(version string) uint64 {
 	return n
 }
 
-// fields hashes the set of fields that we own by having applied them. The API server writes the set in one order.
-func fields(entries []metav1.ManagedFieldsEntry) uint64 {
-	for _, e := range entries {
-		if e.Manager != Manager || e.Operation != metav1.ManagedFieldsOperationApply || e.Subresource != "" || e.FieldsV1 == nil {
-			continue
+// scaledMark is what Fields differs by while an autoscaler has fields: when a person takes them from it, that is a change of
+// what we would apply, though our entry has not had them for long.
+const scaledMark = 1 << 32
+
+// owned hashes the set of fields that we own by having applied them, and tells whether an autoscaler owns some. The API server
+// writes the set in one order.
+func owned(entries []metav1.ManagedFieldsEntry) (fields uint64, scaled bool) {
+	for i := range entries {
+		e := &entries[i]
+		scaled = scaled || Autoscaler(e)
+		if fields == 0 && Ours(e) && e.FieldsV1 != nil {
+			sum := sha256.Sum256(e.FieldsV1.GetRawBytes())
+			fields = binary.BigEndian.Uint64(sum[:]) | 1 // never 0, which says that there is none
 		}
-		sum := sha256.Sum256(e.FieldsV1.GetRawBytes())
-		return binary.BigEndian.Uint64(sum[:]) | 1 // never 0, which says that there is none
 	}
-	return 0
+	if scaled && fields != 0 {
+		fields ^= scaledMark
+	}
+	return fields, scaled
+}
+
+// Ours tells whether an entry of managedFields has what we applied.
+func Ours(e *metav1.ManagedFieldsEntry) bool {
+	return e.Manager == Manager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
+}
+
+// autoscalers are programs that scale by themselves and whose names do not say so. The field manager is the program's name, and
+// some distributions have the controllers in one program with everything else.
+var autoscalers = []string{"k3s", "kubelite", "keda"}
+
+// Autoscaler tells whether an entry has what a controller has set by the scale subresource, as the HorizontalPodAutoscaler does.
+// People scale by it, too (kubectl scale), so only known programs and those that call themselves controllers count: another one
+// that scales on and on is reported as a fight, and an ignore rule ends it.
+func Autoscaler(e *metav1.ManagedFieldsEntry) bool {
+	if e.Subresource != "scale" {
+		return false
+	}
+	name := strings.ToLower(e.Manager)
+	return strings.Contains(name, "controller") || strings.Contains(name, "autoscaler") || strings.Contains(name, "operator") ||
+		slices.Contains(autoscalers, name)
 }
