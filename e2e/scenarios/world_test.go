@@ -30,12 +30,18 @@ type world struct {
 // newWorld starts a hub. Graces are short, so that a test sees what takes a fleet a minute.
 func newWorld(t *testing.T, flags ...string) *world {
 	t.Helper()
+	return newWorldIn(t, filepath.Join(t.TempDir(), "hub"), flags...)
+}
+
+// newWorldIn starts the hub in a folder that the test has chosen.
+func newWorldIn(t *testing.T, dir string, flags ...string) *world {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, spokes: map[string]*fleet.Spoke{}, id: strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))}
 	w.id = w.id[:min(len(w.id), 40)]
 	hub, err := fleet.NewHub(fleet.HubConfig{
-		Programs: programs, Dir: filepath.Join(t.TempDir(), "hub"),
+		Programs: programs, Dir: dir,
 		Flags: append([]string{"--reconnect-grace", "1s", "--restart-grace", "10s", "--log-level", "debug"}, flags...),
 	})
 	w.must(err)
