@@ -48,14 +48,9 @@ func decodeLine(line []byte, again *[]byte, limits Limits) (Object, error) {
 	if len(line) > limits.ObjectBytes {
 		return nil, ErrObjectTooLarge
 	}
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.UseNumber()
-	var obj Object
-	if err := decoder.Decode(&obj); err != nil {
-		return nil, fmt.Errorf("%w: it is no JSON object", ErrNotCanonical)
-	}
-	if !convertNumbers(map[string]any(obj)) {
-		return nil, fmt.Errorf("%w: a number has no value", ErrNotCanonical)
+	obj, err := ObjectFromJSON(line)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotCanonical, err)
 	}
 	// Normalizing must have nothing to do; if it has, the comparison below fails.
 	normalize(obj)
@@ -68,6 +63,21 @@ func decodeLine(line []byte, again *[]byte, limits Limits) (Object, error) {
 	*again = appendObject((*again)[:0], obj)
 	if !bytes.Equal(*again, line) {
 		return nil, fmt.Errorf("%w: encoding it again gives other bytes", ErrNotCanonical)
+	}
+	return obj, nil
+}
+
+// ObjectFromJSON reads an object from what a program has written, with the numbers that an [Object] holds. It checks nothing else; manifests of people
+// are for [Parse].
+func ObjectFromJSON(data []byte) (Object, error) {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	var obj Object
+	if err := decoder.Decode(&obj); err != nil {
+		return nil, errors.New("it is no JSON object")
+	}
+	if !convertNumbers(map[string]any(obj)) {
+		return nil, errors.New("a number has no value")
 	}
 	return obj, nil
 }

@@ -64,6 +64,17 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return e.message }
 
+// documents calls yield with the root of each document of the chunk. Like kubectl it takes JSON for JSON even where YAML may be: YAML reads escapes and
+// numbers differently.
+func (c chunk) documents(json bool, yield func(root *yaml.Node) error) error {
+	text := bytes.TrimSpace(c.data)
+	looks := bytes.HasPrefix(text, []byte("{")) || bytes.HasPrefix(text, []byte("["))
+	if json || looks && c.jsonDocuments(func(*yaml.Node) error { return nil }) == nil {
+		return c.jsonDocuments(yield)
+	}
+	return c.yamlDocuments(yield)
+}
+
 // yamlDocuments parses all documents of the chunk and calls yield with the root of each. It ends with the first error, its own *syntaxError or yield's.
 func (c chunk) yamlDocuments(yield func(root *yaml.Node) error) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(c.data))

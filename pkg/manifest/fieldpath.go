@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -26,22 +25,31 @@ func keys(names ...string) fieldPath {
 
 // String returns the path as people write it: spec.containers[0].image, metadata.labels[app.kubernetes.io/name].
 func (p fieldPath) String() string {
-	var b strings.Builder
-	for i, s := range p {
-		switch {
-		case s.index >= 0:
-			b.WriteString("[" + strconv.Itoa(s.index) + "]")
-		case !plainKey(s.key):
-			b.WriteString("[" + clip(s.key) + "]")
-		default:
-			if i > 0 {
-				b.WriteByte('.')
-			}
-			b.WriteString(clip(s.key))
+	path := ""
+	for _, s := range p {
+		if s.index >= 0 {
+			path = JoinIndex(path, s.index)
+		} else {
+			path = JoinKey(path, s.key)
 		}
 	}
-	return b.String()
+	return path
 }
+
+// JoinKey returns the path of a key of the map at path, "" being the whole object: spec.replicas, metadata.labels[app.kubernetes.io/name].
+func JoinKey(path, key string) string {
+	switch {
+	case !plainKey(key):
+		return path + "[" + clip(key) + "]"
+	case path == "":
+		return clip(key)
+	default:
+		return path + "." + clip(key)
+	}
+}
+
+// JoinIndex returns the path of an item of the list at path: spec.containers[0].
+func JoinIndex(path string, index int) string { return path + "[" + strconv.Itoa(index) + "]" }
 
 // plainKey tells whether a key can follow a dot without being misread.
 func plainKey(key string) bool {

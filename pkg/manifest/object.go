@@ -52,6 +52,9 @@ func (o Object) Ref() Ref {
 	return Ref{Group: o.Group(), Kind: o.Kind(), Namespace: text(metadata["namespace"]), Name: text(metadata["name"])}
 }
 
+// JSON returns the object in the form that a line of a [Set] has. It panics for values that an Object must not hold.
+func (o Object) JSON() []byte { return appendObject(nil, o) }
+
 // Clone returns a deep copy, free to be changed.
 func (o Object) Clone() Object {
 	if o == nil {

@@ -109,12 +109,7 @@ func (p *parser) parseChunk(c chunk, json bool) error {
 			Message: fmt.Sprintf("the document is larger than %d bytes; split it", p.limits.DocumentBytes)})
 		return nil
 	}
-	read := c.yamlDocuments
-	// Like kubectl, take JSON in a .yaml file as JSON: YAML reads escapes and numbers differently.
-	if json || bytes.HasPrefix(bytes.TrimSpace(c.data), []byte("{")) && c.jsonDocuments(func(*yaml.Node) error { return nil }) == nil {
-		read = c.jsonDocuments
-	}
-	err := read(func(root *yaml.Node) error {
+	err := c.documents(json, func(root *yaml.Node) error {
 		if err := p.countDocument(); err != nil || root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
 			return err
 		}

@@ -85,6 +85,18 @@ func (p *Problems) add(problem Problem) {
 	p.Entries = append(p.Entries, problem)
 }
 
+// find adds what is wrong with an object that did not come from a file.
+func (p *Problems) find(obj Object, found []finding) {
+	for _, f := range found {
+		ref := obj.Ref()
+		name := strings.TrimSpace(clip(ref.Kind) + " " + clip(ref.Name))
+		if ref.Validate() == nil {
+			name = ref.String()
+		}
+		p.add(Problem{Object: name, Field: f.path.String(), Message: f.message, Err: f.err})
+	}
+}
+
 // err returns p as an error, or nil if it has no entries.
 func (p *Problems) err() error {
 	if len(p.Entries) == 0 {

@@ -1,11 +1,11 @@
 package manifest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 )
 
 // ErrDuplicateObject says that two objects have the same Ref.
@@ -26,22 +26,45 @@ func NewSet(objects []Object, limits Limits) (*Set, error) {
 	var problems Problems
 	seen := make(map[Ref]bool, len(objects))
 	for _, obj := range objects {
-		convertNumbers(map[string]any(obj))
-		normalize(obj)
-		ref := obj.Ref()
-		name := strings.TrimSpace(clip(ref.Kind) + " " + clip(ref.Name))
-		found := check(obj)
-		if len(found) == 0 {
-			name = ref.String()
+		problems.find(obj, b.take(obj, func(ref Ref) *finding {
 			if seen[ref] {
-				found = append(found, finding{message: "is there twice", err: ErrDuplicateObject})
-			} else if err := b.add(ref, obj); err != nil {
-				found = append(found, finding{message: err.Error(), err: err})
+				return &finding{message: "is there twice", err: ErrDuplicateObject}
 			}
 			seen[ref] = true
+			return nil
+		}))
+		if b.full {
+			break
 		}
-		for _, f := range found {
-			problems.add(Problem{Object: name, Field: f.path.String(), Message: f.message, Err: f.err})
+	}
+	if err := problems.err(); err != nil {
+		return nil, err
+	}
+	return b.set(), nil
+}
+
+// Edit makes a set of what edit answers for each object, in ascending order of their Refs: nil to leave an object as it is, otherwise a [Object.Clone]
+// that was changed, but not its Ref. Edit takes it over and treats it as NewSet does, with the same limits and errors. s stays as it is; when nothing
+// was changed, it is what Edit returns.
+func (s *Set) Edit(limits Limits, edit func(Ref, Object) Object) (*Set, error) {
+	b := builder{limits: limits.withDefaults()}
+	var problems Problems
+	changed := false
+	lines := s.Canonical()
+	for ref, old := range s.All() {
+		end := bytes.IndexByte(lines, '\n') + 1
+		line := lines[:end]
+		lines = lines[end:]
+		if obj := edit(ref, old); obj != nil {
+			changed = true
+			problems.find(obj, b.take(obj, func(got Ref) *finding {
+				if got != ref {
+					return &finding{message: "was " + ref.String() + " before; an object must stay the same one"}
+				}
+				return nil
+			}))
+		} else if err := b.append(ref, old, line); err != nil {
+			problems.find(old, []finding{{message: err.Error(), err: err}})
 		}
 		if b.full {
 			break
@@ -49,6 +72,9 @@ func NewSet(objects []Object, limits Limits) (*Set, error) {
 	}
 	if err := problems.err(); err != nil {
 		return nil, err
+	}
+	if !changed {
+		return s, nil
 	}
 	return b.set(), nil
 }
@@ -125,13 +151,34 @@ type entry struct {
 	line []byte // canonical, with its newline
 }
 
+// take normalizes and checks an object, asks allow about its Ref, and adds it. It returns what stands against it.
+func (b *builder) take(obj Object, allow func(Ref) *finding) []finding {
+	convertNumbers(map[string]any(obj))
+	normalize(obj)
+	if found := check(obj); len(found) > 0 {
+		return found
+	}
+	ref := obj.Ref()
+	if f := allow(ref); f != nil {
+		return []finding{*f}
+	}
+	if err := b.add(ref, obj); err != nil {
+		return []finding{{message: err.Error(), err: err}}
+	}
+	return nil
+}
+
 // add returns an error that wraps ErrObjectTooLarge, ErrTooManyObjects or ErrArtifactTooLarge.
 func (b *builder) add(ref Ref, obj Object) error {
 	if len(b.entries) >= b.limits.Objects {
 		b.full = true
 		return fmt.Errorf("%w: the limit is %d", ErrTooManyObjects, b.limits.Objects)
 	}
-	line := append(appendObject(nil, obj), '\n')
+	return b.append(ref, obj, append(appendObject(nil, obj), '\n'))
+}
+
+// append adds an object with its line.
+func (b *builder) append(ref Ref, obj Object, line []byte) error {
 	if size := len(line) - 1; size > b.limits.ObjectBytes {
 		return fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrObjectTooLarge, size, b.limits.ObjectBytes)
 	}

@@ -25,15 +25,17 @@ const (
 // artifact; the hub evaluates it for previews alone, by the same package (pkg/manifest/customize).
 type Customization struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Applied in order. At most 256.
+	// Applied in order. At most 256, and together at most 1 MiB. One that selects no object fails the bundle.
 	Patches []*Patch `protobuf:"bytes,1,rep,name=patches,proto3" json:"patches,omitempty"`
 	// Expressions in the string values of the objects, after the patches, are replaced:
 	//
 	//	${name}  ${labels.KEY}  ${facts.FIELD}  ${vars.KEY}  ${labels.KEY:-otherwise}  ${vars.KEY | int}
 	//
-	// Other texts with a dollar sign are left as they are. A value that is missing fails the bundle in that cluster alone.
+	// Other texts with a dollar sign are left as they are; $${name} stands for the text ${name}. A value that is missing fails the
+	// bundle in that cluster alone.
 	Substitute bool `protobuf:"varint,2,opt,name=substitute,proto3" json:"substitute,omitempty"`
-	// What ${vars.KEY} stands for. A target's variables replace those of the bundle.
+	// What ${vars.KEY} stands for; ${name}, ${labels.KEY} and ${facts.FIELD} may be in it. A target's variables replace those of the
+	// bundle. At most 256, of at most 4 KiB each.
 	Variables map[string]string `protobuf:"bytes,3,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The version of the language that it needs, 1 where it says nothing new. Set by the hub; it assigns nothing above what a
 	// spoke evaluates.
@@ -103,10 +105,11 @@ func (x *Customization) GetLanguage() uint32 {
 // Patch changes the objects that it selects.
 type Patch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which objects. A strategic merge patch may name its one object itself instead.
+	// Which objects, by what their manifests say. A strategic merge patch may name its one object itself instead.
 	Target *ObjectSelector `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
 	// YAML or JSON: a map is a strategic merge patch (a JSON merge patch for kinds that are not built in), a list is a JSON
-	// patch (RFC 6902). It must not change what an object is: its apiVersion, kind, name and namespace. At most 256 KiB.
+	// patch (RFC 6902, at most 1,000 operations). It must not change what an object is: its apiVersion, kind, name and
+	// namespace; nor delete it. At most 256 KiB.
 	Patch         string `protobuf:"bytes,2,opt,name=patch,proto3" json:"patch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

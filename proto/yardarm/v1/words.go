@@ -3,6 +3,10 @@ package yardarmv1
 // APIVersion is the apiVersion of every resource.
 const APIVersion = "yardarm.dev/v1"
 
+// CustomizationLanguage is the newest version of the language of customizations that pkg/manifest/customize evaluates. Spokes say in
+// Hello which one they know, and the hub assigns nothing above it.
+const CustomizationLanguage = 1
+
 // Kinds of resources.
 const (
 	KindCluster      = "Cluster"

@@ -1,0 +1,152 @@
+package customize
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+)
+
+// Language is the newest version of the language that this package evaluates.
+const Language = yardarmv1.CustomizationLanguage
+
+// ErrLanguage says that a customization needs a newer version of this package.
+var ErrLanguage = errors.New("the customization is written in a newer version of its language")
+
+// Values are what a cluster puts in place of expressions.
+type Values struct {
+	Name   string
+	Labels map[string]string
+	// Facts may be nil where none are known or needed.
+	Facts *yardarmv1.Facts
+}
+
+// Merge answers the customization of a bundle in the clusters of one target: the bundle's patches and then the target's, the bundle's variables with the
+// target's in place of those of the same name, and substitution if either asks for it. It is nil if nothing is said. Neither argument is changed, and
+// the result shares their patches.
+func Merge(bundle, target *yardarmv1.Customization) *yardarmv1.Customization {
+	out := &yardarmv1.Customization{
+		Patches:    slices.Concat(bundle.GetPatches(), target.GetPatches()),
+		Substitute: bundle.GetSubstitute() || target.GetSubstitute(),
+		Language:   1, // whatever it says is known since then
+	}
+	if len(bundle.GetVariables())+len(target.GetVariables()) > 0 {
+		out.Variables = map[string]string{}
+		maps.Copy(out.Variables, bundle.GetVariables())
+		maps.Copy(out.Variables, target.GetVariables())
+	}
+	if len(out.Patches) == 0 && !out.Substitute && len(out.Variables) == 0 {
+		return nil
+	}
+	return out
+}
+
+// Apply answers the set as a customization makes it for a cluster; the set itself, if it changes nothing. The error is a [*Problems], or wraps
+// [ErrLanguage]. Neither set nor c is changed.
+func Apply(set *manifest.Set, c *yardarmv1.Customization, v Values) (*manifest.Set, error) {
+	if c.GetLanguage() > Language {
+		return nil, fmt.Errorf("%w: it needs version %d, and this program knows %d; upgrade it", ErrLanguage, c.Language, Language)
+	}
+	a := &application{values: values{Values: v, variables: c.GetVariables()}, substitute: c.GetSubstitute(), work: budget{left: maxWork}}
+	var found []Violation
+	if a.patches, found = compileAll(c); len(found) > 0 {
+		// The hub would have refused it.
+		for _, violation := range found {
+			a.problems.add(Problem{Source: violation.Field, Message: violation.Message})
+		}
+		return nil, &a.problems
+	}
+	out, err := set.Edit(manifest.Limits{}, a.edit)
+	a.unused()
+	if len(a.problems.Entries) > 0 {
+		return nil, &a.problems
+	}
+	if problems, ok := errors.AsType[*manifest.Problems](err); ok {
+		a.unfit(set, problems)
+		return nil, &a.problems
+	}
+	return out, err
+}
+
+// application is one call of Apply.
+type application struct {
+	patches    []*patch
+	substitute bool
+	values     values
+	work       budget
+	spent      bool // of work; the rest is not looked at
+	problems   Problems
+}
+
+// edit answers the object as it is to be; nil if it stays as it is, or if there are problems with it.
+func (a *application) edit(ref manifest.Ref, object manifest.Object) manifest.Object {
+	limits := manifest.Limits{ObjectBytes: maxObject}
+	own := false // object is ours to change
+	for _, p := range a.patches {
+		if a.spent || !p.selects(object) {
+			continue
+		}
+		p.applied++
+		if !own {
+			object, own = object.Clone(), true
+		}
+		patched, err := p.apply(object, limits, &a.work)
+		if errors.Is(err, errWork) {
+			a.spent = true
+			a.problems.add(Problem{Message: err.Error()})
+			return nil
+		}
+		if err != nil {
+			a.problems.add(Problem{Object: ref, Source: p.source, Message: err.Error()})
+			return nil
+		}
+		object = patched
+	}
+	report := func(field, source, message string) {
+		a.problems.add(Problem{Object: ref, Field: field, Source: source, Message: message})
+	}
+	if a.substitute && substitutes(object, report) {
+		if !own {
+			object, own = object.Clone(), true
+		}
+		s := substitution{values: &a.values, report: report, room: limits.ObjectBytes}
+		s.in(map[string]any(object), "")
+	}
+	if !own {
+		return nil
+	}
+	return object
+}
+
+// unused finds patches that were for nothing.
+func (a *application) unused() {
+	if a.spent {
+		return
+	}
+	for _, p := range a.patches {
+		if p.applied == 0 {
+			a.problems.add(Problem{Source: p.source, Message: "selects no object of the bundle; what it selects by must be as the manifests say it, the namespace included"})
+		}
+	}
+}
+
+// unfit takes in what is wrong with the objects that came out.
+func (a *application) unfit(set *manifest.Set, found *manifest.Problems) {
+	for _, p := range found.Entries {
+		problem := Problem{Field: p.Field, Message: "after customization, it " + p.Message}
+		for _, ref := range set.Refs() {
+			if ref.String() == p.Object {
+				problem.Object = ref
+			}
+		}
+		if problem.Object == (manifest.Ref{}) {
+			problem.Message = p.Object + " " + problem.Message
+		}
+		a.problems.add(problem)
+	}
+	a.problems.More += found.More
+}
