@@ -4,6 +4,8 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 LDFLAGS   := -s -w -X github.com/yardarm-dev/yardarm/pkg/version.version=$(VERSION)
 FUZZTIME  ?= 10s
 BENCH     ?= .
+SPOKES    ?= 10000
+HOLD      ?= 10m
 # Tools of code generation and lint have a module of their own.
 TOOL      := go tool -modfile=proto/tools/go.mod
 # lint: the commit that messages have to be compatible with; by default where the branch left main.
@@ -12,7 +14,7 @@ AGAINST   ?=
 .PHONY: help
 help: ## list the targets
 	@echo "make TARGET; on a new machine, Go and git are enough"
-	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t about; do printf '  %-9s %s\n' "$$t" "$$about"; done
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t about; do printf '  %-10s %s\n' "$$t" "$$about"; done
 
 .PHONY: demo
 demo: ## a hub and three real clusters on this machine (CHECK=1: unattended, and checked)
@@ -39,7 +41,11 @@ e2e: ## only the end-to-end tests
 	@go run ./e2e/test machine controlplanes e2e
 
 .PHONY: bench
-bench: ## store commits and manifest canonicalization (BENCH=PATTERN)
+bench: ## a fleet of SPOKES, 10000 by default, against its floors; writes bench/ (HOLD=10m: how long all are to stay)
+	go run ./e2e/fleetsim -scenario all -spokes $(SPOKES) -hold $(HOLD) -out bench
+
+.PHONY: microbench
+microbench: ## store commits and manifest canonicalization (BENCH=PATTERN)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./hub/store ./pkg/manifest
 
 .PHONY: fuzz

@@ -66,7 +66,7 @@ type Identity interface {
 	Update(ctx context.Context, trustBundle [][]byte, addresses []string) error
 }
 
-// Config of a Client. All fields are needed.
+// Config of a Client. All fields but DialOptions are needed.
 type Config struct {
 	Identity Identity
 	State    *state.State
@@ -80,6 +80,8 @@ type Config struct {
 	Logger   *slog.Logger
 	// Status is told of each change; it must not block.
 	Status func(Status)
+	// DialOptions are added to those of connections. A dialler here loses HTTPS_PROXY.
+	DialOptions []grpc.DialOption
 }
 
 // Status of the stream.
@@ -201,13 +203,13 @@ func jitter(bound time.Duration) time.Duration { return rand.N(max(bound, time.M
 
 // once dials one address and lives through one session. It tells whether the hub has welcomed the spoke.
 func (c *Client) once(ctx context.Context, address string) (connected bool, err error) {
-	conn, err := grpc.NewClient(address,
+	conn, err := grpc.NewClient(address, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(c.Identity.TLS())),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
-		grpc.WithUserAgent("yardarm-spoke/"+c.Version),
+		grpc.WithUserAgent("yardarm-spoke/" + c.Version),
 		// A session has its own backoff; a channel that retries below it would hide the cause.
 		grpc.WithDisableRetry(),
-	)
+	}, c.DialOptions...)...)
 	if err != nil {
 		return false, fmt.Errorf("dial %s: %w", address, err)
 	}

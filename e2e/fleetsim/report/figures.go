@@ -1,0 +1,102 @@
+// Package report holds what the scenarios find, by the names under which it is printed, the targets that stand beside it, and
+// the ways it is written down.
+package report
+
+// Connect is a fleet that connects and stays.
+type Connect struct {
+	Spokes int `json:"spokes"`
+	// Drops are streams that ended while they were to stay.
+	Drops               int     `json:"drops"`
+	DropsBeforeHold     int     `json:"drops_before_hold"`
+	HeldSeconds         float64 `json:"held_s"`
+	EnrolmentsPerSecond float64 `json:"enrolments_per_s"`
+	HandshakesPerSecond float64 `json:"handshakes_per_s"`
+	// HubRSSPerSpoke is what the hub's resident memory has grown by since it had no cluster, after 20 changes.
+	HubRSSPerSpoke  int64   `json:"hub_rss_per_spoke_bytes"`
+	BareRSSPerSpoke int64   `json:"bare_rss_per_stream_bytes"`
+	RSSRatioToBare  float64 `json:"rss_ratio_to_bare"`
+	GeneratorCPU    float64 `json:"generator_cpu_s"`
+	HubCPU          float64 `json:"hub_cpu_s"`
+}
+
+// Idle is a fleet in which nothing changes.
+type Idle struct {
+	Spokes        int     `json:"spokes"`
+	Seconds       float64 `json:"seconds"`
+	HubCPUPercent float64 `json:"hub_cpu_percent"`
+	Fsyncs        int     `json:"fsyncs"`
+	GeneratorCPU  float64 `json:"generator_cpu_s"`
+}
+
+// Change is one changed field for all: times from the answer to the publication until spokes have it on disk.
+type Change struct {
+	Spokes        int     `json:"spokes"`
+	Changes       int     `json:"changes"`
+	P50           float64 `json:"p50_ms"`
+	P99           float64 `json:"p99_ms"`
+	Last          float64 `json:"last_ms"`
+	FloorP99      float64 `json:"floor_p99_ms"`
+	Ratio         float64 `json:"ratio"`
+	BytesPerSpoke float64 `json:"bytes_per_spoke"`
+	BytesUp       float64 `json:"bytes_up_per_spoke"`
+	ArtifactBytes int     `json:"artifact_bytes"`
+	HubCPU        float64 `json:"hub_cpu_s_per_change"`
+	GeneratorCPU  float64 `json:"generator_cpu_s_per_change"`
+	FloorCPU      float64 `json:"floor_cpu_s_per_change"`
+}
+
+// Storm is a fleet whose hub is killed and started again.
+type Storm struct {
+	Spokes int `json:"spokes"`
+	// ConvergedSeconds is from the hub's start until all are connected and their observed state is confirmed.
+	ConvergedSeconds float64 `json:"converged_s"`
+	// JitterWindow is the longest wait that a spoke had chosen by then.
+	JitterWindow float64 `json:"jitter_window_s"`
+	FloorFull    float64 `json:"floor_full_s"`
+	FloorResumed float64 `json:"floor_resumed_s"`
+	// Ratio is of what is beyond the window to FloorFull.
+	Ratio float64 `json:"ratio"`
+	// ResyncBytesPerSpoke are gRPC messages with their frames, both ways; SocketBytesPerSpoke all bytes, handshakes too.
+	ResyncBytesPerSpoke float64 `json:"resync_bytes_per_spoke"`
+	SocketBytesPerSpoke float64 `json:"socket_bytes_per_spoke"`
+	RSSPeakRatio        float64 `json:"rss_peak_ratio"`
+	HubCPU              float64 `json:"hub_cpu_s"`
+	GeneratorCPU        float64 `json:"generator_cpu_s"`
+}
+
+// Write is the store's own speed.
+type Write struct {
+	Writers                   int     `json:"writers"`
+	WritesPerSecond           float64 `json:"writes_per_s"`
+	SequentialWritesPerSecond float64 `json:"sequential_writes_per_s"`
+	APIWritesPerSecond        float64 `json:"api_writes_per_s"`
+	FdatasyncsPerSecond       float64 `json:"fdatasyncs_per_s"`
+	SequentialRatio           float64 `json:"sequential_ratio"`
+	// SyncsPerWrite is how many fdatasyncs one sequential write made, counted from outside; 0 where nothing could count.
+	SyncsPerWrite float64 `json:"syncs_per_sequential_write"`
+}
+
+// Open is a hub that starts on a large database whose file is in no cache.
+type Open struct {
+	Clusters      int     `json:"clusters"`
+	Bundles       int     `json:"bundles"`
+	Seconds       float64 `json:"seconds"`
+	RSS           int64   `json:"rss_bytes"`
+	Peak          int64   `json:"rss_peak_bytes"`
+	DatabaseBytes int64   `json:"database_bytes"`
+	SeedSeconds   float64 `json:"seed_s"`
+}
+
+// Growth is how costs follow size.
+type Growth struct {
+	Sizes []int `json:"sizes"`
+	// Memory is the hub's resident memory beyond that without clusters, in bytes, and ChangeCPU its processor time for one
+	// change of all, TenCPU that for one of ten clusters, in seconds; all by size.
+	Memory         []int64   `json:"memory_bytes"`
+	ChangeCPU      []float64 `json:"change_cpu_s"`
+	TenCPU         []float64 `json:"ten_cpu_s"`
+	MemoryExponent float64   `json:"memory_exponent"`
+	ChangeExponent float64   `json:"change_exponent"`
+	// TenOfManyRatio is what a change of ten clusters costs among all, to what it costs among the fewest.
+	TenOfManyRatio float64 `json:"ten_of_many_ratio"`
+}

@@ -1,0 +1,53 @@
+package report
+
+import "fmt"
+
+// Line is one figure beside its target.
+type Line struct {
+	Scenario, Figure, Value, Target string
+	Met                             bool
+}
+
+// Lines lists the figures of a scenario that have a target.
+func Lines(figures any) []Line {
+	switch f := figures.(type) {
+	case *Connect:
+		return []Line{
+			{"connect", fmt.Sprintf("drops of %d spokes in %.0f s", f.Spokes, f.HeldSeconds), fmt.Sprint(f.Drops), "0", f.Drops == 0},
+			{"connect", "hub memory per spoke, to a bare stream's", fmt.Sprintf("%.0f KB / %.0f KB = %.2f", float64(f.HubRSSPerSpoke)/1e3, float64(f.BareRSSPerSpoke)/1e3, f.RSSRatioToBare), "≤ 1.25", f.RSSRatioToBare <= 1.25},
+		}
+	case *Idle:
+		return []Line{
+			{"idle", fmt.Sprintf("hub CPU with %d spokes", f.Spokes), fmt.Sprintf("%.1f %%", f.HubCPUPercent), "≤ 5 %", f.HubCPUPercent <= 5},
+			{"idle", "fsyncs", fmt.Sprint(f.Fsyncs), "0", f.Fsyncs == 0},
+		}
+	case *Change:
+		return []Line{
+			{"change", fmt.Sprintf("p99 of %d spokes, to the bare fan-out's", f.Spokes), fmt.Sprintf("%.0f ms / %.0f ms = %.2f", f.P99, f.FloorP99, f.Ratio), "≤ 1.5", f.Ratio <= 1.5},
+			{"change", fmt.Sprintf("bytes down per spoke for one field of %d bytes", f.ArtifactBytes), fmt.Sprintf("%.0f", f.BytesPerSpoke), "≤ 200", f.BytesPerSpoke <= 200},
+		}
+	case *Storm:
+		return []Line{
+			{"storm", fmt.Sprintf("convergence of %d spokes beyond the window, to bare full handshakes", f.Spokes), fmt.Sprintf("(%.1f s − %.1f s) / %.1f s = %.2f", f.ConvergedSeconds, f.JitterWindow, f.FloorFull, f.Ratio), "≤ 1.3", f.Ratio <= 1.3},
+			{"storm", "resync bytes per unchanged spoke, both ways", fmt.Sprintf("%.0f", f.ResyncBytesPerSpoke), "≤ 250", f.ResyncBytesPerSpoke <= 250},
+			{"storm", "peak memory, to steady", fmt.Sprintf("%.2f", f.RSSPeakRatio), "≤ 1.5", f.RSSPeakRatio <= 1.5},
+		}
+	case *Write:
+		return []Line{
+			{"write", fmt.Sprintf("durable writes a second, %d writers", f.Writers), fmt.Sprintf("%.0f", f.WritesPerSecond), "≥ 20,000", f.WritesPerSecond >= 20_000},
+			{"write", "sequential writes, to raw fdatasyncs", fmt.Sprintf("%.0f / %.0f = %.2f", f.SequentialWritesPerSecond, f.FdatasyncsPerSecond, f.SequentialRatio), "≥ 0.35", f.SequentialRatio >= 0.35},
+		}
+	case *Open:
+		return []Line{
+			{"open", fmt.Sprintf("%d clusters × %d bundles until serving", f.Clusters, f.Bundles), fmt.Sprintf("%.1f s", f.Seconds), "≤ 10 s", f.Seconds <= 10},
+			{"open", "resident memory", fmt.Sprintf("%.2f GiB", float64(f.RSS)/(1<<30)), "≤ 2 GiB", f.RSS <= 2<<30},
+		}
+	case *Growth:
+		return []Line{
+			{"growth", "exponent of memory", fmt.Sprintf("%.2f", f.MemoryExponent), "≤ 1.05", f.MemoryExponent <= 1.05},
+			{"growth", "exponent of a change's cost", fmt.Sprintf("%.2f", f.ChangeExponent), "≤ 1.05", f.ChangeExponent <= 1.05},
+			{"growth", "a change of ten among all, to among the fewest", fmt.Sprintf("%.2f", f.TenOfManyRatio), "≤ 1.2", f.TenOfManyRatio <= 1.2},
+		}
+	}
+	return nil
+}

@@ -1,0 +1,338 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/artifact"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/spokes"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/worker"
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+const (
+	// groupAll and groupTen are the groups that bundles target.
+	groupAll = "fleetsim-all"
+	groupTen = "fleetsim-ten"
+	// tokensAtOnce is how many calls for tokens are under way at a time: they share commits.
+	tokensAtOnce = 64
+)
+
+// world is a hub and the processes that run its spokes.
+type world struct {
+	Config
+	hub     *hub
+	workers []*worker.Worker
+	// sizes is how many spokes each worker has, and started how many of all have been started.
+	sizes   []int
+	started int
+	// changes counts publications of each bundle, so that each differs from the last.
+	changes map[string]int
+}
+
+// newWorld starts a hub, and enrols the fleet if it is to have any.
+func newWorld(ctx context.Context, c Config) (*world, error) {
+	w := &world{Config: c, changes: map[string]int{}}
+	var err error
+	if w.hub, err = newHub(ctx, c); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// close ends all that runs. It may be called again.
+func (w *world) close() error {
+	var err error
+	for _, worker := range w.workers {
+		err = errors.Join(err, worker.Stop())
+	}
+	w.workers, w.sizes = nil, nil
+	return errors.Join(err, w.hub.close())
+}
+
+// enrol enrols all spokes: tokens over the API, then each spoke over a connection of its own.
+func (w *world) enrol(ctx context.Context) (took time.Duration, err error) {
+	began := time.Now()
+	if _, err := w.hub.client.Apply(ctx, &hubv1.ApplyRequest{Resources: []*hubv1.Resource{group(groupAll, "fleetsim"), group(groupTen, "ten")}}); err != nil {
+		return 0, fmt.Errorf("make the groups: %w", err)
+	}
+	clusters, err := w.tokens(ctx)
+	if err != nil {
+		return 0, err
+	}
+	w.say("%d enrolment tokens in %s", len(clusters), short(time.Since(began)))
+	group := errgroup.Group{}
+	for n := 0; len(clusters) > 0; n++ {
+		some := clusters[:min(w.PerProcess, len(clusters))]
+		clusters = clusters[len(some):]
+		worker, err := w.startWorker(fmt.Sprintf("spokes-%d", n))
+		if err != nil {
+			return 0, err
+		}
+		w.sizes = append(w.sizes, len(some))
+		group.Go(func() error {
+			return worker.Enrol(enrolArgs(w.hub.spokeAddress(), n, some))
+		})
+	}
+	err = group.Wait()
+	took = time.Since(began)
+	w.say("%d spokes enrolled in %s", w.Spokes, short(took))
+	return took, err
+}
+
+// enrolArgs gives each worker a network of its own, apart from those that hubs listen on.
+func enrolArgs(hub string, n int, clusters []spokes.Cluster) worker.EnrolArgs {
+	return worker.EnrolArgs{Hub: hub, Network: firstNetwork + n, Clusters: clusters, Timeout: patience}
+}
+
+// firstNetwork is 127.220.0.0/16: e2e/fleet's hubs end below it.
+const firstNetwork = 220
+
+func (w *world) startWorker(name string) (*worker.Worker, error) {
+	worker, err := worker.Start(filepath.Join(w.Dir, name))
+	if err == nil {
+		w.workers = append(w.workers, worker)
+	}
+	return worker, err
+}
+
+func group(name, label string) *hubv1.Resource {
+	return &hubv1.Resource{Resource: &hubv1.Resource_ClusterGroup{ClusterGroup: &yardarmv1.ClusterGroup{
+		ApiVersion: yardarmv1.APIVersion, Kind: yardarmv1.KindClusterGroup, Metadata: &yardarmv1.ObjectMeta{Name: name},
+		Spec: &yardarmv1.ClusterGroupSpec{Selector: &yardarmv1.LabelSelector{MatchLabels: map[string]string{label: "yes"}}},
+	}}}
+}
+
+func (w *world) tokens(ctx context.Context) ([]spokes.Cluster, error) {
+	clusters := make([]spokes.Cluster, w.Spokes)
+	calls, ctx := errgroup.WithContext(ctx)
+	calls.SetLimit(tokensAtOnce)
+	for i := range clusters {
+		calls.Go(func() error {
+			labels := map[string]string{"fleetsim": "yes", "env": []string{"prod", "test"}[i%2], "shop": fmt.Sprint(i)}
+			if i < tens {
+				labels["ten"] = "yes"
+			}
+			name := fmt.Sprintf("shop-%05d", i)
+			answer, err := w.hub.client.EnrollCluster(ctx, &hubv1.EnrollClusterRequest{Name: name, Labels: labels})
+			if err != nil {
+				return fmt.Errorf("ask for a token: %w", err)
+			}
+			clusters[i] = spokes.Cluster{Name: name, Token: answer.Token}
+			return nil
+		})
+	}
+	return clusters, calls.Wait()
+}
+
+// connect starts spokes until n are connected, at a bounded rate, and answers how long it took.
+func (w *world) connect(n int) (time.Duration, error) {
+	began := time.Now()
+	over := time.Second * time.Duration(n-w.started) / time.Duration(w.ConnectPerSecond)
+	first := 0
+	for i, size := range w.sizes {
+		from, to := max(w.started-first, 0), min(n-first, size)
+		if from < to {
+			if err := w.workers[i].Start(worker.StartArgs{From: from, To: to, Over: over}); err != nil {
+				return 0, err
+			}
+		}
+		first += size
+	}
+	w.started = n
+	_, err := w.awaitConnected()
+	took := time.Since(began)
+	w.say("%d spokes connected in %s", n, short(took))
+	return took, err
+}
+
+// running answers how many spokes of each worker have been started.
+func (w *world) running() []int {
+	counts := make([]int, len(w.sizes))
+	left := w.started
+	for i, size := range w.sizes {
+		counts[i] = min(left, size)
+		left -= counts[i]
+	}
+	return counts
+}
+
+// each calls fn for every worker that has spokes running, at the same time.
+func (w *world) each(fn func(worker *worker.Worker, spokes int) error) error {
+	var group errgroup.Group
+	for i, n := range w.running() {
+		if n > 0 {
+			group.Go(func() error { return fn(w.workers[i], n) })
+		}
+	}
+	return group.Wait()
+}
+
+// awaitConnected waits for all that have been started, and answers when the last one was welcomed.
+func (w *world) awaitConnected() (last time.Time, err error) {
+	var mu sync.Mutex
+	err = w.each(func(worker *worker.Worker, n int) error {
+		at, err := worker.AwaitConnected(n, patience)
+		mu.Lock()
+		defer mu.Unlock()
+		if at.After(last) {
+			last = at
+		}
+		return err
+	})
+	return last, err
+}
+
+// publish changes one field of a bundle, which a group is to run, and answers the revision and when the hub had answered.
+func (w *world) publish(ctx context.Context, bundle, group string) (revision uint32, answered time.Time, err error) {
+	w.changes[bundle]++
+	var seed uint64
+	for _, c := range []byte(bundle) {
+		seed = seed*31 + uint64(c)
+	}
+	answer, err := w.hub.client.Publish(ctx, &hubv1.Publication{Bundle: bundle, Groups: []string{group}},
+		[]manifest.File{{Path: "app.yaml", Data: artifact.Manifests(seed, artifactSize, w.changes[bundle])}}, nil)
+	answered = time.Now()
+	if err != nil {
+		return 0, answered, fmt.Errorf("publish %s: %w", bundle, err)
+	}
+	return answer.Revision.Spec.Number, answered, nil
+}
+
+// awaitRevision waits until all that are to have a revision have it, and answers when each had.
+func (w *world) awaitRevision(bundle, group string, revision uint32) ([]time.Time, error) {
+	if group == groupTen {
+		return w.workers[0].AwaitRevision(bundle, revision, min(tens, w.started), patience)
+	}
+	var mu sync.Mutex
+	var all []time.Time
+	err := w.each(func(worker *worker.Worker, n int) error {
+		times, err := worker.AwaitRevision(bundle, revision, n, patience)
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, times...)
+		return err
+	})
+	return all, err
+}
+
+// deploy publishes the bundles that all run, and waits for them if spokes are there.
+func (w *world) deploy(ctx context.Context) error {
+	for i := range w.Bundles {
+		if err := w.change(ctx, bundleName(i), groupAll); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change makes one change and waits until all have it.
+func (w *world) change(ctx context.Context, bundle, group string) error {
+	revision, _, err := w.publish(ctx, bundle, group)
+	if err != nil {
+		return err
+	}
+	_, err = w.awaitRevision(bundle, group, revision)
+	return err
+}
+
+func bundleName(i int) string { return fmt.Sprintf("app-%d", i) }
+
+// quietFor is how long nothing may come from the spokes for the fleet to count as at rest, and quietEvery how often one looks.
+const (
+	quietFor   = time.Second
+	quietEvery = 100 * time.Millisecond
+)
+
+// settle waits until spokes and hub say no more to each other than heartbeats: reports follow a change by a while.
+func (w *world) settle(ctx context.Context) error {
+	deadline := time.Now().Add(patience)
+	last, since := int64(-1), time.Now()
+	for time.Since(since) < quietFor {
+		stats, err := w.stats()
+		if err != nil {
+			return err
+		}
+		// Heartbeats and pings are some 50 bytes every 30 s.
+		if sum := stats.BytesIn + stats.BytesOut; sum-last > int64(w.started)*4 {
+			last, since = sum, time.Now()
+		}
+		if time.Now().After(deadline) {
+			return errors.New("the fleet does not come to rest")
+		}
+		if err := pause(ctx, quietEvery); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stats sums up what the workers' spokes have seen.
+func (w *world) stats() (spokes.Stats, error) {
+	var mu sync.Mutex
+	var sum spokes.Stats
+	err := w.each(func(worker *worker.Worker, _ int) error {
+		s, err := worker.Stats()
+		mu.Lock()
+		defer mu.Unlock()
+		sum.Connected += s.Connected
+		sum.Drops += s.Drops
+		sum.BytesIn += s.BytesIn
+		sum.BytesOut += s.BytesOut
+		sum.MessageBytes += s.MessageBytes
+		sum.LongestWait = max(sum.LongestWait, s.LongestWait)
+		if s.Warning != "" {
+			sum.Warning = s.Warning
+		}
+		return err
+	})
+	return sum, err
+}
+
+// generatorCPU is the time that the workers have run.
+func (w *world) generatorCPU() (time.Duration, error) {
+	var sum time.Duration
+	for _, worker := range w.workers {
+		d, err := measure.CPU(worker.PID())
+		if err != nil {
+			return 0, err
+		}
+		sum += d
+	}
+	return sum, nil
+}
+
+// cost is what hub and workers have run since a begin.
+type cost struct{ hub, generator time.Duration }
+
+func (w *world) cost() (c cost, err error) {
+	if c.hub, err = w.hub.cpu(); err != nil {
+		return c, err
+	}
+	c.generator, err = w.generatorCPU()
+	return c, err
+}
+
+func (c cost) since(before cost) cost {
+	return cost{c.hub - before.hub, c.generator - before.generator}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func short(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
