@@ -89,7 +89,7 @@ var rules = []rule{
 		name: "the cluster's side of the spoke knows no gRPC",
 		why: "it and the stream's side meet in spoke.go. " +
 			"The generated stubs of SpokeService lie in one package with the messages that spoke/state keeps: through it alone",
-		from: []string{"spoke/apply", "spoke/inventory", "spoke/health", "spoke/drift", "spoke/reconcile"},
+		from: []string{"spoke/apply", "spoke/event", "spoke/inventory", "spoke/health", "spoke/drift", "spoke/reconcile"},
 		deny: []string{grpc, "spoke/session"}, through: []string{"proto/yardarm/spoke/v1"},
 	},
 	{

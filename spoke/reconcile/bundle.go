@@ -48,6 +48,7 @@ type bundle struct {
 	assigned bool                      // guarded by mu; entry has not been seen by the loop
 	again    bool                      // guarded by mu; a whole pass is asked for
 	dirty    map[manifest.Ref]struct{} // guarded by mu; live objects that have changed
+	woken    time.Time                 // guarded by mu; since when the loop has something to do and has not begun; zero if it has
 	wants    wants                     // guarded by mu
 
 	// What follows is the loop's alone.
@@ -76,7 +77,7 @@ func newBundle(r *Reconciler, e state.Entry, inv *inventory.Inventory) *bundle {
 		r: r, uid: e.Assignment.GetBundleUid(),
 		logger: r.logger.With("bundle", e.Assignment.GetBundle()),
 		wake:   make(chan struct{}, 1), ended: make(chan struct{}), done: make(chan struct{}),
-		entry: e, since: time.Now(), stop: make(chan struct{}), assigned: true, dirty: map[manifest.Ref]struct{}{},
+		entry: e, since: time.Now(), woken: time.Now(), stop: make(chan struct{}), assigned: true, dirty: map[manifest.Ref]struct{}{},
 		inv: inv, health: map[manifest.Ref]verdict{},
 		repairs: repairs{},
 	}
@@ -127,7 +128,11 @@ func (b *bundle) nudge() {
 	b.rouse()
 }
 
+// rouse wakes the loop. The caller holds mu.
 func (b *bundle) rouse() {
+	if b.woken.IsZero() {
+		b.woken = time.Now()
+	}
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -195,6 +200,8 @@ func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 	}
 	if w.assigned || w.again || b.suspects(w.dirty) || !now.Before(b.next) {
 		b.pass(ctx, w)
+	} else {
+		b.begun()
 	}
 	if ctx.Err() != nil {
 		return time.Hour
@@ -206,6 +213,17 @@ func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 		wait = min(wait, time.Until(check))
 	}
 	return max(wait, 0)
+}
+
+// begun notes that what the loop was woken for is being done, and answers how long that had to wait.
+func (b *bundle) begun() (waited time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.woken.IsZero() {
+		waited = time.Since(b.woken)
+	}
+	b.woken = time.Time{}
+	return waited
 }
 
 // suspects notes which live objects have changed, and tells whether any is not what was applied.
@@ -247,6 +265,7 @@ func (b *bundle) pass(ctx context.Context, w work) {
 	}
 	defer func() { <-b.r.slots }()
 	started := time.Now()
+	b.r.metrics.queued.Observe(b.begun().Seconds())
 	// Whatever happens from now on that the pass may miss is worth another one.
 	b.waiting.Store(true)
 	var o outcome
@@ -258,7 +277,7 @@ func (b *bundle) pass(ctx context.Context, w work) {
 	b.conclude(w, o)
 	b.schedule()
 	b.forget()
-	b.r.metrics.passed(time.Since(started))
+	b.r.metrics.passes.Observe(time.Since(started).Seconds())
 }
 
 // conclude takes an outcome in. One that was interrupted says nothing new for a while: a restart of the API server should

@@ -143,6 +143,7 @@ func (b *bundle) checkHealth(ctx context.Context) {
 	}
 	group.Wait()
 	for i, ref := range refs {
+		b.r.metrics.checked(results[i].result.State, results[i].err)
 		if results[i].err != nil {
 			b.logger.Debug("cannot look at object", "object", ref.String(), "error", results[i].err)
 			v := b.health[ref]

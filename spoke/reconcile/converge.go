@@ -19,7 +19,7 @@ import (
 
 // converge applies a target, and then deletes what a plan lets go.
 func (b *bundle) converge(ctx context.Context, w work, t target, rendered *apply.Rendered, p plan) outcome {
-	out := outcome{total: rendered.Total()}
+	out := outcome{total: rendered.Total(), drifted: map[manifest.Ref]drifted{}}
 	out.add(rendered.Problems...)
 	todo, fresh := b.todo(rendered, &out)
 	todo = b.spare(ctx, w, todo, &out)
@@ -77,11 +77,12 @@ func (b *bundle) todo(rendered *apply.Rendered, out *outcome) (todo []apply.Item
 		}
 		if applied && known {
 			if at, ok := b.repairs.may(item.Ref, now); !ok {
+				b.r.metrics.drift.WithLabelValues(item.Delivery.Drift, outcomeContended).Inc()
 				out.add(contended(item.Ref))
 				out.postpone(at)
 				continue
 			}
-			b.r.metrics.drift.Inc()
+			out.drifted[item.Ref] = drifted{mode: item.Delivery.Drift, deleted: !exists}
 			b.logger.Info("object differs from what was applied; applying it again", "object", item.Ref.String(), "deleted", !exists)
 		}
 		todo = append(todo, item)
@@ -214,9 +215,9 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 	out.applied += len(set.Applied)
 	out.add(set.Problems...)
 	b.leave(set.Present, out)
+	b.repaired(out.drifted, &set)
 	if len(todo) > 0 {
-		b.r.metrics.applied.Add(float64(len(set.Applied)))
-		b.r.metrics.failed.Add(float64(len(set.Problems)))
+		b.r.metrics.applied(&set)
 		b.logger.Info("applied", "revision", b.inv.Revision, "objects", len(set.Applied), "failed", len(set.Problems),
 			"skipped", len(set.Skipped), "took", time.Since(started).Round(time.Millisecond))
 	}
@@ -227,6 +228,21 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 		b.r.nudge(b.uid)
 	}
 	return len(set.Skipped) == 0
+}
+
+// repaired tells what came of the drift that was found.
+func (b *bundle) repaired(found map[manifest.Ref]drifted, set *apply.ChangeSet) {
+	for _, ref := range set.Applied {
+		if d, ok := found[ref]; ok {
+			b.r.metrics.drift.WithLabelValues(d.mode, outcomeCorrected).Inc()
+			b.tellRepaired(ref, d.deleted)
+		}
+	}
+	for _, p := range set.Problems {
+		if d, ok := found[p.Ref]; ok {
+			b.r.metrics.drift.WithLabelValues(d.mode, outcomeFailed).Inc()
+		}
+	}
 }
 
 // prune deletes what is condemned, and drops from the inventory what is gone.
@@ -240,7 +256,7 @@ func (b *bundle) prune(ctx context.Context, w work, out *outcome) {
 	if len(targets) == 0 {
 		return
 	}
-	b.gone(ctx, "pruned", b.r.applier.Prune(ctx, b.uid, targets, w.stop), out)
+	b.gone(ctx, resultPruned, b.r.applier.Prune(ctx, b.uid, targets, w.stop), out)
 }
 
 // gone takes the result of a removal in: of objects that were pruned, or released.
@@ -261,7 +277,7 @@ func (b *bundle) gone(ctx context.Context, how string, removed apply.Removed, ou
 	}
 	b.inv = &next
 	b.r.claims.give(b.uid, removed.Gone...)
-	b.r.metrics.pruned.Add(float64(len(removed.Gone)))
+	b.r.metrics.prunes.WithLabelValues(how).Add(float64(len(removed.Gone)))
 	b.logger.Info(how, "objects", len(removed.Gone), "left", len(removed.Left))
 	b.r.nudge(b.uid)
 }

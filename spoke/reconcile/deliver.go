@@ -36,6 +36,8 @@ type outcome struct {
 	total, applied int
 	// problems with objects that could not be applied, and with those that could not be deleted.
 	problems, pruning []*apply.Problem
+	// drifted are the objects that were found changed or deleted.
+	drifted map[manifest.Ref]drifted
 	// refused: nothing was written, because the bundle is atomic.
 	refused bool
 	// pruned: deletions were tried.
@@ -46,6 +48,12 @@ type outcome struct {
 	interrupted bool
 	// again is when something is due that was put off; zero if nothing was.
 	again time.Time
+}
+
+// drifted is how an object was found.
+type drifted struct {
+	mode    string
+	deleted bool
 }
 
 // force makes an outcome's phase another one than follows from its objects.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -110,16 +111,17 @@ func newEnvIn(t *testing.T) *env {
 // spoke is a running reconciler.
 type spoke struct {
 	*env
-	book   *report.Book
-	writes *writeCounter
-	cancel context.CancelFunc
-	done   chan error
+	book    *report.Book
+	writes  *writeCounter
+	metrics *prometheus.Registry
+	cancel  context.CancelFunc
+	done    chan error
 }
 
 // start runs a reconciler on the env's state, until the test ends or stop.
 func (e *env) start() *spoke {
 	e.t.Helper()
-	s := &spoke{env: e, book: report.NewBook(), writes: &writeCounter{}, done: make(chan error, 1)}
+	s := &spoke{env: e, book: report.NewBook(), writes: &writeCounter{}, metrics: prometheus.NewRegistry(), done: make(chan error, 1)}
 	config := rest.CopyConfig(e.config)
 	config.Wrap(s.writes.wrap)
 	client, err := kube.New(kube.Config{REST: config, Namespace: e.system})
@@ -127,7 +129,7 @@ func (e *env) start() *spoke {
 		e.t.Fatal(err)
 	}
 	logger := slog.New(slog.NewTextHandler(e.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r, err := New(Config{Client: client, State: e.state, Book: s.book, Logger: logger})
+	r, err := New(Config{Client: client, State: e.state, Book: s.book, Registerer: s.metrics, Logger: logger})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -195,11 +197,12 @@ func (e *env) until(what string, ok func() bool, detail ...func() string) {
 	}
 }
 
-// writeCounter counts requests that write, and those that read.
+// writeCounter counts requests that write, and those that read. Events are told apart: they are written when their turn comes.
 type writeCounter struct {
 	mu     sync.Mutex
 	counts map[string]int // by method
 	paths  []string       // of writes
+	events int
 }
 
 func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
@@ -209,7 +212,11 @@ func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 			w.counts = map[string]int{}
 		}
 		w.counts[r.Method]++
-		if r.Method != http.MethodGet {
+		switch {
+		case r.Method == http.MethodGet:
+		case strings.HasPrefix(r.URL.Path, "/apis/events.k8s.io/"):
+			w.events++
+		default:
 			w.paths = append(w.paths, r.Method+" "+r.URL.Path)
 		}
 		w.mu.Unlock()
@@ -224,6 +231,13 @@ func (w *writeCounter) take() []string {
 	paths := w.paths
 	w.paths = nil
 	return paths
+}
+
+// told answers how many requests wrote events.
+func (w *writeCounter) told() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.events
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -16,6 +16,7 @@ import (
 	"github.com/yardarm-dev/yardarm/pkg/backoff"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/spoke/apply"
+	"github.com/yardarm-dev/yardarm/spoke/event"
 	"github.com/yardarm-dev/yardarm/spoke/inventory"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
 	"github.com/yardarm-dev/yardarm/spoke/live"
@@ -75,6 +76,7 @@ type Reconciler struct {
 	now       func() time.Time
 	metrics   *metrics
 	applier   *apply.Applier
+	events    *event.Recorder
 	watcher   *live.Watcher
 	inventory *inventory.Store
 	claims    *claims
@@ -122,6 +124,10 @@ func New(c Config) (*Reconciler, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.events, err = event.New(event.Config{Client: c.Client, Registerer: c.Registerer, Logger: c.Logger})
+	if err != nil {
+		return nil, err
+	}
 	r.metrics, err = newMetrics(c.Registerer, r)
 	return r, err
 }
@@ -134,6 +140,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r.running.Go(func() { _ = r.watcher.Run(ctx) }) // fails only when run twice
+	r.running.Go(func() { r.events.Run(ctx) })
 	resync := time.NewTimer(r.nextResync())
 	defer resync.Stop()
 	for {
@@ -217,6 +224,7 @@ func (r *Reconciler) dispatch(ctx context.Context) {
 	r.mu.Unlock()
 	for _, b := range gone {
 		b.end()
+		r.metrics.phase(b.status.phase, "")
 		r.claims.end(b.uid)
 		r.watcher.Use(b.uid, nil)
 		r.book.Remove(b.uid)

@@ -37,7 +37,7 @@ func (b *bundle) remove(ctx context.Context, w work) outcome {
 		for ref, e := range b.inv.Entries {
 			targets = append(targets, apply.Target{Ref: ref, Version: e.Version})
 		}
-		b.gone(ctx, "released", b.r.applier.Release(ctx, b.uid, targets, w.stop), &out)
+		b.gone(ctx, resultReleased, b.r.applier.Release(ctx, b.uid, targets, w.stop), &out)
 	}
 	out.add(out.pruning...)
 	out.pruning, out.problems = out.problems, nil

@@ -64,6 +64,9 @@ type reporter struct {
 	since time.Time
 	// seen are the current problems, by object and reason.
 	seen map[seenKey]time.Time
+	// told are those of them of which an event has told, and toldPhase is the phase that an event told of last.
+	told      map[seenKey]bool
+	toldPhase string
 	// conditions as they were last told, by type.
 	conditions map[string]*yardarmv1.Condition
 }
@@ -100,6 +103,7 @@ func (b *bundle) report(e *state.Entry) {
 		})
 	}
 	r.Conditions = conditions(o, r, problems, b.unjudged())
+	b.tellProblems(problems, now)
 	b.publish(r, now)
 }
 
@@ -109,6 +113,7 @@ func (b *bundle) reportApplying(e *state.Entry, o outcome, todo int) {
 	r.Phase, r.Reason = yardarmv1.PhaseProgressing, reasonApplying
 	r.Message = fmt.Sprintf("applying %d of %d objects", todo, o.total)
 	r.Conditions = b.status.conditionsWhileApplying(r.Message)
+	b.status.toldPhase = yardarmv1.PhaseProgressing
 	if e.Hold != nil {
 		r.Phase, r.Reason, r.Message = yardarmv1.PhaseHeld, e.Hold.Reason, e.Hold.Message
 	}
@@ -126,9 +131,11 @@ func (b *bundle) draft(e *state.Entry) *yardarmv1.Report {
 
 func (b *bundle) publish(r *yardarmv1.Report, now time.Time) {
 	if b.status.phase != r.Phase {
+		b.r.metrics.phase(b.status.phase, r.Phase)
 		b.status.phase, b.status.since = r.Phase, now
 		b.logger.Info("phase", "phase", r.Phase, "reason", r.Reason, "message", r.Message, "revision", r.Revision)
 	}
+	b.tellPhase(r)
 	b.status.stamp(r.Conditions, now)
 	r.Since, r.ObservedTime = timestamppb.New(b.status.since), timestamppb.New(now)
 	b.r.book.Set(r)
