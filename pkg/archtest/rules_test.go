@@ -60,6 +60,11 @@ var rules = []rule{
 		from: []string{"hub/placement", "hub/status"}, deny: []string{grpc, http, kubernetes},
 	},
 	{
+		name: "health rules know only messages",
+		why:  "the hub compiles them without Kubernetes, and the spoke pays for what they link",
+		from: []string{"pkg/healthrule"}, deny: []string{grpc, http, kubernetes},
+	},
+	{
 		name: "the store knows only messages and its disk",
 		why: "several hubs will share one log; nothing of a server belongs in it. " +
 			"Prometheus's client, for its metrics, brings net/http along (it has the handler beside the registry): through it alone",

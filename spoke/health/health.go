@@ -7,6 +7,8 @@ import (
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/yardarm-dev/yardarm/pkg/healthrule"
 )
 
 // State of an object.
@@ -29,6 +31,8 @@ const (
 	ReasonUnknown     = "StatusUnknown"
 	ReasonNotReady    = "NotReady"
 	ReasonMissing     = "Missing"
+	ReasonUnobserved  = "LatestGenerationNotObserved"
+	ReasonInvalidRule = "InvalidHealthRule"
 )
 
 // Result is a judgement.
@@ -60,21 +64,59 @@ var passive = func() map[schema.GroupKind]bool {
 	return m
 }()
 
-// Passive tells whether objects of a kind are ready as soon as they are applied.
+// Passive tells whether objects of a kind are ready as soon as they are applied. A kind that a bundle has a rule for never is.
 func Passive(group, kind string) bool { return passive[schema.GroupKind{Group: group, Kind: kind}] }
 
-// Of judges an object by what it says itself. The object must be whole, with its status.
-func Of(object *unstructured.Unstructured) Result {
+// Of judges an object by what it says itself: by the bundle's rule for its kind if there is one, otherwise by the usual ones. The object must be
+// whole, with its status. Status that is not about the newest generation says nothing yet, whoever judges it.
+func Of(object *unstructured.Unstructured, rules *healthrule.Rules) Result {
 	gk := object.GroupVersionKind().GroupKind()
-	if Passive(gk.Group, gk.Kind) && object.GetDeletionTimestamp() == nil {
+	if object.GetDeletionTimestamp() != nil {
+		return Result{State: Waiting, Reason: ReasonTerminating, Message: "it is being deleted, and will be made anew" + holders(object)}
+	}
+	if rules.Has(gk.Group, gk.Kind) {
+		return byRule(object, rules, gk)
+	}
+	if Passive(gk.Group, gk.Kind) {
 		return Result{}
 	}
-	if gk.Group == "batch" && gk.Kind == "Job" && object.GetDeletionTimestamp() == nil {
-		return ofJob(object)
+	if judge := builtin[gk]; judge != nil {
+		if r, ok := judge(object); ok {
+			return r
+		}
 	}
+	return byConvention(object)
+}
+
+// byRule judges by the bundle's own rule.
+func byRule(object *unstructured.Unstructured, rules *healthrule.Rules, gk schema.GroupKind) Result {
+	if !observed(object) {
+		return Result{State: Waiting, Reason: ReasonUnobserved, Message: "its controller has not seen its newest generation yet"}
+	}
+	j := rules.Judge(gk.Group, gk.Kind, object.Object)
+	switch {
+	case j.Ready:
+		return Result{}
+	case j.Broken:
+		return Result{State: Failing, Reason: ReasonInvalidRule, Message: j.Message}
+	case j.Failing:
+		return Result{State: Failing, Reason: ReasonFailed, Message: j.Message}
+	}
+	return Result{State: Waiting, Reason: ReasonNotReady, Message: j.Message}
+}
+
+// observed tells whether the status is about the newest generation, as far as the object says.
+func observed(object *unstructured.Unstructured) bool {
+	seen, ok, err := unstructured.NestedInt64(object.Object, "status", "observedGeneration")
+	return !ok || err != nil || object.GetGeneration() == 0 || seen == object.GetGeneration()
+}
+
+// byConvention judges by kstatus.
+func byConvention(object *unstructured.Unstructured) Result {
 	result, err := status.Compute(object)
 	if err != nil {
-		return Result{State: Waiting, Reason: ReasonUnknown, Message: "its status cannot be read: " + err.Error()}
+		return Result{State: Waiting, Reason: ReasonUnknown,
+			Message: oneLine("its status follows no convention that is known here; give the bundle a health rule for its kind: " + err.Error())}
 	}
 	message := oneLine(result.Message)
 	switch result.Status {
@@ -82,8 +124,6 @@ func Of(object *unstructured.Unstructured) Result {
 		return Result{}
 	case status.FailedStatus:
 		return Result{State: Failing, Reason: reasonOf(result, status.ConditionStalled, ReasonFailed), Message: message + detail(object)}
-	case status.TerminatingStatus:
-		return Result{State: Waiting, Reason: ReasonTerminating, Message: "it is being deleted, and will be made anew" + holders(object)}
 	case status.InProgressStatus:
 		if failure, ok := replicaFailure(object); ok {
 			return failure
@@ -91,25 +131,6 @@ func Of(object *unstructured.Unstructured) Result {
 		return Result{State: Waiting, Reason: reasonOf(result, status.ConditionReconciling, ReasonInProgress), Message: message}
 	}
 	return Result{State: Waiting, Reason: ReasonUnknown, Message: message}
-}
-
-// ofJob waits for a Job's end: kstatus takes one that has started for ready.
-func ofJob(job *unstructured.Unstructured) Result {
-	if c, ok := condition(job, "Failed"); ok && c["status"] == "True" {
-		return Result{State: Failing, Reason: named(c["reason"], "JobFailed"), Message: oneLine(fmt.Sprintf("the job has failed: %v", c["message"]))}
-	}
-	for _, done := range []string{"Complete", "SuccessCriteriaMet"} {
-		if c, ok := condition(job, done); ok && c["status"] == "True" {
-			return Result{}
-		}
-	}
-	if suspended, _, _ := unstructured.NestedBool(job.Object, "spec", "suspend"); suspended {
-		return Result{} // it does what it was asked to do
-	}
-	active, _, _ := unstructured.NestedInt64(job.Object, "status", "active")
-	succeeded, _, _ := unstructured.NestedInt64(job.Object, "status", "succeeded")
-	failed, _, _ := unstructured.NestedInt64(job.Object, "status", "failed")
-	return Result{State: Waiting, Reason: "JobRunning", Message: fmt.Sprintf("pods: %d active, %d succeeded, %d failed", active, succeeded, failed)}
 }
 
 // replicaFailure finds why a controller cannot make pods, such as an exceeded quota.

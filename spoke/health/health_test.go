@@ -47,7 +47,7 @@ func TestOf(t *testing.T) {
 		"definition not established": {"apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a}", Waiting, "Installing"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Of(object(t, c.object))
+			got := Of(object(t, c.object), nil)
 			if got.State != c.want || got.Reason != c.reason || (got.State != Ready && got.Message == "") {
 				t.Errorf("got %+v, want %d %s", got, c.want, c.reason)
 			}
@@ -85,16 +85,9 @@ func TestOfPod(t *testing.T) {
 	}
 }
 
-func TestSelectorAndGeneration(t *testing.T) {
+func TestSelector(t *testing.T) {
 	got, err := selectorOf(object(t, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {selector: {matchLabels: {app: web}, matchExpressions: [{key: tier, operator: In, values: [a, b]}]}}"))
 	if err != nil || got != "app=web,tier in (a,b)" {
 		t.Errorf("selector: %q %v", got, err)
-	}
-	pods := []unstructured.Unstructured{
-		*object(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: new, creationTimestamp: '2026-01-02T00:00:00Z', labels: {pod-template-hash: new}}"),
-		*object(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: old, creationTimestamp: '2026-01-01T00:00:00Z', labels: {pod-template-hash: old}}"),
-	}
-	if got := newest(pods); got != "new" {
-		t.Errorf("newest: %s", got)
 	}
 }

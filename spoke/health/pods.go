@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,7 +33,7 @@ func HasPods(group, kind string) bool {
 }
 
 // Pods looks for the reason in the pods of a workload that is not ready. ok is false if they say nothing worse than that
-// they are starting. It costs one request; none for a pod.
+// they are starting. It costs one request, two while pods of several revisions are there; none for a pod.
 func Pods(ctx context.Context, client dynamic.Interface, workload *unstructured.Unstructured, now time.Time) (r Result, ok bool, err error) {
 	if workload.GetKind() == "Pod" {
 		r, ok = ofPod(workload, now)
@@ -47,20 +48,32 @@ func Pods(ctx context.Context, client dynamic.Interface, workload *unstructured.
 	if err != nil {
 		return Result{}, false, fmt.Errorf("list pods: %w", err)
 	}
-	current := newest(list.Items)
-	for i := range list.Items {
-		pod := &list.Items[i]
-		if generationOf(pod) != current || pod.GetDeletionTimestamp() != nil {
-			continue // of an earlier revision of the workload
-		}
+	pods := slices.DeleteFunc(list.Items, func(p unstructured.Unstructured) bool { return p.GetDeletionTimestamp() != nil })
+	current, err := current(ctx, client, workload, selector, pods)
+	for i := range pods {
+		pod := &pods[i]
 		if phase, _, _ := unstructured.NestedString(pod.Object, "status", "phase"); phase == "Failed" && workload.GetKind() == "Job" {
 			continue // the job tries again, or says itself that it has failed
 		}
-		if found, bad := ofPod(pod, now); bad && (!ok || rank(found.Reason) < rank(r.Reason)) {
+		earlier := generationOf(pod) != current
+		if earlier && !inOrder(workload) {
+			continue
+		}
+		found, bad := ofPod(pod, now)
+		if bad && earlier {
+			found.Message += "; it is of the revision before, and holds up this one: delete the pod"
+		}
+		if bad && (!ok || rank(found.Reason) < rank(r.Reason)) {
 			r, ok = found, true
 		}
 	}
-	return r, ok, nil
+	return r, ok, err
+}
+
+// inOrder tells whether a workload replaces a pod only when those before it are ready, even one that never will be.
+func inOrder(workload *unstructured.Unstructured) bool {
+	policy, _, _ := unstructured.NestedString(workload.Object, "spec", "podManagementPolicy")
+	return workload.GetKind() == "StatefulSet" && policy != "Parallel"
 }
 
 // selectorOf answers the label selector of a workload's pods.
@@ -86,29 +99,6 @@ func selectorOf(workload *unstructured.Unstructured) (string, error) {
 		return "", fmt.Errorf("read the pod selector: %w", err)
 	}
 	return parsed.String(), nil
-}
-
-// newest answers the generation of the pod that was made last. While a workload is rolled out, pods of the one before say
-// nothing about it.
-func newest(pods []unstructured.Unstructured) string {
-	var last *unstructured.Unstructured
-	for i := range pods {
-		if p := &pods[i]; last == nil || last.GetCreationTimestamp().Time.Before(p.GetCreationTimestamp().Time) {
-			last = p
-		}
-	}
-	if last == nil {
-		return ""
-	}
-	return generationOf(last)
-}
-
-func generationOf(pod *unstructured.Unstructured) string {
-	labels := pod.GetLabels()
-	if hash := labels["pod-template-hash"]; hash != "" {
-		return hash
-	}
-	return labels["controller-revision-hash"]
 }
 
 // starting are reasons to wait that pass by themselves.

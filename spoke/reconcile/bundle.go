@@ -67,6 +67,7 @@ type bundle struct {
 	interruptedSince time.Time
 	// health of the objects that have one, as far as it was judged.
 	health  map[manifest.Ref]verdict
+	rules   rules
 	checks  checks
 	repairs repairs
 	status  reporter
@@ -191,6 +192,7 @@ func (b *bundle) run(ctx context.Context) {
 func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 	now := time.Now()
 	if w.assigned {
+		b.useRules(w.entry.Assignment.GetDelivery().GetHealth())
 		b.retry.transient.Reset()
 		b.retry.waiting.Reset()
 		b.retry.terminal.Reset()

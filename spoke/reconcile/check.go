@@ -71,7 +71,7 @@ func (b *bundle) judge(ref manifest.Ref, r health.Result, version uint64) {
 // due answers when an object is to be looked at next; ok is false if only a change calls for it.
 func (b *bundle) due(ref manifest.Ref, now time.Time) (at time.Time, ok bool) {
 	e := b.inv.Entries[ref]
-	if e.Content == 0 || e.Condemned || health.Passive(ref.Group, ref.Kind) {
+	if e.Content == 0 || e.Condemned || b.passive(ref) {
 		return time.Time{}, false
 	}
 	v, judged := b.health[ref]
@@ -138,7 +138,7 @@ func (b *bundle) checkHealth(ctx context.Context) {
 		group.Go(func() {
 			defer func() { <-slots }()
 			j := &results[i]
-			j.result, j.version, j.err = b.r.check(ctx, ref, version)
+			j.result, j.version, j.err = b.check(ctx, ref, version)
 		})
 	}
 	group.Wait()
@@ -159,17 +159,17 @@ func (b *bundle) checkHealth(ctx context.Context) {
 	}
 }
 
-// check reads and judges one object, and the pods of one that is not ready.
-func (r *Reconciler) check(ctx context.Context, ref manifest.Ref, apiVersion string) (health.Result, uint64, error) {
+// check reads and judges one object, and what is around one that is not ready.
+func (b *bundle) check(ctx context.Context, ref manifest.Ref, apiVersion string) (health.Result, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	kind, err := r.client.Mapper.Kind(ctx, ref.Group, apiVersion, ref.Kind)
+	kind, err := b.r.client.Mapper.Kind(ctx, ref.Group, apiVersion, ref.Kind)
 	if err != nil {
 		return health.Result{}, 0, err
 	}
-	resource := dynamic.ResourceInterface(r.client.Dynamic.Resource(kind.GVR()))
+	resource := dynamic.ResourceInterface(b.r.client.Dynamic.Resource(kind.GVR()))
 	if kind.Namespaced {
-		resource = r.client.Dynamic.Resource(kind.GVR()).Namespace(ref.Namespace)
+		resource = b.r.client.Dynamic.Resource(kind.GVR()).Namespace(ref.Namespace)
 	}
 	object, err := resource.Get(ctx, ref.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -178,17 +178,9 @@ func (r *Reconciler) check(ctx context.Context, ref manifest.Ref, apiVersion str
 	if err != nil {
 		return health.Result{}, 0, err
 	}
-	result := health.Of(object)
-	version := live.Of(object).Version
-	if result.State == health.Ready || !health.HasPods(ref.Group, ref.Kind) {
-		return result, version, nil
-	}
-	found, ok, err := health.Pods(ctx, r.client.Dynamic, object, time.Now())
+	result, err := health.Look(ctx, b.r.client.Dynamic, object, b.rules.compiled, time.Now())
 	if err != nil {
-		r.logger.Debug("cannot look at pods", "object", ref.String(), "error", err)
+		b.logger.Debug("cannot look around object", "object", ref.String(), "error", err)
 	}
-	if ok {
-		result = found
-	}
-	return result, version, nil
+	return result, live.Of(object).Version, nil
 }

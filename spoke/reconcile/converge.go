@@ -191,7 +191,7 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 	answers := map[manifest.Ref]answer{}
 	started := time.Now()
 	set := b.r.applier.Apply(ctx, todo, apply.Options{Stop: w.stop, Applied: func(item apply.Item, object *unstructured.Unstructured) {
-		a := answer{object: live.Of(object), health: health.Of(object)}
+		a := answer{object: live.Of(object), health: health.Of(object, b.rules.compiled)}
 		b.r.watcher.Observe(item.Ref, a.object)
 		mu.Lock()
 		defer mu.Unlock()
@@ -206,7 +206,7 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 		b.inv.Entries[item.Ref] = inventory.Entry{
 			Version: item.Kind.Version, UID: a.object.UID, Content: item.Content, Fields: a.object.Fields,
 		}
-		if !health.Passive(item.Ref.Group, item.Ref.Kind) {
+		if !b.passive(item.Ref) {
 			b.judge(item.Ref, a.health, a.object.Version)
 		}
 		stage := item.Ref.StageName()

@@ -39,20 +39,28 @@ import (
 // deadline is how long anything may take that a test waits for: far longer than it does take on a busy machine.
 const deadline = 60 * time.Second
 
-// One API server serves all tests of the package, each of which has namespaces of its own.
-var fleet *cluster.Fleet
+// One API server serves all tests of the package, each of which has namespaces of its own; and one with controllers and a node those that
+// need workloads to run. Each starts when the first test asks for it.
+var (
+	fleet, full           *cluster.Fleet
+	startFleet, startFull = starter(&fleet, cluster.Spec{Name: "a"}), starter(&full, cluster.Spec{Name: "a", Nodes: 1})
+)
 
-// startFleet starts it when the first test asks.
-var startFleet = sync.OnceValue(func() error {
-	var err error
-	fleet, err = cluster.Start(context.Background(), cluster.Config{Clusters: []cluster.Spec{{Name: "a"}}, Progress: os.Stderr})
-	return err
-})
+func starter(into **cluster.Fleet, spec cluster.Spec) func() error {
+	return sync.OnceValue(func() error {
+		var err error
+		*into, err = cluster.Start(context.Background(), cluster.Config{Clusters: []cluster.Spec{spec}, Progress: os.Stderr})
+		return err
+	})
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if fleet != nil {
-		if err := fleet.Stop(); err != nil {
+	for _, f := range []*cluster.Fleet{fleet, full} {
+		if f == nil {
+			continue
+		}
+		if err := f.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
@@ -93,6 +101,24 @@ func newEnvIn(t *testing.T) *env {
 	if err := startFleet(); err != nil {
 		t.Fatal(err)
 	}
+	return newEnvOn(t, fleet)
+}
+
+// newFullEnv is newEnv in a cluster whose workloads run.
+func newFullEnv(t *testing.T) *env {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a real control plane")
+	}
+	t.Parallel()
+	if err := startFull(); err != nil {
+		t.Fatal(err)
+	}
+	return newEnvOn(t, full)
+}
+
+func newEnvOn(t *testing.T, fleet *cluster.Fleet) *env {
+	t.Helper()
 	config, err := clientcmd.RESTConfigFromKubeConfig(fleet.Cluster("a").Kubeconfig())
 	if err != nil {
 		t.Fatal(err)

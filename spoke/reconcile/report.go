@@ -210,7 +210,7 @@ func (b *bundle) counts(problems []problem) *yardarmv1.ObjectCounts {
 func (b *bundle) unjudged() int {
 	n := 0
 	for ref, e := range b.inv.Entries {
-		if _, judged := b.health[ref]; !judged && e.Content != 0 && !e.Condemned && !health.Passive(ref.Group, ref.Kind) {
+		if _, judged := b.health[ref]; !judged && e.Content != 0 && !e.Condemned && !b.passive(ref) {
 			n++
 		}
 	}
