@@ -14,8 +14,6 @@ import (
 type Delivery struct {
 	// Takeover, Conflict and Drift hold one of the words that the delivery policy knows; never empty.
 	Takeover, Conflict, Drift string
-	// Keep leaves the object in the cluster when it leaves the bundle.
-	Keep bool
 	// Recreate deletes and makes anew what cannot be changed otherwise.
 	Recreate bool
 	// IfNotPresent creates the object where it is not there, and then never touches it.
@@ -53,10 +51,11 @@ func deliveryOf(policy *yardarmv1.DeliveryPolicy, object manifest.Object) (Deliv
 		Takeover:     word(yardarmv1.AnnotationTakeover, takeovers, policy.GetTakeover()),
 		Conflict:     word(yardarmv1.AnnotationConflict, conflicts, policy.GetConflict()),
 		Drift:        word(yardarmv1.AnnotationDrift, drifts, policy.GetDrift()),
-		Keep:         yes(yardarmv1.AnnotationKeep, policy.GetKeep()),
 		Recreate:     yes(yardarmv1.AnnotationRecreate, policy.GetRecreate()),
 		IfNotPresent: yes(yardarmv1.AnnotationIfNotPresent, false),
 	}
+	// What is kept is decided when the object leaves the bundle, by what the live one says then.
+	yes(yardarmv1.AnnotationKeep, false)
 	return d, err
 }
 

@@ -16,16 +16,17 @@ func TestDeliveryOf(t *testing.T) {
 	}{
 		"nothing said": {want: defaults},
 		"by the bundle": {
-			policy: &yardarmv1.DeliveryPolicy{Takeover: "never", Conflict: "fail", Drift: "report", Keep: true, Recreate: true},
-			want:   Delivery{Takeover: "never", Conflict: "fail", Drift: "report", Keep: true, Recreate: true},
+			policy: &yardarmv1.DeliveryPolicy{Takeover: "never", Conflict: "fail", Drift: "report", Recreate: true},
+			want:   Delivery{Takeover: "never", Conflict: "fail", Drift: "report", Recreate: true},
 		},
 		"by the object, which wins": {
-			policy: &yardarmv1.DeliveryPolicy{Takeover: "never", Conflict: "fail", Drift: "report", Keep: true, Recreate: true},
+			policy: &yardarmv1.DeliveryPolicy{Takeover: "never", Conflict: "fail", Drift: "report", Recreate: true},
 			annotations: `yardarm.dev/takeover: if-no-diff, yardarm.dev/conflict: force, yardarm.dev/drift: ignore, yardarm.dev/keep: "false",
   yardarm.dev/recreate: "false", yardarm.dev/if-not-present: "true"`,
 			want: Delivery{Takeover: "if-no-diff", Conflict: "force", Drift: "ignore", IfNotPresent: true},
 		},
 		"a word that is none":    {annotations: "yardarm.dev/drift: repair", err: `yardarm.dev/drift is "repair"; it may be correct, report, ignore`},
+		"a keep that is none":    {annotations: `yardarm.dev/keep: "never"`, err: `yardarm.dev/keep is "never"; it may be false, true`},
 		"a boolean that is none": {annotations: `yardarm.dev/recreate: "yes"`, err: `yardarm.dev/recreate is "yes"; it may be false, true`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
+	"github.com/yardarm-dev/yardarm/spoke/live"
 )
 
 // confirmWithin is how long Prune waits for the objects of a stage to be gone before it leaves the rest to a later call. Most
@@ -27,6 +28,15 @@ const confirmWithin = 2 * time.Second
 type Target struct {
 	Ref     manifest.Ref
 	Version string // of the API, in which it was applied
+	UID     string // empty if it is not known
+	// Keep is the bundle's word for objects that say nothing of whether they are to be kept.
+	Keep bool
+}
+
+// owned tells whether a live object still is the bundle's. One that bears its owner's mark under another UID was made anew: by us, if it has an
+// entry of ours in managedFields, and otherwise by somebody who copied the mark.
+func (t *Target) owned(found metav1.Object, owner string) bool {
+	return found.GetAnnotations()[yardarmv1.AnnotationOwner] == owner && (string(found.GetUID()) == t.UID || appliedBy(found) == owner)
 }
 
 // Removed is what came of targets. Each is in one of the lists.
@@ -39,7 +49,7 @@ type Removed struct {
 }
 
 // Prune deletes targets that still are the bundle's, in the reverse order of apply. Later stages wait until earlier ones are
-// gone, since the finalizers of objects may need the workloads that were applied before them. Objects marked to be kept are
+// gone, since the finalizers of objects may need the workloads that were applied before them. Objects that are to be kept are
 // released instead.
 func (a *Applier) Prune(ctx context.Context, owner string, targets []Target, stop <-chan struct{}) Removed {
 	return a.remove(ctx, targets, stop, func(ctx context.Context, t Target, kind kube.Kind) error {
@@ -135,12 +145,12 @@ func (a *Applier) prune(ctx context.Context, owner string, t Target, kind kube.K
 			return nil
 		case err != nil:
 			return err
-		case found.Annotations[yardarmv1.AnnotationOwner] != owner:
+		case !t.owned(found, owner):
 			a.logger.Info("object is another's now; left alone", "object", t.Ref.String())
 			return nil
 		case found.DeletionTimestamp != nil:
 			return &Problem{Reason: ReasonFinalizers, Message: finalizers(t.Ref, found), Retry: Transient}
-		case found.Annotations[yardarmv1.AnnotationKeep] == "true":
+		case live.KeepOf(found.Annotations).Or(t.Keep):
 			return a.releaseOne(ctx, owner, t, kind)
 		}
 		// Between the look and the deletion, the object may be made anew, or given to another: then look again.

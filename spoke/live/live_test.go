@@ -29,7 +29,7 @@ func meta(version, fields string) *metav1.PartialObjectMetadata {
 
 func TestOfTellsOurFieldsFromOthers(t *testing.T) {
 	one := Of(meta("1", `{"f:data":{}}`))
-	if one.Fields == 0 || one.UID != "u" || one.Version != 1 || one.Keep || one.Deleting {
+	if one.Fields == 0 || one.UID != "u" || one.Version != 1 || one.Keep != KeepUnsaid || one.Deleting {
 		t.Errorf("got %+v", one)
 	}
 	other := meta("2", `{"f:data":{}}`)

@@ -24,11 +24,35 @@ type Object struct {
 	Fields uint64
 	// Scaled is set while an autoscaler has fields of it, such as its replicas.
 	Scaled bool
-	// Keep is set on objects that are to survive their bundle.
-	Keep bool
+	// Keep is what the object itself says of whether it is to survive its bundle.
+	Keep Keep
 	// Deleting is set while finalizers hold up the object's deletion.
 	Deleting bool
 }
+
+// Keep says whether an object is to survive its bundle.
+type Keep uint8
+
+// An object that does not say is kept if its bundle keeps its objects.
+const (
+	KeepUnsaid Keep = iota
+	KeepYes
+	KeepNo
+)
+
+// KeepOf reads an object's annotations.
+func KeepOf(annotations map[string]string) Keep {
+	switch annotations[yardarmv1.AnnotationKeep] {
+	case "true":
+		return KeepYes
+	case "false":
+		return KeepNo
+	}
+	return KeepUnsaid
+}
+
+// Or tells whether the object is kept, given what its bundle says.
+func (k Keep) Or(bundle bool) bool { return k == KeepYes || k == KeepUnsaid && bundle }
 
 // Of answers what is kept of an object's metadata.
 func Of(m metav1.Object) Object {
@@ -38,7 +62,7 @@ func Of(m metav1.Object) Object {
 		Version:  parseVersion(m.GetResourceVersion()),
 		Fields:   fields,
 		Scaled:   scaled,
-		Keep:     m.GetAnnotations()[yardarmv1.AnnotationKeep] == "true",
+		Keep:     KeepOf(m.GetAnnotations()),
 		Deleting: m.GetDeletionTimestamp() != nil,
 	}
 }

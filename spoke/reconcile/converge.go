@@ -247,16 +247,21 @@ func (b *bundle) repaired(found map[manifest.Ref]drifted, set *apply.ChangeSet) 
 
 // prune deletes what is condemned, and drops from the inventory what is gone.
 func (b *bundle) prune(ctx context.Context, w work, out *outcome) {
-	var targets []apply.Target
-	for ref, e := range b.inv.Entries {
-		if e.Condemned {
-			targets = append(targets, apply.Target{Ref: ref, Version: e.Version})
-		}
-	}
-	if len(targets) == 0 {
+	if b.inv.Condemned() == 0 {
 		return
 	}
-	b.gone(ctx, resultPruned, b.r.applier.Prune(ctx, b.uid, targets, w.stop), out)
+	b.gone(ctx, resultPruned, b.r.applier.Prune(ctx, b.uid, b.targets(w, false), w.stop), out)
+}
+
+// targets answers those objects of the inventory that are condemned, or all.
+func (b *bundle) targets(w work, all bool) []apply.Target {
+	var targets []apply.Target
+	for ref, e := range b.inv.Entries {
+		if all || e.Condemned {
+			targets = append(targets, apply.Target{Ref: ref, Version: e.Version, UID: e.UID, Keep: w.entry.Assignment.Delivery.GetKeep()})
+		}
+	}
+	return targets
 }
 
 // gone takes the result of a removal in: of objects that were pruned, or released.

@@ -126,3 +126,35 @@ func TestIfNotPresent(t *testing.T) {
 		t.Errorf("the object was touched: %v", got)
 	}
 }
+
+func TestBundleKeepsItsObjects(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	space := e.ns + "-own"
+	keep := &yardarmv1.DeliveryPolicy{Keep: true}
+	objects := append(several(20, "one"), annotated("goes", "one", "yardarm.dev/keep: 'false'"), annotated("later", "one", "yardarm.dev/keep: 'false'"), namespace(space))
+	e.assign(assignment{bundle: "web", revision: 1, objects: objects, delivery: keep})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	// Many leave, and a namespace: none that is kept asks.
+	e.assign(assignment{bundle: "web", revision: 2, objects: append(several(2, "one"), objects[21]), delivery: keep})
+	if r := s.awaitPhase("web", yardarmv1.PhaseReady); r.Objects.Total != 3 || r.Objects.Pruning != 0 {
+		t.Errorf("counts: %v", r.Objects)
+	}
+	e.want(true, "m0", "m1", "m2", "m19", "later")
+	e.want(false, "goes")
+	if labels := e.get("m19").GetLabels(); labels[yardarmv1.LabelBundle] != "" {
+		t.Errorf("labels of what is kept: %v", labels)
+	}
+	// The same when the bundle goes, without an acceptance.
+	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_REMOVE, false)
+	e.until("web is finished", func() bool { return e.state.gone("web") })
+	e.want(true, "m0", "m1", "m2", "m19")
+	e.want(false, "later")
+	if labels := e.get("m0").GetLabels(); labels[yardarmv1.LabelBundle] != "" {
+		t.Errorf("labels of what is kept: %v", labels)
+	}
+	if _, err := e.dynamic.Resource(gvr("", "v1", "namespaces")).Get(t.Context(), space, getNow); err != nil {
+		t.Errorf("the namespace: %v", err)
+	}
+	e.noInventories()
+}

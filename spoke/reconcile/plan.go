@@ -132,7 +132,7 @@ func (b *bundle) guard(a *yardarmv1.AssignmentSpec, condemn []manifest.Ref, to s
 	var deleted, grave []manifest.Ref
 	for _, ref := range condemn {
 		object, exists, known := b.r.watcher.Get(ref)
-		if known && !exists || object.Keep {
+		if known && (!exists || object.Keep.Or(a.Delivery.GetKeep())) {
 			continue
 		}
 		deleted = append(deleted, ref)

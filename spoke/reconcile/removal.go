@@ -8,7 +8,6 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
-	"github.com/yardarm-dev/yardarm/spoke/apply"
 )
 
 // remove carries a tombstone out: it deletes the bundle's objects, or lets them go, and then tells the state that nothing is left to do.
@@ -33,11 +32,7 @@ func (b *bundle) remove(ctx context.Context, w work) outcome {
 		}
 		b.prune(ctx, w, &out)
 	} else {
-		var targets []apply.Target
-		for ref, e := range b.inv.Entries {
-			targets = append(targets, apply.Target{Ref: ref, Version: e.Version})
-		}
-		b.gone(ctx, resultReleased, b.r.applier.Release(ctx, b.uid, targets, w.stop), &out)
+		b.gone(ctx, resultReleased, b.r.applier.Release(ctx, b.uid, b.targets(w, true), w.stop), &out)
 	}
 	out.add(out.pruning...)
 	out.pruning, out.problems = out.problems, nil
