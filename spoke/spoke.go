@@ -54,7 +54,7 @@ type Config struct {
 type Spoke struct {
 	config  Config
 	metrics *prometheus.Registry
-	status  atomic.Pointer[session.Status]
+	link    link
 	ready   atomic.Bool
 }
 
@@ -63,21 +63,13 @@ func New(c Config) (*Spoke, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Spoke{config: c, metrics: prometheus.NewRegistry()}
-	s.status.Store(&session.Status{Since: time.Now()})
+	s := &Spoke{config: c, metrics: prometheus.NewRegistry(), link: link{status: session.Status{Since: time.Now()}}}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "yardarm_build_info", Help: "1, labelled with the build.", ConstLabels: prometheus.Labels{"version": version.String()},
 	})
 	build.Set(1)
-	connected := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "yardarm_spoke_connected", Help: "1 while the stream to the hub is up.",
-	}, func() float64 {
-		if s.status.Load().Connected {
-			return 1
-		}
-		return 0
-	})
-	s.metrics.MustRegister(build, connected, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.metrics.MustRegister(s.link.collectors()...)
+	s.metrics.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s, nil
 }
 
@@ -85,7 +77,7 @@ func New(c Config) (*Spoke, error) {
 // persisted; without an identity it cannot begin.
 func (s *Spoke) Run(ctx context.Context) error {
 	c := s.config
-	cluster, err := kube.New(kube.Config{Kubeconfig: c.Kubeconfig, Context: c.Context, Namespace: c.Namespace, Logger: c.Logger})
+	cluster, err := kube.New(kube.Config{Kubeconfig: c.Kubeconfig, Context: c.Context, Namespace: c.Namespace, Registerer: s.metrics, Logger: c.Logger})
 	if err != nil {
 		return err
 	}
@@ -127,6 +119,9 @@ func (s *Spoke) run(ctx context.Context, cluster *kube.Client) error {
 		return fmt.Errorf("open state: %w", err)
 	}
 	book := report.NewBook()
+	s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "yardarm_spoke_report_age_seconds", Help: "How long the oldest news has waited to be told to the hub.",
+	}, func() float64 { return book.Age().Seconds() }))
 	reconciler, err := reconcile.New(reconcile.Config{
 		Client: cluster, State: holdings, Book: book, Resync: c.Resync, Registerer: s.metrics, Logger: logger,
 	})
@@ -136,7 +131,7 @@ func (s *Spoke) run(ctx context.Context, cluster *kube.Client) error {
 	stream := session.New(session.Config{
 		Identity: identity, State: holdings, Book: book, Facts: cluster.Facts,
 		Version: version.String(), Instance: identity.Instance(), KubeUID: uid, Logger: logger,
-		Status: func(st session.Status) { s.status.Store(&st) },
+		Status: s.link.observe,
 	})
 
 	s.ready.Store(true)
@@ -210,10 +205,5 @@ func (s *Spoke) health() (string, error) {
 	if !s.ready.Load() {
 		return "", errors.New("not enrolled yet, or the API server does not answer")
 	}
-	st := s.status.Load()
-	since := st.Since.UTC().Format(time.RFC3339)
-	if st.Connected {
-		return fmt.Sprintf("ok: connected to %s since %s", st.Hub, since), nil
-	}
-	return fmt.Sprintf("ok: reconciling without the hub since %s: %v", since, st.Err), nil
+	return s.link.String(), nil
 }

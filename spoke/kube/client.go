@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -49,6 +50,8 @@ type Config struct {
 	UserAgent string
 	// Logger gets the API server's warnings, at level debug.
 	Logger *slog.Logger
+	// Registerer gets a counter of requests, if given.
+	Registerer prometheus.Registerer
 }
 
 // Client is a connection to one API server. All clients share its connections. Safe for concurrent use.
@@ -80,6 +83,11 @@ func New(c Config) (*Client, error) {
 	// How much is asked for at a time is bounded where it is asked.
 	config.QPS = -1
 	config.WarningHandlerWithContext = warnings{c.Logger}
+	requests, err := newRequests(c.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("configure kubernetes client: %w", err)
+	}
+	config.Wrap(requests.wrap)
 	shared, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("configure kubernetes client: %w", err)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -20,6 +21,7 @@ type Book struct {
 	mu      sync.Mutex
 	reports map[string]entry    // by bundle uid
 	dirty   map[string]struct{} // changed or removed since TakeDirty
+	since   time.Time           // since when there is something dirty
 	changed chan struct{}
 }
 
@@ -64,6 +66,9 @@ func (b *Book) Remove(bundleUID string) {
 }
 
 func (b *Book) touch(bundleUID string) {
+	if len(b.dirty) == 0 {
+		b.since = time.Now()
+	}
 	b.dirty[bundleUID] = struct{}{}
 	select {
 	case b.changed <- struct{}{}:
@@ -73,6 +78,16 @@ func (b *Book) touch(bundleUID string) {
 
 // Changed is signalled after each change; signals coalesce.
 func (b *Book) Changed() <-chan struct{} { return b.changed }
+
+// Age answers how long the oldest change has not been taken; 0 if all are.
+func (b *Book) Age() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.dirty) == 0 {
+		return 0
+	}
+	return time.Since(b.since)
+}
 
 // Hash identifies all reports together.
 func (b *Book) Hash() []byte {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -171,4 +172,24 @@ func TestConcurrentUse(t *testing.T) {
 			t.Errorf("the last that was heard of %d is %q", w, got)
 		}
 	}
+}
+
+func TestAgeIsOfTheOldestNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBook()
+		if b.Age() != 0 {
+			t.Errorf("an empty book is %v old", b.Age())
+		}
+		b.Set(about("a", "Ready"))
+		time.Sleep(time.Minute)
+		b.Set(about("b", "Ready"))
+		if b.Age() != time.Minute {
+			t.Errorf("it is %v old", b.Age())
+		}
+		b.Take()
+		time.Sleep(time.Minute)
+		if b.Age() != 0 {
+			t.Errorf("once taken, it is %v old", b.Age())
+		}
+	})
 }
