@@ -23,6 +23,7 @@ import (
 	"github.com/yardarm-dev/yardarm/spoke/enroll"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
 	"github.com/yardarm-dev/yardarm/spoke/kube/keep"
+	"github.com/yardarm-dev/yardarm/spoke/policy"
 	"github.com/yardarm-dev/yardarm/spoke/reconcile"
 	"github.com/yardarm-dev/yardarm/spoke/report"
 	"github.com/yardarm-dev/yardarm/spoke/session"
@@ -43,6 +44,9 @@ type Config struct {
 	// StateDir keeps identity, assignments and artifacts. Empty: Secrets in the cluster when running in it; otherwise a folder
 	// of the user's, by the cluster's uid.
 	StateDir string
+	// PolicyFile says what bundles may do, and is read again when it changes. Empty: Policy does.
+	PolicyFile string
+	Policy     policy.Flags
 	// MetricsListen serves metrics and health without TLS. Default: nowhere.
 	MetricsListen string
 	// Resync is how often a bundle is compared whole even if nothing tells of a change. Default 5 min.
@@ -55,10 +59,11 @@ type Spoke struct {
 	config  Config
 	metrics *prometheus.Registry
 	link    link
+	policy  *policy.Source
 	ready   atomic.Bool
 }
 
-// New checks the configuration. Nothing is opened before Run.
+// New checks the configuration, and reads the policy. Nothing else is opened before Run.
 func New(c Config) (*Spoke, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -68,9 +73,24 @@ func New(c Config) (*Spoke, error) {
 		Name: "yardarm_build_info", Help: "1, labelled with the build.", ConstLabels: prometheus.Labels{"version": version.String()},
 	})
 	build.Set(1)
+	var err error
+	if s.policy, err = openPolicy(c, s.metrics); err != nil {
+		return nil, err
+	}
 	s.metrics.MustRegister(s.link.collectors()...)
 	s.metrics.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s, nil
+}
+
+func openPolicy(c Config, registerer prometheus.Registerer) (*policy.Source, error) {
+	if c.Namespace == "" {
+		c.Namespace = kube.DefaultNamespace
+	}
+	flags, err := c.Policy.Policy(c.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Open(policy.Config{File: c.PolicyFile, Policy: flags, Namespace: c.Namespace, Registerer: registerer, Logger: c.Logger})
 }
 
 // Run enrols if need be, and then keeps the cluster as assigned until ctx ends. Without a hub it goes on with what it has
@@ -86,6 +106,7 @@ func (s *Spoke) Run(ctx context.Context) error {
 		metrics := promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{})
 		group.Go(func() error { return run.Health(ctx, c.MetricsListen, metrics, s.health) })
 	}
+	group.Go(func() error { return s.policy.Run(ctx) })
 	group.Go(func() error { return s.run(ctx, cluster) })
 	return group.Wait()
 }
@@ -123,7 +144,7 @@ func (s *Spoke) run(ctx context.Context, cluster *kube.Client) error {
 		Name: "yardarm_spoke_report_age_seconds", Help: "How long the oldest news has waited to be told to the hub.",
 	}, func() float64 { return book.Age().Seconds() }))
 	reconciler, err := reconcile.New(reconcile.Config{
-		Client: cluster, State: holdings, Book: book, Resync: c.Resync, Registerer: s.metrics, Logger: logger,
+		Client: cluster, State: holdings, Book: book, Policy: s.policy, Resync: c.Resync, Registerer: s.metrics, Logger: logger,
 	})
 	if err != nil {
 		return err
@@ -205,5 +226,9 @@ func (s *Spoke) health() (string, error) {
 	if !s.ready.Load() {
 		return "", errors.New("not enrolled yet, or the API server does not answer")
 	}
-	return s.link.String(), nil
+	text := s.link.String()
+	if err := s.policy.Broken(); err != nil {
+		text += fmt.Sprintf("\nthe policy file is broken, and the policy before it stays in force: %v", err)
+	}
+	return text, nil
 }

@@ -98,6 +98,11 @@ var rules = []rule{
 		deny: []string{grpc, "spoke/session"}, through: []string{"proto/yardarm/spoke/v1"},
 	},
 	{
+		name: "the policy judges and does nothing",
+		why:  "what bounds a hub is to be read, and tested, as a function of a file and an object",
+		from: []string{"spoke/policy"}, deny: []string{grpc, kubernetes},
+	},
+	{
 		name: "the CLI knows proto and pkg only",
 		why:  "it is a client like any other, and a small program",
 		from: []string{"hub/cmd/yardarm", "pkg/cli/...", "pkg/client/..."}, only: []string{"pkg/...", "proto/..."}, deny: []string{kubernetes},

@@ -35,7 +35,10 @@ const (
 type Config struct {
 	Dynamic  dynamic.Interface
 	Metadata metadata.Interface
-	Mapper   *kube.Mapper
+	// Look reads what is to be taken away. Default: Metadata. Who may not write an object may seldom read it either, and what was
+	// never applied for that reason has to be found missing all the same.
+	Look   metadata.Interface
+	Mapper *kube.Mapper
 	// Concurrency is how many requests one call has under way at a time. Default 8.
 	Concurrency int
 	Logger      *slog.Logger
@@ -45,6 +48,7 @@ type Config struct {
 type Applier struct {
 	dynamic  dynamic.Interface
 	metadata metadata.Interface
+	look     metadata.Interface
 	mapper   *kube.Mapper
 	slots    int
 	logger   *slog.Logger
@@ -55,6 +59,9 @@ func New(c Config) (*Applier, error) {
 	if c.Dynamic == nil || c.Metadata == nil || c.Mapper == nil {
 		return nil, errors.New("apply: clients and a mapper are needed")
 	}
+	if c.Look == nil {
+		c.Look = c.Metadata
+	}
 	if c.Concurrency <= 0 {
 		c.Concurrency = defaultConcurrency
 	}
@@ -62,7 +69,7 @@ func New(c Config) (*Applier, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Applier{
-		dynamic: c.Dynamic, metadata: c.Metadata, mapper: c.Mapper,
+		dynamic: c.Dynamic, metadata: c.Metadata, look: c.Look, mapper: c.Mapper,
 		slots: c.Concurrency, logger: c.Logger,
 	}, nil
 }
@@ -213,11 +220,11 @@ func (a *Applier) resource(kind kube.Kind, ref manifest.Ref) dynamic.ResourceInt
 	return a.dynamic.Resource(kind.GVR())
 }
 
-func (a *Applier) metadataOf(kind kube.Kind, ref manifest.Ref) metadata.ResourceInterface {
+func metadataOf(client metadata.Interface, kind kube.Kind, ref manifest.Ref) metadata.ResourceInterface {
 	if kind.Namespaced {
-		return a.metadata.Resource(kind.GVR()).Namespace(ref.Namespace)
+		return client.Resource(kind.GVR()).Namespace(ref.Namespace)
 	}
-	return a.metadata.Resource(kind.GVR())
+	return client.Resource(kind.GVR())
 }
 
 // pause waits a little, each time longer. It answers false when it is to stop.

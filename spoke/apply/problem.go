@@ -54,6 +54,8 @@ const (
 	Waiting
 	// Transient: soon, with nobody doing anything.
 	Transient
+	// Never: not before the spoke's own policy is another one, which wakes the bundle.
+	Never
 )
 
 // Problem is what is wrong with one object.
@@ -119,7 +121,7 @@ func explain(ref manifest.Ref, err error) *Problem {
 	case strings.Contains(text, "exceeded quota"):
 		return &Problem{Reason: ReasonQuotaExceeded, Message: text + "; free some of the quota or raise it", Retry: Waiting}
 	case apierrors.IsForbidden(err):
-		return &Problem{Reason: ReasonForbidden, Message: text + "; grant the spoke's service account this right, or take the object out of the bundle"}
+		return &Problem{Reason: ReasonForbidden, Message: text + "; grant that user this right, or take the object out of the bundle"}
 	case apierrors.IsNotFound(err):
 		return notFound(ref, status.Status(), text)
 	case conflicting(err):

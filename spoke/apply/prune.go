@@ -137,9 +137,9 @@ func (a *Applier) removeStage(ctx context.Context, stage []Target, stop <-chan s
 
 // prune deletes one object. It answers nil when the object is gone or no longer the bundle's.
 func (a *Applier) prune(ctx context.Context, owner string, t Target, kind kube.Kind) error {
-	resource := a.metadataOf(kind, t.Ref)
+	look, resource := metadataOf(a.look, kind, t.Ref), metadataOf(a.metadata, kind, t.Ref)
 	for {
-		found, err := resource.Get(ctx, t.Ref.Name, metav1.GetOptions{})
+		found, err := look.Get(ctx, t.Ref.Name, metav1.GetOptions{})
 		switch {
 		case gone(err):
 			return nil
@@ -176,9 +176,9 @@ func finalizers(ref manifest.Ref, m metav1.Object) string {
 
 // releaseOne takes label and annotation off one object, if it still is the bundle's.
 func (a *Applier) releaseOne(ctx context.Context, owner string, t Target, kind kube.Kind) error {
-	resource := a.metadataOf(kind, t.Ref)
+	look, resource := metadataOf(a.look, kind, t.Ref), metadataOf(a.metadata, kind, t.Ref)
 	for {
-		found, err := resource.Get(ctx, t.Ref.Name, metav1.GetOptions{})
+		found, err := look.Get(ctx, t.Ref.Name, metav1.GetOptions{})
 		if gone(err) {
 			return nil
 		}

@@ -33,7 +33,7 @@ func recreatable(item Item) bool {
 // recreate deletes an object that cannot be changed into what the bundle has, and applies it anew. An object that no bundle applied is not
 // deleted, since nobody said what becomes of what it holds: refused is the answer then.
 func (a *Applier) recreate(ctx context.Context, item Item, stop <-chan struct{}, refused error) (*unstructured.Unstructured, error) {
-	resource := a.metadataOf(item.Kind, item.Ref)
+	resource := metadataOf(a.metadata, item.Kind, item.Ref)
 	deadline := time.Now().Add(goneWithin)
 	wait := pollFirst
 	for {

@@ -62,6 +62,7 @@ type Client struct {
 	Mapper   *Mapper
 
 	rest      rest.Interface
+	config    *rest.Config
 	namespace string
 
 	mu    sync.Mutex
@@ -88,25 +89,45 @@ func New(c Config) (*Client, error) {
 		return nil, fmt.Errorf("configure kubernetes client: %w", err)
 	}
 	config.Wrap(requests.wrap)
-	shared, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("configure kubernetes client: %w", err)
-	}
-	k := &Client{namespace: c.Namespace}
+	k := &Client{config: config, namespace: c.Namespace}
 	if k.namespace == "" {
 		k.namespace = DefaultNamespace
 	}
-	if k.Dynamic, err = dynamic.NewForConfigAndClient(config, shared); err != nil {
-		return nil, fmt.Errorf("configure kubernetes client: %w", err)
+	shared, err := k.connect(config)
+	if err == nil {
+		k.rest, err = rawClient(config, shared)
 	}
-	if k.Metadata, err = metadata.NewForConfigAndClient(config, shared); err != nil {
-		return nil, fmt.Errorf("configure kubernetes client: %w", err)
-	}
-	if k.rest, err = rawClient(config, shared); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("configure kubernetes client: %w", err)
 	}
 	k.Mapper = newMapper(k.get)
 	return k, nil
+}
+
+// connect makes the clients for objects.
+func (k *Client) connect(config *rest.Config) (*http.Client, error) {
+	shared, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	if k.Dynamic, err = dynamic.NewForConfigAndClient(config, shared); err != nil {
+		return nil, err
+	}
+	k.Metadata, err = metadata.NewForConfigAndClient(config, shared)
+	return shared, err
+}
+
+// As answers a Client that reads and writes objects as a service account, for which the spoke's own account needs the right to
+// impersonate it. Connections and what is known of kinds are shared. No groups are sent: the API server adds those of
+// service accounts itself, and asks for the right to impersonate groups that are sent.
+func (k *Client) As(namespace, name string) (*Client, error) {
+	config := rest.CopyConfig(k.config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:" + namespace + ":" + name}
+	as := &Client{Mapper: k.Mapper, rest: k.rest, config: config, namespace: k.namespace}
+	if _, err := as.connect(config); err != nil {
+		return nil, fmt.Errorf("configure kubernetes client for service account %s/%s: %w", namespace, name, err)
+	}
+	return as, nil
 }
 
 // warnings logs what the API server says beside its answers, such as that a version is deprecated.

@@ -71,34 +71,44 @@ const (
 	ruleNotAllowed  = "impersonation.allow: does not have it"
 )
 
-// Account answers as which service account a bundle is written that asks for one (NAMESPACE/NAME; empty: for none), or the rule that denies it. A
-// bundle may always ask for what it would get anyway.
-func (p *Policy) Account(bundle, asked string) (a Account, denied string) {
-	i := &p.impersonation
-	pinned, rule := i.pinned(bundle)
+// Account answers as which service account a bundle is written that asks for one (NAMESPACE/NAME; empty: for none). The error
+// names the rule that denies it. A bundle may always ask for what it would get anyway.
+func (p *Policy) Account(bundle, asked string) (Account, error) {
+	pinned, rule := p.impersonation.pinned(bundle)
 	switch {
-	case asked == "" && pinned == (Account{}) && i.required:
-		return Account{}, ruleRequired
+	case asked == "" && pinned == (Account{}) && p.impersonation.required:
+		return Account{}, errors.New(ruleRequired)
 	case asked == "" || asked == pinned.String():
-		return pinned, ""
-	case rule != "":
-		return Account{}, rule
+		return pinned, nil
 	}
 	a, err := ParseAccount(asked)
 	switch {
 	case err != nil:
-		return Account{}, "it is no service account: " + err.Error()
+		rule = err.Error()
+	case rule == "":
+		rule = p.refuses(a)
+	}
+	if rule != "" {
+		return Account{}, fmt.Errorf("it asks for service account %q: %s", clip(asked), rule)
+	}
+	return a, nil
+}
+
+// refuses answers the rule by which a bundle may not ask for an account.
+func (p *Policy) refuses(a Account) string {
+	i := &p.impersonation
+	switch {
 	case a.Namespace == p.own && !p.openOwn:
-		return Account{}, ruleOwnAccounts
+		return ruleOwnAccounts
 	case !i.given:
-		return a, ""
+		return ""
 	}
 	for _, p := range i.allow {
 		if allowed, err := splitAccount(p.text); err == nil && glob(allowed.Namespace, a.Namespace) && glob(allowed.Name, a.Name) {
-			return a, ""
+			return ""
 		}
 	}
-	return Account{}, ruleNotAllowed
+	return ruleNotAllowed
 }
 
 // pinned answers the account of a bundle that asks for none, and the rule if it is one about just such bundles.

@@ -11,8 +11,8 @@ import (
 
 const (
 	wildcard = "*"
-	// core is how a pattern calls the group without a name.
-	core = "core"
+	// CoreGroup is how patterns call the group without a name.
+	CoreGroup = "core"
 )
 
 // pattern is one entry of a list. "*" in it stands for any characters.
@@ -72,7 +72,7 @@ func checkKind(text string) error {
 // kindOf is how a pattern names an object's kind.
 func kindOf(ref manifest.Ref) string {
 	if ref.Group == "" {
-		return core + "/" + ref.Kind
+		return CoreGroup + "/" + ref.Kind
 	}
 	return ref.Group + "/" + ref.Kind
 }

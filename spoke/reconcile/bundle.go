@@ -13,8 +13,10 @@ import (
 
 	"github.com/yardarm-dev/yardarm/pkg/backoff"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/apply"
 	"github.com/yardarm-dev/yardarm/spoke/inventory"
 	"github.com/yardarm-dev/yardarm/spoke/live"
+	"github.com/yardarm-dev/yardarm/spoke/policy"
 	"github.com/yardarm-dev/yardarm/spoke/state"
 )
 
@@ -54,6 +56,9 @@ type bundle struct {
 	// What follows is the loop's alone.
 
 	inv *inventory.Inventory
+	// policy and applier are those of the pass under way.
+	policy  *policy.Policy
+	applier *apply.Applier
 	// next is when a whole pass is due, for a retry or the resync.
 	next  time.Time
 	retry struct{ transient, waiting, terminal, prune backoff.Backoff }
@@ -270,13 +275,7 @@ func (b *bundle) pass(ctx context.Context, w work) {
 	b.r.metrics.queued.Observe(b.begun().Seconds())
 	// Whatever happens from now on that the pass may miss is worth another one.
 	b.waiting.Store(true)
-	var o outcome
-	if w.entry.Removal != nil {
-		o = b.remove(ctx, w)
-	} else {
-		o = b.deliver(ctx, w)
-	}
-	b.conclude(w, o)
+	b.conclude(w, b.act(ctx, w))
 	b.schedule()
 	b.forget()
 	b.r.metrics.passes.Observe(time.Since(started).Seconds())

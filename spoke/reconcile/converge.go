@@ -21,6 +21,7 @@ import (
 func (b *bundle) converge(ctx context.Context, w work, t target, rendered *apply.Rendered, p plan) outcome {
 	out := outcome{total: rendered.Total(), drifted: map[manifest.Ref]drifted{}}
 	out.add(rendered.Problems...)
+	rendered = b.permitted(rendered, &out)
 	todo, fresh := b.todo(rendered, &out)
 	todo = b.spare(ctx, w, todo, &out)
 	if t.atomic && len(todo) > 0 && !b.agreed(ctx, w, rendered, todo, &out) {
@@ -39,7 +40,7 @@ func (b *bundle) converge(ctx context.Context, w work, t target, rendered *apply
 		out.waiting = true
 		out.postpone(time.Now().Add(handoverRetry))
 	}
-	if complete && len(out.problems) == 0 {
+	if complete && !out.hindered() {
 		b.prune(ctx, w, &out)
 	}
 	if err := b.r.inventory.Save(ctx, b.inv); err != nil {
@@ -92,7 +93,7 @@ func (b *bundle) todo(rendered *apply.Rendered, out *outcome) (todo []apply.Item
 
 // agreed asks the API server about all objects of an atomic bundle before the first is written.
 func (b *bundle) agreed(ctx context.Context, w work, rendered *apply.Rendered, todo []apply.Item, out *outcome) bool {
-	dry := b.r.applier.DryRun(ctx, rendered, todo, w.stop)
+	dry := b.applier.DryRun(ctx, rendered, todo, w.stop)
 	out.add(dry.Problems...)
 	if len(dry.Skipped) > 0 {
 		out.transient = true
@@ -190,7 +191,7 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 	var mu sync.Mutex // guards answers
 	answers := map[manifest.Ref]answer{}
 	started := time.Now()
-	set := b.r.applier.Apply(ctx, todo, apply.Options{Stop: w.stop, Applied: func(item apply.Item, object *unstructured.Unstructured) {
+	set := b.applier.Apply(ctx, todo, apply.Options{Stop: w.stop, Applied: func(item apply.Item, object *unstructured.Unstructured) {
 		a := answer{object: live.Of(object), health: health.Of(object, b.rules.compiled)}
 		b.r.watcher.Observe(item.Ref, a.object)
 		mu.Lock()
@@ -247,10 +248,11 @@ func (b *bundle) repaired(found map[manifest.Ref]drifted, set *apply.ChangeSet) 
 
 // prune deletes what is condemned, and drops from the inventory what is gone.
 func (b *bundle) prune(ctx context.Context, w work, out *outcome) {
-	if b.inv.Condemned() == 0 {
+	targets := b.removable(b.targets(w, false), out)
+	if len(targets) == 0 {
 		return
 	}
-	b.gone(ctx, resultPruned, b.r.applier.Prune(ctx, b.uid, b.targets(w, false), w.stop), out)
+	b.gone(ctx, resultPruned, b.applier.Prune(ctx, b.uid, targets, w.stop), out)
 }
 
 // targets answers those objects of the inventory that are condemned, or all.
@@ -266,7 +268,7 @@ func (b *bundle) targets(w work, all bool) []apply.Target {
 
 // gone takes the result of a removal in: of objects that were pruned, or released.
 func (b *bundle) gone(ctx context.Context, how string, removed apply.Removed, out *outcome) {
-	out.pruned, out.pruning = true, removed.Problems
+	out.pruned, out.pruning = true, append(out.pruning, removed.Problems...)
 	if len(removed.Gone) == 0 {
 		return
 	}

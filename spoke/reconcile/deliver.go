@@ -118,6 +118,9 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 		return interrupted(err)
 	}
 	p := b.plan(ctx, rendered.Has)
+	if b.readOnly() {
+		return b.compare(ctx, w, rendered, p)
+	}
 	if held := b.guard(a, p.condemn, t.digest); held != "" {
 		return b.maintain(ctx, w).force(yardarmv1.PhaseHeld, yardarmv1.ReasonMassDeletion, held)
 	}
@@ -133,6 +136,9 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 func (b *bundle) maintain(ctx context.Context, w work) outcome {
 	if b.inv.Digest == "" {
 		return outcome{}
+	}
+	if b.readOnly() {
+		return b.leaveAlone(ctx)
 	}
 	set, err := b.content(ctx, b.inv.Digest)
 	if err != nil {

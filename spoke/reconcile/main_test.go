@@ -82,6 +82,7 @@ type env struct {
 	config  *rest.Config
 	dynamic dynamic.Interface
 	state   *fakeState
+	policy  *playedPolicy
 }
 
 var names atomic.Int64
@@ -130,6 +131,7 @@ func newEnvOn(t *testing.T, fleet *cluster.Fleet) *env {
 	}
 	n := names.Add(1)
 	e := &env{t: t, ns: fmt.Sprintf("test-%d", n), system: fmt.Sprintf("system-%d", n), config: config, dynamic: client, state: newFakeState()}
+	e.policy = newPlayedPolicy(t, e.system)
 	e.create(namespace(e.ns))
 	return e
 }
@@ -155,7 +157,7 @@ func (e *env) start() *spoke {
 		e.t.Fatal(err)
 	}
 	logger := slog.New(slog.NewTextHandler(e.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r, err := New(Config{Client: client, State: e.state, Book: s.book, Registerer: s.metrics, Logger: logger})
+	r, err := New(Config{Client: client, State: e.state, Book: s.book, Policy: e.policy, Registerer: s.metrics, Logger: logger})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -229,7 +231,11 @@ type writeCounter struct {
 	counts map[string]int // by method
 	paths  []string       // of writes
 	events int
+	audit  []audited
 }
+
+// audited is a write, with the user that it was made as; empty for the spoke itself.
+type audited struct{ method, path, user string }
 
 func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -244,6 +250,7 @@ func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 			w.events++
 		default:
 			w.paths = append(w.paths, r.Method+" "+r.URL.Path)
+			w.audit = append(w.audit, audited{r.Method, r.URL.Path, r.Header.Get("Impersonate-User")})
 		}
 		w.mu.Unlock()
 		return next.RoundTrip(r)
@@ -255,7 +262,7 @@ func (w *writeCounter) take() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	paths := w.paths
-	w.paths = nil
+	w.paths, w.audit = nil, nil
 	return paths
 }
 

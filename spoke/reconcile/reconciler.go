@@ -15,11 +15,11 @@ import (
 
 	"github.com/yardarm-dev/yardarm/pkg/backoff"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
-	"github.com/yardarm-dev/yardarm/spoke/apply"
 	"github.com/yardarm-dev/yardarm/spoke/event"
 	"github.com/yardarm-dev/yardarm/spoke/inventory"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
 	"github.com/yardarm-dev/yardarm/spoke/live"
+	"github.com/yardarm-dev/yardarm/spoke/policy"
 	"github.com/yardarm-dev/yardarm/spoke/state"
 )
 
@@ -56,6 +56,8 @@ type Config struct {
 	Client *kube.Client
 	State  State
 	Book   Book
+	// Policy bounds what bundles may do. Default: policy.Default.
+	Policy Policy
 	// Resync is how often everything is compared even if nothing tells of a change. Default 5 min.
 	Resync time.Duration
 	// Parallel is how many bundles are worked on at a time. Default 8.
@@ -75,10 +77,11 @@ type Reconciler struct {
 	logger    *slog.Logger
 	now       func() time.Time
 	metrics   *metrics
-	applier   *apply.Applier
+	writers   *writers
 	events    *event.Recorder
 	watcher   *live.Watcher
 	inventory *inventory.Store
+	policy    Policy
 	claims    *claims
 	// slots bounds the passes under way.
 	slots chan struct{}
@@ -102,6 +105,9 @@ func New(c Config) (*Reconciler, error) {
 	if c.Parallel <= 0 {
 		c.Parallel = defaultParallel
 	}
+	if c.Policy == nil {
+		c.Policy = fixed{policy.Default(c.Client.Namespace())}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -111,15 +117,13 @@ func New(c Config) (*Reconciler, error) {
 	r := &Reconciler{
 		client: c.Client, state: c.State, book: c.Book, resync: c.Resync, logger: c.Logger, now: c.Clock,
 		inventory: inventory.NewStore(c.Client.Blobs(inventoryClass), c.Logger),
+		policy:    c.Policy,
+		writers:   newWriters(c.Client, c.Logger),
 		claims:    newClaims(),
 		slots:     make(chan struct{}, c.Parallel),
 		bundles:   map[string]*bundle{},
 	}
 	var err error
-	r.applier, err = apply.New(apply.Config{Dynamic: c.Client.Dynamic, Metadata: c.Client.Metadata, Mapper: c.Client.Mapper, Logger: c.Logger})
-	if err != nil {
-		return nil, err
-	}
 	r.watcher, err = live.New(live.Config{Metadata: c.Client.Metadata, Logger: c.Logger, Changed: r.changed})
 	if err != nil {
 		return nil, err
@@ -150,6 +154,8 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			r.running.Wait()
 			return nil
 		case <-r.state.Changed():
+		case <-r.policy.Changed():
+			r.review()
 		case <-resync.C:
 			r.watcher.Relist()
 			resync.Reset(r.nextResync())

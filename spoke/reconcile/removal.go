@@ -15,6 +15,9 @@ func (b *bundle) remove(ctx context.Context, w work) outcome {
 	if err := b.recover(ctx, &w.entry); err != nil {
 		return interrupted(err).removing(w)
 	}
+	if b.readOnly() {
+		return b.wouldRemove(ctx, w)
+	}
 	b.follow(ctx, nil)
 	out := outcome{total: len(b.inv.Entries)}.removing(w)
 	// What was not said is not done: anything but REMOVE keeps.
@@ -32,7 +35,8 @@ func (b *bundle) remove(ctx context.Context, w work) outcome {
 		}
 		b.prune(ctx, w, &out)
 	} else {
-		b.gone(ctx, resultReleased, b.r.applier.Release(ctx, b.uid, b.targets(w, true), w.stop), &out)
+		targets := b.removable(b.targets(w, true), &out)
+		b.gone(ctx, resultReleased, b.applier.Release(ctx, b.uid, targets, w.stop), &out)
 	}
 	out.add(out.pruning...)
 	out.pruning, out.problems = out.problems, nil

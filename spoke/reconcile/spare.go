@@ -22,7 +22,7 @@ func (b *bundle) spare(ctx context.Context, w work, todo []apply.Item, out *outc
 		return todo
 	}
 	// What cannot be read now is found out when it is applied.
-	present, _ := b.r.applier.Present(ctx, doubtful, w.stop)
+	present, _ := b.applier.Present(ctx, doubtful, w.stop)
 	b.leave(present, out)
 	return slices.DeleteFunc(todo, func(i apply.Item) bool { return slices.Contains(present, i.Ref) })
 }

@@ -63,6 +63,12 @@ const (
 	ReasonLeftByFact   = "LeftByFact"
 	ReasonMassDeletion = "MassDeletion"
 
+	// What the spoke's own policy makes of a bundle, and what no operator at the hub can change: it lets nothing be written now
+	// (Frozen), or ever (ReadOnly), or not this object, or not as this service account (PolicyDenied).
+	ReasonFrozen       = "Frozen"
+	ReasonReadOnly     = "ReadOnly"
+	ReasonPolicyDenied = "PolicyDenied"
+
 	// Why a tombstone was sent.
 	ReasonBundleDeleted    = "BundleDeleted"
 	ReasonClusterDeleted   = "ClusterDeleted"

@@ -4,6 +4,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -22,9 +23,20 @@ func main() {
 	ctx, cancel := run.Context()
 	defer cancel()
 	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "yardarm-spoke:", err)
-		os.Exit(1)
+		os.Exit(fail(os.Stderr, err))
 	}
+}
+
+// fail says what is wrong and answers the exit status.
+func fail(stderr io.Writer, err error) int {
+	var s status
+	if !errors.As(err, &s) {
+		s = status{err, 1}
+	}
+	if s.error != nil {
+		fmt.Fprintln(stderr, "yardarm-spoke:", s.error)
+	}
+	return s.code
 }
 
 func root() *cobra.Command {
@@ -39,7 +51,7 @@ Nothing dials the spoke, and the hub never gets a credential of the cluster.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(runCommand(), &cobra.Command{
+	c.AddCommand(runCommand(), policyCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version.Long()) },
 	})
@@ -55,12 +67,17 @@ func runCommand() *cobra.Command {
 		Long: `Enrols the cluster if it has no identity yet, and then keeps it as its hub assigns, until it is stopped. Without the hub it
 goes on with what it has persisted, also across restarts.
 
+What it may do there is bounded by RBAC and by a policy of its own, which the hub does not know: see yardarm-spoke policy.
+
 The enrolment token is read from ` + tokenEnv + ` or --token-file; it is needed once. HTTPS_PROXY and NO_PROXY are honoured.`,
 		Example: `  # against the cluster of a kubeconfig
   ` + tokenEnv + `=ye1… yardarm-spoke run --hub hub.example.com:7444 --kubeconfig ./edge-1.kubeconfig
 
   # in a pod: the cluster that it runs in
-  yardarm-spoke run --hub hub.example.com:7444 --token-file /var/run/yardarm/token`,
+  yardarm-spoke run --hub hub.example.com:7444 --token-file /var/run/yardarm/token
+
+  # look at what a hub would change, and change nothing
+  yardarm-spoke run --hub hub.example.com:7444 --kubeconfig ./edge-1.kubeconfig --read-only`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			logger, err := run.Logger(logFormat, logLevel)
@@ -93,6 +110,7 @@ The enrolment token is read from ` + tokenEnv + ` or --token-file; it is needed 
 	f.StringVar(&config.Context, "context", "", "a context of the kubeconfig (default: its current one)")
 	f.StringVar(&config.Namespace, "namespace", "yardarm-system", "the namespace for what is the spoke's own")
 	f.StringVar(&config.StateDir, "state-dir", "", "a `directory` for identity and state (default: Secrets in the cluster when running in it, otherwise a folder of the user's)")
+	policyFlags(c, &config.PolicyFile, &config.Policy)
 	f.StringVar(&config.MetricsListen, "metrics-listen", "", "where to serve /metrics, /livez and /readyz without TLS; nowhere when empty")
 	f.DurationVar(&config.Resync, "resync", 5*time.Minute, "how often bundles are compared whole even if nothing has changed")
 	f.StringVar(&logFormat, "log-format", "text", "text or json")

@@ -1,0 +1,119 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/apply"
+	"github.com/yardarm-dev/yardarm/spoke/policy"
+)
+
+// Policy is what those who run the cluster let bundles do; *policy.Source is one.
+type Policy interface {
+	Current() *policy.Policy
+	// Changed tells that Current is another one.
+	Changed() <-chan struct{}
+}
+
+// fixed is a policy that stays as it is.
+type fixed struct{ policy *policy.Policy }
+
+func (f fixed) Current() *policy.Policy  { return f.policy }
+func (f fixed) Changed() <-chan struct{} { return nil }
+
+// review has all bundles looked at again, by another policy.
+func (r *Reconciler) review() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, b := range r.bundles {
+		b.review()
+	}
+}
+
+// review asks for a whole pass. The one under way goes by the old policy, and ends between two objects.
+func (b *bundle) review() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.again = true
+	close(b.stop)
+	b.stop = make(chan struct{})
+	b.rouse()
+}
+
+// act carries an entry out as far as the policy lets it, and as whom the policy says.
+func (b *bundle) act(ctx context.Context, w work) outcome {
+	b.policy = b.r.policy.Current()
+	if b.policy.Mode() == policy.ModeFrozen {
+		return b.leaveAlone(ctx).force(yardarmv1.PhaseHeld, yardarmv1.ReasonFrozen, "the cluster is frozen, and nothing is changed: "+b.policy.Freeze)
+	}
+	a := w.entry.Assignment
+	account, err := b.policy.Account(a.GetBundle(), a.GetDelivery().GetServiceAccount())
+	if err != nil {
+		return b.leaveAlone(ctx).force(yardarmv1.PhaseFailed, yardarmv1.ReasonPolicyDenied,
+			fmt.Sprintf("the spoke's policy denies the bundle: %v; nothing was changed", err))
+	}
+	if b.applier, err = b.r.writers.as(account); err != nil {
+		return interrupted(err)
+	}
+	if w.entry.Removal != nil {
+		return b.remove(ctx, w)
+	}
+	return b.deliver(ctx, w)
+}
+
+// leaveAlone writes nothing, and counts what is as it was applied.
+func (b *bundle) leaveAlone(ctx context.Context) outcome {
+	b.follow(ctx, nil)
+	var o outcome
+	for ref, e := range b.inv.Entries {
+		if e.Condemned {
+			continue
+		}
+		o.total++
+		if object, exists, known := b.r.watcher.Get(ref); known && intact(e, object, exists) {
+			o.applied++
+		}
+	}
+	return o
+}
+
+// permitted answers what is rendered without the objects that the policy denies, each of which becomes a problem. The denied
+// ones are the bundle's all the same: what it has of them stays in its inventory.
+func (b *bundle) permitted(rendered *apply.Rendered, out *outcome) *apply.Rendered {
+	less := *rendered
+	less.Items = make([]apply.Item, 0, len(rendered.Items))
+	for _, item := range rendered.Items {
+		if v := b.policy.Evaluate(item.Ref); v.Denied {
+			out.add(policyDenied(item.Ref, v))
+			continue
+		}
+		less.Items = append(less.Items, item)
+	}
+	return &less
+}
+
+// removable answers the targets that the policy lets go. The others stay in the inventory, and are told as still to be removed.
+func (b *bundle) removable(targets []apply.Target, out *outcome) []apply.Target {
+	return slices.DeleteFunc(targets, func(t apply.Target) bool {
+		v := b.policy.Evaluate(t.Ref)
+		if v.Denied {
+			out.pruning = append(out.pruning, policyDenied(t.Ref, v))
+		}
+		return v.Denied
+	})
+}
+
+func policyDenied(ref manifest.Ref, v policy.Verdict) *apply.Problem {
+	return &apply.Problem{Ref: ref, Reason: yardarmv1.ReasonPolicyDenied, Retry: apply.Never,
+		Message: fmt.Sprintf("the spoke's policy denies it: %s; it was left as it is", v.Rule())}
+}
+
+// hindered tells whether there are problems besides those that the policy makes, which is meant to keep the bundle from single
+// objects and not from the rest.
+func (o *outcome) hindered() bool {
+	return slices.ContainsFunc(o.problems, func(p *apply.Problem) bool { return p.Reason != yardarmv1.ReasonPolicyDenied })
+}

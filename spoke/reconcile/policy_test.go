@@ -1,0 +1,233 @@
+package reconcile
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/spoke/policy"
+)
+
+// playedPolicy is a policy that a test changes.
+type playedPolicy struct {
+	t       *testing.T
+	own     string
+	current atomic.Pointer[policy.Policy]
+	changed chan struct{}
+}
+
+func newPlayedPolicy(t *testing.T, own string) *playedPolicy {
+	p := &playedPolicy{t: t, own: own, changed: make(chan struct{}, 1)}
+	p.current.Store(policy.Default(own))
+	return p
+}
+
+func (p *playedPolicy) Current() *policy.Policy  { return p.current.Load() }
+func (p *playedPolicy) Changed() <-chan struct{} { return p.changed }
+
+func (p *playedPolicy) set(text string) {
+	p.t.Helper()
+	next, err := policy.Parse([]byte(text), p.own)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.current.Store(next)
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+func secret(name, value string) string {
+	return "apiVersion: v1\nkind: Secret\nmetadata: {name: " + name + "}\nstringData: {key: " + value + "}"
+}
+
+// secretValue answers one key of a Secret of the test's namespace, in base64; empty if there is none.
+func (e *env) secretValue(name string) string {
+	e.t.Helper()
+	obj, err := e.dynamic.Resource(gvr("", "v1", "secrets")).Namespace(e.ns).Get(context.Background(), name, metav1.GetOptions{})
+	if err != nil {
+		return ""
+	}
+	data, _ := obj.Object["data"].(map[string]any)
+	text, _ := data["key"].(string)
+	return text
+}
+
+const binding = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: NAME}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{kind: ServiceAccount, name: default, namespace: default}]`
+
+// What the policy denies is told with its rule, and the rest goes on, deletions included.
+func TestPolicyDenies(t *testing.T) {
+	e := newEnv(t)
+	other := e.ns + "-other"
+	e.create(namespace(other))
+	e.policy.set("namespaces: {deny: ['*-other']}\nkinds:\n  deny:\n  - Node\n  - rbac.authorization.k8s.io/*\n")
+	s := e.start()
+	denied := []string{strings.ReplaceAll(binding, "NAME", e.ns), configMapIn(other, "m9", "one"), namespace(e.ns + "-another-other")}
+	e.assign(assignment{bundle: "web", revision: 1, objects: append(several(3, "one"), denied...)})
+	r := s.awaitPhase("web", yardarmv1.PhaseFailed)
+	if r.Reason != yardarmv1.ReasonPolicyDenied || r.Objects.Applied != 3 || r.Objects.Failed != 3 {
+		t.Errorf("report: %v", r)
+	}
+	for suffix, rule := range map[string]string{
+		"ClusterRoleBinding " + e.ns: "kinds.deny[1]: rbac.authorization.k8s.io/*", "/m9": "namespaces.deny[0]: *-other", "-another-other": "namespaces.deny[0]: *-other",
+	} {
+		if p := problemOf(r, suffix); p == nil || p.Reason != "PolicyDenied" || !strings.Contains(p.Message, rule) {
+			t.Errorf("%s: %v, want rule %s", suffix, p, rule)
+		}
+	}
+	e.want(true, "m0", "m1", "m2")
+
+	// An object that leaves the bundle goes, whatever the policy says of others.
+	e.assign(assignment{bundle: "web", revision: 2, objects: append(several(2, "one"), denied...)})
+	e.until("m2 is pruned", func() bool { return e.get("m2") == nil })
+
+	// Nothing of what was denied was tried.
+	for _, path := range s.writes.take() {
+		if strings.Contains(path, "rbac.authorization.k8s.io") || strings.Contains(path, "-other") {
+			t.Errorf("tried: %s", path)
+		}
+	}
+	// Another policy is heeded at once.
+	e.policy.set("kinds: {deny: ['rbac.authorization.k8s.io/*']}")
+	e.until("m9 is there", func() bool {
+		_, err := e.dynamic.Resource(configMaps).Namespace(other).Get(t.Context(), "m9", getNow)
+		return err == nil
+	})
+}
+
+// What was applied before it was denied stays as it is: neither repaired, nor deleted, nor released.
+func TestPolicyDeniesWhatIsThere(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: []string{secret("s", "one"), configMap("m0", "one")}})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.policy.set("kinds: {deny: [core/Secret]}")
+	s.awaitPhase("web", yardarmv1.PhaseFailed)
+
+	secrets := e.dynamic.Resource(gvr("", "v1", "secrets")).Namespace(e.ns)
+	if _, err := secrets.Patch(t.Context(), "s", types.MergePatchType, []byte(`{"data":{"key":"dHdv"}}`), metav1.PatchOptions{FieldManager: "someone"}); err != nil {
+		t.Fatal(err)
+	}
+	e.edit("m0", `{"data":{"key":"edited"}}`)
+	e.until("m0 is repaired", func() bool { return value(e.get("m0")) == "one" })
+	if got := e.secretValue("s"); got != "dHdv" {
+		t.Errorf("the secret is %q", got)
+	}
+
+	e.assign(assignment{bundle: "web", revision: 2, objects: []string{configMap("m0", "one")}})
+	r := s.await("web", "the deletion is denied", func(r *yardarmv1.Report) bool { return problemOf(r, "/s") != nil })
+	if p := problemOf(r, "/s"); p.Reason != yardarmv1.ReasonPolicyDenied || !strings.Contains(p.Message, "kinds.deny[0]: core/Secret") || r.Objects.Pruning != 1 {
+		t.Errorf("report: %v", r)
+	}
+	// The bundle goes, and its denied object does not: neither when it is to be kept, which is a write too.
+	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_KEEP, true)
+	s.await("web", "the release is denied", func(r *yardarmv1.Report) bool {
+		return r.Phase == yardarmv1.PhaseRemoving && problemOf(r, "/s") != nil
+	})
+	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_REMOVE, true)
+	s.await("web", "the removal is denied", func(r *yardarmv1.Report) bool {
+		return r.Phase == yardarmv1.PhaseRemoving && problemOf(r, "/s") != nil
+	})
+	if e.secretValue("s") == "" {
+		t.Error("the secret is gone")
+	}
+	for _, path := range s.writes.take() {
+		if strings.HasSuffix(path, "DELETE /api/v1/namespaces/"+e.ns+"/secrets/s") {
+			t.Errorf("tried: %s", path)
+		}
+	}
+	e.policy.set("")
+	e.until("web is finished", func() bool { return e.state.gone("web") })
+	if e.secretValue("s") != "" {
+		t.Error("the secret is still there")
+	}
+}
+
+// An atomic bundle of which an object is denied is refused whole.
+func TestPolicyDeniesAtomicBundle(t *testing.T) {
+	e := newEnv(t)
+	e.policy.set("kinds: {deny: [core/Secret]}")
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, atomic: true, objects: []string{secret("s", "one"), configMap("m0", "one")}})
+	r := s.awaitPhase("web", yardarmv1.PhaseFailed)
+	if p := problemOf(r, "/s"); p == nil || p.Reason != yardarmv1.ReasonPolicyDenied || r.Objects.Applied != 0 {
+		t.Errorf("report: %v", r)
+	}
+	e.want(false, "m0")
+}
+
+// With no policy at all, what is the spoke's own is no bundle's.
+func TestOwnNamespaceIsNoBundles(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	inventory := "apiVersion: v1\nkind: Secret\nmetadata: {name: yardarm-inventory.web, namespace: " + e.system + "}"
+	e.assign(assignment{bundle: "web", revision: 1, objects: []string{inventory, configMapIn(e.system, "x", "one"), namespace(e.system), configMap("m0", "one")}})
+	r := s.awaitPhase("web", yardarmv1.PhaseFailed)
+	for _, suffix := range []string{"/yardarm-inventory.web", "/x", "Namespace " + e.system} {
+		if p := problemOf(r, suffix); p == nil || p.Reason != yardarmv1.ReasonPolicyDenied {
+			t.Errorf("%s: %v", suffix, p)
+		}
+	}
+	e.want(true, "m0")
+	// The inventory holds, and is the spoke's.
+	e.assign(assignment{bundle: "web", revision: 2, objects: several(2, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+}
+
+// While the cluster is frozen nothing is written: no drift is repaired, nothing new applied, nothing removed.
+func TestFreeze(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(2, "one")}, assignment{bundle: "old", revision: 1, objects: []string{configMap("old", "one")}})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	s.awaitPhase("old", yardarmv1.PhaseReady)
+	e.policy.set("freeze: {reason: stocktaking until Monday}")
+	frozen := func(r *yardarmv1.Report) bool {
+		return r.Phase == yardarmv1.PhaseHeld && r.Reason == yardarmv1.ReasonFrozen && strings.Contains(r.Message, "stocktaking until Monday")
+	}
+	s.await("web", "frozen", frozen)
+	s.await("old", "frozen", frozen)
+	s.writes.take()
+
+	e.edit("m0", `{"data":{"key":"edited"}}`)
+	e.delete("m1")
+	e.assign(assignment{bundle: "web", revision: 2, objects: several(3, "two")}, assignment{bundle: "new", revision: 1, objects: []string{configMap("new", "one")}})
+	e.tombstone("old", yardarmv1.Workloads_WORKLOADS_REMOVE, true)
+	s.await("web", "frozen, with the drift seen", func(r *yardarmv1.Report) bool { return frozen(r) && r.Objects.Applied == 0 })
+	s.await("new", "frozen", frozen)
+	s.await("old", "frozen", frozen)
+	s.stop()
+
+	// So it is after a restart.
+	s2 := e.start()
+	s2.await("web", "frozen", frozen)
+	s2.await("old", "frozen", frozen)
+	if got := value(e.get("m0")); got != "edited" {
+		t.Errorf("m0 is %s", got)
+	}
+	e.want(false, "m1", "m2", "new")
+	e.want(true, "old")
+	if paths := append(s.writes.take(), s2.writes.take()...); len(paths) > 0 {
+		t.Errorf("written while frozen: %v", paths)
+	}
+
+	e.policy.set("")
+	s2.awaitPhase("web", yardarmv1.PhaseReady)
+	s2.awaitPhase("new", yardarmv1.PhaseReady)
+	e.until("old is finished", func() bool { return e.state.gone("old") })
+	if got := value(e.get("m0")); got != "two" {
+		t.Errorf("m0 is %s", got)
+	}
+}
