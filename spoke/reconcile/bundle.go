@@ -52,6 +52,7 @@ type bundle struct {
 	dirty    map[manifest.Ref]struct{} // guarded by mu; live objects that have changed
 	woken    time.Time                 // guarded by mu; since when the loop has something to do and has not begun; zero if it has
 	wants    wants                     // guarded by mu
+	standing standing                  // guarded by mu; other loops read it
 
 	// What follows is the loop's alone.
 
@@ -73,6 +74,7 @@ type bundle struct {
 	// health of the objects that have one, as far as it was judged.
 	health  map[manifest.Ref]verdict
 	rules   rules
+	timing  timing
 	checks  checks
 	repairs repairs
 	status  reporter
@@ -198,6 +200,7 @@ func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 	now := time.Now()
 	if w.assigned {
 		b.useRules(w.entry.Assignment.GetDelivery().GetHealth())
+		b.timing = timingOf(w.entry.Assignment.GetDelivery())
 		b.retry.transient.Reset()
 		b.retry.waiting.Reset()
 		b.retry.terminal.Reset()
@@ -218,6 +221,9 @@ func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 	wait := time.Until(b.next)
 	if check, ok := b.nextCheck(); ok {
 		wait = min(wait, time.Until(check))
+	}
+	if due, ok := b.timing.due(time.Now()); ok {
+		wait = min(wait, time.Until(due))
 	}
 	return max(wait, 0)
 }
@@ -326,7 +332,7 @@ func (b *bundle) schedule() {
 	if !o.again.IsZero() {
 		wait = min(wait, time.Until(o.again))
 	}
-	b.waiting.Store(o.waiting)
+	b.waiting.Store(o.waiting || o.blocked)
 	b.next = time.Now().Add(wait)
 	if clean {
 		b.logger.Debug("pass complete", "objects", len(b.inv.Entries))

@@ -53,12 +53,15 @@ func applied(o *outcome, n *yardarmv1.ObjectCounts, problems []problem) (status,
 
 func healthy(o *outcome, n *yardarmv1.ObjectCounts, problems []problem, unjudged int) (status, reason, message string) {
 	failing, worst := among(problems, weighsFailing)
+	late, latest := among(problems, weighsLate)
 	unready, first := among(problems, weighsProgress)
 	switch {
 	case o.phase == yardarmv1.PhaseRemoving:
 		return yardarmv1.ConditionUnknown, o.reason, o.message
 	case failing > 0:
 		return yardarmv1.ConditionFalse, worst.reason, fmt.Sprintf("%d of %d objects are not healthy: %s", failing, n.Total, worst)
+	case late > 0:
+		return yardarmv1.ConditionFalse, reasonTimeout, fmt.Sprintf("%d of %d objects have not become ready in time: %s", late, n.Total, latest)
 	case unready > 0:
 		return yardarmv1.ConditionFalse, reasonWaiting, fmt.Sprintf("%d of %d objects are not ready yet: %s", unready, n.Total, first)
 	case nothingApplied(o, n):

@@ -44,6 +44,8 @@ type outcome struct {
 	pruned bool
 	// Whether, and how soon, trying again may help.
 	transient, waiting, terminal bool
+	// blocked: another bundle has to come first, which tells when it does.
+	blocked bool
 	// interrupted: an error ended the pass before it could tell much.
 	interrupted bool
 	// again is when something is due that was put off; zero if nothing was.
@@ -113,6 +115,14 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 		return interrupted(err)
 	}
 	t := target{digest: a.Digest, namespace: a.Delivery.GetNamespace(), revision: a.Revision, atomic: a.Delivery.GetAtomic(), set: set}
+	// What has begun goes on, whatever becomes of other bundles.
+	if b.renewed(t) {
+		if phase, reason, message := b.unmet(a); phase != "" {
+			o := b.maintain(ctx, w).force(phase, reason, message)
+			o.blocked = true
+			return o
+		}
+	}
 	rendered, err := b.render(ctx, &w.entry, t)
 	if err != nil {
 		return interrupted(err)
@@ -124,6 +134,7 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 	if held := b.guard(a, p.condemn, t.digest); held != "" {
 		return b.maintain(ctx, w).force(yardarmv1.PhaseHeld, yardarmv1.ReasonMassDeletion, held)
 	}
+	b.timing.begin(time.Now())
 	o := b.converge(ctx, w, t, rendered, p)
 	if o.refused && b.inv.Digest != t.digest {
 		kept := b.maintain(ctx, w)

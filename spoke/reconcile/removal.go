@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"time"
 
@@ -21,7 +22,13 @@ func (b *bundle) remove(ctx context.Context, w work) outcome {
 	b.follow(ctx, nil)
 	out := outcome{total: len(b.inv.Entries)}.removing(w)
 	// What was not said is not done: anything but REMOVE keeps.
-	if w.entry.Removal.Workloads == yardarmv1.Workloads_WORKLOADS_REMOVE {
+	remove := w.entry.Removal.Workloads == yardarmv1.Workloads_WORKLOADS_REMOVE
+	if other := b.dependents(w.entry.Assignment.GetBundle()); remove && other != "" {
+		out.blocked = true
+		out.message = fmt.Sprintf("bundle %s depends on it, and is removed first", other)
+		return out
+	}
+	if remove {
 		p := b.plan(ctx, func(manifest.Ref) bool { return false })
 		if held := b.guardRemoval(w, p); held != "" {
 			return b.maintain(ctx, w).force(yardarmv1.PhaseHeld, yardarmv1.ReasonMassDeletion, held)

@@ -22,9 +22,6 @@ const (
 	maxProblems = 10
 	// transientGrace is how long a problem that passes by itself is not yet a failure.
 	transientGrace = 30 * time.Second
-	// stalledAfter is how long an object may be on its way before that is a problem. Controllers have deadlines of their
-	// own, ten minutes by default; what has none would be on its way for ever. Jobs may take as long as they take.
-	stalledAfter = 5 * time.Minute
 )
 
 // Reasons of phases that follow from the objects.
@@ -43,6 +40,7 @@ const (
 	weighsWaiting
 	weighsTransient
 	weighsFailing
+	weighsLate // nothing is wrong but that it takes too long
 	weighsPruning
 	weighsProgress
 )
@@ -83,8 +81,10 @@ func (b *bundle) report(e *state.Entry) {
 	o := &b.last
 	r := b.draft(e)
 	r.Objects = b.counts(problems)
-	r.Phase, r.Reason, r.Message = b.phase(problems)
-	if o.phase != "" {
+	if o.phase == "" {
+		phase, reason, message := b.phase(problems)
+		r.Phase, r.Reason, r.Message = b.timing.judge(time.Now(), o.applied < o.total, phase, reason, message)
+	} else {
 		r.Phase, r.Reason, r.Message = o.phase, o.reason, o.message
 		if o.phase == yardarmv1.PhaseRemoving && len(problems) > 0 {
 			r.Message = fmt.Sprintf("%s; %s: %s", o.message, problems[0].ref, problems[0].text)
@@ -138,6 +138,7 @@ func (b *bundle) publish(r *yardarmv1.Report, now time.Time) {
 	b.tellPhase(r)
 	b.status.stamp(r.Conditions, now)
 	r.Since, r.ObservedTime = timestamppb.New(b.status.since), timestamppb.New(now)
+	b.stand(r)
 	b.r.book.Set(r)
 }
 
@@ -163,8 +164,8 @@ func (b *bundle) problems(now time.Time) []problem {
 			all = append(all, problem{weight: weighsFailing, ref: ref, reason: v.Reason, text: v.Message})
 		case health.Waiting:
 			w := weighsProgress
-			if time.Since(v.since) > stalledAfter && ref.Kind != "Job" {
-				w = weighsFailing
+			if b.timing.late(time.Now(), v.since) {
+				w = weighsLate
 			}
 			all = append(all, problem{weight: w, ref: ref, reason: v.Reason, text: v.Message})
 		}
@@ -193,7 +194,7 @@ func (b *bundle) counts(problems []problem) *yardarmv1.ObjectCounts {
 		switch p.weight {
 		case weighsRefused, weighsWaiting, weighsTransient:
 			failed[p.ref] = true
-		case weighsFailing, weighsProgress:
+		case weighsFailing, weighsLate, weighsProgress:
 			unready[p.ref] = true
 		}
 	}
@@ -245,6 +246,8 @@ func (b *bundle) phase(problems []problem) (phase, reason, message string) {
 		return yardarmv1.PhaseProgressing, problems[0].reason, worst("%d of %d objects could not be applied yet", by[weighsTransient], o.total)
 	case by[weighsFailing] > 0:
 		return yardarmv1.PhaseDegraded, problems[0].reason, worst("%d of %d objects are not healthy", by[weighsFailing], o.total)
+	case by[weighsLate] > 0:
+		return yardarmv1.PhaseDegraded, reasonTimeout, worst("%s: %d of %d objects", b.timing.text(), by[weighsLate], o.total)
 	case o.transient, o.applied < o.total:
 		return yardarmv1.PhaseProgressing, reasonApplying, fmt.Sprintf("%d of %d objects are applied", o.applied, o.total)
 	case by[weighsProgress] > 0:

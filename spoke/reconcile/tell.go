@@ -50,7 +50,7 @@ func (p *problem) tells(now time.Time) (action string, ok bool) {
 	switch p.weight {
 	case weighsRefused, weighsWaiting:
 		return actionApply, true
-	case weighsFailing:
+	case weighsFailing, weighsLate:
 		return actionCheck, true
 	case weighsPruning: // namespaces take seconds to go, and finalizers their time
 		return actionPrune, now.Sub(p.since) > transientGrace
