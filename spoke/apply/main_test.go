@@ -105,6 +105,8 @@ func newEnvOf(t testing.TB) *env {
 type counter struct {
 	mu   sync.Mutex
 	seen []string // method and path
+	// afterDryRun is called once, after a dry run was answered.
+	afterDryRun func()
 }
 
 func (c *counter) wrap(next http.RoundTripper) http.RoundTripper {
@@ -114,7 +116,17 @@ func (c *counter) wrap(next http.RoundTripper) http.RoundTripper {
 			c.seen = append(c.seen, r.Method+" "+r.URL.Path)
 			c.mu.Unlock()
 		}
-		return next.RoundTrip(r)
+		answer, err := next.RoundTrip(r)
+		if r.URL.Query().Has("dryRun") {
+			c.mu.Lock()
+			then := c.afterDryRun
+			c.afterDryRun = nil
+			c.mu.Unlock()
+			if then != nil {
+				then()
+			}
+		}
+		return answer, err
 	})
 }
 

@@ -118,6 +118,12 @@ func explain(ref manifest.Ref, err error) *Problem {
 	case apierrors.HasStatusCause(err, "NamespaceTerminating"), strings.Contains(text, "because it is being terminated"):
 		return &Problem{Reason: ReasonNamespaceTerminating, Retry: Waiting,
 			Message: fmt.Sprintf("namespace %s is being deleted; the object is applied when the namespace is there again", ref.Namespace)}
+	case strings.Contains(text, "status unknown for quota"):
+		return &Problem{Reason: ReasonUnavailable, Retry: Transient,
+			Message: "the cluster has not counted yet what a quota is about: " + text + "; it is tried again"}
+	case strings.Contains(text, "error looking up service account"):
+		// As in a namespace that was just made: its default account comes a moment later.
+		return &Problem{Reason: ReasonNotFound, Message: "its service account is not there yet: " + text + "; it is tried again", Retry: Transient}
 	case strings.Contains(text, "exceeded quota"):
 		return &Problem{Reason: ReasonQuotaExceeded, Message: text + "; free some of the quota or raise it", Retry: Waiting}
 	case apierrors.IsForbidden(err):

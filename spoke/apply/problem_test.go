@@ -48,6 +48,8 @@ func TestExplain(t *testing.T) {
 		{status(400, metav1.StatusReasonBadRequest, `admission webhook "w" denied the request: no`), ReasonAdmissionDenied, Terminal},
 		{status(403, metav1.StatusReasonForbidden, `pods "x" is forbidden: violates PodSecurity "restricted"`), ReasonAdmissionDenied, Terminal},
 		{status(403, metav1.StatusReasonForbidden, `services "x" is forbidden: exceeded quota: q`), ReasonQuotaExceeded, Waiting},
+		{status(403, metav1.StatusReasonForbidden, `services "x" is forbidden: status unknown for quota: q, resources: services`), ReasonUnavailable, Transient},
+		{status(403, metav1.StatusReasonForbidden, `pods "x" is forbidden: error looking up service account prod/default: serviceaccount "default" not found`), ReasonNotFound, Transient},
 		{status(403, metav1.StatusReasonForbidden, `unable to create new content in namespace prod because it is being terminated`), ReasonNamespaceTerminating, Waiting},
 		{status(422, metav1.StatusReasonInvalid, `Deployment "web" is invalid: spec.selector: Invalid value: {"a":{"b":"c"}}: field is immutable`), ReasonImmutableField, Terminal},
 		{status(422, metav1.StatusReasonInvalid, `Deployment "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0`), ReasonInvalid, Terminal},

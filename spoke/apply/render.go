@@ -45,8 +45,8 @@ type Item struct {
 	// Content identifies everything that is sent for it.
 	Content  uint64
 	Delivery Delivery
-	// Fresh is set by the caller on objects that the bundle has never applied, as far as is known: what is there under that name
-	// may be somebody else's.
+	// Fresh is set by the caller on objects that the bundle has never applied, or that are gone, as far as is known: what is there
+	// under that name may be somebody else's.
 	Fresh bool
 	// OwnKind is set if the bundle itself defines the kind, and Unserved if the API server does not know it yet.
 	OwnKind, Unserved bool
@@ -155,7 +155,8 @@ func Render(ctx context.Context, mapper *kube.Mapper, set *manifest.Set, b Bundl
 	return r, nil
 }
 
-// mark answers the object with its namespace, and with the label and annotation that say whose it is. It copies what it changes.
+// mark answers the object as it is sent: with its namespace, and with the label and annotation that say whose it is. It copies what it
+// changes.
 func mark(object manifest.Object, namespace string, b Bundle) manifest.Object {
 	out := maps.Clone(object)
 	metadata := map[string]any{}
@@ -168,6 +169,10 @@ func mark(object manifest.Object, namespace string, b Bundle) manifest.Object {
 	metadata["labels"] = with(metadata["labels"], yardarmv1.LabelBundle, b.Name)
 	metadata["annotations"] = with(metadata["annotations"], yardarmv1.AnnotationOwner, b.UID)
 	out["metadata"] = metadata
+	if _, ok := object["aggregationRule"].(map[string]any); ok && object.Group() == "rbac.authorization.k8s.io" {
+		// A controller of the cluster fills them in, whatever is set: applying them, too, would be a fight without end.
+		delete(out, "rules")
+	}
 	return out
 }
 
@@ -181,7 +186,7 @@ func with(old any, key, value string) map[string]any {
 }
 
 // renderVersion changes when mark does, so that all objects are applied anew.
-const renderVersion = "1"
+const renderVersion = "2"
 
 // contentHash identifies what mark makes of a canonical line.
 func contentHash(line []byte, namespace string, b Bundle) uint64 {

@@ -36,6 +36,20 @@ func TestMarkLeavesTheArtifactAlone(t *testing.T) {
 	}
 }
 
+func TestMarkLeavesAggregatedRulesToTheirController(t *testing.T) {
+	set := parse(t, "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}\naggregationRule: {clusterRoleSelectors: []}\nrules: []",
+		"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: b}\nrules: []")
+	for _, object := range set.Objects() {
+		_, has := mark(object, "", Bundle{Name: "web", UID: "u1"})["rules"]
+		if want := object.Name() == "b"; has != want {
+			t.Errorf("%s has rules: %v, want %v", object.Name(), has, want)
+		}
+		if _, still := object["rules"]; !still {
+			t.Errorf("%s was changed", object.Name())
+		}
+	}
+}
+
 func TestContentHashCoversAllThatIsSent(t *testing.T) {
 	b := Bundle{Name: "web", UID: "u1"}
 	base := contentHash([]byte("line"), "prod", b)

@@ -127,6 +127,20 @@ func TestTakeoverIfNoDiff(t *testing.T) {
 	e.must(takeover("if-no-diff"), strings.Replace(deployment, "IMAGE", "one", 1))
 }
 
+// An object that changes after it was found alike is looked at again.
+func TestTakeoverIfNoDiffLosesNoChange(t *testing.T) {
+	e := newEnv(t)
+	e.create(configMap("a", "k: one"))
+	e.counter.afterDryRun = func() { e.edit(configMap("a", ""), `{"data":{"k":"theirs"}}`) }
+	e.refused(takeover("if-no-diff"), configMap("a", "k: one"), ReasonTakeoverRefused, "would change data.k of someone;")
+	if got := field(e.get(configMap("a", "")), "data", "k"); got != "theirs" {
+		t.Errorf("k is %s", got)
+	}
+	e.create(configMap("b", "k: one"))
+	e.counter.afterDryRun = func() { e.edit(configMap("b", ""), `{"metadata":{"labels":{"x":"y"}}}`) }
+	e.must(takeover("if-no-diff"), configMap("b", "k: one"))
+}
+
 // Of two who make an object at the same time, a bundle that takes nothing over never overwrites the other.
 func TestTakeoverNeverLosesRaces(t *testing.T) {
 	e := newEnv(t)

@@ -67,6 +67,7 @@ func (b *bundle) todo(rendered *apply.Rendered, out *outcome) (todo []apply.Item
 			continue
 		}
 		object, exists, known := b.r.watcher.Get(item.Ref)
+		item.Fresh = item.Fresh || known && !exists // what is there now, if anything, is not what was applied
 		if item.Delivery.IfNotPresent && e.Content != 0 && exists && object.UID == e.UID {
 			out.applied++ // made once, and never touched after that
 			continue

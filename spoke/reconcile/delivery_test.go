@@ -1,11 +1,29 @@
 package reconcile
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/spoke/inventory"
+	"github.com/yardarm-dev/yardarm/spoke/kube"
 )
+
+// inventoryOf reads a bundle's inventory, of a spoke that is stopped.
+func (e *env) inventoryOf(uid string) *inventory.Inventory {
+	e.t.Helper()
+	client, err := kube.New(kube.Config{REST: e.config, Namespace: e.system})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	all, err := inventory.NewStore(client.Blobs(inventoryClass), slog.New(slog.DiscardHandler)).Load(e.t.Context())
+	if err != nil || all[uid] == nil {
+		e.t.Fatalf("inventory: %v %v", all, err)
+	}
+	return all[uid]
+}
 
 func annotated(name, value, annotations string) string {
 	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", annotations: {" + annotations + "}}\ndata: {key: " + value + "}"
@@ -34,6 +52,36 @@ func TestTakeoverNever(t *testing.T) {
 	e.until("web is finished", func() bool { return e.state.gone("web") })
 	e.want(true, "theirs")
 	e.want(false, "ours")
+}
+
+// An object of ours that somebody has deleted and made anew is theirs.
+func TestTakeoverNeverMeetsWhatTookItsPlace(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	a := assignment{bundle: "web", revision: 1, objects: []string{configMap("a", "ours"), annotated("b", "ours", "yardarm.dev/takeover: always")},
+		delivery: &yardarmv1.DeliveryPolicy{Takeover: "never"}}
+	e.assign(a)
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	s.stop()
+	for _, name := range []string{"a", "b"} {
+		e.delete(name)
+		e.create(configMap(name, "theirs"))
+	}
+	s = e.start()
+	r := s.awaitPhase("web", yardarmv1.PhaseFailed)
+	if p := problemOf(r, "/a"); p == nil || p.Reason != "TakeoverRefused" {
+		t.Errorf("problem: %v", p)
+	}
+	if a, b := value(e.get("a")), value(e.get("b")); a != "theirs" || b != "ours" {
+		t.Errorf("a is %s, b is %s", a, b)
+	}
+	// Without it, the object is made again.
+	e.delete("a")
+	e.reassign("web")
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	if got := value(e.get("a")); got != "ours" {
+		t.Errorf("a is %s", got)
+	}
 }
 
 // An object that another bundle of the spoke had is handed over, whatever the policy about what is nobody's.
@@ -116,6 +164,11 @@ func TestIfNotPresent(t *testing.T) {
 	replaced := e.create(configMap("made", "replaced"))
 	s = e.start()
 	s.awaitPhase("web", yardarmv1.PhaseReady)
+	s.stop()
+	if refs := e.inventoryOf("web").Refs(); len(refs) != 1 || refs[0].Name != "usual" {
+		t.Errorf("inventory: %v", refs)
+	}
+	s = e.start()
 	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_REMOVE, true)
 	e.until("web is finished", func() bool { return e.state.gone("web") })
 	e.want(false, "usual")
@@ -157,4 +210,19 @@ func TestBundleKeepsItsObjects(t *testing.T) {
 		t.Errorf("the namespace: %v", err)
 	}
 	e.noInventories()
+}
+
+// A pass that finds all as it should be asks the API server nothing.
+func TestPassWithoutWorkAsksNothing(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(20, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	s.writes.take()
+	before := s.writes.count()
+	e.reassign("web")
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	if n := s.writes.count() - before; n > 0 {
+		t.Errorf("%d requests, of which writes: %v", n, s.writes.take())
+	}
 }

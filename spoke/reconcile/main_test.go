@@ -225,7 +225,7 @@ func (e *env) until(what string, ok func() bool, detail ...func() string) {
 	}
 }
 
-// writeCounter counts requests that write, and those that read. Events are told apart: they are written when their turn comes.
+// writeCounter counts requests that write, and those that read; watches, which are renewed, are left out. Events are told apart: they are written when their turn comes.
 type writeCounter struct {
 	mu     sync.Mutex
 	counts map[string]int // by method
@@ -243,7 +243,9 @@ func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 		if w.counts == nil {
 			w.counts = map[string]int{}
 		}
-		w.counts[r.Method]++
+		if !r.URL.Query().Has("watch") {
+			w.counts[r.Method]++
+		}
 		switch {
 		case r.Method == http.MethodGet:
 		case strings.HasPrefix(r.URL.Path, "/apis/events.k8s.io/"):
@@ -271,6 +273,16 @@ func (w *writeCounter) told() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.events
+}
+
+// count answers how many requests there were.
+func (w *writeCounter) count() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, of := range w.counts {
+		n += of
+	}
+	return n
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
