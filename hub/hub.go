@@ -41,6 +41,17 @@ const (
 	spokeHandshake = 15 * time.Second
 	// spokeHeaders bounds the headers of a call, in bytes: spokes send a handful of short ones.
 	spokeHeaders = 16 << 10
+	// spokeMessage bounds a message of a spoke, in bytes: a list of ten thousand holdings, or a part of an update of reports.
+	spokeMessage = 4 << 20
+	// spokeReadBuffer is none: TLS has a buffer of its own for each connection, and another one of 32 KiB was most of what a
+	// spoke cost.
+	spokeReadBuffer = 0
+	// spokeWriteBuffer is what a connection takes from a pool while it writes, in bytes. A delta for all has every connection
+	// write at once; a large content takes a few writes more.
+	spokeWriteBuffer = 8 << 10
+	// spokeWindow bounds what a spoke may have under way that nobody has read yet, in bytes, for one call and for all of a
+	// connection: a report in some 20 parts over a slow line is no hurry. Being fixed, it needs no pings to find a better one.
+	spokeWindow = 64 << 10
 	// pingAtMost is how often a spoke may ping, which is half of how often ours does.
 	pingAtMost = 15 * time.Second
 	// pingAfter and pingTimeout find spokes whose connection has gone half-open.
@@ -324,6 +335,11 @@ func (h *Hub) spokeServer(authority *ca.CA, spokes *dispatch.Server) (*grpc.Serv
 		grpc.MaxConcurrentStreams(spokeStreams),
 		grpc.ConnectionTimeout(spokeHandshake),
 		grpc.MaxHeaderListSize(spokeHeaders),
+		grpc.MaxRecvMsgSize(spokeMessage),
+		grpc.ReadBufferSize(spokeReadBuffer),
+		grpc.WriteBufferSize(spokeWriteBuffer),
+		grpc.InitialWindowSize(spokeWindow),
+		grpc.InitialConnWindowSize(spokeWindow),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAtMost, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 	)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+	"unique"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -52,11 +53,11 @@ func cleanReport(r *yardarmv1.Report) (*yardarmv1.Report, error) {
 		return nil, fmt.Errorf("a report has the unknown phase %q: upgrade the hub", clip(r.Phase, maxReason))
 	}
 	out := &yardarmv1.Report{
-		Bundle: clip(r.Bundle, maxReason), BundleUid: r.BundleUid,
+		Bundle: alike(clip(r.Bundle, maxReason)), BundleUid: alike(r.BundleUid),
 		AssignmentHash: cut(r.AssignmentHash), Revision: r.Revision,
-		Digest: clip(r.Digest, maxDigest), RenderedDigest: clip(r.RenderedDigest, maxDigest),
+		Digest: alike(clip(r.Digest, maxDigest)), RenderedDigest: alike(clip(r.RenderedDigest, maxDigest)),
 		Phase:  reportedPhases[i], // one string for all reports
-		Reason: clip(r.Reason, maxReason), Message: clip(r.Message, maxMessage),
+		Reason: alike(clip(r.Reason, maxReason)), Message: clip(r.Message, maxMessage),
 		Since: cleanTime(r.Since), ObservedTime: cleanTime(r.ObservedTime),
 	}
 	if o := r.Objects; o != nil {
@@ -133,6 +134,9 @@ func isUID(s string) bool {
 	}
 	return s != "" && len(s) <= maxUID
 }
+
+// alike answers one copy of a text that thousands of clusters say alike. It goes when the last of them has.
+func alike(s string) string { return unique.Make(s).Value() }
 
 func cut(hash []byte) []byte { return slices.Clone(hash[:min(len(hash), maxHash)]) }
 

@@ -177,7 +177,7 @@ func (o *observation) write(tx *store.Tx, now time.Time) error {
 			continue // no cluster has as many bundles; only a spoke gone wrong does
 		}
 		old := tx.ObservedBundle(uid, bundleUID)
-		if b := tx.Bundle(bundleUID); b != nil {
+		if b := tx.Bundle(bundleUID); b != nil && b.Metadata.Name != r.Bundle {
 			r = proto.CloneOf(r)
 			r.Bundle = b.Metadata.Name // the hub's word for it
 		}

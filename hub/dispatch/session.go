@@ -144,18 +144,7 @@ func (s *session) run() error {
 		return storeError(err)
 	}
 	s.logger.Info("spoke connected", "spoke_version", clip(hello.SpokeVersion, maxReason))
-	done := make(chan error, 1)
-	go func() { done <- s.serve(hello, known.GetFactsHash(), confirmed, incoming, failed) }()
-	select {
-	case err = <-done:
-	case <-s.ended:
-		select {
-		case err = <-done:
-		case <-time.After(endGrace):
-			// Returning ends the stream, and with it the write that the goroutine is stuck in.
-			err = s.reason
-		}
-	}
+	err = s.serve(hello, known.GetFactsHash(), confirmed, incoming, failed)
 	reason := "the spoke has left"
 	if err != nil {
 		reason = err.Error()
@@ -164,16 +153,10 @@ func (s *session) run() error {
 	return err
 }
 
-// serve welcomes the spoke and then lives until the stream or the session ends. It survives its own bugs: they end this
-// session and not the hub.
+// serve welcomes the spoke and then lives until the stream or the session ends.
 func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, incoming <-chan *spokev1.ConnectRequest, failed <-chan error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.logger.Error("session panicked", "panic", r, "stack", string(debug.Stack()))
-			err = status.Error(codes.Internal, "internal error; the hub's log has more")
-		}
-	}()
-	if err := s.welcome(hello, factsHash, confirmed); err != nil {
+	defer s.survive(&err)
+	if err := s.aside(func() error { return s.welcome(hello, factsHash, confirmed) }); err != nil {
 		return err
 	}
 	s.poke()
@@ -184,7 +167,7 @@ func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, 
 				return err
 			}
 		case <-s.dirty:
-			if err := s.advance(); err != nil {
+			if err := s.aside(s.advance); err != nil {
 				return err
 			}
 		case err := <-failed:
@@ -193,8 +176,40 @@ func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, 
 			}
 			return err
 		case <-s.ended:
-			return s.goodbye()
+			return s.aside(s.goodbye)
 		}
+	}
+}
+
+// aside does what may write to the stream in a goroutine that lives no longer, and has the session's fields meanwhile. So a
+// write to a spoke that does not read keeps no session from being ended, since returning ends the stream and with it the
+// write; and the goroutine that waits for weeks keeps a small stack.
+func (s *session) aside(work func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		defer func() { done <- err }()
+		defer s.survive(&err)
+		err = work()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-s.ended:
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(endGrace):
+		return s.reason
+	}
+}
+
+// survive makes a bug that this session has met its end, and not the hub's.
+func (s *session) survive(err *error) {
+	if r := recover(); r != nil {
+		s.logger.Error("session panicked", "panic", r, "stack", string(debug.Stack()))
+		*err = status.Error(codes.Internal, "internal error; the hub's log has more")
 	}
 }
 
