@@ -144,7 +144,7 @@ func (s *Spoke) run(ctx context.Context, cluster *kube.Client) error {
 		Name: "yardarm_spoke_report_age_seconds", Help: "How long the oldest news has waited to be told to the hub.",
 	}, func() float64 { return book.Age().Seconds() }))
 	reconciler, err := reconcile.New(reconcile.Config{
-		Client: cluster, State: holdings, Book: book, Policy: s.policy, Resync: c.Resync, Registerer: s.metrics, Logger: logger,
+		Client: cluster, State: holdings, Book: book, Policy: s.policy, Facts: cluster.Facts, Resync: c.Resync, Registerer: s.metrics, Logger: logger,
 	})
 	if err != nil {
 		return err

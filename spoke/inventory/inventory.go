@@ -25,8 +25,8 @@ type Entry struct {
 // Inventory of one bundle. It is a value of its owner: not safe for concurrent use.
 type Inventory struct {
 	BundleUID, Bundle string
-	// Digest is the artifact that the cluster holds, or is being brought to; with the namespace that was the bundle's default
-	// then, and the revision, both for reports. Empty before the first.
+	// Digest is that of what the cluster holds, or is being brought to, after customization; with the namespace that was the
+	// bundle's default then, and the revision, both for reports. Empty before the first.
 	Digest    string
 	Namespace string
 	Revision  uint32

@@ -53,6 +53,7 @@ type bundle struct {
 	woken    time.Time                 // guarded by mu; since when the loop has something to do and has not begun; zero if it has
 	wants    wants                     // guarded by mu
 	standing standing                  // guarded by mu; other loops read it
+	reads    reads                     // guarded by mu
 
 	// What follows is the loop's alone.
 
@@ -102,7 +103,7 @@ func (b *bundle) assign(e state.Entry) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if sameEntry(&b.entry, &e) {
-		b.entry.AppliedDigest = e.AppliedDigest
+		b.entry.AppliedDigest, b.entry.AppliedRendering = e.AppliedDigest, e.AppliedRendering
 		return false
 	}
 	b.entry, b.since, b.assigned = e, time.Now(), true

@@ -4,31 +4,12 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
-	"weak"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/spoke/apply"
 )
 
-// cache holds the last parsed artifact for as long as memory is not needed otherwise: several passes in short order are
-// common, and between them an idle spoke should not pay for what it parsed.
-type cache struct {
-	digest string
-	set    weak.Pointer[manifest.Set]
-}
-
-// content answers a parsed artifact.
-func (b *bundle) content(ctx context.Context, digest string) (*manifest.Set, error) {
-	if set := b.cache.set.Value(); set != nil && b.cache.digest == digest {
-		return set, nil
-	}
-	set, err := b.r.content(ctx, digest)
-	if err == nil {
-		b.cache = cache{digest, weak.Make(set)}
-	}
-	return set, err
-}
-
+// content answers a parsed artifact, as it came from the hub.
 func (r *Reconciler) content(ctx context.Context, digest string) (*manifest.Set, error) {
 	data, err := r.state.Content(ctx, digest)
 	if err != nil {
@@ -47,7 +28,8 @@ type invalidArtifact struct{ err error }
 func (e *invalidArtifact) Error() string { return fmt.Sprintf("invalid artifact: %v", e.err) }
 func (e *invalidArtifact) Unwrap() error { return e.err }
 
-// wants is which objects an artifact has, in 8 bytes each, so that another bundle can ask before it deletes one.
+// wants is which objects an artifact has, in 8 bytes each, so that another bundle can ask before it deletes one. Customization
+// changes nothing about that.
 type wants struct {
 	// digest and of (the delivery's namespace) say what it was made from.
 	digest, of string

@@ -158,15 +158,21 @@ func (b *bundle) prepared(t target, rendered *apply.Rendered, todo []apply.Item,
 	return b.inv.Condemned() == 0 || !slices.ContainsFunc(rendered.Items, func(i apply.Item) bool { return b.inv.Entries[i.Ref].Condemned })
 }
 
-// hold has the state keep the content of what the cluster holds from now on.
+// hold has the state keep what the cluster holds from now on is made from.
 func (b *bundle) hold(ctx context.Context, w work, t target) error {
 	b.mu.Lock()
-	held := b.entry.AppliedDigest
+	held := appliedOf(&b.entry)
 	b.mu.Unlock()
-	if held == t.digest {
+	if held.equal(t.source) {
 		return nil
 	}
-	return b.r.state.Applied(ctx, b.uid, t.digest)
+	if err := b.r.state.Applied(ctx, b.uid, t.source.digest, t.source.rendering); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.entry.AppliedDigest, b.entry.AppliedRendering = t.source.digest, t.source.rendering
+	return nil
 }
 
 // lost reads an inventory again that somebody else has written.

@@ -38,6 +38,8 @@ type outcome struct {
 	problems, pruning []*apply.Problem
 	// drifted are the objects that were found changed or deleted.
 	drifted map[manifest.Ref]drifted
+	// unfit are the objects that could not be customized. What the cluster holds of them is kept up all the same.
+	unfit []*apply.Problem
 	// refused: nothing was written, because the bundle is atomic.
 	refused bool
 	// pruned: deletions were tried.
@@ -89,11 +91,10 @@ func (o *outcome) postpone(until time.Time) {
 
 // target is what a pass brings the cluster to.
 type target struct {
-	digest    string
+	made
 	namespace string
 	revision  uint32
 	atomic    bool
-	set       *manifest.Set
 }
 
 // deliver brings the cluster to what is assigned. While that cannot be, it keeps up what the cluster holds.
@@ -102,8 +103,9 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 	if err := b.recover(ctx, &w.entry); err != nil {
 		return interrupted(err)
 	}
-	set, err := b.content(ctx, a.Digest)
+	objects, err := b.customized(ctx, a)
 	var invalid *invalidArtifact
+	var unfit *uncustomizable
 	switch {
 	case errors.Is(err, state.ErrNoContent):
 		return b.maintain(ctx, w).force(yardarmv1.PhasePending, reasonContentMissing, "the artifact is on its way from the hub")
@@ -111,10 +113,12 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 		o := b.maintain(ctx, w).force(yardarmv1.PhaseFailed, reasonInvalidArtifact,
 			"the artifact cannot be read, and nothing of it was applied: "+invalid.err.Error()+"; publish it again")
 		return o
+	case errors.As(err, &unfit):
+		return b.maintain(ctx, w).uncustomized(a.Revision, unfit)
 	case err != nil:
 		return interrupted(err)
 	}
-	t := target{digest: a.Digest, namespace: a.Delivery.GetNamespace(), revision: a.Revision, atomic: a.Delivery.GetAtomic(), set: set}
+	t := target{made: objects, namespace: a.Delivery.GetNamespace(), revision: a.Revision, atomic: a.Delivery.GetAtomic()}
 	// What has begun goes on, whatever becomes of other bundles.
 	if b.renewed(t) {
 		if phase, reason, message := b.unmet(a); phase != "" {
@@ -131,7 +135,7 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 	if b.readOnly() {
 		return b.compare(ctx, w, rendered, p)
 	}
-	if held := b.guard(a, p.condemn, t.digest); held != "" {
+	if held := b.guard(a, p.condemn, a.Digest); held != "" {
 		return b.maintain(ctx, w).force(yardarmv1.PhaseHeld, yardarmv1.ReasonMassDeletion, held)
 	}
 	b.timing.begin(time.Now())
@@ -151,12 +155,12 @@ func (b *bundle) maintain(ctx context.Context, w work) outcome {
 	if b.readOnly() {
 		return b.leaveAlone(ctx)
 	}
-	set, err := b.content(ctx, b.inv.Digest)
+	objects, err := b.held(ctx)
 	if err != nil {
 		b.logger.Warn("cannot keep up what the cluster holds", "digest", b.inv.Digest, "error", err)
 		return outcome{total: len(b.inv.Entries)}
 	}
-	t := target{digest: b.inv.Digest, namespace: b.inv.Namespace, revision: b.inv.Revision, set: set}
+	t := target{made: objects, namespace: b.inv.Namespace, revision: b.inv.Revision}
 	rendered, err := b.render(ctx, &w.entry, t)
 	if err != nil {
 		return interrupted(err)
@@ -170,13 +174,13 @@ func (b *bundle) recover(ctx context.Context, e *state.Entry) error {
 	if b.inv.Digest != "" || e.AppliedDigest == "" {
 		return nil
 	}
-	set, err := b.r.content(ctx, e.AppliedDigest)
+	objects, err := b.make(ctx, appliedOf(e))
 	if err != nil {
 		b.logger.Warn("the inventory is gone, and so is what it was made from; objects that left the bundle since are left in the cluster", "error", err)
 		return nil
 	}
-	t := target{digest: e.AppliedDigest, namespace: e.Assignment.Delivery.GetNamespace(), set: set}
-	rendered, err := apply.Render(ctx, b.r.client.Mapper, set, b.identity(e, t))
+	t := target{made: objects, namespace: e.Assignment.Delivery.GetNamespace()}
+	rendered, err := apply.Render(ctx, b.r.client.Mapper, t.set, b.identity(e, t))
 	if err != nil {
 		return err
 	}

@@ -83,6 +83,7 @@ type env struct {
 	dynamic dynamic.Interface
 	state   *fakeState
 	policy  *playedPolicy
+	facts   func(context.Context) (*yardarmv1.Facts, error)
 }
 
 var names atomic.Int64
@@ -157,7 +158,10 @@ func (e *env) start() *spoke {
 		e.t.Fatal(err)
 	}
 	logger := slog.New(slog.NewTextHandler(e.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r, err := New(Config{Client: client, State: e.state, Book: s.book, Policy: e.policy, Registerer: s.metrics, Logger: logger})
+	r, err := New(Config{
+		Client: client, State: e.state, Book: s.book, Policy: e.policy, Facts: e.facts, FactsEvery: 50 * time.Millisecond,
+		Registerer: s.metrics, Logger: logger,
+	})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -326,10 +330,10 @@ func (f *fakeState) Content(_ context.Context, digest string) ([]byte, error) {
 	return data, nil
 }
 
-func (f *fakeState) Applied(_ context.Context, uid, digest string) error {
+func (f *fakeState) Applied(_ context.Context, uid, digest string, rendering *spokev1.Rendering) error {
 	f.change(func() {
 		if e, ok := f.entries[uid]; ok {
-			e.AppliedDigest = digest
+			e.AppliedDigest, e.AppliedRendering = digest, rendering
 			f.entries[uid] = e
 		}
 	})
@@ -391,6 +395,8 @@ type assignment struct {
 	delivery  *yardarmv1.DeliveryPolicy // beside atomic and namespace
 	namespace string
 	accepted  []*yardarmv1.AcceptedDeletion
+	customize *yardarmv1.Customization
+	labels    map[string]string
 	withhold  bool // the content is not there yet
 }
 
@@ -423,9 +429,11 @@ func (e *env) assign(all ...assignment) *yardarmv1.AssignmentSpec {
 				Cluster: "c1", Bundle: a.bundle, BundleUid: a.bundle, Revision: a.revision, Digest: set.Digest().String(), Size: uint64(len(set.Canonical())),
 				Delivery:          delivery,
 				AcceptedDeletions: a.accepted,
+				Customization:     a.customize, Labels: a.labels,
 			}
 			spec.Hash = holdings.AssignmentHash(spec)
-			entry := state.Entry{Assignment: spec, AppliedDigest: e.state.entries[a.bundle].AppliedDigest}
+			last := e.state.entries[a.bundle]
+			entry := state.Entry{Assignment: spec, AppliedDigest: last.AppliedDigest, AppliedRendering: last.AppliedRendering}
 			e.state.entries[a.bundle] = entry
 			if !a.withhold {
 				e.state.contents[spec.Digest] = set.Canonical()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/backoff"
@@ -39,8 +40,8 @@ type State interface {
 	// Content answers an error that wraps state.ErrNoContent where it is not here yet.
 	Content(ctx context.Context, digest string) ([]byte, error)
 	Changed() <-chan struct{}
-	// Applied keeps the content of what the cluster holds.
-	Applied(ctx context.Context, bundleUID, digest string) error
+	// Applied keeps what the cluster holds: the artifact, and how it was customized.
+	Applied(ctx context.Context, bundleUID, digest string, rendering *spokev1.Rendering) error
 	// Finished says that a removal is complete.
 	Finished(ctx context.Context, bundleUID string) error
 }
@@ -61,7 +62,11 @@ type Config struct {
 	// Resync is how often everything is compared even if nothing tells of a change. Default 5 min.
 	Resync time.Duration
 	// Parallel is how many bundles are worked on at a time. Default 8.
-	Parallel   int
+	Parallel int
+	// Facts observes the cluster, for customizations that refer to its facts; without it, none are known. FactsEvery is how often
+	// that is done anew. Default: 2 min.
+	Facts      func(context.Context) (*yardarmv1.Facts, error)
+	FactsEvery time.Duration
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
 	// Clock tells the time for reports. Default: time.Now.
@@ -83,6 +88,9 @@ type Reconciler struct {
 	inventory *inventory.Store
 	policy    Policy
 	claims    *claims
+	facts     facts
+	// factsEvery is how often facts are observed anew.
+	factsEvery time.Duration
 	// slots bounds the passes under way.
 	slots chan struct{}
 
@@ -108,6 +116,9 @@ func New(c Config) (*Reconciler, error) {
 	if c.Policy == nil {
 		c.Policy = fixed{policy.Default(c.Client.Namespace())}
 	}
+	if c.FactsEvery <= 0 {
+		c.FactsEvery = defaultFactsEvery
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -120,8 +131,9 @@ func New(c Config) (*Reconciler, error) {
 		policy:    c.Policy,
 		writers:   newWriters(c.Client, c.Logger),
 		claims:    newClaims(),
-		slots:     make(chan struct{}, c.Parallel),
-		bundles:   map[string]*bundle{},
+		facts:     facts{observe: c.Facts}, factsEvery: c.FactsEvery,
+		slots:   make(chan struct{}, c.Parallel),
+		bundles: map[string]*bundle{},
 	}
 	var err error
 	r.watcher, err = live.New(live.Config{Metadata: c.Client.Metadata, Logger: c.Logger, Changed: r.changed})
@@ -145,6 +157,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer cancel()
 	r.running.Go(func() { _ = r.watcher.Run(ctx) }) // fails only when run twice
 	r.running.Go(func() { r.events.Run(ctx) })
+	r.running.Go(func() { r.watchFacts(ctx) })
 	resync := time.NewTimer(r.nextResync())
 	defer resync.Stop()
 	for {

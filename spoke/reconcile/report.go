@@ -155,6 +155,9 @@ func (b *bundle) problems(now time.Time) []problem {
 		}
 		all = append(all, problem{weight: w, ref: p.Ref, reason: p.Reason, text: p.Message})
 	}
+	for _, p := range b.last.unfit {
+		all = append(all, problem{weight: weighsRefused, ref: p.Ref, reason: p.Reason, text: p.Message})
+	}
 	for _, p := range b.last.pruning {
 		all = append(all, problem{weight: weighsPruning, ref: p.Ref, reason: p.Reason, text: p.Message})
 	}

@@ -53,14 +53,20 @@ func TestLostInventoryIsMadeAgain(t *testing.T) {
 	e.assign(assignment{bundle: "web", revision: 1, objects: several(4, "one")})
 	s.awaitPhase("web", yardarmv1.PhaseReady)
 	s.stop()
-	secrets := e.dynamic.Resource(gvr("", "v1", "secrets")).Namespace(e.system)
-	if err := secrets.Delete(t.Context(), "yardarm-inventory.web", metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	e.deleteInventory("web")
 	e.assign(assignment{bundle: "web", revision: 2, objects: several(3, "one")})
 	s = e.start()
 	s.awaitPhase("web", yardarmv1.PhaseReady)
 	e.want(false, "m3")
+}
+
+// deleteInventory does what nobody should.
+func (e *env) deleteInventory(uid string) {
+	e.t.Helper()
+	secrets := e.dynamic.Resource(gvr("", "v1", "secrets")).Namespace(e.system)
+	if err := secrets.Delete(e.t.Context(), "yardarm-inventory."+uid, metav1.DeleteOptions{}); err != nil {
+		e.t.Fatal(err)
+	}
 }
 
 func TestInventoryDeletedWhileRunning(t *testing.T) {

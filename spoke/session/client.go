@@ -32,9 +32,6 @@ import (
 // Protocol is the version of the stream that this spoke speaks.
 const Protocol = 1
 
-// Customization is the newest version of the customization language that this spoke evaluates: none yet.
-const Customization = 0
-
 const (
 	// backoffBase and backoffCap bound the random wait before dialling again: quick after a blip, and sparing with a hub
 	// that is away.

@@ -100,7 +100,7 @@ func (s *session) greet(ctx context.Context) error {
 		s.logger.Warn("cannot observe the cluster's facts", "error", err)
 	}
 	hello := &spokev1.Hello{
-		Protocol: Protocol, Customization: Customization, SpokeVersion: s.Version, Instance: s.Instance, KubeUid: s.KubeUID,
+		Protocol: Protocol, Customization: yardarmv1.CustomizationLanguage, SpokeVersion: s.Version, Instance: s.Instance, KubeUid: s.KubeUID,
 		Cursor: s.State.Cursor(), HoldingsHash: s.State.HoldingsHash(), Removing: s.State.Removing(),
 		ReportsHash: s.Book.Hash(), FactsHash: hash,
 	}

@@ -128,7 +128,7 @@ func (s *State) collect(ctx context.Context, named map[string]bool) {
 func encode(e *Entry) ([]byte, error) {
 	value, err := proto.Marshal(&spokev1.StoredHolding{
 		Assignment: e.Assignment, Epoch: e.Epoch, Index: e.Index,
-		Hold: e.Hold, Removal: e.Removal, AppliedDigest: e.AppliedDigest,
+		Hold: e.Hold, Removal: e.Removal, AppliedDigest: e.AppliedDigest, AppliedRendering: e.AppliedRendering,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode holding of %s: %w", e.Assignment.Bundle, err)

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 )
@@ -53,7 +54,7 @@ func TestContentOfDelta(t *testing.T) {
 			s := open(t, m)
 			web1, web2 := assignment("web", 1, one), assignment("web", 2, two)
 			apply(t, s, cursor(1, 1), []*spokev1.Content{one.whole()}, assign(web1, nil))
-			if err := s.Applied(t.Context(), uidOf("web"), one.digest); err != nil {
+			if err := s.Applied(t.Context(), uidOf("web"), one.digest, nil); err != nil {
 				t.Fatal(err)
 			}
 			out, err := s.ApplyDelta(t.Context(), &spokev1.Delta{
@@ -113,7 +114,7 @@ func TestContentIsKeptWhileAppliedAndNoLonger(t *testing.T) {
 	}
 	applied := func(i int) {
 		t.Helper()
-		if err := s.Applied(t.Context(), uidOf("web"), artifacts[i].digest); err != nil {
+		if err := s.Applied(t.Context(), uidOf("web"), artifacts[i].digest, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -249,5 +250,29 @@ func TestBackendThatCannotBeAskedHasLostNothing(t *testing.T) {
 	}
 	if got, err := s.Content(t.Context(), one.digest); err != nil || !bytes.Equal(got, one.text) {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestAppliedOutlivesItsAssignment(t *testing.T) {
+	one, two := content("one"), content("two")
+	m := newMemory()
+	s := open(t, m)
+	apply(t, s, cursor(1, 1), []*spokev1.Content{one.whole()}, assign(assignment("web", 1, one), nil))
+	rendering := &spokev1.Rendering{Customization: &yardarmv1.Customization{Substitute: true}, Labels: map[string]string{"region": "eu"}}
+	if err := s.Applied(t.Context(), uidOf("web"), one.digest, rendering); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, s, cursor(1, 2), []*spokev1.Content{two.whole()}, assign(assignment("web", 2, two), nil))
+	for where, s := range map[string]*State{"in memory": s, "reopened": open(t, m)} {
+		if e := entry(t, s, "web"); e.Assignment.Revision != 2 || e.AppliedDigest != one.digest || !proto.Equal(e.AppliedRendering, rendering) {
+			t.Errorf("%s: %+v", where, e)
+		}
+	}
+	// The same artifact, customized in another way, is another thing to hold.
+	if err := s.Applied(t.Context(), uidOf("web"), one.digest, nil); err != nil {
+		t.Fatal(err)
+	}
+	if e := entry(t, open(t, m), "web"); e.AppliedRendering != nil {
+		t.Errorf("reopened: %+v", e)
 	}
 }

@@ -230,7 +230,10 @@ func TestDirKeepsEverything(t *testing.T) {
 	web1, db := assignment("web", 1, one), assignment("db", 1, two)
 	apply(t, s, cursor(1, 1), []*spokev1.Content{one.whole(), two.whole()}, assign(web1, nil), assign(db, nil))
 	apply(t, s, cursor(1, 2), nil, remove("db", db.Hash), hold("web"))
-	if err := s.Applied(t.Context(), uidOf("web"), one.digest); err != nil {
+	rendering := &spokev1.Rendering{
+		Customization: &yardarmv1.Customization{Substitute: true, Language: 1}, Name: "edge-1", Labels: map[string]string{"a": "b"}, Facts: &yardarmv1.Facts{Region: "eu"},
+	}
+	if err := s.Applied(t.Context(), uidOf("web"), one.digest, rendering); err != nil {
 		t.Fatal(err)
 	}
 	// What an interrupted write leaves is no state.
@@ -246,7 +249,7 @@ func TestDirKeepsEverything(t *testing.T) {
 		t.Errorf("noting what is applied has changed the cursor to %v", s.Cursor())
 	}
 	e := entry(t, reopened, "web")
-	if e.Hold.GetReason() != yardarmv1.ReasonUnknownToHub || e.AppliedDigest != one.digest || !e.HasContent ||
+	if e.Hold.GetReason() != yardarmv1.ReasonUnknownToHub || e.AppliedDigest != one.digest || !proto.Equal(e.AppliedRendering, rendering) || !e.HasContent ||
 		!proto.Equal(entry(t, reopened, "db").Removal, remove("db", nil).GetRemove()) {
 		t.Errorf("entry %+v", e)
 	}

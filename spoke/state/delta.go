@@ -121,13 +121,17 @@ func (s *State) apply(entries map[string]*Entry, c *spokev1.Change, at *spokev1.
 			return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
 				errors.New("the assignment's hash does not come out: the hub assigns something that this spoke does not know; upgrade the spoke")
 		}
+		if needs := a.Customization.GetLanguage(); needs > yardarmv1.CustomizationLanguage {
+			return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
+				fmt.Errorf("the customization needs version %d of its language, and this spoke knows %d; upgrade the spoke", needs, yardarmv1.CustomizationLanguage)
+		}
 		old := entries[uid]
 		if err := guardEpoch(old, c, at); err != nil {
 			return uid, spokev1.NackCode_NACK_CODE_EPOCH, err
 		}
 		e := &Entry{Assignment: a, Epoch: at.Epoch, Index: at.Index}
 		if old != nil {
-			e.AppliedDigest = old.AppliedDigest
+			e.AppliedDigest, e.AppliedRendering = old.AppliedDigest, old.AppliedRendering
 		}
 		e.HasContent = s.contents[a.Digest]
 		entries[uid] = e

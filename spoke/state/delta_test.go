@@ -66,6 +66,12 @@ func TestChangeRules(t *testing.T) {
 		{"no digest", cursor(1, 2), assign(edited(func(a *yardarmv1.AssignmentSpec) { a.Digest = "sha256:aa" }), nil), spokev1.NackCode_NACK_CODE_INVALID, still},
 		{"too large", cursor(1, 2), assign(edited(func(a *yardarmv1.AssignmentSpec) { a.Size = DefaultMaxArtifactSize + 1 }), nil), spokev1.NackCode_NACK_CODE_UNSUPPORTED, still},
 		{"a field that this spoke does not know", cursor(1, 2), assign(unknownField, web1.Hash), spokev1.NackCode_NACK_CODE_UNSUPPORTED, still},
+		{"a customization that this spoke knows", cursor(1, 2), assign(edited(func(a *yardarmv1.AssignmentSpec) {
+			a.Customization = &yardarmv1.Customization{Substitute: true, Language: yardarmv1.CustomizationLanguage}
+		}), web1.Hash), 0, "web 2"},
+		{"a customization in a newer language", cursor(1, 2), assign(edited(func(a *yardarmv1.AssignmentSpec) {
+			a.Customization = &yardarmv1.Customization{Substitute: true, Language: yardarmv1.CustomizationLanguage + 1}
+		}), web1.Hash), spokev1.NackCode_NACK_CODE_UNSUPPORTED, still},
 		{"empty assignment", cursor(1, 2), assign(&yardarmv1.AssignmentSpec{}, nil), spokev1.NackCode_NACK_CODE_INVALID, still},
 		{"a change that this spoke does not know", cursor(1, 2), &spokev1.Change{}, spokev1.NackCode_NACK_CODE_UNSUPPORTED, still},
 	} {

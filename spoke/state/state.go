@@ -48,6 +48,8 @@ type Entry struct {
 	Removal *spokev1.Tombstone
 	// AppliedDigest is the artifact that the cluster holds now, as reconcile has told; empty before the first.
 	AppliedDigest string
+	// AppliedRendering is how that artifact was customized; nil if it was not.
+	AppliedRendering *spokev1.Rendering
 	// HasContent says whether Content of the assignment's digest is here.
 	HasContent bool
 }
@@ -129,7 +131,7 @@ func (s *State) load(key string, value []byte) error {
 		}
 		s.entries[h.Assignment.BundleUid] = &Entry{
 			Assignment: h.Assignment, Epoch: h.Epoch, Index: h.Index,
-			Hold: h.Hold, Removal: h.Removal, AppliedDigest: h.AppliedDigest,
+			Hold: h.Hold, Removal: h.Removal, AppliedDigest: h.AppliedDigest, AppliedRendering: h.AppliedRendering,
 		}
 	default:
 		return errors.New("unknown key")
@@ -238,12 +240,12 @@ func (s *State) SetMaxArtifactSize(n uint64) {
 	s.maxSize = n
 }
 
-// Applied notes which artifact the cluster holds now, so that its content outlives its assignment.
-func (s *State) Applied(ctx context.Context, bundleUID, digest string) error {
+// Applied notes which artifact the cluster holds now, and how it was customized, so that both outlive their assignment.
+func (s *State) Applied(ctx context.Context, bundleUID, digest string, rendering *spokev1.Rendering) error {
 	return s.change(ctx, func(next map[string]*Entry) {
-		if e := next[bundleUID]; e != nil && e.AppliedDigest != digest {
+		if e := next[bundleUID]; e != nil && (e.AppliedDigest != digest || !proto.Equal(e.AppliedRendering, rendering)) {
 			e = clone(e)
-			e.AppliedDigest = digest
+			e.AppliedDigest, e.AppliedRendering = digest, rendering
 			next[bundleUID] = e
 		}
 	})

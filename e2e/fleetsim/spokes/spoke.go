@@ -101,7 +101,7 @@ func (s *spoke) apply(ctx context.Context) {
 			case e.HasContent && (a.Revision > s.seen[a.Bundle] || e.AppliedDigest != a.Digest):
 				s.fleet.persisted(a.Bundle, a.Revision, time.Now())
 				s.seen[a.Bundle] = a.Revision
-				if err := s.state.Applied(ctx, a.BundleUid, a.Digest); err != nil {
+				if err := s.state.Applied(ctx, a.BundleUid, a.Digest, nil); err != nil {
 					return // only when ctx has ended: the disk is memory
 				}
 				s.book.Set(ready(a))

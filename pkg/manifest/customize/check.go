@@ -31,7 +31,8 @@ const (
 )
 
 // Check tells what is wrong with a customization, whatever it is applied to. Whether its patches fit, and whether a cluster has all values,
-// only [Apply] can tell. A bundle's and a target's customization are each checked by itself: variables that one uses may be the other's.
+// only [Apply] can tell. A bundle's customization and a target's may each be checked by itself: what one refers to may be the other's. What a cluster
+// gets is both as one, which is to be checked for its bounds as well.
 func Check(c *yardarmv1.Customization) []Violation {
 	_, found := compileAll(c)
 	return found

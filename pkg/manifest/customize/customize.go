@@ -3,8 +3,6 @@ package customize
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
@@ -23,26 +21,6 @@ type Values struct {
 	Labels map[string]string
 	// Facts may be nil where none are known or needed.
 	Facts *yardarmv1.Facts
-}
-
-// Merge answers the customization of a bundle in the clusters of one target: the bundle's patches and then the target's, the bundle's variables with the
-// target's in place of those of the same name, and substitution if either asks for it. It is nil if nothing is said. Neither argument is changed, and
-// the result shares their patches.
-func Merge(bundle, target *yardarmv1.Customization) *yardarmv1.Customization {
-	out := &yardarmv1.Customization{
-		Patches:    slices.Concat(bundle.GetPatches(), target.GetPatches()),
-		Substitute: bundle.GetSubstitute() || target.GetSubstitute(),
-		Language:   1, // whatever it says is known since then
-	}
-	if len(bundle.GetVariables())+len(target.GetVariables()) > 0 {
-		out.Variables = map[string]string{}
-		maps.Copy(out.Variables, bundle.GetVariables())
-		maps.Copy(out.Variables, target.GetVariables())
-	}
-	if len(out.Patches) == 0 && !out.Substitute && len(out.Variables) == 0 {
-		return nil
-	}
-	return out
 }
 
 // Apply answers the set as a customization makes it for a cluster; the set itself, if it changes nothing. The error is a [*Problems], or wraps

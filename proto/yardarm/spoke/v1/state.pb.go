@@ -33,8 +33,10 @@ type StoredHolding struct {
 	Removal *Tombstone `protobuf:"bytes,5,opt,name=removal,proto3" json:"removal,omitempty"`
 	// The artifact that the cluster holds now: its content is kept until another one has taken its place.
 	AppliedDigest string `protobuf:"bytes,6,opt,name=applied_digest,json=appliedDigest,proto3" json:"applied_digest,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// How that artifact was customized; absent where it was applied as it is.
+	AppliedRendering *Rendering `protobuf:"bytes,7,opt,name=applied_rendering,json=appliedRendering,proto3" json:"applied_rendering,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *StoredHolding) Reset() {
@@ -109,11 +111,89 @@ func (x *StoredHolding) GetAppliedDigest() string {
 	return ""
 }
 
+func (x *StoredHolding) GetAppliedRendering() *Rendering {
+	if x != nil {
+		return x.AppliedRendering
+	}
+	return nil
+}
+
+// Rendering is all that makes an artifact what it is in this cluster. The values are those of the time when it was applied.
+type Rendering struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Customization *v1.Customization      `protobuf:"bytes,1,opt,name=customization,proto3" json:"customization,omitempty"`
+	// The cluster's name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The cluster's labels, and of its facts those that are referred to.
+	Labels        map[string]string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Facts         *v1.Facts         `protobuf:"bytes,4,opt,name=facts,proto3" json:"facts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rendering) Reset() {
+	*x = Rendering{}
+	mi := &file_yardarm_spoke_v1_state_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rendering) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rendering) ProtoMessage() {}
+
+func (x *Rendering) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_spoke_v1_state_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rendering.ProtoReflect.Descriptor instead.
+func (*Rendering) Descriptor() ([]byte, []int) {
+	return file_yardarm_spoke_v1_state_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Rendering) GetCustomization() *v1.Customization {
+	if x != nil {
+		return x.Customization
+	}
+	return nil
+}
+
+func (x *Rendering) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Rendering) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Rendering) GetFacts() *v1.Facts {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
+}
+
 var File_yardarm_spoke_v1_state_proto protoreflect.FileDescriptor
 
 const file_yardarm_spoke_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1cyardarm/spoke/v1/state.proto\x12\x10yardarm.spoke.v1\x1a\x1cyardarm/spoke/v1/spoke.proto\x1a\x1byardarm/v1/assignment.proto\"\x81\x02\n" +
+	"\x1cyardarm/spoke/v1/state.proto\x12\x10yardarm.spoke.v1\x1a\x1cyardarm/spoke/v1/spoke.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1eyardarm/v1/customization.proto\"\xcb\x02\n" +
 	"\rStoredHolding\x12:\n" +
 	"\n" +
 	"assignment\x18\x01 \x01(\v2\x1a.yardarm.v1.AssignmentSpecR\n" +
@@ -122,7 +202,16 @@ const file_yardarm_spoke_v1_state_proto_rawDesc = "" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\x12*\n" +
 	"\x04hold\x18\x04 \x01(\v2\x16.yardarm.spoke.v1.HoldR\x04hold\x125\n" +
 	"\aremoval\x18\x05 \x01(\v2\x1b.yardarm.spoke.v1.TombstoneR\aremoval\x12%\n" +
-	"\x0eapplied_digest\x18\x06 \x01(\tR\rappliedDigestB?Z=github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1;spokev1b\x06proto3"
+	"\x0eapplied_digest\x18\x06 \x01(\tR\rappliedDigest\x12H\n" +
+	"\x11applied_rendering\x18\a \x01(\v2\x1b.yardarm.spoke.v1.RenderingR\x10appliedRendering\"\x85\x02\n" +
+	"\tRendering\x12?\n" +
+	"\rcustomization\x18\x01 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
+	"\x06labels\x18\x03 \x03(\v2'.yardarm.spoke.v1.Rendering.LabelsEntryR\x06labels\x12'\n" +
+	"\x05facts\x18\x04 \x01(\v2\x11.yardarm.v1.FactsR\x05facts\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B?Z=github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1;spokev1b\x06proto3"
 
 var (
 	file_yardarm_spoke_v1_state_proto_rawDescOnce sync.Once
@@ -136,22 +225,30 @@ func file_yardarm_spoke_v1_state_proto_rawDescGZIP() []byte {
 	return file_yardarm_spoke_v1_state_proto_rawDescData
 }
 
-var file_yardarm_spoke_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_yardarm_spoke_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_yardarm_spoke_v1_state_proto_goTypes = []any{
 	(*StoredHolding)(nil),     // 0: yardarm.spoke.v1.StoredHolding
-	(*v1.AssignmentSpec)(nil), // 1: yardarm.v1.AssignmentSpec
-	(*Hold)(nil),              // 2: yardarm.spoke.v1.Hold
-	(*Tombstone)(nil),         // 3: yardarm.spoke.v1.Tombstone
+	(*Rendering)(nil),         // 1: yardarm.spoke.v1.Rendering
+	nil,                       // 2: yardarm.spoke.v1.Rendering.LabelsEntry
+	(*v1.AssignmentSpec)(nil), // 3: yardarm.v1.AssignmentSpec
+	(*Hold)(nil),              // 4: yardarm.spoke.v1.Hold
+	(*Tombstone)(nil),         // 5: yardarm.spoke.v1.Tombstone
+	(*v1.Customization)(nil),  // 6: yardarm.v1.Customization
+	(*v1.Facts)(nil),          // 7: yardarm.v1.Facts
 }
 var file_yardarm_spoke_v1_state_proto_depIdxs = []int32{
-	1, // 0: yardarm.spoke.v1.StoredHolding.assignment:type_name -> yardarm.v1.AssignmentSpec
-	2, // 1: yardarm.spoke.v1.StoredHolding.hold:type_name -> yardarm.spoke.v1.Hold
-	3, // 2: yardarm.spoke.v1.StoredHolding.removal:type_name -> yardarm.spoke.v1.Tombstone
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	3, // 0: yardarm.spoke.v1.StoredHolding.assignment:type_name -> yardarm.v1.AssignmentSpec
+	4, // 1: yardarm.spoke.v1.StoredHolding.hold:type_name -> yardarm.spoke.v1.Hold
+	5, // 2: yardarm.spoke.v1.StoredHolding.removal:type_name -> yardarm.spoke.v1.Tombstone
+	1, // 3: yardarm.spoke.v1.StoredHolding.applied_rendering:type_name -> yardarm.spoke.v1.Rendering
+	6, // 4: yardarm.spoke.v1.Rendering.customization:type_name -> yardarm.v1.Customization
+	2, // 5: yardarm.spoke.v1.Rendering.labels:type_name -> yardarm.spoke.v1.Rendering.LabelsEntry
+	7, // 6: yardarm.spoke.v1.Rendering.facts:type_name -> yardarm.v1.Facts
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_spoke_v1_state_proto_init() }
@@ -166,7 +263,7 @@ func file_yardarm_spoke_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_spoke_v1_state_proto_rawDesc), len(file_yardarm_spoke_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
