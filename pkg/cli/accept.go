@@ -27,22 +27,11 @@ On a terminal it shows what is held and asks; --yes answers.`,
 		Args:              arguments(1, 2, "cluster/NAME, bundle/NAME or both"),
 		ValidArgsFunction: a.completeArgs(resource.Cluster, resource.Bundle),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &hubv1.AcceptRequest{}
-			selections, err := some(args, resource.Cluster, resource.Bundle)
+			cluster, bundle, err := clusterAndBundle(args)
 			if err != nil {
 				return err
 			}
-			for _, s := range selections {
-				if len(s.Names) > 1 {
-					return usage("name one cluster, one bundle or one of each")
-				}
-				if s.Type.Is(resource.Cluster) {
-					req.Cluster = s.Names[0]
-				} else {
-					req.Bundle = s.Names[0]
-				}
-			}
-			return a.accept(cmd.Context(), req, yes)
+			return a.accept(cmd.Context(), &hubv1.AcceptRequest{Cluster: cluster, Bundle: bundle}, yes)
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")

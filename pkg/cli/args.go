@@ -73,6 +73,25 @@ func oneCluster(args []string) (string, error) {
 	return name, err
 }
 
+// clusterAndBundle reads cluster/NAME, bundle/NAME or both.
+func clusterAndBundle(args []string) (cluster, bundle string, err error) {
+	selections, err := some(args, resource.Cluster, resource.Bundle)
+	if err != nil {
+		return "", "", err
+	}
+	for _, s := range selections {
+		if len(s.Names) > 1 {
+			return "", "", usage("name one cluster, one bundle or one of each")
+		}
+		if s.Type.Is(resource.Cluster) {
+			cluster = s.Names[0]
+		} else {
+			bundle = s.Names[0]
+		}
+	}
+	return cluster, bundle, nil
+}
+
 // bareName tells a name without a type from TYPE/NAME and from a type without a name.
 func bareName(arg string) bool {
 	_, err := resource.ParseType(arg)

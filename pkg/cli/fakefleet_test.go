@@ -414,6 +414,28 @@ func (f *fleet) Accept(_ context.Context, req *hubv1.AcceptRequest) (*hubv1.Acce
 	return &hubv1.AcceptResponse{Accepted: []string{"eu-2.web"}}, nil
 }
 
+// Reconcile makes the assignments that are asked for Pending, as they are until their spokes have reported.
+func (f *fleet) Reconcile(_ context.Context, req *hubv1.ReconcileRequest) (*hubv1.ReconcileResponse, error) {
+	f.note(req)
+	resp := &hubv1.ReconcileResponse{}
+	for _, x := range sorted[*yardarmv1.Assignment](f, yardarmv1.KindAssignment, nil) {
+		if req.GetCluster() != "" && x.GetSpec().GetCluster() != req.GetCluster() || req.GetBundle() != "" && x.GetSpec().GetBundle() != req.GetBundle() {
+			continue
+		}
+		resp.Assignments = append(resp.Assignments, x.GetMetadata().GetName())
+		if phase := x.GetStatus().GetPhase(); phase != yardarmv1.PhaseStale && phase != yardarmv1.PhaseNeverConnected {
+			x = proto.CloneOf(x)
+			x.Spec.Reconcile++
+			x.Status.Phase = yardarmv1.PhasePending
+			f.put(x)
+		}
+	}
+	if len(resp.Assignments) == 0 {
+		return nil, status.Error(codes.FailedPrecondition, "there is nothing to reconcile")
+	}
+	return resp, nil
+}
+
 // snapshot is what a watch is to show, by name.
 func (f *fleet) snapshot(req *hubv1.WatchRequest) (map[string]client.Object, <-chan struct{}, <-chan struct{}) {
 	f.mu.Lock()

@@ -29,7 +29,7 @@ const maxBlockers = 20
 // errTimeUp is the cause of a context whose time is up.
 var errTimeUp = errors.New("time is up")
 
-// waitFlags are shared by wait and publish --wait.
+// waitFlags are shared by all that wait.
 type waitFlags struct {
 	timeout     time.Duration
 	failFast    bool
@@ -38,9 +38,14 @@ type waitFlags struct {
 }
 
 func (f *waitFlags) add(cmd *cobra.Command) {
+	f.addCommon(cmd)
+	cmd.Flags().BoolVar(&f.allowNone, "allow-none", false, "a bundle that no cluster is to run counts as ready")
+}
+
+// addCommon adds the flags that make sense whatever is waited for.
+func (f *waitFlags) addCommon(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 5*time.Minute, "how long to wait; 0 waits without end")
 	cmd.Flags().BoolVar(&f.ignoreStale, "ignore-stale", false, "leave out clusters that are stale or have never connected")
-	cmd.Flags().BoolVar(&f.allowNone, "allow-none", false, "a bundle that no cluster is to run counts as ready")
 	cmd.Flags().BoolVar(&f.failFast, "fail-fast", true, "end as soon as a cluster has failed or holds")
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
@@ -49,7 +50,8 @@ items:
   metadata: {name: web, generation: 0x2, resourceVersion: "41"}
   spec:
     targets: [{group: prod}]
-    delivery: {atomic: true, namespace: shop}
+    delivery: {atomic: true, namespace: shop, timeout: 1h0m1.5s}
+    customization: {variables: {tier: gold}}
 - {"apiVersion": "yardarm.dev/v1", "kind": "Cluster", "metadata": {"name": "eu-1", "labels": {"env": "prod"}}, "spec": {"removal": {"workloads": "remove"}}}
 `
 	got, err := Decode([]File{{Path: "a.yaml", Data: []byte(text)}, {Path: "empty.yaml"}})
@@ -63,7 +65,8 @@ items:
 			Spec: &yardarmv1.ClusterGroupSpec{Expression: "facts.nodes >= 3\n", Selector: &yardarmv1.LabelSelector{MatchLabels: map[string]string{"env": "prod"},
 				MatchExpressions: []*yardarmv1.LabelRequirement{{Key: "region", Operator: "In", Values: []string{"eu", "1"}}}}}},
 		&yardarmv1.Bundle{ApiVersion: yardarmv1.APIVersion, Kind: "Bundle", Metadata: &yardarmv1.ObjectMeta{Name: "web", Generation: 2, ResourceVersion: "41"},
-			Spec: &yardarmv1.BundleSpec{Targets: []*yardarmv1.Target{{Group: "prod"}}, Delivery: &yardarmv1.DeliveryPolicy{Atomic: true, Namespace: "shop"}}},
+			Spec: &yardarmv1.BundleSpec{Targets: []*yardarmv1.Target{{Group: "prod"}}, Delivery: &yardarmv1.DeliveryPolicy{Atomic: true, Namespace: "shop", Timeout: &durationpb.Duration{Seconds: 3601, Nanos: 500_000_000}},
+				Customization: &yardarmv1.Customization{Variables: map[string]string{"tier": "gold"}}}},
 		&yardarmv1.Cluster{ApiVersion: yardarmv1.APIVersion, Kind: "Cluster", Metadata: &yardarmv1.ObjectMeta{Name: "eu-1", Labels: map[string]string{"env": "prod"}},
 			Spec: &yardarmv1.ClusterSpec{Removal: &yardarmv1.Removal{Workloads: yardarmv1.Workloads_WORKLOADS_REMOVE}}},
 	}
@@ -75,7 +78,7 @@ items:
 			t.Errorf("document %d is %s, want %s", i, protojson.Format(message), protojson.Format(want[i]))
 		}
 	}
-	for i, place := range []string{"clustergroup/prod 3 1", "bundle/web 27 2", "cluster/eu-1 33 2"} {
+	for i, place := range []string{"clustergroup/prod 3 1", "bundle/web 27 2", "cluster/eu-1 34 2"} {
 		if text := fmt.Sprintf("%s %d %d", got[i], got[i].Line, got[i].Document); text != place {
 			t.Errorf("document %d is at %s, want %s", i, text, place)
 		}
@@ -132,6 +135,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a text for a number", bundle + "  generation: many\n", "metadata.generation: must be a whole number from 0 on, is a text"},
 		{"a number that is too large", bundle + "  generation: 4294967296\n", "metadata.generation: must be a whole number"},
 		{"a time that is none", bundle + "  creationTimestamp: yesterday\n", "f.yaml:1: Bundle web: "},
+		{"a number for a duration", spec("delivery: {timeout: 90}"), "spec.delivery.timeout: must be a duration such as 90s or 1h30m, is a number"},
+		{"a duration that is none", spec("delivery: {timeout: soon}"), "spec.delivery.timeout: must be a duration such as 90s or 1h30m"},
 		{"a mapping as a key", bundle + "  ? {a: b}\n  : c\n", "a key must be a text, is a mapping"},
 		{"a word that is none", "apiVersion: yardarm.dev/v1\nkind: Cluster\nmetadata: {name: a}\nspec: {removal: {workloads: drop}}\n", "spec.removal.workloads: must be one of keep, remove"},
 		{"a resource twice", bundle + "---\n" + bundle, "f.yaml:6: Bundle web: is there twice, first in f.yaml:1"},

@@ -6,9 +6,11 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 )
@@ -154,7 +156,11 @@ func (w *walker) single(node *yaml.Node, field protoreflect.FieldDescriptor, pat
 		}
 		return nil
 	case protoreflect.MessageKind: // a time or a duration, which JSON writes as text
-		if tag == "!!str" || tag == "!!timestamp" {
+		if isDuration(field) {
+			if value, err := time.ParseDuration(node.Value); err == nil {
+				return strconv.FormatFloat(value.Seconds(), 'f', -1, 64) + "s"
+			}
+		} else if tag == "!!str" || tag == "!!timestamp" {
 			return node.Value
 		}
 	case protoreflect.BoolKind:
@@ -193,9 +199,17 @@ func describeField(field protoreflect.FieldDescriptor) string {
 		}
 		return "one of " + strings.Join(words, ", ")
 	case protoreflect.MessageKind:
+		if isDuration(field) {
+			return "a duration such as 90s or 1h30m"
+		}
 		return "a time such as 2026-01-31T12:00:00Z"
 	}
 	return "a text"
+}
+
+// isDuration tells a duration, which people write as Go and Kubernetes do, from a time.
+func isDuration(field protoreflect.FieldDescriptor) bool {
+	return field.Message().FullName() == (*durationpb.Duration)(nil).ProtoReflect().Descriptor().FullName()
 }
 
 func describeNode(node *yaml.Node) string {
