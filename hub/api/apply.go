@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -49,7 +50,7 @@ func (s *Server) Apply(ctx context.Context, req *hubv1.ApplyRequest) (*hubv1.App
 // application is one call of Apply: what was sent, and what became of it. It runs once, in a transaction.
 type application struct {
 	resources []*hubv1.Resource
-	// uids[i] is for the i-th resource should it be made, revisionUIDs[i] for the revision that a new delivery policy makes.
+	// uids[i] is for the i-th resource should it be made, revisionUIDs[i] for the revision that a new delivery policy or customization makes.
 	uids, revisionUIDs []string
 
 	violations violations
@@ -164,6 +165,9 @@ func (a *application) run(c *change) error {
 	}
 	for uid := range a.bundles {
 		if b := c.Bundle(uid); b != nil {
+			if err := checkDependencies(&c.ReadTx, b); err != nil {
+				return err
+			}
 			if err := checkClaims(&c.ReadTx, b); err != nil {
 				return err
 			}
@@ -251,11 +255,13 @@ func (a *application) bundle(c *change, i int, in *yardarmv1.Bundle) error {
 	if a.note(i, current != nil, same && sameSpec, current, next) {
 		return nil
 	}
-	if rev := c.Revision(current.GetMetadata().GetUid(), current.GetStatus().GetRevision()); rev != nil && !proto.Equal(rev.Spec.Delivery, effective(in.GetSpec().GetDelivery())) {
-		// The delivery policy is part of a revision, so that a change of it reaches clusters as any other does.
-		if _, err := c.addRevision(next, a.revisionUIDs[i], rev.Spec, effective(in.GetSpec().GetDelivery()),
-			&yardarmv1.Provenance{Message: fmt.Sprintf("delivery policy changed; content of revision %d", rev.Spec.Number)}); err != nil {
-			return err
+	if rev := c.Revision(current.GetMetadata().GetUid(), current.GetStatus().GetRevision()); rev != nil {
+		// Delivery policy and customizations are part of a revision, so that a change of them reaches clusters as any other does.
+		if parts := changed(rev.Spec, snapshot(next.Spec, rev.Spec)); len(parts) > 0 {
+			if _, err := c.addRevision(next, a.revisionUIDs[i], rev.Spec,
+				&yardarmv1.Provenance{Message: fmt.Sprintf("%s changed; content of revision %d", strings.Join(parts, " and "), rev.Spec.Number)}); err != nil {
+				return err
+			}
 		}
 	}
 	if err := c.PutBundle(next); err != nil {
@@ -293,6 +299,7 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 	for i, row := range a.rows {
 		out := &hubv1.Resource{}
 		var meta *yardarmv1.ObjectMeta
+		var warnings []string
 		switch row := row.(type) {
 		case *yardarmv1.Cluster:
 			shown := v.cluster(row)
@@ -303,6 +310,7 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 		case *yardarmv1.Bundle:
 			shown := v.bundle(row)
 			out.Resource, meta = &hubv1.Resource_Bundle{Bundle: shown}, shown.Metadata
+			warnings = missingDependencies(v.ReadTx, row)
 		}
 		if dryRun && a.outcomes[i] != outcomeUnchanged {
 			meta.ResourceVersion = ""
@@ -310,7 +318,7 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 				meta.Uid = ""
 			}
 		}
-		resp.Results[i] = &hubv1.ApplyResult{Resource: out, Outcome: a.outcomes[i]}
+		resp.Results[i] = &hubv1.ApplyResult{Resource: out, Outcome: a.outcomes[i], Warnings: warnings}
 	}
 	return resp
 }

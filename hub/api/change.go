@@ -19,6 +19,8 @@ type change struct {
 	*store.Tx
 	now   time.Time
 	actor string
+	// content reads what an artifact holds, compressed, from the disk.
+	content func(digest string) ([]byte, error)
 }
 
 // errDryRun undoes a transaction that went well.
@@ -28,7 +30,7 @@ var errDryRun = errors.New("dry run")
 func (s *Server) change(ctx context.Context, dryRun bool, fn func(*change) error) error {
 	now, actor := s.cfg.Clock(), actorOf(ctx)
 	_, err := s.store.Update(ctx, func(tx *store.Tx) error {
-		if err := fn(&change{Tx: tx, now: now, actor: actor}); err != nil {
+		if err := fn(&change{Tx: tx, now: now, actor: actor, content: s.store.Content}); err != nil {
 			return err
 		}
 		if dryRun {

@@ -28,6 +28,7 @@ const (
 	reasonOtherUID        = "UID_MISMATCH"
 	reasonClaimed         = "OBJECT_CLAIMED"
 	reasonInUse           = "IN_USE"
+	reasonCycle           = "DEPENDENCY_CYCLE"
 	reasonLabelSet        = "LABEL_HAS_VALUE"
 	reasonState           = "WRONG_STATE"
 	reasonNothingHeld     = "NOTHING_HELD"

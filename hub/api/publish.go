@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/pkg/manifest/customize"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -178,7 +179,8 @@ func (s *Server) parse(ctx context.Context, files []manifest.File) (*artifact, e
 	slices.Sort(objects)
 	digest := set.Digest().String()
 	a := &artifact{
-		row:       &storev1.Artifact{Digest: digest, Size: uint64(len(set.Canonical())), Objects: objects},
+		row: &storev1.Artifact{Digest: digest, Size: uint64(len(set.Canonical())), Objects: objects,
+			Labels: customize.LabelsIn(set.Canonical()), LabelsKnown: true},
 		content:   &yardarmv1.RevisionSpec{Digest: digest, Size: uint64(len(set.Canonical())), Objects: uint32(set.Len())},
 		canonical: set.Canonical(),
 	}
@@ -222,15 +224,14 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 		if err != nil {
 			return err
 		}
-		delivery := effective(next.GetSpec().GetDelivery())
 		current := c.Revision(next.Metadata.Uid, next.GetStatus().GetRevision())
-		published := current == nil || !sameContent(current.Spec, &yardarmv1.RevisionSpec{Digest: a.content.Digest, Delivery: delivery})
+		published := current == nil || !sameContent(current.Spec, snapshot(next.Spec, a.content))
 		if rev = current; published {
 			outcome = outcomePublished
 			if err := a.put(c); err != nil {
 				return err
 			}
-			rev, err = c.addRevision(next, revisionUID, a.content, delivery, &yardarmv1.Provenance{
+			rev, err = c.addRevision(next, revisionUID, a.content, &yardarmv1.Provenance{
 				Message: p.GetProvenance().GetMessage(), Source: p.GetProvenance().GetSource(), Commit: p.GetProvenance().GetCommit(),
 			})
 			if err != nil {
@@ -271,45 +272,31 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 // it differs from the row.
 func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yardarmv1.Bundle, changed bool, err error) {
 	var v violations
-	targets := make([]*yardarmv1.Target, 0, len(p.GetGroups()))
 	for i, group := range p.GetGroups() {
 		if c.Group(group) == nil {
 			v.add("", fmt.Sprintf("publication.groups[%d]", i), unknownGroup(group))
 		}
-		targets = append(targets, &yardarmv1.Target{Group: group})
 	}
 	if err := v.err(); err != nil {
 		return nil, false, err
 	}
 	b := c.BundleByName(p.GetBundle())
 	if b == nil {
-		if len(targets) == 0 {
+		if len(p.GetGroups()) == 0 {
 			return nil, false, notFound(yardarmv1.KindBundle, p.GetBundle(), "name the groups it is for, and it is made (`--to GROUP`), or apply it first")
 		}
-		return &yardarmv1.Bundle{Metadata: c.newMeta(p.GetBundle(), uid), Spec: &yardarmv1.BundleSpec{Targets: targets}, Status: &yardarmv1.BundleStatus{}}, true, nil
+		return &yardarmv1.Bundle{Metadata: c.newMeta(p.GetBundle(), uid), Spec: &yardarmv1.BundleSpec{Targets: retarget(nil, p.Groups)}, Status: &yardarmv1.BundleStatus{}}, true, nil
 	}
 	next = proto.CloneOf(b)
 	if next.Spec == nil {
 		next.Spec = &yardarmv1.BundleSpec{}
 	}
-	if len(targets) == 0 || sameTargets(next.Spec.Targets, targets) {
+	if len(p.GetGroups()) == 0 || sameStrings(groupsOf(next.Spec.Targets), p.Groups) {
 		return next, false, nil
 	}
-	next.Spec.Targets = targets
+	next.Spec.Targets = retarget(next.Spec.Targets, p.Groups)
 	next.Metadata.Generation++
 	return next, true, nil
-}
-
-// sameTargets compares sets: the order of targets means nothing.
-func sameTargets(a, b []*yardarmv1.Target) bool {
-	names := func(targets []*yardarmv1.Target) []string {
-		out := make([]string, 0, len(targets))
-		for _, t := range targets {
-			out = append(out, t.GetGroup())
-		}
-		return out
-	}
-	return sameStrings(names(a), names(b))
 }
 
 // sameStrings compares without regard to order.
@@ -336,5 +323,6 @@ func (v view) published(rev *yardarmv1.Revision, outcome string) *hubv1.PublishR
 			resp.Warnings = append(resp.Warnings, fmt.Sprintf("cluster group %q matches no cluster", t.GetGroup()))
 		}
 	}
+	resp.Warnings = append(resp.Warnings, missingDependencies(v.ReadTx, b)...)
 	return resp
 }

@@ -55,7 +55,8 @@ func (s *Server) GetRevision(_ context.Context, req *hubv1.GetRevisionRequest) (
 	return revisionView(rev), nil
 }
 
-// UndoRollout implements FleetService. The bundle's delivery policy returns with the content, so that it stays what its clusters run under.
+// UndoRollout implements FleetService. The bundle's delivery policy and its customizations return with the content, so that they stay what its clusters
+// run under.
 func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest) (*hubv1.PublishRevisionResponse, error) {
 	uid, err := s.newUID()
 	if err != nil {
@@ -73,19 +74,18 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 		if err != nil {
 			return err
 		}
-		if current != nil && sameContent(current.Spec, target.Spec) {
-			rev, outcome = current, outcomeUnchanged
-			return nil
-		}
 		next := proto.CloneOf(b)
 		if next.Spec == nil {
 			next.Spec = &yardarmv1.BundleSpec{}
 		}
-		if !proto.Equal(effective(next.Spec.Delivery), target.Spec.Delivery) {
-			next.Spec.Delivery = proto.CloneOf(target.Spec.Delivery)
+		if restore(next.Spec, target.Spec) {
 			next.Metadata.Generation++
 		}
-		rev, err = c.addRevision(next, uid, target.Spec, target.Spec.Delivery, &yardarmv1.Provenance{
+		if current != nil && sameContent(current.Spec, snapshot(next.Spec, target.Spec)) {
+			rev, outcome = current, outcomeUnchanged
+			return nil
+		}
+		rev, err = c.addRevision(next, uid, target.Spec, &yardarmv1.Provenance{
 			Message: fmt.Sprintf("return to revision %d", target.Spec.Number), Source: target.Spec.GetProvenance().GetSource(),
 			Commit: target.Spec.GetProvenance().GetCommit(), UndoOf: target.Spec.Number,
 		})
@@ -93,6 +93,9 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 			return err
 		}
 		if err := c.PutBundle(next); err != nil {
+			return err
+		}
+		if err := checkDependencies(&c.ReadTx, next); err != nil {
 			return err
 		}
 		return checkClaims(&c.ReadTx, next)
@@ -121,21 +124,19 @@ func (c *change) undoTarget(b *yardarmv1.Bundle, current *yardarmv1.Revision, nu
 		fmt.Sprintf("bundle %q has no earlier revision with other content; there is nothing to return to", b.Metadata.Name))
 }
 
-// addRevision makes the bundle's next revision and lets the bundle, which the caller has cloned and is to put, run it. Content names the
-// artifact.
-func (c *change) addRevision(b *yardarmv1.Bundle, uid string, content *yardarmv1.RevisionSpec, delivery *yardarmv1.DeliveryPolicy,
-	provenance *yardarmv1.Provenance) (*yardarmv1.Revision, error) {
+// addRevision makes the bundle's next revision, of its spec as it is now, and lets the bundle, which the caller has cloned and is to put, run it.
+// Content names the artifact.
+func (c *change) addRevision(b *yardarmv1.Bundle, uid string, content *yardarmv1.RevisionSpec, provenance *yardarmv1.Provenance) (*yardarmv1.Revision, error) {
 	if b.Status == nil {
 		b.Status = &yardarmv1.BundleStatus{}
 	}
 	number := b.Status.LatestRevision + 1
 	provenance.Actor, provenance.Time = c.actor, c.time()
-	rev := &yardarmv1.Revision{
-		Metadata: c.newMeta(fmt.Sprintf("%s-%d", b.Metadata.Name, number), uid),
-		Spec: &yardarmv1.RevisionSpec{
-			Bundle: b.Metadata.Name, BundleUid: b.Metadata.Uid, Number: number, Digest: content.Digest, Size: content.Size,
-			Objects: content.Objects, Delivery: proto.CloneOf(delivery), Provenance: provenance,
-		},
+	rev := &yardarmv1.Revision{Metadata: c.newMeta(fmt.Sprintf("%s-%d", b.Metadata.Name, number), uid), Spec: snapshot(b.Spec, content)}
+	rev.Spec.Bundle, rev.Spec.BundleUid, rev.Spec.Number, rev.Spec.Provenance = b.Metadata.Name, b.Metadata.Uid, number, provenance
+	var err error
+	if rev.Spec.Labels, err = c.labelsUsed(rev.Spec); err != nil {
+		return nil, err
 	}
 	if err := c.PutRevision(rev); err != nil {
 		return nil, err
@@ -146,11 +147,6 @@ func (c *change) addRevision(b *yardarmv1.Bundle, uid string, content *yardarmv1
 		message += ": " + clip(line)
 	}
 	return rev, c.event(&yardarmv1.Event{Reason: "RevisionPublished", Bundle: b.Metadata.Name, Revision: number, Message: message})
-}
-
-// sameContent tells whether two revisions put the same into a cluster.
-func sameContent(a, b *yardarmv1.RevisionSpec) bool {
-	return a.GetDigest() == b.GetDigest() && proto.Equal(effective(a.GetDelivery()), effective(b.GetDelivery()))
 }
 
 func revisionNotFound(b *yardarmv1.Bundle, number uint32, all iter.Seq[*yardarmv1.Revision]) error {

@@ -19,9 +19,6 @@ const (
 	maxTargets = 256
 	// maxText bounds a free text that is kept, in bytes: a line or two for people.
 	maxText = 1 << 10
-
-	// defaultNamespace is where objects go that name none, if the bundle does not say otherwise.
-	defaultNamespace = "default"
 )
 
 // checker notes what is wrong with one part of a request.
@@ -32,6 +29,12 @@ type checker struct {
 }
 
 func (c checker) add(field, message string) { c.v.add(c.subject, c.path+field, message) }
+
+// at is the checker of a part, whose fields are named with prefix before them.
+func (c checker) at(prefix string) checker {
+	c.path += prefix
+	return c
+}
 
 func (c checker) name(field, name string) {
 	if name == "" {
@@ -106,18 +109,6 @@ func (c checker) bundle(b *yardarmv1.Bundle) {
 		}
 		seen[t.GetGroup()] = true
 	}
-	if ns := b.GetSpec().GetDelivery().GetNamespace(); ns != "" {
-		if selector.ValidateName(ns) != nil {
-			c.add("spec.delivery.namespace", fmt.Sprintf("%q is no name of a namespace: want 1 to 63 lower-case letters, digits and, inside, dashes", clip(ns)))
-		}
-	}
-}
-
-// effective is a delivery policy with its defaults, as revisions snapshot it.
-func effective(d *yardarmv1.DeliveryPolicy) *yardarmv1.DeliveryPolicy {
-	out := &yardarmv1.DeliveryPolicy{Atomic: d.GetAtomic(), Namespace: d.GetNamespace()}
-	if out.Namespace == "" {
-		out.Namespace = defaultNamespace
-	}
-	return out
+	c.at("spec.delivery.").delivery(b.GetMetadata().GetName(), b.GetSpec().GetDelivery())
+	c.customizations(b.GetSpec())
 }

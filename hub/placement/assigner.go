@@ -22,7 +22,7 @@ type Assigner struct {
 	hashes         map[string][]byte
 }
 
-// noTarget is the target of a cluster that none of the customized ones is for.
+// noTarget is the target of a cluster that belongs to none that the revision lists.
 const noTarget = -1
 
 // NewAssigner makes the Assigner of a bundle's current revision.
@@ -75,16 +75,22 @@ func (s *Assigner) target(clusterUID string) int {
 		return noTarget
 	}
 	groups := s.reader.GroupsOf(clusterUID)
-	return slices.IndexFunc(s.revision.Spec.Targets, func(t *yardarmv1.Target) bool { return slices.Contains(groups, t.Group) })
+	for i, t := range s.revision.Spec.Targets {
+		if slices.Contains(groups, t.Group) {
+			return i
+		}
+	}
+	return noTarget
 }
 
 func (s *Assigner) customization(target int) *yardarmv1.Customization {
-	if target == noTarget {
-		return s.revision.Spec.Customization
-	}
 	merged, ok := s.customizations[target]
 	if !ok {
-		merged = Merge(s.revision.Spec.Customization, s.revision.Spec.Targets[target].Customization)
+		var own *yardarmv1.Customization
+		if target != noTarget {
+			own = s.revision.Spec.Targets[target].Customization
+		}
+		merged = Merge(s.revision.Spec.Customization, own)
 		s.customizations[target] = merged
 	}
 	return merged

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
@@ -167,25 +165,5 @@ func TestAssignmentHashIsStable(t *testing.T) {
 	plain := &yardarmv1.AssignmentSpec{Bundle: "web", BundleUid: "b1", Revision: 3, Digest: "d3", Size: 10, Delivery: &yardarmv1.DeliveryPolicy{Namespace: "default"}}
 	if !bytes.Equal(a.Hash, holdings.AssignmentHash(plain)) {
 		t.Error("the hash has changed")
-	}
-}
-
-func TestMerge(t *testing.T) {
-	first := &yardarmv1.Customization{Patches: patches("a", "b").Patches, Variables: map[string]string{"x": "1", "y": "1"}, Language: 2}
-	second := &yardarmv1.Customization{Patches: patches("c").Patches, Variables: map[string]string{"y": "2"}, Substitute: true, Language: 1}
-	before := []proto.Message{proto.Clone(first), proto.Clone(second)}
-	got := Merge(first, second)
-	want := &yardarmv1.Customization{Patches: patches("a", "b", "c").Patches, Variables: map[string]string{"x": "1", "y": "2"}, Substitute: true, Language: 2}
-	if !proto.Equal(got, want) {
-		t.Errorf("merged: %v", got)
-	}
-	if !proto.Equal(before[0], first) || !proto.Equal(before[1], second) {
-		t.Error("what was merged has changed")
-	}
-	if Merge(first, nil) != first || Merge(nil, second) != second || Merge(nil, nil) != nil {
-		t.Error("nothing changes what it is merged with")
-	}
-	if got := Merge(&yardarmv1.Customization{Substitute: true}, second); !got.Substitute || got.Variables["y"] != "2" {
-		t.Errorf("without variables: %v", got)
 	}
 }

@@ -7,24 +7,27 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// Merge is a bundle's customization and then that of a target, as one: both patch, the target's patches last, and the
-// target's variables replace those of the bundle. Either may be nil, and is not changed; what is returned may be one of them.
+// language is the version of the language that customizations need: all that they can say is known since the first.
+const language = 1
+
+// Merge is the customization of a bundle in the clusters of one target: the bundle's patches and then the target's, the bundle's variables with the
+// target's in place of those of the same name, and substitution if either asks for it. It is nil if nothing is said. Neither argument is changed, and
+// the result shares their patches.
+//
+// It is here and not with the rest of the language (pkg/manifest/customize), which links Kubernetes' libraries for patches.
 func Merge(bundle, target *yardarmv1.Customization) *yardarmv1.Customization {
-	switch {
-	case bundle == nil:
-		return target
-	case target == nil:
-		return bundle
+	out := &yardarmv1.Customization{
+		Patches:    slices.Concat(bundle.GetPatches(), target.GetPatches()),
+		Substitute: bundle.GetSubstitute() || target.GetSubstitute(),
+		Language:   language,
 	}
-	merged := &yardarmv1.Customization{
-		Patches:    slices.Concat(bundle.Patches, target.Patches),
-		Substitute: bundle.Substitute || target.Substitute,
-		Variables:  maps.Clone(bundle.Variables),
-		Language:   max(bundle.Language, target.Language),
+	if len(bundle.GetVariables())+len(target.GetVariables()) > 0 {
+		out.Variables = map[string]string{}
+		maps.Copy(out.Variables, bundle.GetVariables())
+		maps.Copy(out.Variables, target.GetVariables())
 	}
-	if merged.Variables == nil {
-		merged.Variables = map[string]string{}
+	if len(out.Patches) == 0 && !out.Substitute && len(out.Variables) == 0 {
+		return nil
 	}
-	maps.Copy(merged.Variables, target.Variables)
-	return merged
+	return out
 }

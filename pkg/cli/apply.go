@@ -99,6 +99,9 @@ func (a *app) apply(ctx context.Context, f applyFlags) error {
 		if object == nil {
 			continue
 		}
+		for _, warning := range result.GetWarnings() {
+			a.warn("%s", warning)
+		}
 		objects = append(objects, object)
 		if f.output == formatTable {
 			a.print("%s %s%s", typeName(object), result.GetOutcome(), suffix)

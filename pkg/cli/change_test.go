@@ -97,6 +97,13 @@ func TestApply(t *testing.T) {
 			t.Errorf("%q, %q", got.out, got.err)
 		}
 	})
+	t.Run("warnings", func(t *testing.T) {
+		h := serve(t, exampleFleet())
+		got := h.invoke(t, invocation{args: []string{"apply", "-f", "-"}, in: bundleYAML + "  delivery: {dependsOn: [{bundle: db}]}\n"})
+		if got.code != ExitYes || !strings.Contains(got.err, `bundle "web" waits for others`) || got.out != "bundle/web configured\n" {
+			t.Errorf("%+v", got)
+		}
+	})
 	t.Run("what get writes can be applied", func(t *testing.T) {
 		h := serve(t, exampleFleet())
 		for _, args := range [][]string{{"get", "groups", "-o", "yaml"}, {"get", "bundle/web", "-o", "json"}, {"get", "clusters", "-o", "json"}} {

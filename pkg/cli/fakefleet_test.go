@@ -270,7 +270,11 @@ func (f *fleet) Apply(_ context.Context, req *hubv1.ApplyRequest) (*hubv1.ApplyR
 			outcome = "configured"
 		}
 		f.mu.Unlock()
-		resp.Results = append(resp.Results, &hubv1.ApplyResult{Resource: r, Outcome: outcome})
+		result := &hubv1.ApplyResult{Resource: r, Outcome: outcome}
+		if bundle := r.GetBundle(); len(bundle.GetSpec().GetDelivery().GetDependsOn()) > 0 {
+			result.Warnings = []string{fmt.Sprintf("bundle %q waits for others", bundle.GetMetadata().GetName())}
+		}
+		resp.Results = append(resp.Results, result)
 	}
 	return resp, nil
 }

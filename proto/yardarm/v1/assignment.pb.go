@@ -117,7 +117,7 @@ type AssignmentSpec struct {
 	Customization *Customization `protobuf:"bytes,9,opt,name=customization,proto3" json:"customization,omitempty"`
 	// The cluster's labels that the revision refers to, as far as the cluster has them.
 	Labels map[string]string `protobuf:"bytes,10,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Counts requests to reconcile now (ReconcileBundle): a spoke that sees another number begins a whole pass at once.
+	// Counts requests to reconcile now (FleetService.Reconcile): a spoke that sees another number begins a whole pass at once.
 	Reconcile uint64 `protobuf:"varint,11,opt,name=reconcile,proto3" json:"reconcile,omitempty"`
 	// SHA-256 over all fields above that affect what the cluster holds. Reports name it, and gates compare it.
 	Hash          []byte `protobuf:"bytes,15,opt,name=hash,proto3" json:"hash,omitempty"`

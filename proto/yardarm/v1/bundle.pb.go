@@ -234,14 +234,15 @@ type DeliveryPolicy struct {
 	// What becomes of drift: "correct" (the default) repairs it, "report" only tells of it, "ignore" does not look for it.
 	// Annotation: yardarm.dev/drift.
 	Drift string `protobuf:"bytes,5,opt,name=drift,proto3" json:"drift,omitempty"`
-	// Fields whose drift is nobody's business; they are left as they are found.
+	// Fields whose drift is nobody's business; they are left as they are found. At most 64.
 	Ignore []*IgnoreRule `protobuf:"bytes,6,rep,name=ignore,proto3" json:"ignore,omitempty"`
 	// Objects stay in the cluster when they leave the bundle, or the bundle leaves. Annotation: yardarm.dev/keep.
 	Keep bool `protobuf:"varint,7,opt,name=keep,proto3" json:"keep,omitempty"`
 	// An object of which an immutable field changes is deleted and made anew. Never done to CustomResourceDefinitions,
 	// Namespaces and PersistentVolumeClaims. Annotation: yardarm.dev/recreate.
 	Recreate bool `protobuf:"varint,8,opt,name=recreate,proto3" json:"recreate,omitempty"`
-	// Bundles that have to be ready in the same cluster before this one's changes begin there.
+	// Bundles that have to be ready in the same cluster before this one's changes begin there. They need not exist yet, and must not
+	// wait for this one. At most 32.
 	DependsOn []*Dependency `protobuf:"bytes,9,rep,name=depends_on,json=dependsOn,proto3" json:"depends_on,omitempty"`
 	// How long an assignment may take until it is ready before it counts as failed; the spoke goes on all the same.
 	// Default: 10 min. At most 24 h.
@@ -825,7 +826,7 @@ type RevisionSpec struct {
 	Objects    uint32          `protobuf:"varint,6,opt,name=objects,proto3" json:"objects,omitempty"`
 	Delivery   *DeliveryPolicy `protobuf:"bytes,7,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	Provenance *Provenance     `protobuf:"bytes,8,opt,name=provenance,proto3" json:"provenance,omitempty"`
-	// The customizations, as the bundle had them. The targets' are those of all its targets, in order, if any has one.
+	// The customizations, as the bundle had them: its own, and its targets up to the last that has one, in order.
 	Customization *Customization `protobuf:"bytes,9,opt,name=customization,proto3" json:"customization,omitempty"`
 	Targets       []*Target      `protobuf:"bytes,10,rep,name=targets,proto3" json:"targets,omitempty"`
 	// The labels of clusters that the artifact or the customizations refer to, sorted: their values are part of assignments.

@@ -367,7 +367,9 @@ type ApplyResult struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Resource *Resource              `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
 	// created, configured or unchanged.
-	Outcome       string `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Outcome string `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// What is worth knowing, such as a bundle that waits for one that is not there.
+	Warnings      []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -414,6 +416,13 @@ func (x *ApplyResult) GetOutcome() string {
 		return x.Outcome
 	}
 	return ""
+}
+
+func (x *ApplyResult) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 type ListClustersRequest struct {
@@ -2893,10 +2902,11 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\tresources\x18\x01 \x03(\v2\x18.yardarm.hub.v1.ResourceR\tresources\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"F\n" +
 	"\rApplyResponse\x125\n" +
-	"\aresults\x18\x01 \x03(\v2\x1b.yardarm.hub.v1.ApplyResultR\aresults\"]\n" +
+	"\aresults\x18\x01 \x03(\v2\x1b.yardarm.hub.v1.ApplyResultR\aresults\"y\n" +
 	"\vApplyResult\x124\n" +
 	"\bresource\x18\x01 \x01(\v2\x18.yardarm.hub.v1.ResourceR\bresource\x12\x18\n" +
-	"\aoutcome\x18\x02 \x01(\tR\aoutcome\"\x83\x01\n" +
+	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x1a\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"\x83\x01\n" +
 	"\x13ListClustersRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +

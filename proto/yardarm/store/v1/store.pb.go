@@ -606,7 +606,9 @@ type Artifact struct {
 	// What it holds, as compact references, sorted: two bundles may not claim one object in one cluster.
 	Objects []string `protobuf:"bytes,4,rep,name=objects,proto3" json:"objects,omitempty"`
 	// The labels of clusters that its texts refer to (${labels.KEY}), sorted, whether or not anybody substitutes.
-	Labels        []string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty"`
+	Labels []string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty"`
+	// Whether labels were looked for: hubs of format 1 did not.
+	LabelsKnown   bool `protobuf:"varint,6,opt,name=labels_known,json=labelsKnown,proto3" json:"labels_known,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -674,6 +676,13 @@ func (x *Artifact) GetLabels() []string {
 		return x.Labels
 	}
 	return nil
+}
+
+func (x *Artifact) GetLabelsKnown() bool {
+	if x != nil {
+		return x.LabelsKnown
+	}
+	return false
 }
 
 // DeletedBundle is why a spoke may be told to remove what it holds of a bundle.
@@ -1163,13 +1172,14 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1e\n" +
 	"\n" +
 	"ciphertext\x18\x03 \x01(\fR\n" +
-	"ciphertext\"\x8b\x01\n" +
+	"ciphertext\"\xae\x01\n" +
 	"\bArtifact\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12!\n" +
 	"\fencoded_size\x18\x03 \x01(\x04R\vencodedSize\x12\x18\n" +
 	"\aobjects\x18\x04 \x03(\tR\aobjects\x12\x16\n" +
-	"\x06labels\x18\x05 \x03(\tR\x06labels\"\x9a\x01\n" +
+	"\x06labels\x18\x05 \x03(\tR\x06labels\x12!\n" +
+	"\flabels_known\x18\x06 \x01(\bR\vlabelsKnown\"\x9a\x01\n" +
 	"\rDeletedBundle\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
