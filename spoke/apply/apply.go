@@ -125,10 +125,11 @@ func (a *Applier) DryRun(ctx context.Context, r *Rendered, items []Item, stop <-
 			return err
 		}
 		p := Explain(item.Ref, err)
-		cured := p.Reason == ReasonNamespaceNotFound && r.Namespaces[p.Ref.Namespace] || p.Reason == ReasonUnknownKind && item.OwnKind ||
-			p.Reason == ReasonImmutableField && recreatable(item)
-		if cured {
+		switch {
+		case p.Reason == ReasonNamespaceNotFound && r.Namespaces[p.Ref.Namespace], p.Reason == ReasonUnknownKind && item.OwnKind:
 			return nil
+		case p.Reason == ReasonImmutableField && recreatable(item):
+			return a.expendable(ctx, item, err)
 		}
 		return p
 	})

@@ -31,17 +31,18 @@ func recreatable(item Item) bool {
 }
 
 // recreate deletes an object that cannot be changed into what the bundle has, and applies it anew. An object that no bundle applied is not
-// deleted, since nobody said what becomes of what it holds: refused is the answer then.
-func (a *Applier) recreate(ctx context.Context, item Item, stop <-chan struct{}, refused error) (*unstructured.Unstructured, error) {
+// deleted, since nobody said what becomes of what it holds. cause is what the API server said to the change.
+func (a *Applier) recreate(ctx context.Context, item Item, stop <-chan struct{}, cause error) (*unstructured.Unstructured, error) {
 	resource := metadataOf(a.metadata, item.Kind, item.Ref)
 	deadline := time.Now().Add(goneWithin)
 	wait := pollFirst
 	for {
-		found, err := look(ctx, resource, item.Ref.Name)
+		found, err := lookAt(ctx, metadataOf(a.look, item.Kind, item.Ref), item.Ref.Name)
 		switch {
 		case gone(err):
 			a.logger.Info("object is made anew", "object", item.Ref.String())
-			return a.patch(ctx, item, requestFor(item))
+			item.Fresh = true // somebody else may be quicker
+			return a.write(ctx, item, requestFor(item))
 		case err != nil:
 			return nil, err
 		case found.DeletionTimestamp != nil:
@@ -50,8 +51,7 @@ func (a *Applier) recreate(ctx context.Context, item Item, stop <-chan struct{},
 			}
 			continue
 		case appliedBy(found) == "":
-			// Somebody else was quicker, or had it all the time.
-			return nil, refused
+			return nil, precious(cause)
 		}
 		if err := deleteSeen(ctx, resource, found); err != nil && !gone(err) && !apierrors.IsConflict(err) {
 			return nil, err
@@ -59,8 +59,27 @@ func (a *Applier) recreate(ctx context.Context, item Item, stop <-chan struct{},
 	}
 }
 
-// look answers an object's metadata.
-func look(ctx context.Context, resource metadata.ResourceInterface, name string) (*metav1.PartialObjectMetadata, error) {
+// expendable answers nil if recreate would delete what is there.
+func (a *Applier) expendable(ctx context.Context, item Item, cause error) error {
+	found, err := lookAt(ctx, metadataOf(a.look, item.Kind, item.Ref), item.Ref.Name)
+	switch {
+	case gone(err):
+		return nil
+	case err != nil:
+		return err
+	case appliedBy(found) == "":
+		return precious(cause)
+	}
+	return nil
+}
+
+func precious(cause error) *Problem {
+	return &Problem{Reason: ReasonImmutableField, Message: message(cause) +
+		"; no bundle has applied what is there, so it is not deleted to be made anew: delete it, or undo the change of this field"}
+}
+
+// lookAt answers an object's metadata.
+func lookAt(ctx context.Context, resource metadata.ResourceInterface, name string) (*metav1.PartialObjectMetadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	return resource.Get(ctx, name, metav1.GetOptions{})

@@ -79,7 +79,12 @@ func TestRecreatesOnlyWhatWillBeTaken(t *testing.T) {
 func TestRecreateLeavesWhatNoBundleApplied(t *testing.T) {
 	e := newEnv(t)
 	theirs := e.create(strings.Replace(immutables["ConfigMap"], "VALUE", "one", 1))
-	e.refused(recreate, strings.Replace(immutables["ConfigMap"], "VALUE", "two", 1), ReasonImmutableField, "undo the change")
+	two := strings.Replace(immutables["ConfigMap"], "VALUE", "two", 1)
+	e.refused(recreate, two, ReasonImmutableField, "no bundle has applied what is there")
+	r := e.render(recreate, two)
+	if set := e.applier.DryRun(t.Context(), r, r.Items, nil); len(set.Problems) != 1 {
+		t.Errorf("dry run: %v", set)
+	}
 	e.untouched(theirs)
 }
 

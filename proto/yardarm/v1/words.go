@@ -128,7 +128,7 @@ const (
 	AnnotationDrift    = "yardarm.dev/drift"
 	AnnotationRecreate = "yardarm.dev/recreate"
 	// AnnotationIfNotPresent ("true") on an object has it created where it is not there, and never touched after that: neither
-	// changed nor repaired. One that was there before is nobody's, and is not pruned.
+	// changed nor repaired, but made again when it is gone. One that was there before is nobody's, and is not pruned.
 	AnnotationIfNotPresent = "yardarm.dev/if-not-present"
 	// AnnotationSubstitute ("false") on an object leaves its texts as they are though the bundle substitutes.
 	AnnotationSubstitute = "yardarm.dev/substitute"
