@@ -100,6 +100,10 @@ func (a *Applier) Apply(ctx context.Context, items []Item, o Options) ChangeSet 
 	var set ChangeSet
 	for _, stage := range stages(items) {
 		a.each(ctx, stage.items, o.Stop, &set, func(ctx context.Context, item Item) error {
+			item, err := a.asFound(ctx, item)
+			if err != nil {
+				return err
+			}
 			answer, err := a.deliver(ctx, item, o.Stop)
 			if err == nil && o.Applied != nil {
 				o.Applied(item, answer)
@@ -120,7 +124,10 @@ func (a *Applier) DryRun(ctx context.Context, r *Rendered, items []Item, stop <-
 	a.each(ctx, items, stop, &set, func(ctx context.Context, item Item) error {
 		dry := requestFor(item)
 		dry.dry = true
-		_, err := a.write(ctx, item, dry)
+		item, err := a.asFound(ctx, item)
+		if err == nil {
+			_, err = a.write(ctx, item, dry)
+		}
 		if err == nil || errors.Is(err, errPresent) {
 			return err
 		}

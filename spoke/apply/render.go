@@ -10,9 +10,12 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/pkg/manifest/ignore"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
 )
 
@@ -26,6 +29,8 @@ type Bundle struct {
 	Namespace string
 	// Delivery is the bundle's policy; nil is all defaults.
 	Delivery *yardarmv1.DeliveryPolicy
+	// Ignore are the policy's ignore rules.
+	Ignore ignore.Rules
 }
 
 func (b Bundle) namespace() string {
@@ -45,6 +50,14 @@ type Item struct {
 	// Content identifies everything that is sent for it.
 	Content  uint64
 	Delivery Delivery
+	// Ignore are the fields that are left as they are found.
+	Ignore []ignore.Pointer
+	// Suspect is set by the caller on objects that somebody has changed or deleted: what is there is read before they are
+	// applied. Scaled is set on those that an autoscaler may have fields of, which are left to it.
+	Suspect, Scaled bool
+	// Live is what was there before, where that was read; Gone is set if nothing was. Set on items that a callee gets.
+	Live *unstructured.Unstructured
+	Gone bool
 	// Fresh is set by the caller on objects that the bundle has never applied, or that are gone, as far as is known: what is there
 	// under that name may be somebody else's.
 	Fresh bool
@@ -146,8 +159,11 @@ func Render(ctx context.Context, mapper *kube.Mapper, set *manifest.Set, b Bundl
 		if ref.Group == "" && ref.Kind == "Namespace" {
 			r.Namespaces[ref.Name] = true
 		}
+		ignored := b.Ignore.Of(object, ref.Namespace)
 		r.Items = append(r.Items, Item{
-			Ref: ref, Kind: kind, Object: mark(object, ref.Namespace, b), Content: contentHash(line, ref.Namespace, b),
+			Ref: ref, Kind: kind, Object: mark(object, ref.Namespace, b),
+			// A field that is ignored no more is to be applied again.
+			Content: contentHash(line, ref.Namespace, b) ^ ignore.Hash(ignored)&^1, Ignore: ignored,
 			Delivery: delivery, OwnKind: ownKind, Unserved: unserved,
 		})
 	}
@@ -158,7 +174,7 @@ func Render(ctx context.Context, mapper *kube.Mapper, set *manifest.Set, b Bundl
 // mark answers the object as it is sent: with its namespace, and with the label and annotation that say whose it is. It copies what it
 // changes.
 func mark(object manifest.Object, namespace string, b Bundle) manifest.Object {
-	out := maps.Clone(object)
+	out := maps.Clone(withoutStringData(object))
 	metadata := map[string]any{}
 	if old, ok := object["metadata"].(map[string]any); ok {
 		metadata = maps.Clone(old)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/pkg/backoff"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/pkg/manifest/ignore"
 	"github.com/yardarm-dev/yardarm/spoke/apply"
 	"github.com/yardarm-dev/yardarm/spoke/inventory"
 	"github.com/yardarm-dev/yardarm/spoke/live"
@@ -78,7 +79,10 @@ type bundle struct {
 	timing  timing
 	checks  checks
 	repairs repairs
-	status  reporter
+	drifts  drifts
+	// ignore are the rules of the assignment's policy.
+	ignore ignore.Rules
+	status reporter
 }
 
 func newBundle(r *Reconciler, e state.Entry, inv *inventory.Inventory) *bundle {
@@ -258,7 +262,7 @@ func (b *bundle) suspects(dirty map[manifest.Ref]struct{}) bool {
 		case e.Condemned:
 			found = found || !exists
 		case e.Content != 0 && !b.failing[ref]: // else its retry has a time
-			found = found || !intact(e, object, exists)
+			found = b.suspicious(ref, e, object, exists) || found
 		}
 	}
 	return found
@@ -349,5 +353,9 @@ func (b *bundle) forget() {
 	maps.DeleteFunc(b.repairs, func(ref manifest.Ref, _ repair) bool {
 		_, ok := b.inv.Entries[ref]
 		return !ok
+	})
+	b.drifts.forget(func(ref manifest.Ref) bool {
+		_, ok := b.inv.Entries[ref]
+		return ok
 	})
 }

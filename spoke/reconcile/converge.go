@@ -10,8 +10,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/spoke/apply"
+	"github.com/yardarm-dev/yardarm/spoke/drift"
 	"github.com/yardarm-dev/yardarm/spoke/health"
 	"github.com/yardarm-dev/yardarm/spoke/inventory"
 	"github.com/yardarm-dev/yardarm/spoke/live"
@@ -22,7 +25,7 @@ func (b *bundle) converge(ctx context.Context, w work, t target, rendered *apply
 	out := outcome{total: rendered.Total(), drifted: map[manifest.Ref]drifted{}}
 	out.add(rendered.Problems...)
 	rendered = b.permitted(rendered, &out)
-	todo, fresh := b.todo(rendered, &out)
+	todo, fresh := b.todo(ctx, w, t, rendered, &out)
 	todo = b.spare(ctx, w, todo, &out)
 	if t.atomic && len(todo) > 0 && !b.agreed(ctx, w, rendered, todo, &out) {
 		b.r.claims.give(b.uid, fresh...)
@@ -52,8 +55,9 @@ func (b *bundle) converge(ctx context.Context, w work, t target, rendered *apply
 
 // todo answers the items that are not as they should be, and of those the ones that are new to the bundle. What another
 // bundle has, and what is fought over, becomes a problem.
-func (b *bundle) todo(rendered *apply.Rendered, out *outcome) (todo []apply.Item, fresh []manifest.Ref) {
-	now := time.Now()
+func (b *bundle) todo(ctx context.Context, w work, t target, rendered *apply.Rendered, out *outcome) (todo []apply.Item, fresh []manifest.Ref) {
+	var suspects []suspect
+	renewed := b.renewed(t)
 	for _, item := range rendered.Items {
 		e, have := b.inv.Entries[item.Ref]
 		item.Fresh = e.UID == ""
@@ -68,28 +72,20 @@ func (b *bundle) todo(rendered *apply.Rendered, out *outcome) (todo []apply.Item
 		}
 		object, exists, known := b.r.watcher.Get(item.Ref)
 		item.Fresh = item.Fresh || known && !exists // what is there now, if anything, is not what was applied
-		if item.Delivery.IfNotPresent && e.Content != 0 && exists && object.UID == e.UID {
-			out.applied++ // made once, and never touched after that
-			continue
-		}
+		item.Scaled = object.Scaled || !known
 		applied := e.Content == item.Content && !e.Condemned
-		if applied && known && intact(e, object, exists) {
-			out.applied++
-			continue
+		switch {
+		case item.Delivery.IfNotPresent && e.Content != 0 && exists && object.UID == e.UID,
+			applied && known && intact(e, object, exists):
+			b.drifts.settle(item.Ref)
+			out.applied++ // the first kind was made once, and is never touched after that
+		case applied && (known || item.Delivery.Drift != yardarmv1.DriftCorrect):
+			suspects = append(suspects, suspect{item, object, exists})
+		default:
+			todo = append(todo, item)
 		}
-		if applied && known {
-			if at, ok := b.repairs.may(item.Ref, now); !ok {
-				b.r.metrics.drift.WithLabelValues(item.Delivery.Drift, outcomeContended).Inc()
-				out.add(contended(item.Ref))
-				out.postpone(at)
-				continue
-			}
-			out.drifted[item.Ref] = drifted{mode: item.Delivery.Drift, deleted: !exists}
-			b.logger.Info("object differs from what was applied; applying it again", "object", item.Ref.String(), "deleted", !exists)
-		}
-		todo = append(todo, item)
 	}
-	return todo, fresh
+	return append(todo, b.examine(ctx, w, suspects, renewed, out)...), fresh
 }
 
 // agreed asks the API server about all objects of an atomic bundle before the first is written.
@@ -120,7 +116,8 @@ func (b *bundle) prepare(ctx context.Context, w work, t target, rendered *apply.
 		}
 	}
 	for _, item := range todo {
-		if e := next.Entries[item.Ref]; e.Content != item.Content {
+		// A suspect that a new target applies is applied even if that takes more than one pass, whatever the policy says of drift.
+		if e := next.Entries[item.Ref]; e.Content != item.Content || b.renewed(t) {
 			next.Entries[item.Ref] = inventory.Entry{Version: item.Kind.Version, UID: e.UID}
 		}
 	}
@@ -147,7 +144,7 @@ func (b *bundle) prepare(ctx context.Context, w work, t target, rendered *apply.
 
 // prepared tells whether the inventory is as it must be already, as it is while nothing but drift is to be repaired.
 func (b *bundle) prepared(t target, rendered *apply.Rendered, todo []apply.Item, p plan) bool {
-	if b.inv.Digest != t.digest || b.inv.Namespace != t.namespace || b.inv.Revision != t.revision || len(p.condemn)+len(p.release) > 0 {
+	if b.renewed(t) || len(p.condemn)+len(p.release) > 0 {
 		return false
 	}
 	for _, item := range todo {
@@ -194,12 +191,13 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 	type answer struct {
 		object live.Object
 		health health.Result
+		drift  []drift.Difference
 	}
 	var mu sync.Mutex // guards answers
 	answers := map[manifest.Ref]answer{}
 	started := time.Now()
 	set := b.applier.Apply(ctx, todo, apply.Options{Stop: w.stop, Applied: func(item apply.Item, object *unstructured.Unstructured) {
-		a := answer{object: live.Of(object), health: health.Of(object, b.rules.compiled)}
+		a := answer{object: live.Of(object), health: health.Of(object, b.rules.compiled), drift: differences(item, object)}
 		b.r.watcher.Observe(item.Ref, a.object)
 		mu.Lock()
 		defer mu.Unlock()
@@ -216,6 +214,12 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 		}
 		if !b.passive(item.Ref) {
 			b.judge(item.Ref, a.health, a.object.Version)
+		}
+		if d, ok := out.drifted[item.Ref]; ok {
+			d.found = b.drifts.repair(item.Ref, a.drift, b.r.now())
+			out.drifted[item.Ref] = d
+		} else {
+			b.drifts.settle(item.Ref)
 		}
 		stage := item.Ref.StageName()
 		defines = defines || stage == "definitions"
@@ -243,7 +247,7 @@ func (b *bundle) repaired(found map[manifest.Ref]drifted, set *apply.ChangeSet) 
 	for _, ref := range set.Applied {
 		if d, ok := found[ref]; ok {
 			b.r.metrics.drift.WithLabelValues(d.mode, outcomeCorrected).Inc()
-			b.tellRepaired(ref, d.deleted)
+			b.tellRepaired(ref, d)
 		}
 	}
 	for _, p := range set.Problems {

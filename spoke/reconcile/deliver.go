@@ -10,6 +10,7 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/pkg/manifest/ignore"
 	"github.com/yardarm-dev/yardarm/spoke/apply"
 	"github.com/yardarm-dev/yardarm/spoke/inventory"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
@@ -26,6 +27,7 @@ const (
 	reasonInvalidArtifact = "InvalidArtifact"
 	reasonUnavailable     = "Unavailable"
 	reasonContended       = "Contended"
+	reasonInvalidDelivery = "InvalidDelivery"
 )
 
 // outcome is what came of a whole pass.
@@ -58,6 +60,8 @@ type outcome struct {
 type drifted struct {
 	mode    string
 	deleted bool
+	// found is what differed, as far as it could be told.
+	found []difference
 }
 
 // force makes an outcome's phase another one than follows from its objects.
@@ -100,6 +104,12 @@ type target struct {
 // deliver brings the cluster to what is assigned. While that cannot be, it keeps up what the cluster holds.
 func (b *bundle) deliver(ctx context.Context, w work) outcome {
 	a := w.entry.Assignment
+	var err error
+	if b.ignore, err = ignore.Compile(a.Delivery.GetIgnore()); err != nil {
+		// Without them, what they mean would be reset.
+		return outcome{total: len(b.inv.Entries), terminal: true}.force(yardarmv1.PhaseFailed, reasonInvalidDelivery,
+			"the delivery policy cannot be read, and nothing was applied: "+err.Error()+"; correct the bundle")
+	}
 	if err := b.recover(ctx, &w.entry); err != nil {
 		return interrupted(err)
 	}
@@ -195,7 +205,7 @@ func (b *bundle) recover(ctx context.Context, e *state.Entry) error {
 }
 
 func (b *bundle) identity(e *state.Entry, t target) apply.Bundle {
-	return apply.Bundle{Name: e.Assignment.GetBundle(), UID: b.uid, Namespace: t.namespace, Delivery: e.Assignment.GetDelivery()}
+	return apply.Bundle{Name: e.Assignment.GetBundle(), UID: b.uid, Namespace: t.namespace, Delivery: e.Assignment.GetDelivery(), Ignore: b.ignore}
 }
 
 // render says which objects a target has, and makes sure that they are watched, as well as those that the inventory has.

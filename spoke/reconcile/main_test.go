@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -231,11 +232,13 @@ func (e *env) until(what string, ok func() bool, detail ...func() string) {
 
 // writeCounter counts requests that write, and those that read; watches, which are renewed, are left out. Events are told apart: they are written when their turn comes.
 type writeCounter struct {
-	mu     sync.Mutex
-	counts map[string]int // by method
-	paths  []string       // of writes
-	events int
-	audit  []audited
+	mu      sync.Mutex
+	counts  map[string]int // by method
+	paths   []string       // of writes
+	events  int
+	reads   map[string]int // of single objects, by path
+	watches map[string]int // open ones, by path
+	audit   []audited
 }
 
 // audited is a write, with the user that it was made as; empty for the spoke itself.
@@ -243,15 +246,18 @@ type audited struct{ method, path, user string }
 
 func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		watches := r.URL.Query().Get("watch") == "true"
 		w.mu.Lock()
 		if w.counts == nil {
-			w.counts = map[string]int{}
+			w.counts, w.reads, w.watches = map[string]int{}, map[string]int{}, map[string]int{}
 		}
 		if !r.URL.Query().Has("watch") {
 			w.counts[r.Method]++
 		}
 		switch {
+		case watches:
 		case r.Method == http.MethodGet:
+			w.reads[r.URL.Path]++
 		case strings.HasPrefix(r.URL.Path, "/apis/events.k8s.io/"):
 			w.events++
 		default:
@@ -259,8 +265,56 @@ func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 			w.audit = append(w.audit, audited{r.Method, r.URL.Path, r.Header.Get("Impersonate-User")})
 		}
 		w.mu.Unlock()
-		return next.RoundTrip(r)
+		response, err := next.RoundTrip(r)
+		if err == nil && watches {
+			w.watching(r.URL.Path, 1)
+			response.Body = &watchBody{ReadCloser: response.Body, closed: sync.OnceFunc(func() { w.watching(r.URL.Path, -1) })}
+		}
+		return response, err
 	})
+}
+
+// watching notes that a watch has begun, or ended.
+func (w *writeCounter) watching(path string, more int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watches[path] += more
+}
+
+// watched tells how many watches of a path are open.
+func (w *writeCounter) watched(path string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.watches[path]
+}
+
+// read tells how often a path was read.
+func (w *writeCounter) read(path string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reads[path]
+}
+
+// watchBody is a watch's stream.
+type watchBody struct {
+	io.ReadCloser
+	closed func()
+}
+
+func (b *watchBody) Close() error {
+	b.closed()
+	return b.ReadCloser.Close()
+}
+
+// requests counts all of them.
+func (w *writeCounter) requests() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, more := range w.counts {
+		n += more
+	}
+	return n
 }
 
 // take answers the paths written since the last call.

@@ -25,6 +25,7 @@ const (
 	outcomeCorrected = "corrected"
 	outcomeFailed    = "failed"
 	outcomeContended = "contended"
+	outcomeReported  = "reported"
 
 	resultPruned   = "pruned"
 	resultReleased = "released"

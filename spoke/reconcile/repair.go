@@ -45,8 +45,12 @@ func (r repairs) may(ref manifest.Ref, now time.Time) (next time.Time, ok bool) 
 	return time.Time{}, true
 }
 
-func contended(ref manifest.Ref) *apply.Problem {
+// contended says of an object that somebody keeps changing it; the manager is empty if nobody can be told.
+func contended(ref manifest.Ref, manager string) *apply.Problem {
+	if manager == "" {
+		manager = "somebody else"
+	}
 	return &apply.Problem{Ref: ref, Reason: reasonContended, Retry: apply.Waiting,
-		Message: fmt.Sprintf("somebody else keeps changing what the bundle sets: it was applied again %d times in a short while, "+
-			"and is now less often; find the other writer in the object's managedFields, and take the field out of one of the two", fightAfter)}
+		Message: fmt.Sprintf("%s keeps changing what the bundle sets: it was applied again %d times in a short while, and is now less "+
+			"often; take the field out of one of the two, or have the bundle ignore it", manager, fightAfter)}
 }

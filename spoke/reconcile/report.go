@@ -117,7 +117,7 @@ func (b *bundle) reportApplying(e *state.Entry, o outcome, todo int) {
 	if e.Hold != nil {
 		r.Phase, r.Reason, r.Message = yardarmv1.PhaseHeld, e.Hold.Reason, e.Hold.Message
 	}
-	r.Objects = &yardarmv1.ObjectCounts{Total: count(o.total), Applied: count(o.applied), Pruning: count(b.inv.Condemned())}
+	r.Objects = &yardarmv1.ObjectCounts{Total: count(o.total), Applied: count(o.applied), Pruning: count(b.inv.Condemned()), Drifted: count(b.drifts.count())}
 	b.publish(r, b.r.now())
 }
 
@@ -125,7 +125,7 @@ func (b *bundle) draft(e *state.Entry) *yardarmv1.Report {
 	a := e.Assignment
 	return &yardarmv1.Report{
 		Bundle: a.Bundle, BundleUid: a.BundleUid, AssignmentHash: a.Hash, Revision: a.Revision, Digest: a.Digest,
-		RenderedDigest: b.inv.Digest,
+		RenderedDigest: b.inv.Digest, Drift: b.drifts.told(b.r.now()),
 	}
 }
 
@@ -207,6 +207,7 @@ func (b *bundle) counts(problems []problem) *yardarmv1.ObjectCounts {
 	ready := applied - len(unready) - b.unjudged()
 	return &yardarmv1.ObjectCounts{
 		Total: count(b.last.total), Applied: count(applied), Ready: count(ready), Failed: count(len(failed)), Pruning: count(b.inv.Condemned()),
+		Drifted: count(b.drifts.count()),
 	}
 }
 

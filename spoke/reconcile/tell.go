@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 // Reasons of Kubernetes Events, besides those of problems, and what the spoke did or tried.
 const (
 	reasonDriftCorrected = "DriftCorrected"
+	reasonDriftFound     = "DriftFound"
 	reasonBundleFailed   = "BundleFailed"
 	reasonBundleDegraded = "BundleDegraded"
 	reasonBundleHeld     = "BundleHeld"
@@ -59,14 +61,40 @@ func (p *problem) tells(now time.Time) (action string, ok bool) {
 }
 
 // tellRepaired records that drift was found, and is no more.
-func (b *bundle) tellRepaired(ref manifest.Ref, deleted bool) {
-	note := "somebody changed what the bundle sets; it was applied again"
-	if deleted {
-		note = "somebody deleted it; it was applied again"
+func (b *bundle) tellRepaired(ref manifest.Ref, d drifted) {
+	what := "somebody changed what the bundle sets"
+	switch {
+	case len(d.found) > 0:
+		what = changed(d.found)
+	case d.deleted:
+		what = "somebody deleted it"
 	}
-	b.r.events.Record(event.Event{
-		Bundle: b.uid, Regarding: b.regarding(ref), Type: yardarmv1.EventNormal, Reason: reasonDriftCorrected, Action: actionApply, Note: note,
-	})
+	b.logger.Info("drift repaired", "object", ref.String(), "what", what)
+	b.recordDrift(ref, yardarmv1.EventNormal, reasonDriftCorrected, what+"; it was applied again")
+}
+
+// tellDrift records drift that is left as it is.
+func (b *bundle) tellDrift(ref manifest.Ref, found []difference) {
+	what := changed(found)
+	b.logger.Info("drift", "object", ref.String(), "what", what)
+	b.recordDrift(ref, yardarmv1.EventWarning, reasonDriftFound, what+"; it is left so, since drift is only reported")
+}
+
+// changed says what differs in an object, and who made it so. Values are not said.
+func changed(found []difference) string {
+	first := found[0]
+	if first.Path == "" {
+		return "somebody deleted it"
+	}
+	who, what := cmp.Or(first.Manager, "somebody"), first.Path
+	if more := len(found) - 1; more > 0 {
+		what = fmt.Sprintf("%s and %d more", what, more)
+	}
+	return who + " changed " + what
+}
+
+func (b *bundle) recordDrift(ref manifest.Ref, kind, reason, note string) {
+	b.r.events.Record(event.Event{Bundle: b.uid, Regarding: b.regarding(ref), Type: kind, Reason: reason, Action: actionApply, Note: note})
 }
 
 // tellPhase records that the bundle asks for somebody, and that it does no more. A spoke that starts and finds all well has

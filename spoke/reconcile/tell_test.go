@@ -105,7 +105,7 @@ func TestEventsTellOfDrift(t *testing.T) {
 	e.assign(assignment{bundle: "web", revision: 1, objects: several(2, "one")})
 	s.awaitPhase("web", yardarmv1.PhaseReady)
 	e.edit("m0", `{"data":{"key":"edited"}}`)
-	e.awaitEvent(e.ns, "ConfigMap", "m0", "Normal DriftCorrected: somebody changed")
+	e.awaitEvent(e.ns, "ConfigMap", "m0", "Normal DriftCorrected: someone changed data.key")
 	e.delete("m1")
 	e.awaitEvent(e.ns, "ConfigMap", "m1", "Normal DriftCorrected: somebody deleted")
 	if value(e.get("m0")) != "one" || value(e.get("m1")) != "one" {

@@ -1,0 +1,187 @@
+package reconcile
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// keyAnd is a config map with a second field.
+func keyAnd(name, value, other string) string {
+	return configMap(name, value)[:len(configMap(name, value))-1] + ", other: " + other + "}"
+}
+
+func otherOf(obj *unstructured.Unstructured) string {
+	v, _, _ := unstructured.NestedString(obj.Object, "data", "other")
+	return v
+}
+
+func TestIgnoredFieldsAreLeftAsTheyAreFound(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	delivery := &yardarmv1.DeliveryPolicy{Ignore: []*yardarmv1.IgnoreRule{
+		{Target: &yardarmv1.ObjectSelector{Kind: "ConfigMap", Name: "m*"}, Paths: []string{"/data/key"}},
+	}}
+	objects := func(value, other string, more ...string) []string {
+		return append(more, keyAnd("m0", value, other), keyAnd("m1", value, other), keyAnd("m2", value, other), keyAnd("x", value, other))
+	}
+	e.assign(assignment{bundle: "web", revision: 1, objects: objects("one", "one"), delivery: delivery})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	s.writes.take()
+
+	// A change in an ignored field alone is no drift, and is judged once.
+	e.edit("m0", `{"data":{"key":"theirs"}}`)
+	e.edit("m2", `{"data":{"key":null}}`)
+	e.edit("x", `{"data":{"key":"theirs"}}`)
+	s.await("web", "what is not ignored is repaired", func(r *yardarmv1.Report) bool { return driftOf(r, "/x", "data.key") != nil })
+	path := "/api/v1/namespaces/" + e.ns + "/configmaps/"
+	// Each was read once before it was made, in case it was there.
+	e.until("m0 and m2 are judged", func() bool { return s.writes.read(path+"m0") == 2 && s.writes.read(path+"m2") == 2 })
+	e.edit("m0", `{"data":{"key":"theirs again"}}`)
+	e.reassign("web")
+	r := s.awaitPhase("web", yardarmv1.PhaseReady)
+	if r.Objects.Drifted != 0 || len(r.Drift) != 1 {
+		t.Errorf("drift: %v", r.Drift)
+	}
+	if n := written(s.writes.take(), "/m0"); n != 1 {
+		t.Errorf("m0 was tried or written %d times", n)
+	}
+	if value(e.get("m0")) != "theirs again" || value(e.get("m2")) != "" {
+		t.Errorf("m0 is %s, m2 is %s", value(e.get("m0")), value(e.get("m2")))
+	}
+
+	// A restart asks nothing about them.
+	s.stop()
+	s = e.start()
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	if paths := s.writes.take(); written(paths, "/m0")+written(paths, "/m2") > 0 {
+		t.Errorf("written after a restart: %v", paths)
+	}
+
+	// Drift beside it is repaired, and leaves it alone.
+	e.edit("m0", `{"data":{"other":"edited"}}`)
+	e.until("m0 is repaired", func() bool { return otherOf(e.get("m0")) == "one" })
+	if got := value(e.get("m0")); got != "theirs again" {
+		t.Errorf("m0 is %s after a repair", got)
+	}
+
+	// So does other content. What nobody changed keeps its value, and what is new gets the manifest's.
+	e.assign(assignment{bundle: "web", revision: 2, objects: objects("two", "two", keyAnd("m3", "two", "two")), delivery: delivery})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	for name, want := range map[string]string{"m0": "theirs again", "m1": "one", "m2": "", "m3": "two", "x": "two"} {
+		if obj := e.get(name); value(obj) != want || otherOf(obj) != "two" {
+			t.Errorf("%s has %q and %q, want %q and two", name, value(obj), otherOf(obj), want)
+		}
+	}
+	// An object that is gone comes back as the manifest says.
+	e.delete("m0")
+	e.until("m0 is there again", func() bool { return e.get("m0") != nil })
+	if got := value(e.get("m0")); got != "two" {
+		t.Errorf("m0 is %s after its deletion", got)
+	}
+
+	// Without the rule, all is as the manifest says.
+	e.assign(assignment{bundle: "web", revision: 3, objects: objects("two", "two", keyAnd("m3", "two", "two"))})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	for _, name := range []string{"m0", "m1", "m2", "m3"} {
+		if got := value(e.get(name)); got != "two" {
+			t.Errorf("%s is %s without the rule", name, got)
+		}
+	}
+}
+
+func TestAnUnreadableIgnoreRuleStopsTheBundle(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(1, "one"), delivery: &yardarmv1.DeliveryPolicy{
+		Ignore: []*yardarmv1.IgnoreRule{{Paths: []string{"data/key"}}},
+	}})
+	r := s.awaitPhase("web", yardarmv1.PhaseFailed)
+	if r.Reason != "InvalidDelivery" || !strings.Contains(r.Message, "ignore[0].paths[0]: ") {
+		t.Errorf("got %s: %s", r.Reason, r.Message)
+	}
+	e.want(false, "m0")
+}
+
+func TestReplicasOfAnAutoscalerAreLeftToIt(t *testing.T) {
+	const autoscaler = "kube-controller-manager"
+	e := newEnv(t)
+	s := e.start()
+	two := scalable("web", "nginx:1", "  replicas: 2\n")
+	e.assign(assignment{bundle: "web", revision: 1, objects: []string{two, configMap("m0", "one")}})
+	s.await("web", "all is applied", func(r *yardarmv1.Report) bool { return r.Objects.Applied == 2 })
+	s.writes.take()
+	replicas := func(want int64) {
+		t.Helper()
+		e.until(fmt.Sprintf("%d replicas", want), func() bool { return e.field("web", "spec", "replicas") == want })
+	}
+	// quiet makes passes, and sees that none writes.
+	quiet := func(want int64) {
+		t.Helper()
+		for range 2 {
+			e.reassign("web")
+			e.edit("m0", `{"data":{"key":"edited"}}`)
+			e.until("m0 is repaired", func() bool { return value(e.get("m0")) == "one" })
+		}
+		s.await("web", "a pass", func(r *yardarmv1.Report) bool { return r.Objects.Applied == 2 })
+		if got := e.field("web", "spec", "replicas"); got != want {
+			t.Errorf("%v replicas, want %d", got, want)
+		}
+		if r := s.report("web"); r.Objects.Drifted != 0 || driftOf(r, "/web", "spec.replicas") != nil {
+			t.Errorf("drift: %v", r.Drift)
+		}
+	}
+	e.scale("web", autoscaler, 5)
+	quiet(5)
+	e.scale("web", autoscaler, 7)
+	quiet(7)
+	if n := written(s.writes.take(), "/web"); n != 1 {
+		t.Errorf("the Deployment was tried or written %d times", n)
+	}
+
+	// Nor do other content, a repair of another field, and a restart reset it.
+	e.assign(assignment{bundle: "web", revision: 2, objects: []string{scalable("web", "nginx:2", "  replicas: 2\n"), configMap("m0", "one")}})
+	s.await("web", "all is applied", func(r *yardarmv1.Report) bool { return r.Objects.Applied == 2 })
+	quiet(7)
+	e.change(deployments, "web", "someone", `{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"evil"}]}}}}`)
+	s.await("web", "the image is repaired", func(r *yardarmv1.Report) bool {
+		return driftOf(r, "/web", "spec.template.spec.containers[name=web].image") != nil
+	})
+	quiet(7)
+	s.stop()
+	s = e.start()
+	s.await("web", "all is applied", func(r *yardarmv1.Report) bool { return r.Objects.Applied == 2 })
+	quiet(7)
+	if paths := s.writes.take(); written(paths, "/web") > 0 {
+		t.Errorf("written after a restart: %v", paths)
+	}
+
+	// A person who scales it is another matter.
+	e.scale("web", "kubectl", 9)
+	r := s.await("web", "the scale is told", func(r *yardarmv1.Report) bool { return driftOf(r, "/web", "spec.replicas") != nil })
+	d := driftOf(r, "/web", "spec.replicas")
+	if d.Desired != "2" || d.Live != "9" || d.Manager != "kubectl (scale)" || d.Corrected == nil {
+		t.Errorf("drift: %v", d)
+	}
+	replicas(2)
+}
+
+// An object that was scaled before the bundle got it is taken over as it is.
+func TestReplicasOfAnAutoscalerSurviveTakingOver(t *testing.T) {
+	e := newEnv(t)
+	theirs := &unstructured.Unstructured{Object: e.set(scalable("web", "nginx:1", "  replicas: 2\n")).Objects()[0].Clone()}
+	if _, err := e.dynamic.Resource(deployments).Namespace(e.ns).Create(t.Context(), theirs, createNow); err != nil {
+		t.Fatal(err)
+	}
+	e.scale("web", "kube-controller-manager", 5)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: []string{scalable("web", "nginx:2", "  replicas: 2\n")}})
+	s.await("web", "all is applied", func(r *yardarmv1.Report) bool { return r.Objects.Applied == 1 })
+	if got := e.field("web", "spec", "replicas"); got != int64(5) {
+		t.Errorf("%v replicas", got)
+	}
+}
