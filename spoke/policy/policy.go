@@ -47,6 +47,7 @@ const ownSecrets = "yardarm-"
 // Rules that are in no file.
 const (
 	ruleOwnSecrets   = "built in: the spoke's identity, state and inventories are no bundle's"
+	ruleNoNamespace  = "built in: a namespace is no path"
 	ruleOwnNamespace = "ownNamespace: deny (the default), for the spoke's own namespace"
 )
 
@@ -67,6 +68,9 @@ func (p *Policy) Evaluate(ref manifest.Ref) Verdict {
 	namespace := ref.Namespace
 	if ref.Group == "" && ref.Kind == "Namespace" {
 		namespace = ref.Name
+	}
+	if strings.Contains(namespace, "/") {
+		return Verdict{Denied: true, Rules: []string{ruleNoNamespace}}
 	}
 	if rule := p.protects(ref, namespace); rule != "" {
 		return Verdict{Denied: true, Rules: []string{rule}}
