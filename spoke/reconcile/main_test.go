@@ -151,6 +151,11 @@ type spoke struct {
 // start runs a reconciler on the env's state, until the test ends or stop.
 func (e *env) start() *spoke {
 	e.t.Helper()
+	return e.startOn(e.state, e.policy)
+}
+
+func (e *env) startOn(held State, policy Policy) *spoke {
+	e.t.Helper()
 	s := &spoke{env: e, book: report.NewBook(), writes: &writeCounter{}, metrics: prometheus.NewRegistry(), done: make(chan error, 1)}
 	config := rest.CopyConfig(e.config)
 	config.Wrap(s.writes.wrap)
@@ -160,7 +165,7 @@ func (e *env) start() *spoke {
 	}
 	logger := slog.New(slog.NewTextHandler(e.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r, err := New(Config{
-		Client: client, State: e.state, Book: s.book, Policy: e.policy, Facts: e.facts, FactsEvery: 50 * time.Millisecond,
+		Client: client, State: held, Book: s.book, Policy: policy, Facts: e.facts, FactsEvery: 50 * time.Millisecond,
 		Registerer: s.metrics, Logger: logger,
 	})
 	if err != nil {
