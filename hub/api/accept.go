@@ -71,7 +71,7 @@ func (c *change) held(clusters iter.Seq[*yardarmv1.Cluster], bundle string) iter
 		for cluster := range clusters {
 			for o := range c.ObservedBundles(cluster.Metadata.Uid) {
 				r := o.GetReport()
-				if r.GetPhase() != yardarmv1.PhaseHeld || bundle != "" && r.GetBundle() != bundle {
+				if r.GetPhase() != yardarmv1.PhaseHeld || heldByPolicy(r) || bundle != "" && r.GetBundle() != bundle {
 					continue
 				}
 				if !yield(cluster, r) {
@@ -80,6 +80,11 @@ func (c *change) held(clusters iter.Seq[*yardarmv1.Cluster], bundle string) iter
 			}
 		}
 	}
+}
+
+// heldByPolicy tells whether the cluster's own policy holds it, which is for those who run the cluster to end.
+func heldByPolicy(r *yardarmv1.Report) bool {
+	return r.GetReason() == yardarmv1.ReasonFrozen || r.GetReason() == yardarmv1.ReasonReadOnly
 }
 
 // acceptance is the operator's answer to a report; nil where there is nothing to answer any more.
@@ -123,5 +128,5 @@ func nothingHeld(req *hubv1.AcceptRequest) error {
 		where = append(where, fmt.Sprintf("of bundle %q", clip(req.GetBundle())))
 	}
 	return refuse(codes.NotFound, reasonNothingHeld, nil,
-		"nothing is held "+strings.Join(where, " ")+", as far as the hub has heard; `yardarm status` shows what waits for whom")
+		"nothing is held "+strings.Join(where, " ")+", as far as the hub has heard; `yardarm status` shows what waits for whom (what is Frozen or ReadOnly is held by its cluster's own policy, and let go there)")
 }

@@ -149,6 +149,13 @@ func TestAcceptIsBoundToWhatIsHeld(t *testing.T) {
 		t.Errorf("reason %q", reason(st))
 	}
 
+	// What a cluster's own policy holds is not the hub's to let go.
+	for _, reason := range []string{yardarmv1.ReasonFrozen, yardarmv1.ReasonReadOnly} {
+		h.Report(t, berlin, &yardarmv1.Report{Bundle: "web", BundleUid: uid, Phase: yardarmv1.PhaseHeld, Reason: reason, AssignmentHash: []byte("new")})
+		_, err = accept("berlin", "web")
+		refused(t, err, codes.NotFound, "nothing is held", "own policy")
+	}
+
 	h.Report(t, berlin, &yardarmv1.Report{Bundle: "web", BundleUid: uid, Phase: yardarmv1.PhaseHeld, Reason: yardarmv1.ReasonMassDeletion,
 		RenderedDigest: one.Revision.Spec.Digest, Digest: two.Revision.Spec.Digest, AssignmentHash: []byte("new")})
 	h.Report(t, berlin, &yardarmv1.Report{Bundle: "ghost", BundleUid: "lost", Phase: yardarmv1.PhaseHeld, Reason: yardarmv1.ReasonUnknownToHub, AssignmentHash: []byte("ghost")})
