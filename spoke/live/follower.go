@@ -52,9 +52,12 @@ type follower struct {
 	objects map[key]Object
 	// gone holds the versions at which objects disappeared, since the last list: an answer to a write that was overtaken by
 	// a deletion must not bring the object back.
-	gone   map[key]uint64
-	listed bool  // objects is what the API server said last
-	err    error // why it is not
+	gone map[key]uint64
+	// as is the version of the last list. It holds all that happened up to then.
+	as     uint64
+	listed bool          // objects is what the API server said last
+	err    error         // why it is not
+	asked  chan struct{} // closed when the list is done that again asks for; nil if nobody waits
 }
 
 func newFollower(config *Config, kind kube.Kind) *follower {
@@ -64,11 +67,19 @@ func newFollower(config *Config, kind kube.Kind) *follower {
 	}
 }
 
-func (f *follower) relist() {
+// relist asks for a list, and answers a channel that is closed when one that begins after this is done or has failed.
+func (f *follower) relist() <-chan struct{} {
+	f.mu.Lock()
+	if f.asked == nil {
+		f.asked = make(chan struct{})
+	}
+	done := f.asked
+	f.mu.Unlock()
 	select {
 	case f.again <- struct{}{}:
 	default:
 	}
+	return done
 }
 
 // run lists and watches until ctx ends.
@@ -80,11 +91,10 @@ func (f *follower) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		var err error
 		if version == "" {
-			version, err = f.list(ctx)
+			version, err = f.renew(ctx)
 			if ctx.Err() != nil {
 				return
 			}
-			f.settle(err)
 			tried()
 		}
 		if err == nil {
@@ -150,12 +160,28 @@ func (f *follower) failure() error {
 	return f.err
 }
 
-// list replaces all that is known, tells what differs, and answers the version to watch from.
-func (f *follower) list(ctx context.Context) (string, error) {
+// renew lists, notes whether that could be done, and tells who waits for it. It answers the version to watch from.
+func (f *follower) renew(ctx context.Context) (string, error) {
 	select {
 	case <-f.again: // this list answers it
 	default:
 	}
+	f.mu.Lock()
+	asked := f.asked
+	f.asked = nil
+	f.mu.Unlock()
+	version, err := f.list(ctx)
+	if ctx.Err() == nil {
+		f.settle(err)
+	}
+	if asked != nil {
+		close(asked)
+	}
+	return version, err
+}
+
+// list replaces all that is known, tells what differs, and answers the version to watch from.
+func (f *follower) list(ctx context.Context) (string, error) {
 	started := time.Now()
 	seen := map[key]Object{}
 	options := metav1.ListOptions{LabelSelector: yardarmv1.LabelBundle, Limit: listPage}
@@ -203,14 +229,14 @@ func (f *follower) replace(seen map[key]Object, version uint64) {
 			changed = append(changed, k)
 		}
 	}
-	f.objects = seen
+	f.objects, f.as = seen, version
 	clear(f.gone)
 	f.mu.Unlock()
 	f.tell(changed...)
 }
 
-// watch follows changes until the API server ends the watch, a list is asked for or something fails. It answers the version to go on from, or an empty
-// one if that is to be a new list.
+// watch follows changes until the API server ends the watch or something fails. It answers the version to go on from, or an empty
+// one if that is to be a new list. A list that is asked for costs no new watch.
 func (f *follower) watch(ctx context.Context, version string) (string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -228,7 +254,11 @@ func (f *follower) watch(ctx context.Context, version string) (string, error) {
 	for {
 		select {
 		case <-f.again:
-			return "", nil
+			listed, err := f.renew(ctx)
+			if err != nil {
+				return version, err
+			}
+			version = listed
 		case event, ok := <-events.ResultChan():
 			if !ok {
 				return version, nil
@@ -240,12 +270,14 @@ func (f *follower) watch(ctx context.Context, version string) (string, error) {
 			if err != nil {
 				return version, err
 			}
-			version = next
+			if next != "" {
+				version = next
+			}
 		}
 	}
 }
 
-// handle takes one event in, and answers the version that it brings.
+// handle takes one event in, and answers the version that it brings; none if it is older than the last list.
 func (f *follower) handle(event watch.Event) (string, error) {
 	if event.Type == watch.Error {
 		return "", fmt.Errorf("watch: %w", apierrors.FromObject(event.Object))
@@ -253,6 +285,9 @@ func (f *follower) handle(event watch.Event) (string, error) {
 	m, ok := event.Object.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return "", errors.New("watch: an event without metadata")
+	}
+	if f.overtaken(parseVersion(m.ResourceVersion)) {
+		return "", nil
 	}
 	k := key{m.Namespace, m.Name}
 	switch event.Type {
@@ -262,6 +297,13 @@ func (f *follower) handle(event watch.Event) (string, error) {
 		f.forget(k, parseVersion(m.ResourceVersion))
 	}
 	return m.ResourceVersion, nil
+}
+
+// overtaken tells whether a list has what happened at a version.
+func (f *follower) overtaken(version uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return version != 0 && version <= f.as
 }
 
 // observe takes in a state of an object unless a newer one is known.

@@ -196,3 +196,18 @@ func TestKindsAreFollowedWhileInUse(t *testing.T) {
 
 // noMetadata is never asked: the watcher does not run.
 type noMetadata struct{ metadata.Interface }
+
+// A list does not end the watch, so events that it has already taken in come after it.
+func TestEventsOlderThanTheListAreNoNews(t *testing.T) {
+	f, _ := testFollower(t)
+	f.replace(map[key]Object{}, 10)
+	for _, c := range []struct {
+		version string
+		there   bool
+	}{{"9", false}, {"10", false}, {"11", true}} {
+		version, err := f.handle(watch.Event{Type: watch.Modified, Object: meta(c.version, "")})
+		if _, exists, _ := f.get(key{"a", "m"}); err != nil || exists != c.there || (version != "") != c.there {
+			t.Errorf("event at version %s: exists %v, version %q, %v", c.version, exists, version, err)
+		}
+	}
+}

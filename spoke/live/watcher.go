@@ -138,6 +138,24 @@ func (w *Watcher) Relist() {
 	}
 }
 
+// Refresh is Relist for some kinds, and waits until they have been listed, or could not be.
+func (w *Watcher) Refresh(ctx context.Context, kinds []kube.Kind) error {
+	var listed []<-chan struct{}
+	for _, k := range kinds {
+		if f := w.follower(k.Group, k.Kind); f != nil {
+			listed = append(listed, f.relist())
+		}
+	}
+	for _, done := range listed {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
 // Get answers a live object. known is false while nothing can be told of its kind: it is not followed, or cannot be listed.
 func (w *Watcher) Get(ref manifest.Ref) (o Object, exists, known bool) {
 	f := w.follower(ref.Group, ref.Kind)

@@ -15,6 +15,7 @@ import (
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/manifest/ignore"
 	"github.com/yardarm-dev/yardarm/spoke/apply"
+	"github.com/yardarm-dev/yardarm/spoke/health"
 	"github.com/yardarm-dev/yardarm/spoke/inventory"
 	"github.com/yardarm-dev/yardarm/spoke/live"
 	"github.com/yardarm-dev/yardarm/spoke/policy"
@@ -74,8 +75,11 @@ type bundle struct {
 	concluded        []byte
 	interruptedSince time.Time
 	// health of the objects that have one, as far as it was judged.
-	health  map[manifest.Ref]verdict
-	rules   rules
+	health map[manifest.Ref]verdict
+	rules  rules
+	// asked is the number of the last request to reconcile now, and afresh is set until live state is listed for it.
+	asked   uint64
+	afresh  bool
 	timing  timing
 	checks  checks
 	repairs repairs
@@ -90,7 +94,7 @@ func newBundle(r *Reconciler, e state.Entry, inv *inventory.Inventory) *bundle {
 		r: r, uid: e.Assignment.GetBundleUid(),
 		logger: r.logger.With("bundle", e.Assignment.GetBundle()),
 		wake:   make(chan struct{}, 1), ended: make(chan struct{}), done: make(chan struct{}),
-		entry: e, since: time.Now(), woken: time.Now(), stop: make(chan struct{}), assigned: true, dirty: map[manifest.Ref]struct{}{},
+		asked: e.Assignment.GetReconcile(), entry: e, since: time.Now(), woken: time.Now(), stop: make(chan struct{}), assigned: true, dirty: map[manifest.Ref]struct{}{},
 		inv: inv, health: map[manifest.Ref]verdict{},
 		repairs: repairs{},
 	}
@@ -206,6 +210,7 @@ func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 	if w.assigned {
 		b.useRules(w.entry.Assignment.GetDelivery().GetHealth())
 		b.timing = timingOf(w.entry.Assignment.GetDelivery())
+		b.request(w.entry.Assignment.GetReconcile())
 		b.retry.transient.Reset()
 		b.retry.waiting.Reset()
 		b.retry.terminal.Reset()
@@ -231,6 +236,19 @@ func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 		wait = min(wait, time.Until(due))
 	}
 	return max(wait, 0)
+}
+
+// request takes in the number of requests to reconcile now. A new one has all that is not well looked at again: live state is listed before it
+// is compared, and objects that are not ready are read.
+func (b *bundle) request(n uint64) {
+	if n == b.asked {
+		return
+	}
+	b.asked, b.afresh = n, true
+	for ref, v := range b.health {
+		v.stale = v.stale || v.State != health.Ready
+		b.health[ref] = v
+	}
 }
 
 // begun notes that what the loop was woken for is being done, and answers how long that had to wait.

@@ -237,6 +237,12 @@ func (b *bundle) follow(ctx context.Context, kinds []kube.Kind) {
 	b.r.watcher.Use(b.uid, kinds)
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
+	if b.afresh {
+		if err := b.r.watcher.Refresh(ctx, kinds); err != nil {
+			b.logger.Debug("some kinds are not listed", "error", err)
+		}
+		b.afresh = false
+	}
 	if err := b.r.watcher.Sync(ctx, kinds); err != nil {
 		b.logger.Debug("some kinds are not watched", "error", err)
 	}

@@ -1,0 +1,84 @@
+package reconcile
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/holdings"
+)
+
+// reconcileNow asks for what `yardarm reconcile` does.
+func (e *env) reconcileNow(uid string) {
+	e.state.change(func() {
+		entry := e.state.entries[uid]
+		spec := proto.CloneOf(entry.Assignment)
+		spec.Reconcile++
+		spec.Hash = holdings.AssignmentHash(spec)
+		entry.Assignment = spec
+		e.state.entries[uid] = entry
+	})
+}
+
+// gets counts the requests that read.
+func (w *writeCounter) gets() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.counts[http.MethodGet]
+}
+
+// What failed for what it is would be tried again after a while; a request tries it at once, as often as it is made.
+func TestReconcileNowTriesAgain(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	for range 3 {
+		// Nobody's object, of which no watch tells.
+		e.create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m0}\nimmutable: true\ndata: {key: theirs}")
+		e.assign(assignment{bundle: "web", revision: 1, objects: several(2, "one")})
+		s.awaitPhase("web", yardarmv1.PhaseFailed)
+		e.reconcileNow("web")
+		s.awaitPhase("web", yardarmv1.PhaseFailed)
+		e.delete("m0")
+		started := time.Now()
+		e.reconcileNow("web")
+		s.awaitPhase("web", yardarmv1.PhaseReady)
+		if took := time.Since(started); took > terminalBase/10 {
+			t.Errorf("it took %v, about as long as it would have taken anyway", took)
+		}
+		e.assign(assignment{bundle: "web", revision: 2})
+		s.until("it is empty", func() bool { return e.get("m0") == nil })
+	}
+}
+
+// A request that finds all well costs one list of each kind in use, and writes nothing.
+func TestReconcileNowCostsOneRequestPerKind(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	service := "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}"
+	e.assign(assignment{bundle: "web", revision: 1, objects: append(several(20, "one"), service)})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	// Watches begin after their first list; what changes by them tells that they run.
+	e.edit("m0", `{"data":{"key":"edited"}}`)
+	e.until("m0 is repaired", func() bool { return value(e.get("m0")) == "one" })
+	services := e.dynamic.Resource(gvr("", "v1", "services")).Namespace(e.ns)
+	if err := services.Delete(t.Context(), "s", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	e.until("s is there again", func() bool { _, err := services.Get(t.Context(), "s", getNow); return err == nil })
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	before := s.writes.gets()
+	s.writes.take()
+	e.reconcileNow("web")
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	if n := s.writes.gets() - before; n != 2 {
+		t.Errorf("it cost %d requests, want one for each of two kinds", n)
+	}
+	if paths := s.writes.take(); len(paths) > 0 {
+		t.Errorf("written: %v", paths)
+	}
+}
