@@ -142,18 +142,29 @@ func TestIfNotPresent(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
-	// Neither drift nor a new revision touches it.
+	// Neither drift nor a new revision touches it, or tries to.
+	s.writes.take()
 	e.edit("made", `{"data":{"key":"edited"}}`)
 	e.assign(assignment{bundle: "web", revision: 2, objects: objects("two")})
 	s.awaitPhase("web", yardarmv1.PhaseReady)
 	unchanged("usual", "two")
 	unchanged("made", "edited")
+	if paths := s.writes.take(); contains(paths, "/made") {
+		t.Errorf("written: %v", paths)
+	}
 	// A restart does not, either, and writes nothing, not even an inventory.
 	s.stop()
 	s = e.start()
 	s.awaitPhase("web", yardarmv1.PhaseReady)
 	if paths := s.writes.take(); len(paths) > 0 {
 		t.Errorf("written after a restart: %v", paths)
+	}
+	// Ours is told from the watch; only the other one has to be looked at.
+	before := s.writes.count()
+	e.reassign("web")
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	if n := s.writes.count() - before; n != 1 {
+		t.Errorf("%d requests, want 1", n)
 	}
 	// One that is gone is made again, and one that somebody makes in its place is theirs.
 	e.delete("made")

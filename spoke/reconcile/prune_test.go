@@ -59,6 +59,24 @@ func TestPruneLeavesWhatIsNotOursAnyMore(t *testing.T) {
 	e.want(true, "m0", "m1")
 }
 
+// What bears our marks is deleted if it is what we made, though managedFields say nothing of it, and left if it is a copy.
+func TestPruneKnowsItsObjectsByUID(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(3, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	s.stop()
+	e.edit("m1", `{"metadata":{"managedFields":[{}]}}`)
+	e.delete("m2")
+	copied := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m2, labels: {yardarm.dev/bundle: web}, annotations: {yardarm.dev/owner: web}}"
+	e.create(copied)
+	e.assign(assignment{bundle: "web", revision: 2, objects: several(1, "one")})
+	s = e.start()
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.want(true, "m0", "m2")
+	e.want(false, "m1")
+}
+
 func TestFinalizersAreNamedAndWaitedFor(t *testing.T) {
 	e := newEnv(t)
 	s := e.start()
