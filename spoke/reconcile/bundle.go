@@ -374,6 +374,6 @@ func (b *bundle) forget() {
 	})
 	b.drifts.forget(func(ref manifest.Ref) bool {
 		_, ok := b.inv.Entries[ref]
-		return ok
+		return ok || b.readOnly()
 	})
 }

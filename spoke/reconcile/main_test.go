@@ -246,8 +246,11 @@ type writeCounter struct {
 	audit   []audited
 }
 
-// audited is a write, with the user that it was made as; empty for the spoke itself.
-type audited struct{ method, path, user string }
+// audited is a write, with the user that it was made as; empty for the spoke itself. A dry one only asks.
+type audited struct {
+	method, path, user string
+	dry                bool
+}
 
 func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -267,7 +270,7 @@ func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 			w.events++
 		default:
 			w.paths = append(w.paths, r.Method+" "+r.URL.Path)
-			w.audit = append(w.audit, audited{r.Method, r.URL.Path, r.Header.Get("Impersonate-User")})
+			w.audit = append(w.audit, audited{r.Method, r.URL.Path, r.Header.Get("Impersonate-User"), r.URL.Query().Has("dryRun")})
 		}
 		w.mu.Unlock()
 		response, err := next.RoundTrip(r)
