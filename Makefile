@@ -41,8 +41,9 @@ e2e: ## only the end-to-end tests
 	@go run ./e2e/test machine controlplanes e2e
 
 .PHONY: bench
-bench: ## a fleet of SPOKES, 10000 by default, against its floors; writes bench/ (HOLD=10m: how long all are to stay)
+bench: ## a fleet of SPOKES, 10000 by default, against its floors; writes bench/ (HOLD=10m: how long all are to stay); one spoke beside kubectl
 	go run ./e2e/fleetsim -scenario all -spokes $(SPOKES) -hold $(HOLD) -out bench
+	go run ./e2e/spokebench
 
 .PHONY: microbench
 microbench: ## store commits and manifest canonicalization (BENCH=PATTERN)

@@ -43,7 +43,7 @@ func (s *Spoke) Start(ctx context.Context, token string) error {
 	if err := s.Launch(token); err != nil {
 		return err
 	}
-	return awaitHTTP(ctx, s.process, "http://"+s.metrics+"/readyz")
+	return awaitHTTP(ctx, s.process, s.MetricsURL()+"/readyz")
 }
 
 // Launch starts it and awaits nothing.
@@ -68,6 +68,9 @@ func (s *Spoke) Launch(token string) error {
 
 // Process is the running program; nil while stopped.
 func (s *Spoke) Process() *process.Process { return s.process }
+
+// MetricsURL is where metrics and health are served, without TLS.
+func (s *Spoke) MetricsURL() string { return "http://" + s.metrics }
 
 // StateDir is its state directory.
 func (s *Spoke) StateDir() string { return filepath.Join(s.config.Dir, "state") }
