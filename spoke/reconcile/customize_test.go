@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -201,4 +202,41 @@ func TestFactsInCustomization(t *testing.T) {
 	if paths := s.writes.take(); contains(paths, "/configmaps/r") || contains(paths, "inventory.region") || contains(paths, "/configmaps/p") {
 		t.Errorf("bundles that do not read the fact were written: %v", paths)
 	}
+}
+
+// TestHostileCustomization: a hub can do no more to a cluster by patches than by the objects that it assigns.
+func TestHostileCustomization(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	good := assignment{bundle: "web", revision: 1, objects: []string{configMap("a", "one"), configMap("b", "one")}}
+	e.assign(good)
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	before := e.get("a").GetResourceVersion()
+	var copies strings.Builder
+	for i := range 40 { // each doubles it
+		fmt.Fprintf(&copies, "{op: copy, from: /data, path: /data/x%d},", i)
+	}
+	for name, text := range map[string]string{
+		"another object":    "{metadata: {name: stolen}, data: {key: two}}",
+		"another kind":      "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding}",
+		"another namespace": "metadata: {namespace: kube-system}",
+		"no object":         "$patch: delete",
+		"all of it":         "{$patch: replace, apiVersion: v1, kind: Secret, metadata: {name: stolen}}",
+		"by JSON patch":     "[{op: replace, path: /metadata/name, value: stolen}]",
+		"around it":         `[{op: move, from: /metadata, path: /data/metadata}]`,
+		"a copy bomb":       "[" + copies.String() + "]",
+		"depth":             "data: " + strings.Repeat("{a: ", 100) + "1" + strings.Repeat("}", 100),
+	} {
+		bad := good
+		bad.revision++
+		bad.customize = &yardarmv1.Customization{Language: 1, Patches: []*yardarmv1.Patch{{Target: &yardarmv1.ObjectSelector{Name: "a"}, Patch: text}}}
+		e.assign(bad)
+		if r := s.awaitPhase("web", yardarmv1.PhaseFailed); r.Reason != "CustomizationFailed" || !strings.Contains(r.Message, "patches[0]") {
+			t.Errorf("%s: the report says %s: %s", name, r.Reason, r.Message)
+		}
+	}
+	if after := e.get("a"); after.GetResourceVersion() != before || value(after) != "one" {
+		t.Errorf("a was written: %v", after)
+	}
+	e.want(false, "stolen")
 }

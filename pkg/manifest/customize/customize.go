@@ -26,10 +26,14 @@ type Values struct {
 // Apply answers the set as a customization makes it for a cluster; the set itself, if it changes nothing. The error is a [*Problems], or wraps
 // [ErrLanguage]. Neither set nor c is changed.
 func Apply(set *manifest.Set, c *yardarmv1.Customization, v Values) (*manifest.Set, error) {
+	return applyWithin(maxWork, set, c, v)
+}
+
+func applyWithin(work int, set *manifest.Set, c *yardarmv1.Customization, v Values) (*manifest.Set, error) {
 	if c.GetLanguage() > Language {
 		return nil, fmt.Errorf("%w: it needs version %d, and this program knows %d; upgrade it", ErrLanguage, c.Language, Language)
 	}
-	a := &application{values: values{Values: v, variables: c.GetVariables()}, substitute: c.GetSubstitute(), work: budget{left: maxWork}}
+	a := &application{values: values{Values: v, variables: c.GetVariables()}, substitute: c.GetSubstitute(), work: budget{left: work}}
 	var found []Violation
 	if a.patches, found = compileAll(c); len(found) > 0 {
 		// The hub would have refused it.

@@ -12,8 +12,8 @@ import (
 // operate applies a JSON patch.
 func (p *patch) operate(object manifest.Object, limits manifest.Limits, work *budget) (out manifest.Object, err error) {
 	data := object.JSON()
-	// Most operations touch little; some of those that are made to hurt copy a long list each.
-	if err := work.spend(p.size + len(data)*(1+len(p.operations)/16)); err != nil {
+	// Operations that are made to hurt copy a long list each.
+	if err := work.spend(p.size + len(data)*(1+len(p.operations)/4)); err != nil {
 		return nil, err
 	}
 	// The library has panicked on patches that nobody would write.
