@@ -19,11 +19,19 @@ func (a *Applier) asFound(ctx context.Context, item Item) (Item, error) {
 		item.Gone = true
 	case err == nil:
 		item.Live = found
-		item.Object = drift.Leave(item.Object, item.Ignore, found)
+		item.whole, item.Object = item.Object, drift.Leave(item.Object, item.Ignore, found)
 	case leaves:
 		return item, err // written blindly, it might reset what is to be left
 	}
 	return item, nil
+}
+
+// anew answers an item as it is sent where nothing is.
+func (i Item) anew() Item {
+	if i.whole != nil {
+		i.Object = i.whole
+	}
+	return i
 }
 
 // scales tells whether an object sets what autoscalers set.

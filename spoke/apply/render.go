@@ -58,6 +58,8 @@ type Item struct {
 	// Live is what was there before, where that was read; Gone is set if nothing was. Set on items that a callee gets.
 	Live *unstructured.Unstructured
 	Gone bool
+	// whole is the object without anything left out, where Object is what is sent over a live one.
+	whole manifest.Object
 	// Fresh is set by the caller on objects that the bundle has never applied, or that are gone, as far as is known: what is there
 	// under that name may be somebody else's.
 	Fresh bool

@@ -36,7 +36,7 @@ const absent = "1"
 func (a *Applier) deliver(ctx context.Context, item Item, stop <-chan struct{}) (*unstructured.Unstructured, error) {
 	answer, err := a.write(ctx, item, requestFor(item))
 	if err != nil && recreatable(item) && Explain(item.Ref, err).Reason == ReasonImmutableField {
-		answer, err = a.recreate(ctx, item, stop, err)
+		answer, err = a.recreate(ctx, item.anew(), stop, err)
 	}
 	if err == nil && item.Fresh && !item.Delivery.IfNotPresent {
 		answer, err = a.inherit(ctx, item, answer)

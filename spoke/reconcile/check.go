@@ -173,7 +173,7 @@ func (b *bundle) check(ctx context.Context, ref manifest.Ref, apiVersion string)
 	}
 	object, err := resource.Get(ctx, ref.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return health.Result{State: health.Waiting, Reason: health.ReasonMissing, Message: "it is gone, and is being applied again"}, 0, nil
+		return health.Result{State: health.Waiting, Reason: health.ReasonMissing, Message: "it is not in the cluster"}, 0, nil
 	}
 	if err != nil {
 		return health.Result{}, 0, err

@@ -227,7 +227,7 @@ func TestBundleKeepsItsObjects(t *testing.T) {
 func TestPassWithoutWorkAsksNothing(t *testing.T) {
 	e := newEnv(t)
 	s := e.start()
-	e.assign(assignment{bundle: "web", revision: 1, objects: several(20, "one")})
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(500, "one")})
 	s.awaitPhase("web", yardarmv1.PhaseReady)
 	s.writes.take()
 	before := s.writes.count()

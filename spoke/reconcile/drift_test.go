@@ -395,17 +395,3 @@ func TestRepairLatency(t *testing.T) {
 	slices.Sort(took)
 	t.Logf("%d edits and deletions: repaired after %v at p50, %v at p99", len(took), took[len(took)/2], took[len(took)*99/100])
 }
-
-func TestNoOpOf500ObjectsAsksNothing(t *testing.T) {
-	e := newEnv(t)
-	s := e.start()
-	e.assign(assignment{bundle: "web", revision: 1, objects: several(500, "one")})
-	s.awaitPhase("web", yardarmv1.PhaseReady)
-	s.writes.take()
-	before := s.writes.requests()
-	e.reassign("web")
-	s.awaitPhase("web", yardarmv1.PhaseReady)
-	if n := s.writes.requests() - before; n > 0 {
-		t.Errorf("%d requests, writes: %v", n, s.writes.take())
-	}
-}

@@ -185,3 +185,20 @@ func TestReplicasOfAnAutoscalerSurviveTakingOver(t *testing.T) {
 		t.Errorf("%v replicas", got)
 	}
 }
+
+// An object that is made anew is as the manifest says: what was left to the autoscaler went with the old one.
+func TestReplicasOfAnObjectMadeAnewAreTheManifests(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	delivery := &yardarmv1.DeliveryPolicy{Recreate: true}
+	web := scalable("web", "nginx:1", "  replicas: 2\n")
+	e.assign(assignment{bundle: "web", revision: 1, objects: []string{web}, delivery: delivery})
+	applied := func(r *yardarmv1.Report) bool { return r.Objects.Applied == 1 }
+	s.await("web", "all is applied", applied)
+	e.scale("web", "kube-controller-manager", 5)
+	e.assign(assignment{bundle: "web", revision: 2, objects: []string{strings.ReplaceAll(web, "{app: web}", "{app: other}")}, delivery: delivery})
+	s.await("web", "all is applied", applied)
+	if got := e.field("web", "spec", "replicas"); got != int64(2) {
+		t.Errorf("%v replicas", got)
+	}
+}

@@ -241,7 +241,7 @@ type writeCounter struct {
 	counts  map[string]int // by method
 	paths   []string       // of writes
 	events  int
-	reads   map[string]int // of single objects, by path
+	reads   map[string]int // by path
 	watches map[string]int // open ones, by path
 	audit   []audited
 }
@@ -259,15 +259,16 @@ func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 		if w.counts == nil {
 			w.counts, w.reads, w.watches = map[string]int{}, map[string]int{}, map[string]int{}
 		}
-		if !r.URL.Query().Has("watch") {
+		events := strings.HasPrefix(r.URL.Path, "/apis/events.k8s.io/")
+		if !watches && !events {
 			w.counts[r.Method]++
 		}
 		switch {
 		case watches:
+		case events:
+			w.events++
 		case r.Method == http.MethodGet:
 			w.reads[r.URL.Path]++
-		case strings.HasPrefix(r.URL.Path, "/apis/events.k8s.io/"):
-			w.events++
 		default:
 			w.paths = append(w.paths, r.Method+" "+r.URL.Path)
 			w.audit = append(w.audit, audited{r.Method, r.URL.Path, r.Header.Get("Impersonate-User"), r.URL.Query().Has("dryRun")})
@@ -314,17 +315,6 @@ func (b *watchBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// requests counts all of them.
-func (w *writeCounter) requests() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := 0
-	for _, more := range w.counts {
-		n += more
-	}
-	return n
-}
-
 // take answers the paths written since the last call.
 func (w *writeCounter) take() []string {
 	w.mu.Lock()
@@ -341,7 +331,7 @@ func (w *writeCounter) told() int {
 	return w.events
 }
 
-// count answers how many requests there were.
+// count answers how many requests there were, but for watches and events.
 func (w *writeCounter) count() (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
