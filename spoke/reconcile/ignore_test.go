@@ -202,3 +202,31 @@ func TestReplicasOfAnObjectMadeAnewAreTheManifests(t *testing.T) {
 		t.Errorf("%v replicas", got)
 	}
 }
+
+// A real HorizontalPodAutoscaler, with no metrics: it raises the replicas to its least.
+func TestAHorizontalPodAutoscalerIsLeftAlone(t *testing.T) {
+	e := newFullEnv(t)
+	s := e.start()
+	const autoscaler = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\n" +
+		"spec: {minReplicas: 3, maxReplicas: 5, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}"
+	objects := func(image string) []string { return []string{scalable("web", image, "  replicas: 1\n"), autoscaler} }
+	e.assign(assignment{bundle: "web", revision: 1, objects: objects("nginx:1")})
+	scaled := func() bool { return e.field("web", "spec", "replicas") == int64(3) }
+	applied := func(r *yardarmv1.Report) bool { return r.Objects.Applied == 2 }
+	s.await("web", "all is applied", applied)
+	e.until("it is scaled", scaled)
+	s.writes.take()
+	e.assign(assignment{bundle: "web", revision: 2, objects: objects("nginx:2")})
+	r := s.await("web", "all is applied", applied)
+	if !scaled() || len(r.Drift) > 0 {
+		t.Errorf("%v replicas, drift: %v", e.field("web", "spec", "replicas"), r.Drift)
+	}
+	for range 2 {
+		e.reassign("web")
+		s.await("web", "all is applied", applied)
+	}
+	// The new content, and at most one look at what the autoscaler did.
+	if n := written(s.writes.take(), "/deployments/web"); n > 2 || !scaled() {
+		t.Errorf("the Deployment was written or tried %d times, and has %v replicas", n, e.field("web", "spec", "replicas"))
+	}
+}

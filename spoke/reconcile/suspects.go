@@ -60,7 +60,25 @@ func (b *bundle) examine(ctx context.Context, w work, suspects []suspect, renewe
 			doubtful = append(doubtful, s)
 		}
 	}
-	return b.look(ctx, w, doubtful, again, out)
+	findings := b.look(ctx, w, doubtful)
+	for _, s := range doubtful {
+		f, ok := findings[s.item.Ref]
+		switch {
+		case !ok:
+			out.transient = true
+		case f.failed != nil:
+			out.add(f.failed)
+		case f.settled:
+			b.accept(s.item.Ref, f.object)
+			out.applied++
+		case s.item.Delivery.Drift == yardarmv1.DriftCorrect:
+			again = b.redo(again, s, out)
+		default:
+			b.left(s, f, reasonReportOnly)
+			out.applied++
+		}
+	}
+	return again
 }
 
 // mayDiffer tells whether a suspect may be as it should be.
@@ -88,13 +106,15 @@ type finding struct {
 	// settled: an apply would change nothing.
 	settled bool
 	differs []drift.Difference
+	// failed is why nothing was found out.
+	failed *apply.Problem
 }
 
-// look finds out what an apply would change in suspects, at the price of a read and a dry run of each, and adds to again those
-// that are to be applied.
-func (b *bundle) look(ctx context.Context, w work, suspects []suspect, again []apply.Item, out *outcome) []apply.Item {
+// look finds out what an apply would change in suspects, at the price of a read and a dry run of each. Those of which nothing is
+// found, because the pass is to end, are not in the answer.
+func (b *bundle) look(ctx context.Context, w work, suspects []suspect) map[manifest.Ref]finding {
 	if len(suspects) == 0 {
-		return again
+		return nil
 	}
 	items := make([]apply.Item, len(suspects))
 	for i := range suspects {
@@ -112,29 +132,10 @@ func (b *bundle) look(ctx context.Context, w work, suspects []suspect, again []a
 		defer mu.Unlock()
 		findings[item.Ref] = f
 	}})
-	out.transient = out.transient || len(set.Skipped) > 0
-	failed := map[manifest.Ref]*apply.Problem{}
 	for _, p := range set.Problems {
-		failed[p.Ref] = p
+		findings[p.Ref] = finding{failed: p}
 	}
-	for _, s := range suspects {
-		f, ok := findings[s.item.Ref]
-		correct := s.item.Delivery.Drift == yardarmv1.DriftCorrect
-		switch {
-		case !ok && failed[s.item.Ref] != nil:
-			out.add(failed[s.item.Ref])
-		case !ok: // skipped
-		case f.settled:
-			b.accept(s.item.Ref, f.object)
-			out.applied++
-		case correct:
-			again = b.redo(again, s, out)
-		default:
-			b.left(s, f)
-			out.applied++
-		}
-	}
-	return again
+	return findings
 }
 
 // accept takes a live object for what was applied: it is no suspect any more, not even after a restart.
@@ -145,13 +146,13 @@ func (b *bundle) accept(ref manifest.Ref, object live.Object) {
 	b.drifts.settle(ref)
 }
 
-// left notes drift that is left as it is.
-func (b *bundle) left(s suspect, f finding) {
+// left notes drift that is left as it is, and why.
+func (b *bundle) left(s suspect, f finding, why string) {
 	j := judgement{object: f.object, exists: s.exists, content: s.item.Content, at: time.Now(), differs: len(f.differs) > 0}
 	if s.exists && !f.gone {
 		b.r.watcher.Observe(s.item.Ref, f.object) // it may be newer than what the watch has seen
 	}
-	news := b.drifts.leave(s.item.Ref, j, f.differs, reasonReportOnly, b.r.now())
+	news := b.drifts.leave(s.item.Ref, j, f.differs, why, b.r.now())
 	if len(news) > 0 {
 		b.r.metrics.drift.WithLabelValues(s.item.Delivery.Drift, outcomeReported).Inc()
 		b.tellDrift(s.item.Ref, news)
