@@ -43,6 +43,7 @@ func (a *Applier) inherit(ctx context.Context, item Item, answer *unstructured.U
 		if err != nil {
 			return nil, err
 		}
+		a.logger.Info("object was applied by others before; taking their fields over", "object", item.Ref.String(), "managers", managers(answer))
 		after, err := a.replaceManagedFields(ctx, item, answer, entries)
 		switch {
 		case apierrors.IsConflict(err):

@@ -231,6 +231,7 @@ func message(err error) string {
 
 // withoutValues takes the values out of messages of field validation, such as: spec.x: Invalid value: "s3cret": must be …
 func withoutValues(text string) string {
+	text = withoutMisfits(text)
 	var b strings.Builder
 	for {
 		i, mark := -1, ""
@@ -248,6 +249,20 @@ func withoutValues(text string) string {
 		text = text[i+len(mark):]
 		text = text[valueLength(text):]
 	}
+}
+
+// withoutMisfits takes the values out of messages about types, such as: .data.x: expected string, got &value.…{Value:12345} .data.y: …
+func withoutMisfits(text string) string {
+	parts := strings.Split(text, ", got &value.")
+	for i := 1; i < len(parts); i++ {
+		// What follows the value begins with the next field's path.
+		rest := len(parts[i])
+		if next := strings.LastIndex(parts[i], " ."); next >= 0 {
+			rest = next
+		}
+		parts[i] = parts[i][rest:]
+	}
+	return strings.Join(parts, ", got something else")
 }
 
 // valueLength is the length of the value that text begins with: JSON, or up to the next colon.

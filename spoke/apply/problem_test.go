@@ -79,7 +79,8 @@ func TestMessagesHoldNoValues(t *testing.T) {
 		`[a: Duplicate value: "s3cret", b: Invalid value: "s3cret": c]`: `[a: Duplicate value, b: Invalid value: c]`,
 		`a: Invalid value: v1.Spec{A:"s3cret"}: nope`:                   `a: Invalid value: nope`,
 		`a: Required value: say what`:                                   `a: Required value: say what`,
-		`a: Invalid value: "s3cret"`:                                    `a: Invalid value`,
+		`errors: .data.a: expected string, got &value.valueUnstructured{Value:s3cret} .data.b: expected string, got &value.valueUnstructured{Value:map[string]interface {}{"s3cret":"} x"}}`: `errors: .data.a: expected string, got something else .data.b: expected string, got something else`,
+		`a: Invalid value: "s3cret"`: `a: Invalid value`,
 	} {
 		if got := withoutValues(in); got != want {
 			t.Errorf("%s\n got %s\nwant %s", in, got, want)

@@ -205,3 +205,8 @@ func TestConflictNamesFieldsAndManagers(t *testing.T) {
 	}
 	e.must(nil, configMap("a", "k: one, l: one, m: one"))
 }
+
+func TestMisfitsAreNotToldTheirValues(t *testing.T) {
+	e := newEnv(t)
+	e.refused(nil, "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: {s3cret: s3cret}, b: {x: 's3cret .y'}}", ReasonInvalid, "stringData.a: expected string, got something else")
+}
