@@ -19,9 +19,11 @@ import (
 )
 
 const (
-	// maxSteps is how many changes one delta carries: with assignments of about 300 bytes, well below a message. The next
-	// delta has the rest.
+	// maxSteps is how many changes one delta carries. The next delta has the rest.
 	maxSteps = 1000
+	// maxStepsTotal is after how many bytes of changes a delta takes no more: assignments have about 300, but customizations let
+	// one have a megabyte. With one more and the contents, a delta stays below gRPC's message limit of 4 MiB.
+	maxStepsTotal = 1 << 20
 	// maxDivergences is how many lists in a row may disagree with what a delta should have led to before the session is
 	// ended, so that two sides with different rules do not keep each other busy.
 	maxDivergences = 5
@@ -67,6 +69,7 @@ func (s *session) advance() error {
 	}
 	meta := s.Store.Meta()
 	desired := placement.Desired(tx, s.uid)
+	s.refuseLanguage(desired)
 	skip, again := s.reviewRefusals(desired)
 	steps := plan(tx, planInput{
 		clusterUID: s.uid, desired: desired, held: s.held, skip: skip, again: again,
@@ -76,9 +79,9 @@ func (s *session) advance() error {
 	delta := &spokev1.Delta{Cursor: s.CA.SignCursor(meta.Epoch, tx.Index())}
 	expected := maps.Clone(s.held)
 	var spent []holding
-	inlined := 0
+	size, inlined := 0, 0
 	for _, step := range steps {
-		if len(delta.Changes) == maxSteps {
+		if len(delta.Changes) == maxSteps || size > maxStepsTotal {
 			break // the acknowledgement brings the rest
 		}
 		if a := step.change.GetAssign(); a != nil && !step.after.hasContent && inlined <= maxInlineTotal {
@@ -94,6 +97,7 @@ func (s *session) advance() error {
 			}
 		}
 		delta.Changes = append(delta.Changes, step.change)
+		size += proto.Size(step.change)
 		expected[step.after.uid] = step.after
 		if step.spends {
 			spent = append(spent, s.held[step.after.uid])

@@ -22,8 +22,9 @@ const (
 	contentRetry = time.Minute
 
 	// Reasons of reports that are the hub's own.
-	reasonRefused = "Refused"
-	reasonContent = "ContentUnavailable"
+	reasonRefused  = "Refused"
+	reasonContent  = "ContentUnavailable"
+	reasonLanguage = "CustomizationUnsupported"
 )
 
 // refusal is what became of an assignment that a spoke does not take. The first time, it is sent once more, with its whole
@@ -115,6 +116,21 @@ func (s *session) fail(a *yardarmv1.AssignmentSpec, reason, message string, retr
 		time.AfterFunc(retry, s.poke)
 	}
 	s.intake.override(s, a.BundleUid, r.report)
+}
+
+// refuseLanguage shows as failed what the spoke could not evaluate, in the spoke's place, which is not sent it. One that the spoke holds already, as it does
+// after it was put back to an older version, is its own to judge.
+func (s *session) refuseLanguage(desired []*yardarmv1.AssignmentSpec) {
+	for _, a := range desired {
+		need := a.Customization.GetLanguage()
+		if need <= s.language || bytes.Equal(s.held[a.BundleUid].hash, a.Hash) {
+			continue
+		}
+		if r := s.refusals[a.BundleUid]; r != nil && r.hash == string(a.Hash) && r.report != nil {
+			continue
+		}
+		s.fail(a, reasonLanguage, fmt.Sprintf("its customization is in version %d of the language, and the spoke evaluates %d: upgrade the spoke", need, s.language), 0)
+	}
 }
 
 // reviewRefusals forgets those of assignments that are no more, and answers, by hash, which of the others are not to be sent

@@ -51,6 +51,8 @@ type session struct {
 
 	// ----
 	delivery
+	// language is the newest version of the customization language that the spoke evaluates.
+	language uint32
 	// parts are the reports of an update that is not whole yet, and reported the spoke's newest word on each bundle that it
 	// has said something about.
 	parts    map[string]*yardarmv1.Report
@@ -156,6 +158,7 @@ func (s *session) run() error {
 // serve welcomes the spoke and then lives until the stream or the session ends.
 func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, incoming <-chan *spokev1.ConnectRequest, failed <-chan error) (err error) {
 	defer s.survive(&err)
+	s.language = hello.Customization
 	if err := s.aside(func() error { return s.welcome(hello, factsHash, confirmed) }); err != nil {
 		return err
 	}

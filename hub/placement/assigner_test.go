@@ -55,8 +55,9 @@ func example() *snapshot {
 			"two":   newCluster("two", map[string]string{"region": "eu", "other": "2"}),
 			"three": newCluster("three", map[string]string{"region": "us"}),
 			"four":  newCluster("four", nil),
+			"five":  newCluster("five", map[string]string{"region": "eu"}), // as two
 		},
-		groups: map[string][]string{"one": {"canary", "prod"}, "two": {"prod"}, "three": {"prod"}, "four": {"all"}},
+		groups: map[string][]string{"one": {"canary", "prod"}, "two": {"prod"}, "three": {"prod"}, "four": {"all"}, "five": {"prod"}},
 		bundle: &yardarmv1.Bundle{Metadata: &yardarmv1.ObjectMeta{Name: "web", Uid: "b1"}, Status: &yardarmv1.BundleStatus{Revision: 3}},
 		revision: &yardarmv1.Revision{Spec: &yardarmv1.RevisionSpec{
 			Number: 3, Digest: "d3", Size: 10, Delivery: &yardarmv1.DeliveryPolicy{Namespace: "default"},
@@ -125,9 +126,9 @@ func TestAssignChanges(t *testing.T) {
 		"a label that is not used":        {func(s *snapshot) { s.clusters["two"].Metadata.Labels["other"] = "3" }, nil},
 		"another group":                   {func(s *snapshot) { s.groups["two"] = []string{"canary", "prod"} }, []string{"two"}},
 		"a group that changes nothing":    {func(s *snapshot) { s.groups["two"] = []string{"all", "prod"} }, nil},
-		"the bundle's customization":      {func(s *snapshot) { s.revision.Spec.Customization.Substitute = true }, []string{"four", "one", "three", "two"}},
+		"the bundle's customization":      {func(s *snapshot) { s.revision.Spec.Customization.Substitute = true }, []string{"five", "four", "one", "three", "two"}},
 		"a target's customization":        {func(s *snapshot) { s.revision.Spec.Targets[1].Customization = nil }, []string{"one"}},
-		"a request to reconcile in one":   {func(s *snapshot) { s.reconciles = map[string]uint64{"three": 1} }, []string{"three"}},
+		"a request to reconcile in one":   {func(s *snapshot) { s.reconciles = map[string]uint64{"two": 1} }, []string{"two"}},
 		"a deletion that is accepted":     {func(s *snapshot) { s.accept("two", "d3") }, []string{"two"}},
 		"a deletion that is about before": {func(s *snapshot) { s.accept("two", "d2") }, nil},
 	} {
