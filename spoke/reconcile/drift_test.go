@@ -235,6 +235,31 @@ func TestDriftIsTold(t *testing.T) {
 	}
 }
 
+// A repair is news once: what follows it says the same.
+func TestARepairIsToldOnce(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(2, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.edit("m0", `{"data":{"key":"edited"}}`)
+	s.await("web", "m0 is told", func(r *yardarmv1.Report) bool { return driftOf(r, "/m0", "data.key") != nil })
+	for i := range 5 { // each is seen, and needs nothing
+		e.edit("m0", fmt.Sprintf(`{"metadata":{"labels":{"theirs":"%d"}}}`, i))
+	}
+	e.edit("m1", `{"data":{"key":"edited"}}`)
+	var news *yardarmv1.Report
+	e.until("there is news", func() bool {
+		update, ok := s.book.Take()
+		if ok {
+			news = update.Reports[0]
+		}
+		return ok
+	})
+	if driftOf(news, "/m1", "data.key") == nil {
+		t.Errorf("told again: %v", news.Drift)
+	}
+}
+
 func TestDriftIsOnlyReported(t *testing.T) {
 	e := newEnv(t)
 	s := e.start()
