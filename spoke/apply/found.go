@@ -9,8 +9,9 @@ import (
 // asFound answers an item as it is to be sent over what is there now: with the fields that are to be left alone as they are. It
 // reads the live object where there may be such fields, and where the caller wants to know what was there.
 func (a *Applier) asFound(ctx context.Context, item Item) (Item, error) {
-	leaves := len(item.Ignore) > 0 || item.Scaled || item.Fresh && scales(item)
-	if !leaves && !item.Suspect {
+	leaves := len(item.Ignore) > 0 || item.Scaled
+	mayLeave := (item.Fresh || item.Unseen) && scales(item)
+	if !leaves && !mayLeave && !item.Suspect {
 		return item, nil
 	}
 	found, err := a.read(ctx, item)
@@ -21,8 +22,9 @@ func (a *Applier) asFound(ctx context.Context, item Item) (Item, error) {
 		item.Live = found
 		item.whole, item.Object = item.Object, drift.Leave(item.Object, item.Ignore, found)
 	case leaves:
-		return item, err // written blindly, it might reset what is to be left
+		return item, err // applied blindly, it would reset what is to be left
 	}
+	// Who may not read it may still apply it; what was there is not known then.
 	return item, nil
 }
 

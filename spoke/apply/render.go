@@ -53,8 +53,9 @@ type Item struct {
 	// Ignore are the fields that are left as they are found.
 	Ignore []ignore.Pointer
 	// Suspect is set by the caller on objects that somebody has changed or deleted: what is there is read before they are
-	// applied. Scaled is set on those that an autoscaler may have fields of, which are left to it.
-	Suspect, Scaled bool
+	// applied. Scaled is set on those that an autoscaler has fields of, which are left to it, and Unseen on those of which no
+	// watch tells whether one has.
+	Suspect, Scaled, Unseen bool
 	// Live is what was there before, where that was read; Gone is set if nothing was. Set on items that a callee gets.
 	Live *unstructured.Unstructured
 	Gone bool

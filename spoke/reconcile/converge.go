@@ -72,7 +72,7 @@ func (b *bundle) todo(ctx context.Context, w work, t target, rendered *apply.Ren
 		}
 		object, exists, known := b.r.watcher.Get(item.Ref)
 		item.Fresh = item.Fresh || known && !exists // what is there now, if anything, is not what was applied
-		item.Scaled = object.Scaled || !known
+		item.Scaled, item.Unseen = object.Scaled, !known
 		applied := e.Content == item.Content && !e.Condemned
 		switch {
 		case item.Delivery.IfNotPresent && e.Content != 0 && exists && object.UID == e.UID,
