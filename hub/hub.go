@@ -330,7 +330,7 @@ func (h *Hub) spokeServer(authority *ca.CA, spokes *dispatch.Server) (*grpc.Serv
 	if err != nil {
 		return nil, err
 	}
-	server := grpc.NewServer(
+	server := grpc.NewServer(append(spokes.Options(),
 		grpc.Creds(credentials.NewTLS(tls)),
 		grpc.MaxConcurrentStreams(spokeStreams),
 		grpc.ConnectionTimeout(spokeHandshake),
@@ -342,7 +342,7 @@ func (h *Hub) spokeServer(authority *ca.CA, spokes *dispatch.Server) (*grpc.Serv
 		grpc.InitialConnWindowSize(spokeWindow),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAtMost, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
-	)
+	)...)
 	spokes.Register(server)
 	return server, nil
 }

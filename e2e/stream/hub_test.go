@@ -99,10 +99,10 @@ func (h *hub) start() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.grpc = grpc.NewServer(
+	h.grpc = grpc.NewServer(append(h.dispatch.Options(),
 		grpc.Creds(credentials.NewTLS(tls)),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-	)
+	)...)
 	h.dispatch.Register(h.grpc)
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel

@@ -38,7 +38,7 @@ type contentKey struct{ base, target string }
 // pendingContent is computed once, by whoever asks first.
 type pendingContent struct {
 	once    sync.Once
-	content *spokev1.Content
+	content *inlineContent
 	err     error
 	counted int // guarded by contents.mu
 }
@@ -55,7 +55,7 @@ func newContents(load func(string) (uint64, []byte, error)) *contents {
 
 // inline answers the target as it travels inside a delta: against base if that is smaller, whole if base is empty. It
 // answers nil for what is too large and so has to be fetched.
-func (c *contents) inline(base, target string) (*spokev1.Content, error) {
+func (c *contents) inline(base, target string) (*inlineContent, error) {
 	key := contentKey{base, target}
 	c.mu.Lock()
 	value, ok := c.cache.Get(key)
@@ -72,7 +72,7 @@ func (c *contents) inline(base, target string) (*spokev1.Content, error) {
 	return p.content, p.err
 }
 
-func (c *contents) encode(base, target string) (*spokev1.Content, error) {
+func (c *contents) encode(base, target string) (*inlineContent, error) {
 	size, encoded, err := c.load(target)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (c *contents) encode(base, target string) (*spokev1.Content, error) {
 	if len(whole.Data) > maxInline {
 		return nil, nil
 	}
-	return whole, nil
+	return newInlineContent(whole)
 }
 
 // delta answers nil where the base is gone or too large: then the whole content serves.
@@ -121,7 +121,9 @@ func (c *contents) account(key contentKey, p *pendingContent) {
 	if value, ok := c.cache.Peek(key); !ok || value != p {
 		return // pushed out meanwhile
 	}
-	p.counted = len(p.content.GetData())
+	if p.content != nil {
+		p.counted = len(p.content.encoded)
+	}
 	c.bytes += p.counted
 	for c.bytes > contentBudget {
 		if _, _, ok := c.cache.RemoveOldest(); !ok {

@@ -79,6 +79,7 @@ func (s *session) advance() error {
 	delta := &spokev1.Delta{Cursor: s.CA.SignCursor(meta.Epoch, tx.Index())}
 	expected := maps.Clone(s.held)
 	var spent []holding
+	message := &deltaMessage{delta: delta}
 	size, inlined := 0, 0
 	for _, step := range steps {
 		if len(delta.Changes) == maxSteps || size > maxStepsTotal {
@@ -92,8 +93,8 @@ func (s *session) advance() error {
 				continue
 			}
 			if content != nil {
-				inlined += len(content.Data)
-				delta.Contents = append(delta.Contents, content)
+				inlined += len(content.encoded)
+				message.contents = append(message.contents, content)
 			}
 		}
 		delta.Changes = append(delta.Changes, step.change)
@@ -112,9 +113,9 @@ func (s *session) advance() error {
 	delta.HoldingsHash = setHash(expected)
 	s.sent, s.expected, s.spent = delta, expected, spent
 	s.metrics.deltas.Inc()
-	s.metrics.deltaBytes.Add(float64(proto.Size(delta)))
-	s.logger.Debug("delta", "changes", len(delta.Changes), "contents", len(delta.Contents), "index", delta.Cursor.Index)
-	return s.stream.Send(&spokev1.ConnectResponse{Message: &spokev1.ConnectResponse_Delta{Delta: delta}})
+	s.metrics.deltaBytes.Add(float64(message.size()))
+	s.logger.Debug("delta", "changes", len(delta.Changes), "contents", len(message.contents), "index", delta.Cursor.Index)
+	return s.stream.SendMsg(message)
 }
 
 // baseOf answers the content that the spoke can take an assignment's content as a change of; empty if it gets the whole,

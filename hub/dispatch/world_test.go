@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
@@ -141,8 +142,21 @@ func (s *wire) Recv() (*spokev1.ConnectRequest, error) { return nil, status.Erro
 func (s *wire) SetHeader(metadata.MD) error            { return nil }
 func (s *wire) SendHeader(metadata.MD) error           { return nil }
 func (s *wire) SetTrailer(metadata.MD)                 {}
-func (s *wire) SendMsg(any) error                      { return nil }
-func (s *wire) RecvMsg(any) error                      { return nil }
+
+// SendMsg takes a delta that travels in pieces, as it comes out on the other side.
+func (s *wire) SendMsg(m any) error {
+	encoded, err := codec{}.Marshal(m)
+	if err != nil {
+		return err
+	}
+	response := &spokev1.ConnectResponse{}
+	if err := proto.Unmarshal(encoded.Materialize(), response); err != nil {
+		return err
+	}
+	return s.Send(response)
+}
+
+func (s *wire) RecvMsg(any) error { return nil }
 
 // take answers the last delta that was sent since the last call, or nil.
 func (s *wire) take() (d *spokev1.Delta) {
