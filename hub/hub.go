@@ -24,6 +24,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/ca"
 	"github.com/yardarm-dev/yardarm/hub/dispatch"
 	"github.com/yardarm-dev/yardarm/hub/gateway"
+	"github.com/yardarm-dev/yardarm/hub/retain"
 	"github.com/yardarm-dev/yardarm/hub/seal"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/run"
@@ -81,13 +82,15 @@ type Config struct {
 	// HubKeyFile, and HubKey that wins over it: what the hub's secrets are sealed under. Default: DataDir/hub.key.
 	HubKeyFile string
 	HubKey     string
-	// Zero fields of these mean the defaults of hub/dispatch, hub/ca and hub/api.
+	// Zero fields of these mean the defaults of hub/dispatch, hub/ca, hub/api and hub/retain.
 	HeartbeatInterval time.Duration
 	StaleAfter        time.Duration
 	ReconnectGrace    time.Duration
 	RestartGrace      time.Duration
 	CertificateLife   time.Duration
 	MaxArtifactSize   int
+	// KeepRevisions is how many of the newest revisions of each bundle are kept, beside those that are in use. Default 20.
+	KeepRevisions int
 
 	Logger *slog.Logger
 }
@@ -238,6 +241,10 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
+	retainer, err := retain.New(retain.Config{Store: db, Logger: c.Logger, Revisions: c.KeepRevisions, CertificateLife: c.CertificateLife})
+	if err != nil {
+		return err
+	}
 	spokeServer, err := h.spokeServer(authority, spokes)
 	if err != nil {
 		return err
@@ -251,6 +258,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	group.Go(func() error { return spokeServer.Serve(spokeListener) })
 	group.Go(func() error { return gate.Run(ctx) })
 	group.Go(func() error { return authority.Run(ctx) })
+	group.Go(func() error { return retainer.Run(ctx) })
 	if c.MetricsListen != "" {
 		handler := promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{})
 		group.Go(func() error {

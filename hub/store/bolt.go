@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -40,9 +41,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // boltLog is the Log of a hub with a data directory: one bbolt file.
 type boltLog struct {
 	dir, path string
-	db        *bbolt.DB
-	sums      tableSums
-	broken    bool // a commit panicked and could not be rolled back: the database would wait for it forever
+	openFile  openFileFunc
+	// swapping guards db, which a compaction replaces, while a reader begins.
+	swapping sync.RWMutex
+	db       *bbolt.DB
+	// least is how many bytes have to be free for a compaction.
+	least  int64
+	sums   tableSums
+	broken bool // a commit panicked and could not be rolled back: the database would wait for it forever
 }
 
 // openBolt opens the database in config.Dir, or makes one. The caller has the directory's lock.
@@ -69,7 +75,7 @@ func openBolt(config Config) (*boltLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &boltLog{dir: config.Dir, path: path, db: db, sums: verified.sums}, nil
+	return &boltLog{dir: config.Dir, path: path, openFile: config.OpenFile, db: db, least: compactLeast, sums: verified.sums}, nil
 }
 
 // openDatabase opens a bbolt file that exists.
@@ -82,7 +88,6 @@ func openDatabase(path string, openFile openFileFunc, readOnly bool) (db *bbolt.
 		// write in each commit, and one less that can be damaged unseen.
 		NoFreelistSync: true,
 		FreelistType:   bbolt.FreelistMapType,
-		NoStatistics:   true,
 		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
 			file, err = openFile(name, flag, perm)
 			return file, err
@@ -308,7 +313,16 @@ func (l *boltLog) Close() error {
 
 // view reads the database in a transaction of its own.
 func (l *boltLog) view(fn func(*bbolt.Tx) error) error {
-	err := guard(l.path, func() error { return l.db.View(fn) })
+	err := guard(l.path, func() error {
+		l.swapping.RLock()
+		tx, err := l.db.Begin(false)
+		l.swapping.RUnlock()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }() // never fails for a reader
+		return fn(tx)
+	})
 	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}

@@ -25,6 +25,9 @@ import (
 // crashDirEnv makes the test binary a hub that writes into this directory until it is killed.
 const crashDirEnv = "YARDARM_TEST_CRASH_DIR"
 
+// crashCompactEnv makes that hub compact its database all the time.
+const crashCompactEnv = "YARDARM_TEST_CRASH_COMPACT"
+
 // crashWriters is how many writers that hub has.
 const crashWriters = 16
 
@@ -76,7 +79,83 @@ func crashChild(dir string) {
 			}
 		}()
 	}
-	select {}
+	if os.Getenv(crashCompactEnv) == "" {
+		select {}
+	}
+	s.log.(*boltLog).least = 1 << 20
+	for ctx := context.Background(); ; {
+		for _, size := range []int{4 << 20, 0} {
+			if _, err := s.Update(ctx, func(tx *Tx) error { return churn(tx, size) }); err != nil {
+				fmt.Println("update:", err)
+				return
+			}
+		}
+		fmt.Println("compacting")
+		freed, err := s.Compact(ctx)
+		if err != nil || freed == 0 {
+			fmt.Println("compact:", freed, err)
+			return
+		}
+		fmt.Println("compacted")
+	}
+}
+
+// churn puts a content of a size; of size 0, it deletes it.
+func churn(tx *Tx, size int) error {
+	if size == 0 {
+		return tx.DeleteArtifact("churn")
+	}
+	return tx.PutArtifact(&storev1.Artifact{Digest: "churn", Size: uint64(size)}, make([]byte, size))
+}
+
+// TestKillCompaction kills a process in the midst of compactions while 16 writers write: nothing that was acknowledged is lost, and nothing is left behind.
+func TestKillCompaction(t *testing.T) {
+	dir := t.TempDir()
+	acknowledged := make([]int, crashWriters)
+	for round := range 6 {
+		cmd := exec.Command(os.Args[0], "-test.run=^$")
+		cmd.Env = append(os.Environ(), crashDirEnv+"="+dir, crashCompactEnv+"=1")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		kill := func() { _ = cmd.Process.Kill() }
+		for compactions := 0; lines.Scan(); {
+			var w, n int
+			switch line := lines.Text(); {
+			case line == "compacting":
+				// One or two that come to their end, and one that does not: a few milliseconds into it.
+				if compactions++; compactions == 1+round%3 {
+					time.AfterFunc(time.Duration(rand.IntN(30))*time.Millisecond, kill)
+				}
+			case line == "compacted":
+			default:
+				if _, err := fmt.Sscanf(line, "ack %d %d", &w, &n); err != nil {
+					t.Errorf("the writing process says %q", line)
+					kill()
+				} else {
+					acknowledged[w] = n
+				}
+			}
+		}
+		_ = cmd.Wait()
+		s := opened(t, Config{Dir: dir})
+		for w, n := range acknowledged {
+			if got := crashedRow(t, s, w); got < n {
+				t.Fatalf("round %d: writer %d: write %d was acknowledged, and %d is there", round, w, n, got)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := filepath.Glob(filepath.Join(dir, "*"+newSuffix)); err != nil || len(left) > 0 {
+			t.Errorf("round %d: left behind: %q, %v", round, left, err)
+		}
+	}
 }
 
 // TestKill kills a process that writes, in the midst of it, several times over: everything that it has acknowledged is there, and nothing by halves.

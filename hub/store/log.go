@@ -23,6 +23,9 @@ type Log interface {
 	// Backup writes a consistent copy of what is durable, in the form that [Restore] reads: with what meta makes of the row about the database itself,
 	// and without the rows that keep refuses.
 	Backup(ctx context.Context, w io.Writer, meta func(*storev1.Meta), keep func(table, key string) bool) error
+	// Compact gives back what the log takes beyond its rows, if it is worth it, and returns how many bytes that was. It is called like Append, and nothing has
+	// changed after an error, but for one that wraps errUnsure.
+	Compact(ctx context.Context) (freed int64, err error)
 	// Size returns what the log takes on disk, in bytes.
 	Size() int64
 	Close() error

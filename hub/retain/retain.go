@@ -1,0 +1,106 @@
+// Package retain ends what nobody needs any more: old revisions, artifacts that nothing names, and records of deletions that
+// every spoke has heard of. Then it has the store give its space back. What is still needed it derives from the store alone, so
+// that a hub that was away for a year, or restored, comes to the same answer.
+package retain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/certs"
+)
+
+const (
+	// DefaultRevisions is how many of the newest revisions of a bundle are kept.
+	DefaultRevisions = 20
+	// every is how often one looks. An idle hub finds nothing, and writes nothing.
+	every = time.Hour
+	// atOnce is how many rows one update deletes: those of others wait for it, some milliseconds.
+	atOnce = 256
+	// deletionKept is how long the record of a deletion is kept at the least, beside the life of a certificate: for as long, a
+	// spoke that was away can come back, and is told by it.
+	deletionKept = certs.RenewalWindow
+)
+
+// Config of a Retainer. Store and Logger are needed.
+type Config struct {
+	Store  *store.Store
+	Logger *slog.Logger
+	// Revisions is how many of the newest ones of each bundle are kept. Default [DefaultRevisions].
+	Revisions int
+	// CertificateLife is that of clusters' certificates. Default 24 h.
+	CertificateLife time.Duration
+	// Clock is time.Now by default.
+	Clock func() time.Time
+}
+
+// Retainer looks after one store.
+type Retainer struct{ Config }
+
+// New makes one; Run does the work.
+func New(c Config) (*Retainer, error) {
+	if c.Store == nil || c.Logger == nil {
+		return nil, errors.New("retain: store and logger are needed")
+	}
+	if c.Revisions == 0 {
+		c.Revisions = DefaultRevisions
+	}
+	if c.Revisions < 1 {
+		return nil, fmt.Errorf("%d revisions of each bundle are to be kept; at least one is needed", c.Revisions)
+	}
+	if c.CertificateLife == 0 {
+		c.CertificateLife = 24 * time.Hour
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return &Retainer{c}, nil
+}
+
+// Run looks at once, and then every hour, until ctx ends. It returns nil then: a failure is logged and tried again, since
+// nothing but space is lost by it.
+func (r *Retainer) Run(ctx context.Context) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		if err := r.Collect(ctx); err != nil && ctx.Err() == nil {
+			r.Logger.Warn("what nobody needs any more was not collected; it is tried again", "error", err, "retry_in", every)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Collect does once what Run does every hour.
+func (r *Retainer) Collect(ctx context.Context) error {
+	if r.Store.ReadOnly() != "" {
+		return nil
+	}
+	revisions, err := r.revisions(ctx)
+	if err != nil {
+		return fmt.Errorf("collect revisions: %w", err)
+	}
+	artifacts, err := r.artifacts(ctx)
+	if err != nil {
+		return fmt.Errorf("collect artifacts: %w", err)
+	}
+	deletions, err := r.deletions(ctx)
+	if err != nil {
+		return fmt.Errorf("collect records of deletions: %w", err)
+	}
+	freed, err := r.Store.Compact(ctx)
+	if err != nil {
+		return err
+	}
+	if revisions+artifacts+deletions > 0 || freed > 0 {
+		r.Logger.Info("collected what nobody needs any more", "revisions", revisions, "artifacts", artifacts, "deletions", deletions, "bytes", freed)
+	}
+	return nil
+}
