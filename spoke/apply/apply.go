@@ -95,7 +95,7 @@ type ChangeSet struct {
 }
 
 // Apply writes items, stage by stage, and waits between stages where later ones need it. Each item is one request, unless its
-// delivery asks for more.
+// delivery asks for more, or another tool has applied the object before.
 func (a *Applier) Apply(ctx context.Context, items []Item, o Options) ChangeSet {
 	var set ChangeSet
 	for _, stage := range stages(items) {

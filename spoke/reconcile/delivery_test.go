@@ -179,7 +179,7 @@ func TestIfNotPresent(t *testing.T) {
 	if refs := e.inventoryOf("web").Refs(); len(refs) != 1 || refs[0].Name != "usual" {
 		t.Errorf("inventory: %v", refs)
 	}
-	s = e.start()
+	e.start()
 	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_REMOVE, true)
 	e.until("web is finished", func() bool { return e.state.gone("web") })
 	e.want(false, "usual")

@@ -238,8 +238,8 @@ type DeliveryPolicy struct {
 	Ignore []*IgnoreRule `protobuf:"bytes,6,rep,name=ignore,proto3" json:"ignore,omitempty"`
 	// Objects stay in the cluster when they leave the bundle, or the bundle leaves. Annotation: yardarm.dev/keep.
 	Keep bool `protobuf:"varint,7,opt,name=keep,proto3" json:"keep,omitempty"`
-	// An object of which an immutable field changes is deleted and made anew. Never done to CustomResourceDefinitions,
-	// Namespaces and PersistentVolumeClaims. Annotation: yardarm.dev/recreate.
+	// An object of which an immutable field changes is deleted and made anew, if a bundle has applied it. Never done to
+	// CustomResourceDefinitions, Namespaces and PersistentVolumeClaims. Annotation: yardarm.dev/recreate.
 	Recreate bool `protobuf:"varint,8,opt,name=recreate,proto3" json:"recreate,omitempty"`
 	// Bundles that have to be ready in the same cluster before this one's changes begin there. They need not exist yet, and must not
 	// wait for this one. At most 32.
