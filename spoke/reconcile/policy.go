@@ -47,9 +47,6 @@ func (b *bundle) review() {
 // act carries an entry out as far as the policy lets it, and as whom the policy says.
 func (b *bundle) act(ctx context.Context, w work) outcome {
 	b.policy = b.r.policy.Current()
-	if b.policy.Mode() == policy.ModeFrozen {
-		return b.leaveAlone(ctx).force(yardarmv1.PhaseHeld, yardarmv1.ReasonFrozen, "the cluster is frozen, and nothing is changed: "+b.policy.Freeze)
-	}
 	a := w.entry.Assignment
 	account, err := b.policy.Account(a.GetBundle(), a.GetDelivery().GetServiceAccount())
 	if err != nil {
@@ -59,7 +56,10 @@ func (b *bundle) act(ctx context.Context, w work) outcome {
 	if b.applier, err = b.r.writers.as(account); err != nil {
 		return interrupted(err)
 	}
-	if w.entry.Removal != nil {
+	switch {
+	case b.policy.Mode() == policy.ModeFrozen:
+		return b.frozen(ctx, w)
+	case w.entry.Removal != nil:
 		return b.remove(ctx, w)
 	}
 	return b.deliver(ctx, w)

@@ -199,13 +199,21 @@ func TestFreeze(t *testing.T) {
 	}
 	s.await("web", "frozen", frozen)
 	s.await("old", "frozen", frozen)
-	s.writes.take()
+	s.wrote()
 
 	e.edit("m0", `{"data":{"key":"edited"}}`)
 	e.delete("m1")
 	e.assign(assignment{bundle: "web", revision: 2, objects: several(3, "two")}, assignment{bundle: "new", revision: 1, objects: []string{configMap("new", "one")}})
 	e.tombstone("old", yardarmv1.Workloads_WORKLOADS_REMOVE, true)
-	s.await("web", "frozen, with the drift seen", func(r *yardarmv1.Report) bool { return frozen(r) && r.Objects.Applied == 0 })
+	r := s.await("web", "frozen, with the drift seen", func(r *yardarmv1.Report) bool { return frozen(r) && r.Objects.Applied == 0 && r.Objects.Drifted == 2 })
+	for _, d := range r.Drift {
+		if d.Reason != yardarmv1.ReasonFrozen || d.Corrected != nil || strings.HasSuffix(d.Object, "/m0") && (d.Path != "data.key" || d.Live != `"edited"`) {
+			t.Errorf("drift: %v", d)
+		}
+	}
+	if len(r.Drift) != 2 {
+		t.Errorf("drift: %v", r.Drift)
+	}
 	s.await("new", "frozen", frozen)
 	s.await("old", "frozen", frozen)
 	s.stop()
@@ -219,7 +227,7 @@ func TestFreeze(t *testing.T) {
 	}
 	e.want(false, "m1", "m2", "new")
 	e.want(true, "old")
-	if paths := append(s.writes.take(), s2.writes.take()...); len(paths) > 0 {
+	if paths := append(s.wrote(), s2.wrote()...); len(paths) > 0 {
 		t.Errorf("written while frozen: %v", paths)
 	}
 

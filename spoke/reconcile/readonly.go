@@ -23,7 +23,11 @@ import (
 func (b *bundle) readOnly() bool { return b.policy.Mode() == policy.ModeReadOnly }
 
 // comparison is what a pass would do.
-type comparison struct{ made, changed, removed []manifest.Ref }
+type comparison struct {
+	made, changed, removed []manifest.Ref
+	// untried are those of which the API server does not let the bundle's account try an apply, as it does where that may only read.
+	untried []manifest.Ref
+}
 
 // compare finds out what a pass would do, and does nothing. Of what watches do not tell to be as it was applied, each object
 // costs a read and two dry runs.
@@ -48,7 +52,7 @@ func (b *bundle) compare(ctx context.Context, w work, rendered *apply.Rendered, 
 	b.drifts.forget(func(ref manifest.Ref) bool { return here[ref] })
 	c := b.preview(ctx, w, rendered, doubtful, &out)
 	c.removed = append(p.condemn, b.condemned()...)
-	if len(c.made)+len(c.changed)+len(c.removed) == 0 {
+	if len(c.made)+len(c.changed)+len(c.removed)+len(c.untried) == 0 {
 		return out
 	}
 	out.terminal = true // no watch sees what was never applied
@@ -58,11 +62,18 @@ func (b *bundle) compare(ctx context.Context, w work, rendered *apply.Rendered, 
 // preview asks the API server about objects, first as an apply would, and of what it would take, what it would change.
 func (b *bundle) preview(ctx context.Context, w work, rendered *apply.Rendered, items []apply.Item, out *outcome) (c comparison) {
 	dry := b.applier.DryRun(ctx, rendered, items, w.stop)
-	out.add(dry.Problems...)
+	for _, p := range dry.Problems {
+		if p.Reason == apply.ReasonForbidden {
+			c.untried = append(c.untried, p.Ref)
+		} else {
+			out.add(p)
+		}
+	}
 	out.applied += len(dry.Present)
 	items = slices.DeleteFunc(items, func(i apply.Item) bool { return !slices.Contains(dry.Applied, i.Ref) })
 	var mu sync.Mutex // guards what follows
 	now := b.r.now()
+	fresh := map[manifest.Ref][]difference{}
 	set := b.applier.Preview(ctx, items, apply.Options{Stop: w.stop, Applied: func(item apply.Item, answer *unstructured.Unstructured) {
 		found := drift.Gone()
 		if !item.Gone {
@@ -84,11 +95,17 @@ func (b *bundle) preview(ctx context.Context, w work, rendered *apply.Rendered, 
 		if item.Live != nil {
 			j.object = live.Of(item.Live)
 		}
-		b.drifts.leave(item.Ref, j, found, yardarmv1.ReasonReadOnly, now)
+		news := b.drifts.leave(item.Ref, j, found, yardarmv1.ReasonReadOnly, now)
+		if len(news) > 0 && b.inv.Entries[item.Ref].Content == item.Content {
+			fresh[item.Ref] = news
+		}
 	}})
+	for ref, news := range fresh {
+		b.tellDrift(ref, news)
+	}
 	out.add(set.Problems...)
 	out.transient = out.transient || len(dry.Skipped)+len(set.Skipped) > 0
-	for _, refs := range [][]manifest.Ref{c.made, c.changed} {
+	for _, refs := range [][]manifest.Ref{c.made, c.changed, c.untried} {
 		slices.SortFunc(refs, manifest.Ref.Compare)
 	}
 	return c
@@ -100,13 +117,14 @@ func (c *comparison) told(out *outcome) string {
 	for _, part := range []struct {
 		what string
 		n    int
-	}{{"would be made", len(c.made)}, {"would be changed", len(c.changed)}, {"would be removed", len(c.removed)}, {"could not be applied", len(out.problems)}} {
+	}{{"would be made", len(c.made)}, {"would be changed", len(c.changed)}, {"would be removed", len(c.removed)},
+		{"could not be applied", len(out.problems)}, {"cannot be compared without the right to try (a dry run)", len(c.untried)}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
 		}
 	}
 	return fmt.Sprintf("this cluster is read-only: of %d objects %s: %s", out.total, strings.Join(parts, ", "),
-		named(nil, slices.Concat(c.changed, c.made, c.removed)))
+		named(nil, slices.Concat(c.changed, c.made, c.removed, c.untried)))
 }
 
 // condemned are the objects that were to be deleted before.

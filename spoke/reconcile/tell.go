@@ -77,7 +77,11 @@ func (b *bundle) tellRepaired(ref manifest.Ref, d drifted) {
 func (b *bundle) tellDrift(ref manifest.Ref, found []difference) {
 	what := changed(found)
 	b.logger.Info("drift", "object", ref.String(), "what", what)
-	b.recordDrift(ref, yardarmv1.EventWarning, reasonDriftFound, what+"; it is left so, since drift is only reported")
+	why := "drift is only reported"
+	if found[0].reason == yardarmv1.ReasonReadOnly {
+		why = "this cluster is read-only"
+	}
+	b.recordDrift(ref, yardarmv1.EventWarning, reasonDriftFound, what+"; it is left so, since "+why)
 }
 
 // changed says what differs in an object, and who made it so. Values are not said.
