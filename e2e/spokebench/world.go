@@ -31,6 +31,8 @@ import (
 const (
 	// patience is how long anything may take that is waited for; a run as a whole takes less than twice as long.
 	patience = 3 * time.Minute
+	// publishing is how many publications are under way at a time: less than a hub takes.
+	publishing = 2
 	// namespace holds what is managed, in both clusters.
 	namespace = "bench"
 	// groupAll has both clusters, groupApply the one that bundles are applied to beside kubectl.
@@ -231,6 +233,7 @@ func bundleName(i int) string { return fmt.Sprintf("bench-%02d", i) }
 // publishAll publishes a revision of all that is managed, and waits until it is ready in both clusters.
 func (w *world) publishAll(ctx context.Context, revision int) error {
 	calls, callCtx := errgroup.WithContext(ctx)
+	calls.SetLimit(publishing)
 	for i := range w.Bundles {
 		calls.Go(func() error {
 			return w.publish(callCtx, bundleName(i), manifests(bundleName(i), w.PerBundle, revision))

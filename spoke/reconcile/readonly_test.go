@@ -110,4 +110,12 @@ func TestReadOnlyFromTheStart(t *testing.T) {
 		t.Errorf("labelled: %v", labels)
 	}
 	e.want(false, "new")
+
+	// Events are writes too. They are written in order, so one of before would be there with those of after.
+	e.policy.set("kinds: {deny: [core/Secret]}")
+	e.awaitEvent(e.ns, "ConfigMap", "bad", "Warning Invalid: ")
+	e.awaitEvent(e.system, "Bundle", "web", "Warning BundleFailed: ")
+	if all := e.eventsOf(e.system, "Bundle", "web"); len(all) != 1 {
+		t.Errorf("events: %q", all)
+	}
 }

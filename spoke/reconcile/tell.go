@@ -28,6 +28,9 @@ const (
 
 // tellProblems records an event of each problem when it begins. What passes by itself is none yet.
 func (b *bundle) tellProblems(problems []problem, now time.Time) {
+	if b.readOnly() {
+		return // they are told when the spoke may write
+	}
 	told := map[seenKey]bool{}
 	for i := range problems {
 		p := &problems[i]
@@ -40,7 +43,7 @@ func (b *bundle) tellProblems(problems []problem, now time.Time) {
 			continue
 		}
 		b.r.metrics.problem(p.reason)
-		b.r.events.Record(event.Event{
+		b.record(event.Event{
 			Bundle: b.uid, Regarding: b.regarding(p.ref), Type: yardarmv1.EventWarning, Reason: p.reason, Action: action, Note: p.text,
 		})
 	}
@@ -98,7 +101,7 @@ func changed(found []difference) string {
 }
 
 func (b *bundle) recordDrift(ref manifest.Ref, kind, reason, note string) {
-	b.r.events.Record(event.Event{Bundle: b.uid, Regarding: b.regarding(ref), Type: kind, Reason: reason, Action: actionApply, Note: note})
+	b.record(event.Event{Bundle: b.uid, Regarding: b.regarding(ref), Type: kind, Reason: reason, Action: actionApply, Note: note})
 }
 
 // tellPhase records that the bundle asks for somebody, and that it does no more. A spoke that starts and finds all well has
@@ -122,7 +125,7 @@ func (b *bundle) tellPhase(r *yardarmv1.Report) {
 	if before == r.Phase || before == "" && r.Phase == yardarmv1.PhaseReady {
 		return
 	}
-	b.r.events.Record(event.Event{
+	b.record(event.Event{
 		Bundle: b.uid, Type: kind, Reason: reason, Action: actionReconcile, Note: fmt.Sprintf("revision %d: %s", r.Revision, r.Message),
 		// It is no object of the cluster; its events are found in the spoke's own namespace.
 		Regarding: event.Object{
@@ -130,6 +133,13 @@ func (b *bundle) tellPhase(r *yardarmv1.Report) {
 			Version: "v1", UID: b.uid,
 		},
 	})
+}
+
+// record has an event written, unless nothing may be.
+func (b *bundle) record(e event.Event) {
+	if !b.readOnly() {
+		b.r.events.Record(e)
+	}
 }
 
 // regarding answers an object as events name it.
