@@ -51,7 +51,7 @@ func (v view) cluster(c *yardarmv1.Cluster) *yardarmv1.Cluster {
 		}
 	}
 	for _, it := range v.items(c) {
-		status.Count(st.Bundles, v.judge(it, v.spec(it)).Phase)
+		status.Count(st.Bundles, v.judge(it, v.spec(it)))
 	}
 	out.Status = st
 	return out
@@ -116,7 +116,7 @@ func (v view) bundle(b *yardarmv1.Bundle) *yardarmv1.Bundle {
 	}
 	out.Status.Clusters = &yardarmv1.PhaseCounts{}
 	for _, st := range v.itemsOf(b) {
-		status.Count(out.Status.Clusters, st.Phase)
+		status.Count(out.Status.Clusters, st)
 	}
 	return out
 }

@@ -80,10 +80,13 @@ func judge(in Input) (phase, reason, message string) {
 	return r.Phase, r.Reason, r.Message
 }
 
-// Count adds one assignment of an effective phase.
-func Count(c *yardarmv1.PhaseCounts, phase string) {
+// Count adds one assignment. Its drift counts as long as what it was reported with does.
+func Count(c *yardarmv1.PhaseCounts, st *yardarmv1.AssignmentStatus) {
 	c.Total++
-	switch phase {
+	if st.GetReport().GetObjects().GetDrifted() > 0 && st.GetReport().GetPhase() == st.GetPhase() {
+		c.Drifted++
+	}
+	switch st.GetPhase() {
 	case yardarmv1.PhaseReady:
 		c.Ready++
 	case yardarmv1.PhaseProgressing, yardarmv1.PhaseRemoving:

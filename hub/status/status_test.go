@@ -48,9 +48,13 @@ func TestOf(t *testing.T) {
 func TestCountCountsEachOnce(t *testing.T) {
 	c := &yardarmv1.PhaseCounts{}
 	for _, p := range []string{"Ready", "Progressing", "Removing", "Failed", "Degraded", "Held", "Pending", "Stale", "NeverConnected"} {
-		Count(c, p)
+		Count(c, &yardarmv1.AssignmentStatus{Phase: p, Report: &yardarmv1.Report{Phase: yardarmv1.PhaseReady, Objects: &yardarmv1.ObjectCounts{Drifted: 2}}})
 	}
 	if sum := c.Ready + c.Progressing + c.Failed + c.Held + c.Pending + c.Stale + c.NeverConnected; c.Total != 9 || sum != 9 {
 		t.Errorf("total %d, sum %d, want 9", c.Total, sum)
+	}
+	// What is stale or about another assignment is not known to drift.
+	if c.Drifted != 1 {
+		t.Errorf("%d have drifted, want 1", c.Drifted)
 	}
 }

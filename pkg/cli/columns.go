@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -99,6 +100,9 @@ var bundleColumns = []column{
 	ageColumn,
 	col("DIGEST", func(_ *app, b *yardarmv1.Bundle) string { return shortDigest(b.GetStatus().GetDigest()) }).onlyWide(),
 	col("NAMESPACE", func(_ *app, b *yardarmv1.Bundle) string { return b.GetSpec().GetDelivery().GetNamespace() }).onlyWide(),
+	col("DEPENDS ON", func(_ *app, b *yardarmv1.Bundle) string {
+		return dependencies(b.GetSpec().GetDelivery().GetDependsOn())
+	}).onlyWide(),
 	col("CONDITIONS", func(_ *app, b *yardarmv1.Bundle) string { return conditions(b.GetStatus().GetConditions()) }).onlyWide(),
 }
 
@@ -124,6 +128,7 @@ var assignmentColumns = []column{
 		func(x *yardarmv1.Assignment) string { return x.GetStatus().GetPhase() }),
 	col("REASON", func(_ *app, x *yardarmv1.Assignment) string { return x.GetStatus().GetReason() }),
 	col("OBJECTS", func(_ *app, x *yardarmv1.Assignment) string { return objects(x) }),
+	col("DRIFT", func(_ *app, x *yardarmv1.Assignment) string { return cmp.Or(drifted(x), "-") }),
 	col("AS OF", func(a *app, x *yardarmv1.Assignment) string { return a.ago(x.GetStatus().GetAsOf()) }).moving(),
 	col("REPORTED", func(_ *app, x *yardarmv1.Assignment) string { return reported(x.GetStatus().GetReport()) }).onlyWide(),
 	col("DIGEST", func(_ *app, x *yardarmv1.Assignment) string { return shortDigest(x.GetSpec().GetDigest()) }).onlyWide(),
@@ -160,7 +165,7 @@ func phaseColor(phase string) table.Color {
 }
 
 // counts is how many are ready of how many, and what the others are: "1/3 (1 failing, 1 stale)". Failing are
-// those that have failed and those that are degraded, which are counted as one.
+// those that have failed and those that are degraded, which are counted as one. Drifted may be any.
 func counts(c *yardarmv1.PhaseCounts) string {
 	var others []string
 	for _, other := range []struct {
@@ -168,7 +173,7 @@ func counts(c *yardarmv1.PhaseCounts) string {
 		word  string
 	}{
 		{c.GetFailed(), "failing"}, {c.GetHeld(), "held"}, {c.GetProgressing(), "progressing"}, {c.GetPending(), "pending"},
-		{c.GetStale(), "stale"}, {c.GetNeverConnected(), "never connected"},
+		{c.GetStale(), "stale"}, {c.GetNeverConnected(), "never connected"}, {c.GetDrifted(), "drifted"},
 	} {
 		if other.count > 0 {
 			others = append(others, fmt.Sprintf("%d %s", other.count, other.word))

@@ -150,6 +150,7 @@ func (d *sheet) cluster(ctx context.Context, hub *client.Client, c *yardarmv1.Cl
 	d.assignments(assignments)
 	d.end()
 	d.problems(assignments)
+	d.drift(assignments)
 	d.conditions(st.GetConditions())
 	return d.events(ctx, hub, &hubv1.WatchEventsRequest{Cluster: c.GetMetadata().GetName()})
 }
@@ -190,6 +191,7 @@ func (d *sheet) bundle(ctx context.Context, hub *client.Client, b *yardarmv1.Bun
 	d.metadata(b.GetMetadata())
 	d.field("Targets", cmp.Or(strings.Join(targets(b), ", "), "none"))
 	d.delivery(b.GetSpec().GetDelivery())
+	d.customizations(b.GetSpec().GetCustomization(), b.GetSpec().GetTargets())
 	if st.GetRevision() == 0 {
 		d.field("Revision", "none yet")
 	} else {
@@ -215,6 +217,7 @@ func (d *sheet) bundle(ctx context.Context, hub *client.Client, b *yardarmv1.Bun
 	d.assignments(assignments)
 	d.end()
 	d.problems(assignments)
+	d.drift(assignments)
 	d.conditions(st.GetConditions())
 	return d.events(ctx, hub, &hubv1.WatchEventsRequest{Bundle: name})
 }
@@ -224,6 +227,8 @@ func (d *sheet) revision(r *yardarmv1.Revision) {
 	d.field("Bundle", r.GetSpec().GetBundle())
 	d.field("Revision", fmt.Sprint(r.GetSpec().GetNumber()))
 	d.delivery(r.GetSpec().GetDelivery())
+	d.customizations(r.GetSpec().GetCustomization(), r.GetSpec().GetTargets())
+	d.field("Labels used", strings.Join(r.GetSpec().GetLabels(), ", "))
 	d.provenance(r)
 }
 
@@ -237,6 +242,9 @@ func (d *sheet) assignment(x *yardarmv1.Assignment) {
 		d.field("Digest", spec.GetDigest())
 		d.field("Size", size(spec.GetSize()))
 		d.delivery(spec.GetDelivery())
+		d.field("Customization", customization(spec.GetCustomization()))
+		d.pairs("Labels used", spec.GetLabels())
+		d.field("Reconcile asked", times(spec.GetReconcile()))
 		d.end()
 	} else {
 		d.field("To run", "nothing: no group assigns the bundle to the cluster any more")
@@ -270,11 +278,16 @@ func (d *sheet) assignment(x *yardarmv1.Assignment) {
 		if o.GetPruning() > 0 {
 			text += fmt.Sprintf(", %d still to be removed", o.GetPruning())
 		}
+		if o.GetDrifted() > 0 {
+			text += fmt.Sprintf(", %d drifted", o.GetDrifted())
+		}
 		d.field("Objects", text)
 	}
 	d.field("Observed", a.at(r.GetObservedTime()))
 	d.end()
 	d.problems([]*yardarmv1.Assignment{x})
+	d.drift([]*yardarmv1.Assignment{x})
+	d.conditions(r.GetConditions())
 }
 
 // by is as in "2026-01-31 12:00:00 (2d ago) by admin: reason".

@@ -2,8 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/yardarm-dev/yardarm/pkg/client"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -66,9 +69,12 @@ func newCluster(name, phase, presence string, labels map[string]string, groups .
 
 // exampleFleet has something of everything: bundle web is ready in eu-1, failing in eu-2 and not known of us-1; bundle db is ready everywhere.
 func exampleFleet() *fleet {
+	patch := func(n int) *yardarmv1.Customization {
+		return &yardarmv1.Customization{Patches: slices.Repeat([]*yardarmv1.Patch{{Patch: "{}"}}, n)}
+	}
 	prod := func(region string) map[string]string { return map[string]string{"env": "prod", "region": region} }
 	eu1 := newCluster("eu-1", yardarmv1.ClusterActive, yardarmv1.PresenceConnected, prod("eu"), "all", "prod")
-	eu1.Status.Bundles = &yardarmv1.PhaseCounts{Total: 2, Ready: 2}
+	eu1.Status.Bundles = &yardarmv1.PhaseCounts{Total: 2, Ready: 2, Drifted: 1}
 	eu2 := newCluster("eu-2", yardarmv1.ClusterActive, yardarmv1.PresenceConnected, prod("eu"), "all", "prod")
 	eu2.Status.Bundles = &yardarmv1.PhaseCounts{Total: 1, Failed: 1}
 	us1 := newCluster("us-1", yardarmv1.ClusterActive, yardarmv1.PresenceStale, prod("us"), "all", "prod")
@@ -87,10 +93,31 @@ func exampleFleet() *fleet {
 	web := newBundle("web", 3, &yardarmv1.PhaseCounts{Total: 3, Ready: 1, Failed: 1, Stale: 1}, "prod")
 	web.Metadata.Labels = map[string]string{"team": "shop"}
 	web.Status.Conditions = []*yardarmv1.Condition{{Type: "Ready", Status: "False", Reason: "Failed", Message: "it failed in 1 cluster", LastTransitionTime: ago(2 * time.Minute)}}
+	web.Spec.Delivery = &yardarmv1.DeliveryPolicy{Namespace: "shop", Atomic: true, Takeover: "if-no-diff", Conflict: "fail", Drift: "report", Keep: true, Recreate: true,
+		DependsOn: []*yardarmv1.Dependency{{Bundle: "db"}, {Bundle: "queue", State: "applied"}}, Timeout: durationpb.New(20 * time.Minute), ServiceAccount: "shop/deployer",
+		Ignore: []*yardarmv1.IgnoreRule{{Target: &yardarmv1.ObjectSelector{Group: "apps", Kind: "Deployment", Name: "web*"}, Paths: []string{"/spec/replicas"}}, {Paths: []string{"/a"}}},
+		Health: []*yardarmv1.HealthRule{{Group: "example.com", Kind: "Widget", Ready: "object.status.ready"}}}
+	web.Spec.Customization, web.Spec.Targets[0].Customization = patch(1), patch(2)
+	web.Spec.Customization.Substitute, web.Spec.Customization.Variables = true, map[string]string{"tier": "gold", "size": "s"}
 	web3 := newRevision("web", 3, "sha256:"+strings.Repeat("3", 64))
 	web3.Spec.Provenance.Message, web3.Spec.Provenance.Commit, web3.Spec.Provenance.Source = "new logo", "0123abc", "git@example.com:web"
 	web2 := newRevision("web", 2, "sha256:"+strings.Repeat("1", 64))
 	web2.Spec.Provenance.UndoOf, web2.Spec.Provenance.Message = 1, "return to revision 1"
+
+	web2.Spec.Customization, web2.Spec.Targets, web2.Spec.Labels = web.Spec.Customization, web.Spec.Targets, []string{"region", "zone"}
+
+	db := newAssignment("eu-1", "db", 1, yardarmv1.PhaseReady)
+	db.Spec.Customization, db.Spec.Labels, db.Spec.Reconcile = patch(3), map[string]string{"region": "eu"}, 2
+	db.Status.Report.Objects.Drifted = 1
+	db.Status.Report.Drift = []*yardarmv1.Drift{
+		{Object: "apps/StatefulSet prod/db", Path: "spec.replicas", Desired: "3", Live: "5", Manager: "kubectl-edit", Since: ago(time.Hour), Reason: "ReportOnly"},
+		{Object: "ConfigMap prod/db", Path: "data.key", Desired: `"a"`, Live: `"b"`, Manager: "helm", Since: ago(5 * time.Minute), Corrected: ago(4 * time.Minute)},
+		{Object: "Service prod/db", Since: ago(3 * time.Minute), Corrected: ago(3 * time.Minute)},
+	}
+	db.Status.Report.Conditions = []*yardarmv1.Condition{
+		{Type: yardarmv1.ConditionApplied, Status: "True", Reason: "Applied", LastTransitionTime: ago(3 * time.Hour)},
+		{Type: yardarmv1.ConditionInSync, Status: "False", Reason: "Drifted", Message: "1 object differs from what was applied", LastTransitionTime: ago(time.Hour)},
+	}
 
 	failing := newAssignment("eu-2", "web", 3, yardarmv1.PhaseFailed)
 	failing.Status.Reason, failing.Status.Report.Reason = "ApplyFailed", "ApplyFailed"
@@ -110,9 +137,9 @@ func exampleFleet() *fleet {
 		group("big", 0, &yardarmv1.ClusterGroupSpec{Selector: &yardarmv1.LabelSelector{MatchExpressions: []*yardarmv1.LabelRequirement{
 			{Key: "region", Operator: "In", Values: []string{"eu", "us"}}, {Key: "canary", Operator: "DoesNotExist"}}}, Expression: "facts.nodes >= 100"}),
 		group("prod", 3, &yardarmv1.ClusterGroupSpec{Selector: &yardarmv1.LabelSelector{MatchLabels: map[string]string{"env": "prod"}}}, "web"),
-		web, newBundle("db", 1, &yardarmv1.PhaseCounts{Total: 1, Ready: 1}, "prod"), newBundle("draft", 0, &yardarmv1.PhaseCounts{}),
+		web, newBundle("db", 1, &yardarmv1.PhaseCounts{Total: 1, Ready: 1, Drifted: 1}, "prod"), newBundle("draft", 0, &yardarmv1.PhaseCounts{}),
 		newRevision("web", 1, "sha256:"+strings.Repeat("1", 64)), web2, web3, newRevision("db", 1, "sha256:"+strings.Repeat("d", 64)),
-		newAssignment("eu-1", "db", 1, yardarmv1.PhaseReady), newAssignment("eu-1", "web", 3, yardarmv1.PhaseReady), failing, stale,
+		db, newAssignment("eu-1", "web", 3, yardarmv1.PhaseReady), failing, stale,
 	}
 	f := newFleet(objects...)
 	f.addEvents(

@@ -23,6 +23,8 @@ type fleetState struct {
 	away []*yardarmv1.Cluster
 	// waiting are, worst first, the assignments that are not ready, and what clusters hold or remove though nothing assigns it.
 	waiting []*yardarmv1.Assignment
+	// drifted are those, ready or not, of which objects differ from what was applied.
+	drifted []*yardarmv1.Assignment
 }
 
 // ready tells whether there is nothing to do or to wait for.
@@ -60,17 +62,23 @@ func readFleet(ctx context.Context, hub *client.Client) (*fleetState, error) {
 		}
 		for _, x := range list {
 			key := x.GetSpec().GetCluster() + "." + x.GetSpec().GetBundle()
-			if x.GetStatus().GetPhase() == yardarmv1.PhaseReady || seen[key] {
+			if seen[key] {
 				continue
 			}
 			seen[key] = true
+			if drifted(x) != "" {
+				s.drifted = append(s.drifted, x)
+			}
+			if x.GetStatus().GetPhase() == yardarmv1.PhaseReady {
+				continue
+			}
 			missing[x.GetSpec().GetCluster()]--
 			s.waiting = append(s.waiting, x)
 		}
 		return nil
 	}
 	for _, bundle := range s.bundles {
-		if c := bundle.GetStatus().GetClusters(); c.GetReady() < c.GetTotal() {
+		if c := bundle.GetStatus().GetClusters(); c.GetReady() < c.GetTotal() || c.GetDrifted() > 0 {
 			if err := take(&hubv1.ListAssignmentsRequest{Bundle: bundle.GetMetadata().GetName()}); err != nil {
 				return nil, err
 			}

@@ -25,7 +25,7 @@ func TestOutput(t *testing.T) {
 			"get clusters,bundles -w", "get clusters -w --limit 3", "get clusters --limit -1", "get clusters --output-watch-events", "get clusters --nope",
 		}},
 		{"describe-cluster", []string{"describe cluster eu-2", "describe cluster us-1", "describe cluster old-1", "describe cluster lab-1"}},
-		{"describe", []string{"describe group prod", "describe group big", "describe bundle web", "describe bundle draft", "describe rev web-2", "describe assignment eu-2.web us-1.web", "describe bundle nope", "describe bundles"}},
+		{"describe", []string{"describe group prod", "describe group big", "describe bundle web", "describe bundle draft", "describe rev web-2", "describe assignment eu-2.web us-1.web", "describe assignment eu-1.db", "describe bundle nope", "describe bundles"}},
 		{"status", []string{"status", "status --limit 1 --exit-code", "status bundle/web", "status bundle/web --exit-code", "status bundle db --exit-code", "status cluster/us-1", "status bundle/draft", "status bundle/nope", "status group/prod"}},
 		{"events", []string{"events", "events --tail 1", "events --cluster cluster/eu-1", "events --bundle web -o json", "events --bundle none"}},
 		{"history", []string{"rollout history bundle/web", "rollout history web --limit 1", "rollout history draft", "rollout history bundle/nope", "rollout"}},

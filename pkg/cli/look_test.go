@@ -133,6 +133,9 @@ func TestNoEscapesFromClusters(t *testing.T) {
 	evil.Status.Reason, evil.Status.Message = "\x1b[2J", "\x1b[1A\u202eevil"
 	evil.Status.Report.Message, evil.Status.Report.Digest = "\x1b[2J", "\x1b[2J"
 	evil.Status.Report.Problems = []*yardarmv1.ObjectProblem{{Object: "\x1b[2J", Reason: "\x1b[2J", Message: "\x1b[2J"}}
+	evil.Status.Report.Objects.Drifted = 1
+	evil.Status.Report.Drift = []*yardarmv1.Drift{{Object: "\x1b[2J", Path: "\x1b[2J", Desired: "\x1b[2J", Live: "\x1b[2J", Manager: "\x1b[2J", Reason: "\x1b[2J"}}
+	evil.Status.Report.Conditions = []*yardarmv1.Condition{{Type: "\x1b[2J", Status: "\x1b[2J", Reason: "\x1b[2J", Message: "\x1b[2J"}}
 	c := newCluster("eu-1", yardarmv1.ClusterActive, yardarmv1.PresenceConnected, nil)
 	c.Status.SpokeVersion, c.Status.Facts.KubernetesVersion, c.Status.Facts.Region = "\x1b[2J", "\x1b[2J", "\x1b[2J"
 	h.put(evil, c)

@@ -89,13 +89,6 @@ func (d *sheet) pairs(name string, m map[string]string) {
 	}
 }
 
-func (d *sheet) delivery(p *yardarmv1.DeliveryPolicy) {
-	if p.GetAtomic() {
-		d.field("Delivery", "atomic: all objects pass a dry run before the first one is written")
-	}
-	d.field("Namespace", p.GetNamespace())
-}
-
 func (d *sheet) provenance(r *yardarmv1.Revision) {
 	spec, p := r.GetSpec(), r.GetSpec().GetProvenance()
 	d.field("Digest", spec.GetDigest())
@@ -110,11 +103,11 @@ func (d *sheet) provenance(r *yardarmv1.Revision) {
 }
 
 func (d *sheet) assignments(list []*yardarmv1.Assignment) {
-	t := d.table("CLUSTER", "BUNDLE", "REVISION", "PHASE", "OBJECTS", "AS OF", "WHY")
+	t := d.table("CLUSTER", "BUNDLE", "REVISION", "PHASE", "OBJECTS", "DRIFT", "AS OF", "WHY")
 	for _, x := range list {
 		st := x.GetStatus()
 		t.Add(table.Text(x.GetSpec().GetCluster()), table.Text(x.GetSpec().GetBundle()), table.Text(number(x.GetSpec().GetRevision())),
-			table.Cell{Text: d.app.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(x)),
+			table.Cell{Text: d.app.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(x)), table.Text(cmp.Or(drifted(x), "-")),
 			table.Text(d.app.ago(st.GetAsOf())), table.Text(d.app.why(x)))
 	}
 	d.write(t)

@@ -30,8 +30,9 @@ func (a *app) statusCommand() *cobra.Command {
 		Long: `Show how the fleet is: the hub, the clusters by presence, the bundles by how far they are, and then what is
 not ready and why. With a bundle or a cluster, show every cluster of the bundle or every bundle of the cluster.
 
-Clusters that are not ready for the same reason are shown in one row; 'yardarm describe' has every problem in
-full. With --exit-code, the exit code is 1 unless everything that is shown is ready.`,
+Clusters that are not ready for the same reason are shown in one row; 'yardarm describe' has every problem, and
+every field that has drifted, in full. With --exit-code, the exit code is 1 unless everything that is shown is
+ready; what has drifted may be ready.`,
 		Example: `  yardarm status
   yardarm status bundle/web
   yardarm status --exit-code && echo all well
@@ -93,6 +94,9 @@ func (a *app) printFleet(s *fleetState, f statusFlags) error {
 		return err
 	}
 	if err := a.printWaiting(s.waiting, f.limit); err != nil {
+		return err
+	}
+	if err := a.printDrifted(s.drifted, f.limit); err != nil {
 		return err
 	}
 	if s.ready() && len(s.clusters) > 0 {
@@ -215,11 +219,11 @@ func (a *app) printOne(about client.Object, assignments []*yardarmv1.Assignment)
 	if len(assignments) == 0 {
 		return nil
 	}
-	out := a.newTable("CLUSTER", "BUNDLE", "REVISION", "PHASE", "OBJECTS", "AS OF", "WHY")
+	out := a.newTable("CLUSTER", "BUNDLE", "REVISION", "PHASE", "OBJECTS", "DRIFT", "AS OF", "WHY")
 	for _, x := range assignments {
 		st := x.GetStatus()
 		out.Add(table.Text(x.GetSpec().GetCluster()), table.Text(x.GetSpec().GetBundle()), table.Text(number(x.GetSpec().GetRevision())),
-			table.Cell{Text: a.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(x)), table.Text(a.ago(st.GetAsOf())), table.Text(a.shortWhy(x)))
+			table.Cell{Text: a.phase(x), Color: phaseColor(st.GetPhase())}, table.Text(objects(x)), table.Text(cmp.Or(drifted(x), "-")), table.Text(a.ago(st.GetAsOf())), table.Text(a.shortWhy(x)))
 	}
 	a.print("")
 	return a.write(out)

@@ -31,7 +31,8 @@ func (a *app) fleetValue(s *fleetState) jsonObject {
 	for _, b := range s.bundles {
 		bundles = append(bundles, bundleValue(b))
 	}
-	return jsonObject{"ready": s.ready(), "hub": hub, "clusters": clusters, "notConnected": away, "bundles": bundles, "notReady": assignmentValues(s.waiting)}
+	return jsonObject{"ready": s.ready(), "hub": hub, "clusters": clusters, "notConnected": away, "bundles": bundles, "notReady": assignmentValues(s.waiting),
+		"drifted": assignmentValues(s.drifted)}
 }
 
 // oneValue is what status -o json writes of one bundle or cluster.
@@ -59,7 +60,7 @@ func bundleValue(b *yardarmv1.Bundle) jsonObject {
 
 func countsValue(c *yardarmv1.PhaseCounts) jsonObject {
 	return jsonObject{"total": c.GetTotal(), "ready": c.GetReady(), "progressing": c.GetProgressing(), "failed": c.GetFailed(), "held": c.GetHeld(),
-		"pending": c.GetPending(), "stale": c.GetStale(), "neverConnected": c.GetNeverConnected()}
+		"pending": c.GetPending(), "drifted": c.GetDrifted(), "stale": c.GetStale(), "neverConnected": c.GetNeverConnected()}
 }
 
 func assignmentValues(list []*yardarmv1.Assignment) []jsonObject {
@@ -72,6 +73,9 @@ func assignmentValues(list []*yardarmv1.Assignment) []jsonObject {
 			if text != "" {
 				value[key] = text
 			}
+		}
+		if n := x.GetStatus().GetReport().GetObjects().GetDrifted(); n > 0 {
+			value["drifted"] = n
 		}
 		setTime(value, "asOf", x.GetStatus().GetAsOf())
 		values = append(values, value)

@@ -653,8 +653,10 @@ type PhaseCounts struct {
 	Pending        uint32 `protobuf:"varint,6,opt,name=pending,proto3" json:"pending,omitempty"`
 	Stale          uint32 `protobuf:"varint,7,opt,name=stale,proto3" json:"stale,omitempty"`
 	NeverConnected uint32 `protobuf:"varint,8,opt,name=never_connected,json=neverConnected,proto3" json:"never_connected,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Of all, in whatever phase: those of which objects differ from what was applied, and are left so.
+	Drifted       uint32 `protobuf:"varint,9,opt,name=drifted,proto3" json:"drifted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PhaseCounts) Reset() {
@@ -739,6 +741,13 @@ func (x *PhaseCounts) GetStale() uint32 {
 func (x *PhaseCounts) GetNeverConnected() uint32 {
 	if x != nil {
 		return x.NeverConnected
+	}
+	return 0
+}
+
+func (x *PhaseCounts) GetDrifted() uint32 {
+	if x != nil {
+		return x.Drifted
 	}
 	return 0
 }
@@ -1088,7 +1097,7 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\bclusters\x18\x04 \x01(\v2\x17.yardarm.v1.PhaseCountsR\bclusters\x125\n" +
 	"\n" +
 	"conditions\x18\x05 \x03(\v2\x15.yardarm.v1.ConditionR\n" +
-	"conditions\"\xe0\x01\n" +
+	"conditions\"\xfa\x01\n" +
 	"\vPhaseCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\rR\x05total\x12\x14\n" +
 	"\x05ready\x18\x02 \x01(\rR\x05ready\x12 \n" +
@@ -1097,7 +1106,8 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\x04held\x18\x05 \x01(\rR\x04held\x12\x18\n" +
 	"\apending\x18\x06 \x01(\rR\apending\x12\x14\n" +
 	"\x05stale\x18\a \x01(\rR\x05stale\x12'\n" +
-	"\x0fnever_connected\x18\b \x01(\rR\x0eneverConnected\"\xa1\x01\n" +
+	"\x0fnever_connected\x18\b \x01(\rR\x0eneverConnected\x12\x18\n" +
+	"\adrifted\x18\t \x01(\rR\adrifted\"\xa1\x01\n" +
 	"\bRevision\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
 	"apiVersion\x12\x12\n" +
