@@ -71,7 +71,7 @@ func Passive(group, kind string) bool { return passive[schema.GroupKind{Group: g
 // whole, with its status. Status that is not about the newest generation says nothing yet, whoever judges it.
 func Of(object *unstructured.Unstructured, rules *healthrule.Rules) Result {
 	gk := object.GroupVersionKind().GroupKind()
-	if object.GetDeletionTimestamp() != nil {
+	if object.GetDeletionTimestamp() != nil && !expired(object, gk) {
 		return Result{State: Waiting, Reason: ReasonTerminating, Message: "it is being deleted, and will be made anew" + holders(object)}
 	}
 	if rules.Has(gk.Group, gk.Kind) {

@@ -29,6 +29,21 @@ func Ended(job *unstructured.Unstructured) (succeeded, ended bool) {
 	return false, false
 }
 
+// expired tells whether an object is deleted because it has come to its end, as a Job with ttlSecondsAfterFinished is: it is what it was.
+func expired(object *unstructured.Unstructured, gk schema.GroupKind) bool {
+	if gk.Group != "batch" || gk.Kind != "Job" {
+		return false
+	}
+	_, ended := Ended(object)
+	return ended && DeletesItself(object.Object)
+}
+
+// DeletesItself tells whether a Job is deleted some time after its end.
+func DeletesItself(job map[string]any) bool {
+	_, ok, err := unstructured.NestedFieldNoCopy(job, "spec", "ttlSecondsAfterFinished")
+	return ok && err == nil
+}
+
 // ofJob waits for a Job's end: kstatus takes one that has started for ready.
 func ofJob(job *unstructured.Unstructured) (Result, bool) {
 	succeeded, ended := Ended(job)

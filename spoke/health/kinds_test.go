@@ -72,6 +72,8 @@ func TestOfKinds(t *testing.T) {
 		"cron job":                           {cronJob, Ready, ""},
 		"cron job whose job runs":            {cronJob + "status: {active: [{name: a-1}]}", Ready, ""},
 		"job with a time to live, done":      {job + "status: {conditions: [{type: SuccessCriteriaMet, status: 'True'}]}", Ready, ""},
+		"job that deletes itself, done":      {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: a, deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [foregroundDeletion]}\nspec: {ttlSecondsAfterFinished: 0}\nstatus: {conditions: [{type: Complete, status: 'True'}]}", Ready, ""},
+		"job that somebody deletes":          {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: a, deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [foregroundDeletion]}\nspec: {ttlSecondsAfterFinished: 0}\nstatus: {active: 1}", Waiting, "Terminating"},
 		"job about to fail":                  {job + "status: {conditions: [{type: FailureTarget, status: 'True', reason: BackoffLimitExceeded}]}", Waiting, "JobRunning"},
 		"namespace":                          {"apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\nstatus: {phase: Active}", Ready, ""},
 		"certificate not looked at":          {certificate, Ready, ""},

@@ -42,6 +42,8 @@ type line struct {
 	Content   uint64 `json:"content,omitempty"`
 	Fields    uint64 `json:"fields,omitempty"`
 	Condemned bool   `json:"condemned,omitempty"`
+	Ended     Ended  `json:"ended,omitempty"`
+	Round     uint64 `json:"round,omitempty"`
 }
 
 // The encoder is shared: each has some 100 KiB of tables at this level.
@@ -61,6 +63,7 @@ func encode(i *Inventory) ([]byte, error) {
 		e := i.Entries[ref]
 		err = errors.Join(err, lines.Encode(line{
 			Key: ref.Key(), Version: e.Version, UID: e.UID, Content: e.Content, Fields: e.Fields, Condemned: e.Condemned,
+			Ended: e.Ended, Round: e.Round,
 		}))
 	}
 	if err != nil {
@@ -101,7 +104,9 @@ func decode(data []byte) (*Inventory, error) {
 		if err != nil {
 			return nil, errors.Join(errDamaged, err)
 		}
-		i.Entries[ref] = Entry{Version: l.Version, UID: l.UID, Content: l.Content, Fields: l.Fields, Condemned: l.Condemned}
+		i.Entries[ref] = Entry{
+			Version: l.Version, UID: l.UID, Content: l.Content, Fields: l.Fields, Condemned: l.Condemned, Ended: l.Ended, Round: l.Round,
+		}
 	}
 	return i, nil
 }

@@ -18,9 +18,22 @@ type Entry struct {
 	// Content identifies what was applied, and Fields our entry in the live object's managedFields after that. An object whose
 	// live state still has both needs no request. 0: not known to be applied.
 	Content, Fields uint64
+	// Ended is how a Job came to its end, once it has: one that deletes itself after that is not missed. Round is the request to
+	// reconcile under which it failed; another one runs it again.
+	Ended Ended
+	Round uint64
 	// Condemned is set from the moment that its deletion is decided on, until it is gone.
 	Condemned bool
 }
+
+// Ended is how a Job came to its end; empty before, and for everything else.
+type Ended string
+
+// Ends of Jobs.
+const (
+	EndedWell  Ended = "complete"
+	EndedBadly Ended = "failed"
+)
 
 // Inventory of one bundle. It is a value of its owner: not safe for concurrent use.
 type Inventory struct {

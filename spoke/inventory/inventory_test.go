@@ -74,6 +74,7 @@ func example() *Inventory {
 	i := New("u1", "web")
 	i.Digest, i.Namespace, i.Revision = "sha256:00", "prod", 7
 	i.Entries[ref("a")] = Entry{Version: "v1", UID: "x", Content: 1<<63 | 5, Fields: 9}
+	i.Entries[manifest.Ref{Group: "batch", Kind: "Job", Namespace: "n", Name: "once"}] = Entry{Version: "v1", UID: "y", Content: 3, Fields: 5, Ended: EndedBadly, Round: 2}
 	i.Entries[manifest.Ref{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "system:web"}] = Entry{Version: "v1", Condemned: true}
 	return i
 }
@@ -98,7 +99,7 @@ func TestSavedIsLoaded(t *testing.T) {
 	if got.Bundle != "web" || got.Digest != want.Digest || got.Namespace != "prod" || got.Revision != 7 || !maps.Equal(got.Entries, want.Entries) {
 		t.Errorf("got %+v", got)
 	}
-	if got.Condemned() != 1 || len(got.Refs()) != 2 {
+	if got.Condemned() != 1 || len(got.Refs()) != 3 {
 		t.Errorf("condemned %d of %v", got.Condemned(), got.Refs())
 	}
 	if err := store.Save(t.Context(), got); err != nil || backend.writes != 1 {

@@ -211,3 +211,20 @@ func TestEventsOlderThanTheListAreNoNews(t *testing.T) {
 		}
 	}
 }
+
+// A Job that is done says when, and its metadata that it does.
+func TestOfTellsCompletion(t *testing.T) {
+	status := func(subresource, fields string) bool {
+		m := meta("1", `{"f:spec":{"f:completionTime":{}}}`)
+		m.ManagedFields = append(m.ManagedFields, metav1.ManagedFieldsEntry{
+			Manager: "kube-controller-manager", Operation: "Update", Subresource: subresource, FieldsV1: metav1.NewFieldsV1(fields),
+		})
+		return Of(m).Completed
+	}
+	if !status("status", `{"f:status":{"f:completionTime":{},"f:conditions":{}}}`) {
+		t.Error("a completion goes unseen")
+	}
+	if status("status", `{"f:status":{"f:active":{},"f:startTime":{}}}`) || status("", `{"f:status":{"f:completionTime":{}}}`) {
+		t.Error("what is not done counts as completed")
+	}
+}

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
@@ -28,6 +29,8 @@ type Object struct {
 	Keep Keep
 	// Deleting is set while finalizers hold up the object's deletion.
 	Deleting bool
+	// Completed is set once the status says when the object was done, as that of a Job does.
+	Completed bool
 }
 
 // Keep says whether an object is to survive its bundle.
@@ -58,13 +61,20 @@ func (k Keep) Or(bundle bool) bool { return k == KeepYes || k == KeepUnsaid && b
 func Of(m metav1.Object) Object {
 	fields, scaled := owned(m.GetManagedFields())
 	return Object{
-		UID:      string(m.GetUID()),
-		Version:  parseVersion(m.GetResourceVersion()),
-		Fields:   fields,
-		Scaled:   scaled,
-		Keep:     KeepOf(m.GetAnnotations()),
-		Deleting: m.GetDeletionTimestamp() != nil,
+		UID:       string(m.GetUID()),
+		Version:   parseVersion(m.GetResourceVersion()),
+		Fields:    fields,
+		Scaled:    scaled,
+		Keep:      KeepOf(m.GetAnnotations()),
+		Deleting:  m.GetDeletionTimestamp() != nil,
+		Completed: slices.ContainsFunc(m.GetManagedFields(), completes),
 	}
+}
+
+// completes tells whether an entry of managedFields has a time of completion. The metadata is all that a watch tells, and a Job may delete
+// itself in the moment that it is done.
+func completes(e metav1.ManagedFieldsEntry) bool {
+	return e.Subresource == "status" && e.FieldsV1 != nil && bytes.Contains(e.FieldsV1.GetRawBytes(), []byte(`"f:completionTime"`))
 }
 
 func parseVersion(version string) uint64 {

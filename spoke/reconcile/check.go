@@ -12,6 +12,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/spoke/health"
+	"github.com/yardarm-dev/yardarm/spoke/inventory"
 	"github.com/yardarm-dev/yardarm/spoke/live"
 )
 
@@ -71,7 +72,7 @@ func (b *bundle) judge(ref manifest.Ref, r health.Result, version uint64) {
 // due answers when an object is to be looked at next; ok is false if only a change calls for it.
 func (b *bundle) due(ref manifest.Ref, now time.Time) (at time.Time, ok bool) {
 	e := b.inv.Entries[ref]
-	if e.Content == 0 || e.Condemned || b.passive(ref) {
+	if e.Content == 0 || e.Condemned || b.passive(ref) || b.spent(ref, e) {
 		return time.Time{}, false
 	}
 	v, judged := b.health[ref]
@@ -127,6 +128,7 @@ func (b *bundle) checkHealth(ctx context.Context) {
 	type judged struct {
 		result  health.Result
 		version uint64
+		ended   inventory.Ended
 		err     error
 	}
 	results := make([]judged, len(refs))
@@ -138,10 +140,11 @@ func (b *bundle) checkHealth(ctx context.Context) {
 		group.Go(func() {
 			defer func() { <-slots }()
 			j := &results[i]
-			j.result, j.version, j.err = b.check(ctx, ref, version)
+			j.result, j.version, j.ended, j.err = b.check(ctx, ref, version)
 		})
 	}
 	group.Wait()
+	ends := map[manifest.Ref]inventory.Ended{}
 	for i, ref := range refs {
 		b.r.metrics.checked(results[i].result.State, results[i].err)
 		if results[i].err != nil {
@@ -156,16 +159,20 @@ func (b *bundle) checkHealth(ctx context.Context) {
 			continue
 		}
 		b.judge(ref, results[i].result, results[i].version)
+		if results[i].ended != "" {
+			ends[ref] = results[i].ended
+		}
 	}
+	b.noteEnds(ctx, ends)
 }
 
-// check reads and judges one object, and what is around one that is not ready.
-func (b *bundle) check(ctx context.Context, ref manifest.Ref, apiVersion string) (health.Result, uint64, error) {
+// check reads and judges one object, and what is around one that is not ready. Of a Job that has ended, it tells how.
+func (b *bundle) check(ctx context.Context, ref manifest.Ref, apiVersion string) (health.Result, uint64, inventory.Ended, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	kind, err := b.r.client.Mapper.Kind(ctx, ref.Group, apiVersion, ref.Kind)
 	if err != nil {
-		return health.Result{}, 0, err
+		return health.Result{}, 0, "", err
 	}
 	resource := dynamic.ResourceInterface(b.r.client.Dynamic.Resource(kind.GVR()))
 	if kind.Namespaced {
@@ -173,14 +180,14 @@ func (b *bundle) check(ctx context.Context, ref manifest.Ref, apiVersion string)
 	}
 	object, err := resource.Get(ctx, ref.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return health.Result{State: health.Waiting, Reason: health.ReasonMissing, Message: "it is not in the cluster"}, 0, nil
+		return health.Result{State: health.Waiting, Reason: health.ReasonMissing, Message: "it is not in the cluster"}, 0, "", nil
 	}
 	if err != nil {
-		return health.Result{}, 0, err
+		return health.Result{}, 0, "", err
 	}
 	result, err := health.Look(ctx, b.r.client.Dynamic, object, b.rules.compiled, time.Now())
 	if err != nil {
 		b.logger.Debug("cannot look around object", "object", ref.String(), "error", err)
 	}
-	return result, live.Of(object).Version, nil
+	return result, live.Of(object).Version, endOf(object), nil
 }

@@ -75,6 +75,8 @@ func (b *bundle) todo(ctx context.Context, w work, t target, rendered *apply.Ren
 		item.Scaled, item.Unseen = object.Scaled, !known
 		applied := e.Content == item.Content && !e.Condemned
 		switch {
+		case applied && known && !exists && b.served(item, e):
+			out.applied++
 		case item.Delivery.IfNotPresent && e.Content != 0 && exists && object.UID == e.UID,
 			applied && known && intact(e, object, exists):
 			b.drifts.settle(item.Ref)
@@ -192,12 +194,13 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 		object live.Object
 		health health.Result
 		drift  []drift.Difference
+		ended  inventory.Ended
 	}
 	var mu sync.Mutex // guards answers
 	answers := map[manifest.Ref]answer{}
 	started := time.Now()
 	set := b.applier.Apply(ctx, todo, apply.Options{Stop: w.stop, Applied: func(item apply.Item, object *unstructured.Unstructured) {
-		a := answer{object: live.Of(object), health: health.Of(object, b.rules.compiled), drift: differences(item, object)}
+		a := answer{object: live.Of(object), health: health.Of(object, b.rules.compiled), drift: differences(item, object), ended: endOf(object)}
 		b.r.watcher.Observe(item.Ref, a.object)
 		mu.Lock()
 		defer mu.Unlock()
@@ -209,9 +212,11 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 		if !ok {
 			continue
 		}
-		b.inv.Entries[item.Ref] = inventory.Entry{
-			Version: item.Kind.Version, UID: a.object.UID, Content: item.Content, Fields: a.object.Fields,
+		entry := inventory.Entry{Version: item.Kind.Version, UID: a.object.UID, Content: item.Content, Fields: a.object.Fields}
+		if a.ended != "" {
+			entry.Ended, entry.Round = a.ended, b.asked
 		}
+		b.inv.Entries[item.Ref] = entry
 		if !b.passive(item.Ref) {
 			b.judge(item.Ref, a.health, a.object.Version)
 		}

@@ -1,0 +1,100 @@
+package reconcile
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/apply"
+	"github.com/yardarm-dev/yardarm/spoke/health"
+	"github.com/yardarm-dev/yardarm/spoke/inventory"
+)
+
+// reasonJobFailed is that of a Job that has failed and is gone.
+const reasonJobFailed = "JobFailed"
+
+func isJob(ref manifest.Ref) bool { return ref.Group == "batch" && ref.Kind == "Job" }
+
+// endOf answers how a Job has ended; empty if it has not, or is none.
+func endOf(object *unstructured.Unstructured) inventory.Ended {
+	if gk := object.GroupVersionKind(); gk.Group != "batch" || gk.Kind != "Job" {
+		return ""
+	}
+	switch succeeded, ended := health.Ended(object); {
+	case !ended:
+		return ""
+	case succeeded:
+		return inventory.EndedWell
+	}
+	return inventory.EndedBadly
+}
+
+// completes notes that a Job was seen to be done, before it can delete itself. It never blocks.
+func (b *bundle) completes(ref manifest.Ref, uid string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.completed == nil {
+		b.completed = map[manifest.Ref]string{}
+	}
+	b.completed[ref] = uid
+	b.rouse()
+}
+
+// complete writes down which Jobs are done.
+func (b *bundle) complete(ctx context.Context, done map[manifest.Ref]string) {
+	ends := map[manifest.Ref]inventory.Ended{}
+	for ref, uid := range done {
+		if b.inv.Entries[ref].UID == uid {
+			ends[ref] = inventory.EndedWell
+		}
+	}
+	b.noteEnds(ctx, ends)
+}
+
+// noteEnds writes down how Jobs have ended, if that is news: a spoke that is restarted must know it of those that are gone by then.
+func (b *bundle) noteEnds(ctx context.Context, ends map[manifest.Ref]inventory.Ended) {
+	news := false
+	for ref, how := range ends {
+		e, ok := b.inv.Entries[ref]
+		if !ok || e.Content == 0 || e.Ended == how {
+			continue
+		}
+		e.Ended, e.Round, news = how, b.asked, true
+		b.inv.Entries[ref] = e
+	}
+	if !news {
+		return
+	}
+	if err := b.r.inventory.Save(ctx, b.inv); err != nil {
+		b.logger.Warn("cannot write down yet that jobs have ended", "error", err)
+		b.lost(ctx, err)
+	}
+}
+
+// served tells whether an item that is not there is a Job that has done its work and deleted itself. That is neither drift nor to be done again. One
+// that has failed is not either, until somebody asks to reconcile: it would fail again and again, with all that it does on the way.
+func (b *bundle) served(item apply.Item, e inventory.Entry) bool {
+	if !isJob(item.Ref) || !health.DeletesItself(item.Object) {
+		return false
+	}
+	switch {
+	case e.Ended == inventory.EndedWell:
+		b.judge(item.Ref, health.Result{}, 0)
+	case e.Ended == inventory.EndedBadly && e.Round == b.asked:
+		b.judge(item.Ref, health.Result{State: health.Failing, Reason: reasonJobFailed,
+			Message: "the job has failed, and has deleted itself since; to run it again, change it or ask to reconcile"}, 0)
+	default:
+		return false
+	}
+	return true
+}
+
+// spent tells whether nothing is left of a Job that has ended, so that there is nothing to look at.
+func (b *bundle) spent(ref manifest.Ref, e inventory.Entry) bool {
+	if e.Ended == "" {
+		return false
+	}
+	_, exists, known := b.r.watcher.Get(ref)
+	return known && !exists
+}
