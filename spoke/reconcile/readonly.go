@@ -41,7 +41,7 @@ func (b *bundle) compare(ctx context.Context, w work, rendered *apply.Rendered, 
 		here[item.Ref] = true
 		object, exists, known := b.r.watcher.Get(item.Ref)
 		e := b.inv.Entries[item.Ref]
-		item.Fresh, item.Scaled, item.Suspect = e.UID == "", object.Scaled || !known, true
+		item.Fresh, item.Scaled, item.Unseen, item.Suspect = e.UID == "", object.Scaled, !known, true
 		if e.Content == item.Content && known && (intact(e, object, exists) || item.Delivery.Drift == yardarmv1.DriftIgnore) {
 			b.drifts.settle(item.Ref)
 			out.applied++
