@@ -56,6 +56,10 @@ func storm(ctx context.Context, c Config) (_ any, err error) {
 	if err != nil {
 		return nil, err
 	}
+	waited, err := w.stats() // each look at them forgets the wait
+	if err != nil {
+		return nil, err
+	}
 	if err := w.settle(ctx); err != nil {
 		return nil, err
 	}
@@ -77,11 +81,11 @@ func storm(ctx context.Context, c Config) (_ any, err error) {
 	}
 	n := float64(w.started)
 	took := converged.Sub(began)
-	w.say("converged after %s; the longest wait was %s; %.0f bytes at each socket", short(took), short(after.LongestWait),
+	w.say("converged after %s; the longest wait was %s; %.0f bytes at each socket", short(took), short(waited.LongestWait),
 		float64(after.BytesIn+after.BytesOut-before.BytesIn-before.BytesOut)/n)
-	beyond := max(took-after.LongestWait, 0)
+	beyond := max(took-waited.LongestWait, 0)
 	return &report.Storm{
-		Spokes: w.started, ConvergedSeconds: took.Seconds(), JitterWindow: after.LongestWait.Seconds(),
+		Spokes: w.started, ConvergedSeconds: took.Seconds(), JitterWindow: waited.LongestWait.Seconds(),
 		FloorFull: n / full, FloorResumed: n / resumed, Ratio: measure.Ratio(beyond.Seconds(), n/full),
 		ResyncBytesPerSpoke: float64(after.MessageBytes-before.MessageBytes) / n,
 		SocketBytesPerSpoke: float64(after.BytesIn+after.BytesOut-before.BytesIn-before.BytesOut) / n,
