@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest/customize"
@@ -192,6 +194,11 @@ func TestFactsInCustomization(t *testing.T) {
 	}
 	if want := e.renderedDigest(a, &yardarmv1.Facts{Nodes: 3, Region: "eu"}); r.RenderedDigest != want {
 		t.Errorf("the report names %s as rendered, want %s", r.RenderedDigest, want)
+	}
+	for _, entry := range e.state.Entries() {
+		if entry.Assignment.BundleUid == "region" && !proto.Equal(entry.AppliedRendering.GetFacts(), &yardarmv1.Facts{Region: "eu"}) {
+			t.Errorf("facts that nobody reads are kept, and their changes written: %v", entry.AppliedRendering)
+		}
 	}
 	s.writes.take()
 	nodes.Store(4)
