@@ -193,10 +193,21 @@ func (w *world) files(texts ...string) string {
 // publish publishes manifests to a group and answers the revision's number.
 func (w *world) publish(bundle, group string, texts ...string) int {
 	w.t.Helper()
+	return w.published("publish", w.files(texts...), "--bundle", bundle, "--to", group)
+}
+
+// republish publishes to the groups that the bundle has.
+func (w *world) republish(bundle string, texts ...string) int {
+	w.t.Helper()
+	return w.published("publish", w.files(texts...), "--bundle", bundle)
+}
+
+func (w *world) published(args ...string) int {
+	w.t.Helper()
 	var answer struct {
 		Revision struct{ Spec struct{ Number int } }
 	}
-	out := w.do("publish", w.files(texts...), "--bundle", bundle, "--to", group, "-o", "json")
+	out := w.do(append(args, "-o", "json")...)
 	if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.Revision.Spec.Number == 0 {
 		w.t.Fatalf("publish answered no revision (%v): %s", err, out)
 	}
