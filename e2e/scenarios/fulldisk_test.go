@@ -24,7 +24,8 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("mount a small file system: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
+		// Detached, since a process that another test has just forked may still have a file of it open.
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
 			t.Errorf("unmount the small file system: %v", err)
 		}
 	})
