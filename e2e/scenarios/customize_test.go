@@ -44,6 +44,7 @@ spec:
 	w.holds("one", "currency", "EUR", lisbon)
 	w.holds("one", "currency", "JPY", tokyo)
 	w.holds("one", "path", "${HOME}/bin", lisbon, tokyo)
+	w.previews(tokyo, "web", "tokyo-gold-none", "JPY")
 
 	w.do("label", "cluster", lisbon, "shop=7")
 	w.eventuallyHolds(lisbon, "one", "lisbon-standard-7")
@@ -60,6 +61,7 @@ spec:
 			t.Errorf("the failure does not name %s: %s", word, text)
 		}
 	}
+	w.refused(1, []string{"preview", "bundle/web", "--cluster", tokyo}, "labels.shop", "ConfigMap "+w.id+"/one", "data.value")
 	w.phase(lisbon, "web", "Ready")
 	w.edit(tokyo, "one", "drifted")
 	w.eventuallyHolds(tokyo, "one", "tokyo-gold-none") // what it has is kept up, as it was customized
@@ -96,4 +98,12 @@ spec:
 	w.because(lisbon, "web", "Failed", "namespace")
 	w.said(w.cli.RunWith(w.ctx, `{apiVersion: yardarm.dev/v1, kind: Bundle, metadata: {name: web}, spec: {targets: [{group: all, customization: {patches: [
 {target: {kind: ConfigMap}, patch: "data: [1"}]}}]}}`, "apply", "-f", "-"), 2, "spec.targets[0].customization.patches[0]")
+}
+
+// previews checks that the hub shows a bundle in a cluster as the spoke says that it has applied it, with these words.
+func (w *world) previews(cluster, bundle string, words ...string) {
+	w.t.Helper()
+	a := w.phase(cluster, bundle, "Ready")
+	w.said(w.cli.Run(w.ctx, "preview", "bundle/"+bundle, "--cluster", cluster), 0,
+		append(words, "# digest "+a.Status.Report.RenderedDigest, "# the cluster has applied the same")...)
 }

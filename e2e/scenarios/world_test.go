@@ -229,6 +229,8 @@ type assignment struct {
 			Revision int
 			Phase    string
 			Problems []struct{ Object, Reason, Message string }
+
+			RenderedDigest string
 		}
 	}
 }

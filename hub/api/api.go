@@ -40,6 +40,8 @@ type Limits struct {
 	MaxFiles int
 	// Publications is how many may be under way at once; each holds up to MaxArtifactSize in memory. Default 4.
 	Publications int
+	// Previews is how many may be under way at once; each holds what it shows, up to MaxArtifactSize of it, in memory. Default 2.
+	Previews int
 	// Watches is how many watches may be open at once. Default 512.
 	Watches int
 	// CallTimeout is how long a call that is no stream may take. Default 30 s.
@@ -52,6 +54,7 @@ const (
 	defaultMaxArtifact   = 64 << 20
 	defaultMaxFiles      = 10_000
 	defaultPublications  = 4
+	defaultPreviews      = 2
 	defaultWatches       = 512
 	defaultCallTimeout   = 30 * time.Second
 	defaultStreamTimeout = 10 * time.Minute
@@ -94,9 +97,10 @@ type Server struct {
 	metrics *grpcprom.ServerMetrics
 	started time.Time
 
-	// publications and parses are semaphores: of uploads in memory, and of parsers at work.
-	publications, parses chan struct{}
-	watches              atomic.Int32
+	// publications, parses and previews are semaphores: of uploads in memory, of parsers at work, and of previews from their making to
+	// their last byte.
+	publications, parses, previews chan struct{}
+	watches                        atomic.Int32
 
 	// stopping is closed by Shutdown.
 	stopping chan struct{}
@@ -135,6 +139,7 @@ func New(cfg Config) (*Server, error) {
 		started:      cfg.Clock(),
 		publications: make(chan struct{}, cfg.Limits.Publications),
 		parses:       make(chan struct{}, parsers),
+		previews:     make(chan struct{}, cfg.Limits.Previews),
 		stopping:     make(chan struct{}),
 	}
 	if cfg.Registerer != nil {
@@ -175,6 +180,7 @@ func (l *Limits) fill() {
 	set(&l.MaxArtifactSize, defaultMaxArtifact)
 	set(&l.MaxFiles, defaultMaxFiles)
 	set(&l.Publications, defaultPublications)
+	set(&l.Previews, defaultPreviews)
 	set(&l.Watches, defaultWatches)
 	if l.CallTimeout <= 0 {
 		l.CallTimeout = defaultCallTimeout

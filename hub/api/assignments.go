@@ -47,22 +47,31 @@ func (s *Server) ListAssignments(_ context.Context, req *hubv1.ListAssignmentsRe
 // GetAssignment implements FleetService.
 func (s *Server) GetAssignment(_ context.Context, req *hubv1.GetAssignmentRequest) (*yardarmv1.Assignment, error) {
 	v := s.view()
-	c := v.ClusterByName(req.GetCluster())
+	it, err := v.item(req.GetCluster(), req.GetBundle())
+	if err != nil {
+		return nil, err
+	}
+	return v.assignmentView(it), nil
+}
+
+// item finds what a cluster is to run, or still holds, of a bundle.
+func (v view) item(cluster, bundle string) (item, error) {
+	c := v.ClusterByName(cluster)
 	if c == nil {
-		return nil, clusterNotFound(req.GetCluster())
+		return item{}, clusterNotFound(cluster)
 	}
 	for _, it := range v.items(c) {
-		if it.bundle == req.GetBundle() {
-			return v.assignmentView(it), nil
+		if it.bundle == bundle {
+			return it, nil
 		}
 	}
-	b := v.BundleByName(req.GetBundle())
+	b := v.BundleByName(bundle)
 	switch {
 	case b == nil:
-		return nil, bundleNotFound(req.GetBundle())
+		return item{}, bundleNotFound(bundle)
 	case b.GetStatus().GetRevision() == 0:
-		return nil, notFound(yardarmv1.KindAssignment, assignmentName(req.GetCluster(), req.GetBundle()), "the bundle has no revision yet; publish one")
+		return item{}, notFound(yardarmv1.KindAssignment, assignmentName(cluster, bundle), "the bundle has no revision yet; publish one")
 	}
-	return nil, notFound(yardarmv1.KindAssignment, assignmentName(req.GetCluster(), req.GetBundle()),
+	return item{}, notFound(yardarmv1.KindAssignment, assignmentName(cluster, bundle),
 		"no group that the bundle targets has the cluster; `yardarm describe bundle` shows its groups")
 }

@@ -28,29 +28,32 @@ func (s *Server) GetArtifact(req *hubv1.GetArtifactRequest, stream grpc.ServerSt
 	if err != nil {
 		return invalid("digest", err.Error())
 	}
-	row := s.store.Read().Artifact(digest.String())
-	if row == nil {
-		return artifactNotFound(digest)
-	}
-	encoded, err := s.store.Content(digest.String())
-	if isGone(err) {
-		return artifactNotFound(digest) // since it was looked up
-	}
+	canonical, err := s.canonical(digest)
 	if err != nil {
 		return err
 	}
+	_, err = writerFunc(func(p []byte) error { return stream.Send(&hubv1.GetArtifactResponse{Data: p}) }).Write(canonical)
+	return err
+}
+
+// canonical answers the content of an artifact.
+func (s *Server) canonical(digest manifest.Digest) ([]byte, error) {
+	row := s.store.Read().Artifact(digest.String())
+	if row == nil {
+		return nil, artifactNotFound(digest)
+	}
+	encoded, err := s.store.Content(digest.String())
+	if isGone(err) {
+		return nil, artifactNotFound(digest) // since it was looked up
+	}
+	if err != nil {
+		return nil, err
+	}
 	canonical, err := manifest.Decompress(encoded, int(row.GetSize()))
 	if err != nil {
-		return fmt.Errorf("artifact %s: %w", digest.Short(), err)
+		return nil, fmt.Errorf("artifact %s: %w", digest.Short(), err)
 	}
-	for len(canonical) > 0 {
-		n := min(len(canonical), chunkSize)
-		if err := stream.Send(&hubv1.GetArtifactResponse{Data: canonical[:n]}); err != nil {
-			return err
-		}
-		canonical = canonical[n:]
-	}
-	return nil
+	return canonical, nil
 }
 
 func artifactNotFound(digest manifest.Digest) error {

@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/pkg/manifest/customize"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // errorDomain is the domain of the reasons in google.rpc.ErrorInfo.
@@ -35,7 +39,11 @@ const (
 	reasonReadOnly        = "HUB_READ_ONLY"
 	reasonTooLarge        = "TOO_LARGE"
 	reasonBusy            = "BUSY"
+	reasonCustomization   = "CUSTOMIZATION_FAILED"
 )
+
+// busyRetry is when a caller may try again that found too many calls of its kind under way.
+const busyRetry = 5 * time.Second
 
 // maxViolations is how many are listed: more do not help whoever has to fix them.
 const maxViolations = 50
@@ -111,6 +119,32 @@ func precondition(reason, kind, name, message string) error {
 		&errdetails.PreconditionFailure{Violations: []*errdetails.PreconditionFailure_Violation{
 			{Type: reason, Subject: kind + " " + name, Description: message},
 		}})
+}
+
+// busy refuses a call because too many of its kind are under way.
+func busy(calls string) error {
+	return refuse(codes.ResourceExhausted, reasonBusy, nil, fmt.Sprintf("too many %s are under way; try again in a few seconds", calls),
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(busyRetry)})
+}
+
+// uncustomizable says why an assignment cannot be customized: by object, field and expression, as its spoke would.
+func uncustomizable(a *yardarmv1.AssignmentSpec, err error) error {
+	problems, ok := errors.AsType[*customize.Problems](err)
+	if !ok {
+		problems = &customize.Problems{Entries: []customize.Problem{{Message: err.Error()}}}
+	}
+	failure := &errdetails.PreconditionFailure{}
+	for _, p := range problems.Entries {
+		subject := yardarmv1.KindAssignment + " " + assignmentName(a.GetCluster(), a.GetBundle())
+		if p.Object != (manifest.Ref{}) {
+			subject, p.Object = p.Object.String(), manifest.Ref{}
+		}
+		failure.Violations = append(failure.Violations, &errdetails.PreconditionFailure_Violation{
+			Type: reasonCustomization, Subject: subject, Description: p.Error()})
+	}
+	metadata := map[string]string{"kind": yardarmv1.KindAssignment, "name": assignmentName(a.GetCluster(), a.GetBundle())}
+	return refuse(codes.FailedPrecondition, reasonCustomization, metadata,
+		fmt.Sprintf("revision %d of bundle %q cannot be customized for cluster %q:\n%s", a.GetRevision(), a.GetBundle(), a.GetCluster(), problems), failure)
 }
 
 // staleVersion refuses a change that was made of a version which is no longer the current one.

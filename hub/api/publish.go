@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -16,7 +15,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/manifest/customize"
@@ -30,8 +28,6 @@ const (
 	maxChunk = 1 << 20
 	// maxPath is the longest path of a file, in bytes: Linux' own limit.
 	maxPath = 4096
-	// busyRetry is when a caller may try again that found too many publications under way.
-	busyRetry = 5 * time.Second
 )
 
 // PublishRevision implements FleetService.
@@ -40,8 +36,7 @@ func (s *Server) PublishRevision(stream grpc.ClientStreamingServer[hubv1.Publish
 	case s.publications <- struct{}{}:
 		defer func() { <-s.publications }()
 	default:
-		return refuse(codes.ResourceExhausted, reasonBusy, nil, "too many publications are under way; try again in a few seconds",
-			&errdetails.RetryInfo{RetryDelay: durationpb.New(busyRetry)})
+		return busy("publications")
 	}
 	publication, files, err := s.receive(stream)
 	if err != nil {

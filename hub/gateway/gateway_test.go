@@ -136,6 +136,11 @@ func TestEveryCallOverREST(t *testing.T) {
 	if !bytes.Contains(data, []byte(`"kind":"ConfigMap"`)) {
 		t.Errorf("artifact %q", data)
 	}
+	preview := lines(t, h, "/v1/clusters/berlin/assignments/web/preview")
+	if len(preview) != 2 || preview[0].at("result", "preview", "renderedDigest") != digest || preview[1].at("result", "data") != artifact[0].at("result", "data") {
+		t.Errorf("preview %v", preview)
+	}
+	call(t, h, "GET", "/v1/clusters/berlin/assignments/nothing/preview", "", 404)
 	for _, path := range []string{"/v1/bundles", "/v1/bundles/web", "/v1/clustergroups", "/v1/clustergroups/prod", "/v1/assignments?bundle=web", "/v1/clusters/berlin/assignments/web"} {
 		call(t, h, "GET", path, "", 200)
 	}

@@ -260,6 +260,31 @@ func (f *fleet) GetAssignment(_ context.Context, req *hubv1.GetAssignmentRequest
 	return find[*yardarmv1.Assignment](f, yardarmv1.KindAssignment, req.GetCluster()+"."+req.GetBundle())
 }
 
+// PreviewAssignment shows previewed for every assignment; it is current where it reports the assignment's revision.
+func (f *fleet) PreviewAssignment(req *hubv1.PreviewAssignmentRequest, s grpc.ServerStreamingServer[hubv1.PreviewAssignmentResponse]) error {
+	x, err := find[*yardarmv1.Assignment](f, yardarmv1.KindAssignment, req.GetCluster()+"."+req.GetBundle())
+	if err != nil {
+		return err
+	}
+	set, err := manifest.Parse([]manifest.File{{Path: "web.yaml", Data: []byte(previewed)}}, manifest.Limits{})
+	if err != nil {
+		return err
+	}
+	data, report := set.Canonical(), x.GetStatus().GetReport()
+	p := &hubv1.Preview{Cluster: req.GetCluster(), Bundle: req.GetBundle(), Revision: x.GetSpec().GetRevision(), Digest: x.GetSpec().GetDigest(),
+		RenderedDigest: set.Digest().String(), Size: uint64(len(data)), ReportedDigest: report.GetRenderedDigest(), AsOf: x.GetStatus().GetAsOf(),
+		Current: report.GetRevision() == x.GetSpec().GetRevision(), Same: report.GetRenderedDigest() == set.Digest().String()}
+	if err := s.Send(&hubv1.PreviewAssignmentResponse{Message: &hubv1.PreviewAssignmentResponse_Preview{Preview: p}}); err != nil {
+		return err
+	}
+	for _, piece := range [][]byte{data[:10], data[10:]} {
+		if err := s.Send(&hubv1.PreviewAssignmentResponse{Message: &hubv1.PreviewAssignmentResponse_Data{Data: piece}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (f *fleet) Apply(_ context.Context, req *hubv1.ApplyRequest) (*hubv1.ApplyResponse, error) {
 	f.note(req)
 	resp := &hubv1.ApplyResponse{}

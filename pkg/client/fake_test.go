@@ -31,6 +31,7 @@ type fakeHub struct {
 	listClusters func(*hubv1.ListClustersRequest) (*hubv1.ListClustersResponse, error)
 	apply        func(*hubv1.ApplyRequest) (*hubv1.ApplyResponse, error)
 	publish      func(grpc.ClientStreamingServer[hubv1.PublishRevisionRequest, hubv1.PublishRevisionResponse]) error
+	preview      func(grpc.ServerStreamingServer[hubv1.PreviewAssignmentResponse]) error
 	watch        func(*hubv1.WatchRequest, grpc.ServerStreamingServer[hubv1.WatchResponse]) error
 	watchEvents  func(*hubv1.WatchEventsRequest, grpc.ServerStreamingServer[hubv1.WatchEventsResponse]) error
 }
@@ -49,6 +50,10 @@ func (f *fakeHub) Apply(_ context.Context, req *hubv1.ApplyRequest) (*hubv1.Appl
 
 func (f *fakeHub) PublishRevision(s grpc.ClientStreamingServer[hubv1.PublishRevisionRequest, hubv1.PublishRevisionResponse]) error {
 	return f.publish(s)
+}
+
+func (f *fakeHub) PreviewAssignment(_ *hubv1.PreviewAssignmentRequest, s grpc.ServerStreamingServer[hubv1.PreviewAssignmentResponse]) error {
+	return f.preview(s)
 }
 
 func (f *fakeHub) Watch(req *hubv1.WatchRequest, s grpc.ServerStreamingServer[hubv1.WatchResponse]) error {

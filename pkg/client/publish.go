@@ -3,9 +3,7 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"time"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -14,28 +12,24 @@ import (
 // chunkSize is how much of a file one message carries, in bytes. The hub takes up to 1 MiB; less makes progress visible on a slow line.
 const chunkSize = 256 << 10
 
-// ErrStalled says that an upload stood still for longer than a call may take.
-var ErrStalled = errors.New("the hub has not answered in time")
-
 // Publish sends a bundle's manifests to the hub. progress, if not nil, is called from this goroutine with the bytes sent so far and in all. The
 // time for a call bounds each step rather than the whole, so that a slow upload may take as long as it must.
 func (c *Client) Publish(ctx context.Context, publication *hubv1.Publication, files []manifest.File,
 	progress func(sent, total int)) (*hubv1.PublishRevisionResponse, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stall := time.AfterFunc(c.timeout, func() { cancel(fmt.Errorf("%w (%s)", ErrStalled, c.timeout)) })
-	defer stall.Stop()
-
-	resp, err := c.publish(ctx, publication, files, func(sent, total int) {
-		stall.Reset(c.timeout)
-		if progress != nil {
-			progress(sent, total)
-		}
+	var resp *hubv1.PublishRevisionResponse
+	err := c.step(ctx, func(ctx context.Context, alive func()) (err error) {
+		resp, err = c.publish(ctx, publication, files, func(sent, total int) {
+			alive()
+			if progress != nil {
+				progress(sent, total)
+			}
+		})
+		return err
 	})
-	if err != nil && errors.Is(context.Cause(ctx), ErrStalled) {
-		return nil, context.Cause(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return resp, err
+	return resp, nil
 }
 
 func (c *Client) publish(ctx context.Context, publication *hubv1.Publication, files []manifest.File,

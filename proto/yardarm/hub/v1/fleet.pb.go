@@ -2285,6 +2285,264 @@ func (x *GetAssignmentRequest) GetBundle() string {
 	return ""
 }
 
+type PreviewAssignmentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Bundle        string                 `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewAssignmentRequest) Reset() {
+	*x = PreviewAssignmentRequest{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewAssignmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewAssignmentRequest) ProtoMessage() {}
+
+func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewAssignmentRequest.ProtoReflect.Descriptor instead.
+func (*PreviewAssignmentRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *PreviewAssignmentRequest) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *PreviewAssignmentRequest) GetBundle() string {
+	if x != nil {
+		return x.Bundle
+	}
+	return ""
+}
+
+type PreviewAssignmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Message:
+	//
+	//	*PreviewAssignmentResponse_Preview
+	//	*PreviewAssignmentResponse_Data
+	Message       isPreviewAssignmentResponse_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewAssignmentResponse) Reset() {
+	*x = PreviewAssignmentResponse{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewAssignmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewAssignmentResponse) ProtoMessage() {}
+
+func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewAssignmentResponse.ProtoReflect.Descriptor instead.
+func (*PreviewAssignmentResponse) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *PreviewAssignmentResponse) GetMessage() isPreviewAssignmentResponse_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *PreviewAssignmentResponse) GetPreview() *Preview {
+	if x != nil {
+		if x, ok := x.Message.(*PreviewAssignmentResponse_Preview); ok {
+			return x.Preview
+		}
+	}
+	return nil
+}
+
+func (x *PreviewAssignmentResponse) GetData() []byte {
+	if x != nil {
+		if x, ok := x.Message.(*PreviewAssignmentResponse_Data); ok {
+			return x.Data
+		}
+	}
+	return nil
+}
+
+type isPreviewAssignmentResponse_Message interface {
+	isPreviewAssignmentResponse_Message()
+}
+
+type PreviewAssignmentResponse_Preview struct {
+	Preview *Preview `protobuf:"bytes,1,opt,name=preview,proto3,oneof"`
+}
+
+type PreviewAssignmentResponse_Data struct {
+	Data []byte `protobuf:"bytes,2,opt,name=data,proto3,oneof"`
+}
+
+func (*PreviewAssignmentResponse_Preview) isPreviewAssignmentResponse_Message() {}
+
+func (*PreviewAssignmentResponse_Data) isPreviewAssignmentResponse_Message() {}
+
+// Preview compares what a cluster is to get with what its spoke says that it has applied.
+type Preview struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Cluster  string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Bundle   string                 `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Revision uint32                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The artifact's digest, and that of what customization makes of it in this cluster: of the data that follows.
+	Digest         string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	RenderedDigest string `protobuf:"bytes,5,opt,name=rendered_digest,json=renderedDigest,proto3" json:"rendered_digest,omitempty"`
+	// How many bytes of data follow.
+	Size uint64 `protobuf:"varint,6,opt,name=size,proto3" json:"size,omitempty"`
+	// The digest of what the cluster has applied, by its newest report; empty where it has reported nothing of the bundle.
+	ReportedDigest string `protobuf:"bytes,7,opt,name=reported_digest,json=reportedDigest,proto3" json:"reported_digest,omitempty"`
+	// Whether that report is about the assignment as it is now. One about another says nothing of what is shown.
+	Current bool `protobuf:"varint,8,opt,name=current,proto3" json:"current,omitempty"`
+	// Whether the cluster has what is shown, by that report. Where it is current and they differ, the spoke knows other facts
+	// of its cluster than the hub does, or has not applied all of it.
+	Same bool `protobuf:"varint,9,opt,name=same,proto3" json:"same,omitempty"`
+	// Until when the report is known to hold.
+	AsOf          *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Preview) Reset() {
+	*x = Preview{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Preview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Preview) ProtoMessage() {}
+
+func (x *Preview) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Preview.ProtoReflect.Descriptor instead.
+func (*Preview) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Preview) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *Preview) GetBundle() string {
+	if x != nil {
+		return x.Bundle
+	}
+	return ""
+}
+
+func (x *Preview) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Preview) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *Preview) GetRenderedDigest() string {
+	if x != nil {
+		return x.RenderedDigest
+	}
+	return ""
+}
+
+func (x *Preview) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Preview) GetReportedDigest() string {
+	if x != nil {
+		return x.ReportedDigest
+	}
+	return ""
+}
+
+func (x *Preview) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+func (x *Preview) GetSame() bool {
+	if x != nil {
+		return x.Same
+	}
+	return false
+}
+
+func (x *Preview) GetAsOf() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
 type AcceptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One of both, or both: everything held in the cluster, of the bundle, or of the bundle in the cluster.
@@ -2296,7 +2554,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2308,7 +2566,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2321,7 +2579,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{39}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AcceptRequest) GetCluster() string {
@@ -2348,7 +2606,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +2618,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,7 +2631,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{40}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AcceptResponse) GetAccepted() []string {
@@ -2394,7 +2652,7 @@ type ReconcileRequest struct {
 
 func (x *ReconcileRequest) Reset() {
 	*x = ReconcileRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2664,7 @@ func (x *ReconcileRequest) String() string {
 func (*ReconcileRequest) ProtoMessage() {}
 
 func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +2677,7 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{41}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReconcileRequest) GetCluster() string {
@@ -2446,7 +2704,7 @@ type ReconcileResponse struct {
 
 func (x *ReconcileResponse) Reset() {
 	*x = ReconcileResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2458,7 +2716,7 @@ func (x *ReconcileResponse) String() string {
 func (*ReconcileResponse) ProtoMessage() {}
 
 func (x *ReconcileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2471,7 +2729,7 @@ func (x *ReconcileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileResponse.ProtoReflect.Descriptor instead.
 func (*ReconcileResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{42}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ReconcileResponse) GetAssignments() []string {
@@ -2496,7 +2754,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +2766,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +2779,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{43}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WatchRequest) GetKind() string {
@@ -2569,7 +2827,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2581,7 +2839,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2594,7 +2852,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{44}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *WatchResponse) GetType() string {
@@ -2690,7 +2948,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +2960,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +2973,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{45}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *WatchEventsRequest) GetAfter() uint64 {
@@ -2762,7 +3020,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2774,7 +3032,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2787,7 +3045,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{46}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *WatchEventsResponse) GetEvent() *v1.Event {
@@ -2805,7 +3063,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2817,7 +3075,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2830,7 +3088,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{47}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{50}
 }
 
 type BackupResponse struct {
@@ -2842,7 +3100,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2854,7 +3112,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2867,7 +3125,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{48}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *BackupResponse) GetData() []byte {
@@ -3037,7 +3295,26 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"total_size\x18\x03 \x01(\rR\ttotalSize\"H\n" +
 	"\x14GetAssignmentRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
-	"\x06bundle\x18\x02 \x01(\tR\x06bundle\"A\n" +
+	"\x06bundle\x18\x02 \x01(\tR\x06bundle\"L\n" +
+	"\x18PreviewAssignmentRequest\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
+	"\x06bundle\x18\x02 \x01(\tR\x06bundle\"q\n" +
+	"\x19PreviewAssignmentResponse\x123\n" +
+	"\apreview\x18\x01 \x01(\v2\x17.yardarm.hub.v1.PreviewH\x00R\apreview\x12\x14\n" +
+	"\x04data\x18\x02 \x01(\fH\x00R\x04dataB\t\n" +
+	"\amessage\"\xb4\x02\n" +
+	"\aPreview\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
+	"\x06bundle\x18\x02 \x01(\tR\x06bundle\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\rR\brevision\x12\x16\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest\x12'\n" +
+	"\x0frendered_digest\x18\x05 \x01(\tR\x0erenderedDigest\x12\x12\n" +
+	"\x04size\x18\x06 \x01(\x04R\x04size\x12'\n" +
+	"\x0freported_digest\x18\a \x01(\tR\x0ereportedDigest\x12\x18\n" +
+	"\acurrent\x18\b \x01(\bR\acurrent\x12\x12\n" +
+	"\x04same\x18\t \x01(\bR\x04same\x12/\n" +
+	"\x05as_of\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"A\n" +
 	"\rAcceptRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\tR\x06bundle\",\n" +
@@ -3073,7 +3350,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xe9\x11\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xd5\x12\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -3098,7 +3375,8 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\vGetArtifact\x12\".yardarm.hub.v1.GetArtifactRequest\x1a#.yardarm.hub.v1.GetArtifactResponse0\x01\x12Z\n" +
 	"\vUndoRollout\x12\".yardarm.hub.v1.UndoRolloutRequest\x1a'.yardarm.hub.v1.PublishRevisionResponse\x12b\n" +
 	"\x0fListAssignments\x12&.yardarm.hub.v1.ListAssignmentsRequest\x1a'.yardarm.hub.v1.ListAssignmentsResponse\x12M\n" +
-	"\rGetAssignment\x12$.yardarm.hub.v1.GetAssignmentRequest\x1a\x16.yardarm.v1.Assignment\x12G\n" +
+	"\rGetAssignment\x12$.yardarm.hub.v1.GetAssignmentRequest\x1a\x16.yardarm.v1.Assignment\x12j\n" +
+	"\x11PreviewAssignment\x12(.yardarm.hub.v1.PreviewAssignmentRequest\x1a).yardarm.hub.v1.PreviewAssignmentResponse0\x01\x12G\n" +
 	"\x06Accept\x12\x1d.yardarm.hub.v1.AcceptRequest\x1a\x1e.yardarm.hub.v1.AcceptResponse\x12P\n" +
 	"\tReconcile\x12 .yardarm.hub.v1.ReconcileRequest\x1a!.yardarm.hub.v1.ReconcileResponse\x12F\n" +
 	"\x05Watch\x12\x1c.yardarm.hub.v1.WatchRequest\x1a\x1d.yardarm.hub.v1.WatchResponse0\x01\x12X\n" +
@@ -3117,7 +3395,7 @@ func file_yardarm_hub_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_fleet_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*GetHubRequest)(nil),              // 0: yardarm.hub.v1.GetHubRequest
 	(*Hub)(nil),                        // 1: yardarm.hub.v1.Hub
@@ -3158,118 +3436,125 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*ListAssignmentsRequest)(nil),     // 36: yardarm.hub.v1.ListAssignmentsRequest
 	(*ListAssignmentsResponse)(nil),    // 37: yardarm.hub.v1.ListAssignmentsResponse
 	(*GetAssignmentRequest)(nil),       // 38: yardarm.hub.v1.GetAssignmentRequest
-	(*AcceptRequest)(nil),              // 39: yardarm.hub.v1.AcceptRequest
-	(*AcceptResponse)(nil),             // 40: yardarm.hub.v1.AcceptResponse
-	(*ReconcileRequest)(nil),           // 41: yardarm.hub.v1.ReconcileRequest
-	(*ReconcileResponse)(nil),          // 42: yardarm.hub.v1.ReconcileResponse
-	(*WatchRequest)(nil),               // 43: yardarm.hub.v1.WatchRequest
-	(*WatchResponse)(nil),              // 44: yardarm.hub.v1.WatchResponse
-	(*WatchEventsRequest)(nil),         // 45: yardarm.hub.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 46: yardarm.hub.v1.WatchEventsResponse
-	(*BackupRequest)(nil),              // 47: yardarm.hub.v1.BackupRequest
-	(*BackupResponse)(nil),             // 48: yardarm.hub.v1.BackupResponse
-	nil,                                // 49: yardarm.hub.v1.LabelClusterRequest.SetEntry
-	nil,                                // 50: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil),      // 51: google.protobuf.Timestamp
-	(*v1.Cluster)(nil),                 // 52: yardarm.v1.Cluster
-	(*v1.ClusterGroup)(nil),            // 53: yardarm.v1.ClusterGroup
-	(*v1.Bundle)(nil),                  // 54: yardarm.v1.Bundle
-	(*durationpb.Duration)(nil),        // 55: google.protobuf.Duration
-	(v1.Workloads)(0),                  // 56: yardarm.v1.Workloads
-	(*v1.Provenance)(nil),              // 57: yardarm.v1.Provenance
-	(*v1.Revision)(nil),                // 58: yardarm.v1.Revision
-	(*v1.Assignment)(nil),              // 59: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 60: yardarm.v1.Event
+	(*PreviewAssignmentRequest)(nil),   // 39: yardarm.hub.v1.PreviewAssignmentRequest
+	(*PreviewAssignmentResponse)(nil),  // 40: yardarm.hub.v1.PreviewAssignmentResponse
+	(*Preview)(nil),                    // 41: yardarm.hub.v1.Preview
+	(*AcceptRequest)(nil),              // 42: yardarm.hub.v1.AcceptRequest
+	(*AcceptResponse)(nil),             // 43: yardarm.hub.v1.AcceptResponse
+	(*ReconcileRequest)(nil),           // 44: yardarm.hub.v1.ReconcileRequest
+	(*ReconcileResponse)(nil),          // 45: yardarm.hub.v1.ReconcileResponse
+	(*WatchRequest)(nil),               // 46: yardarm.hub.v1.WatchRequest
+	(*WatchResponse)(nil),              // 47: yardarm.hub.v1.WatchResponse
+	(*WatchEventsRequest)(nil),         // 48: yardarm.hub.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 49: yardarm.hub.v1.WatchEventsResponse
+	(*BackupRequest)(nil),              // 50: yardarm.hub.v1.BackupRequest
+	(*BackupResponse)(nil),             // 51: yardarm.hub.v1.BackupResponse
+	nil,                                // 52: yardarm.hub.v1.LabelClusterRequest.SetEntry
+	nil,                                // 53: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),      // 54: google.protobuf.Timestamp
+	(*v1.Cluster)(nil),                 // 55: yardarm.v1.Cluster
+	(*v1.ClusterGroup)(nil),            // 56: yardarm.v1.ClusterGroup
+	(*v1.Bundle)(nil),                  // 57: yardarm.v1.Bundle
+	(*durationpb.Duration)(nil),        // 58: google.protobuf.Duration
+	(v1.Workloads)(0),                  // 59: yardarm.v1.Workloads
+	(*v1.Provenance)(nil),              // 60: yardarm.v1.Provenance
+	(*v1.Revision)(nil),                // 61: yardarm.v1.Revision
+	(*v1.Assignment)(nil),              // 62: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 63: yardarm.v1.Event
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
-	51, // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
-	52, // 1: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
-	53, // 2: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	54, // 3: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
+	54, // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
+	55, // 1: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
+	56, // 2: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	57, // 3: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
 	2,  // 4: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
 	5,  // 5: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
 	2,  // 6: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
-	52, // 7: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
-	49, // 8: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
-	50, // 9: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	55, // 10: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
-	52, // 11: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	51, // 12: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
-	56, // 13: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
-	52, // 14: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	53, // 15: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
-	54, // 16: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
-	56, // 17: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
+	55, // 7: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
+	52, // 8: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
+	53, // 9: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	58, // 10: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
+	55, // 11: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	54, // 12: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
+	59, // 13: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
+	55, // 14: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	56, // 15: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
+	57, // 16: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
+	59, // 17: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
 	27, // 18: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
 	28, // 19: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
-	57, // 20: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	58, // 21: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	58, // 22: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	59, // 23: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	52, // 24: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	53, // 25: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	54, // 26: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	59, // 27: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	60, // 28: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	0,  // 29: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	3,  // 30: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	6,  // 31: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	8,  // 32: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	9,  // 33: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	10, // 34: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	12, // 35: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	13, // 36: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	14, // 37: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	16, // 38: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	18, // 39: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	19, // 40: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	21, // 41: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	23, // 42: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	24, // 43: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	26, // 44: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	30, // 45: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	32, // 46: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	33, // 47: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	35, // 48: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	36, // 49: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	38, // 50: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	39, // 51: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	41, // 52: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	43, // 53: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	45, // 54: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	47, // 55: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	1,  // 56: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	4,  // 57: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	7,  // 58: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	52, // 59: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	52, // 60: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	11, // 61: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	52, // 62: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	52, // 63: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	15, // 64: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	17, // 65: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	53, // 66: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	20, // 67: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	22, // 68: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	54, // 69: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	25, // 70: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	29, // 71: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	31, // 72: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	58, // 73: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	34, // 74: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	29, // 75: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37, // 76: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	59, // 77: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	40, // 78: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	42, // 79: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	44, // 80: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	46, // 81: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	48, // 82: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	56, // [56:83] is the sub-list for method output_type
-	29, // [29:56] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	60, // 20: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
+	61, // 21: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	61, // 22: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	62, // 23: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	41, // 24: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
+	54, // 25: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	55, // 26: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	56, // 27: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	57, // 28: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	62, // 29: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	63, // 30: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	0,  // 31: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	3,  // 32: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	6,  // 33: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	8,  // 34: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	9,  // 35: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	10, // 36: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	12, // 37: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	13, // 38: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	14, // 39: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	16, // 40: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	18, // 41: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	19, // 42: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	21, // 43: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	23, // 44: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	24, // 45: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	26, // 46: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	30, // 47: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	32, // 48: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	33, // 49: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	35, // 50: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	36, // 51: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	38, // 52: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	39, // 53: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	42, // 54: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	44, // 55: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	46, // 56: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	48, // 57: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	50, // 58: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	1,  // 59: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	4,  // 60: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	7,  // 61: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	55, // 62: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	55, // 63: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	11, // 64: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	55, // 65: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	55, // 66: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	15, // 67: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	17, // 68: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	56, // 69: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	20, // 70: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	22, // 71: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	57, // 72: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	25, // 73: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	29, // 74: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	31, // 75: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	61, // 76: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	34, // 77: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	29, // 78: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37, // 79: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	62, // 80: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	40, // 81: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	43, // 82: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	45, // 83: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	47, // 84: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	49, // 85: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	51, // 86: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	59, // [59:87] is the sub-list for method output_type
+	31, // [31:59] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -3286,7 +3571,11 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		(*PublishRevisionRequest_Publication)(nil),
 		(*PublishRevisionRequest_File)(nil),
 	}
-	file_yardarm_hub_v1_fleet_proto_msgTypes[44].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[40].OneofWrappers = []any{
+		(*PreviewAssignmentResponse_Preview)(nil),
+		(*PreviewAssignmentResponse_Data)(nil),
+	}
+	file_yardarm_hub_v1_fleet_proto_msgTypes[47].OneofWrappers = []any{
 		(*WatchResponse_Cluster)(nil),
 		(*WatchResponse_ClusterGroup)(nil),
 		(*WatchResponse_Bundle)(nil),
@@ -3298,7 +3587,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_fleet_proto_rawDesc), len(file_yardarm_hub_v1_fleet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   51,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -44,6 +44,7 @@ const (
 	FleetService_UndoRollout_FullMethodName        = "/yardarm.hub.v1.FleetService/UndoRollout"
 	FleetService_ListAssignments_FullMethodName    = "/yardarm.hub.v1.FleetService/ListAssignments"
 	FleetService_GetAssignment_FullMethodName      = "/yardarm.hub.v1.FleetService/GetAssignment"
+	FleetService_PreviewAssignment_FullMethodName  = "/yardarm.hub.v1.FleetService/PreviewAssignment"
 	FleetService_Accept_FullMethodName             = "/yardarm.hub.v1.FleetService/Accept"
 	FleetService_Reconcile_FullMethodName          = "/yardarm.hub.v1.FleetService/Reconcile"
 	FleetService_Watch_FullMethodName              = "/yardarm.hub.v1.FleetService/Watch"
@@ -91,6 +92,9 @@ type FleetServiceClient interface {
 	// ListAssignments answers what clusters are to run, and what is known of it.
 	ListAssignments(ctx context.Context, in *ListAssignmentsRequest, opts ...grpc.CallOption) (*ListAssignmentsResponse, error)
 	GetAssignment(ctx context.Context, in *GetAssignmentRequest, opts ...grpc.CallOption) (*v1.Assignment, error)
+	// PreviewAssignment answers what a cluster is to get of a bundle, as the hub sees it: one message that says what it is, then the
+	// objects, customized with what the hub knows of the cluster. They are in canonical form: one JSON object a line.
+	PreviewAssignment(ctx context.Context, in *PreviewAssignmentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PreviewAssignmentResponse], error)
 	// Accept lets go of what is held: the operator's answer to a deletion that asks, or to holdings from before a restore.
 	Accept(ctx context.Context, in *AcceptRequest, opts ...grpc.CallOption) (*AcceptResponse, error)
 	// Reconcile has spokes compare bundles with what is in their clusters at once, and try again what failed.
@@ -343,6 +347,25 @@ func (c *fleetServiceClient) GetAssignment(ctx context.Context, in *GetAssignmen
 	return out, nil
 }
 
+func (c *fleetServiceClient) PreviewAssignment(ctx context.Context, in *PreviewAssignmentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PreviewAssignmentResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[2], FleetService_PreviewAssignment_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PreviewAssignmentRequest, PreviewAssignmentResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FleetService_PreviewAssignmentClient = grpc.ServerStreamingClient[PreviewAssignmentResponse]
+
 func (c *fleetServiceClient) Accept(ctx context.Context, in *AcceptRequest, opts ...grpc.CallOption) (*AcceptResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AcceptResponse)
@@ -365,7 +388,7 @@ func (c *fleetServiceClient) Reconcile(ctx context.Context, in *ReconcileRequest
 
 func (c *fleetServiceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[2], FleetService_Watch_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[3], FleetService_Watch_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -384,7 +407,7 @@ type FleetService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 
 func (c *fleetServiceClient) WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[3], FleetService_WatchEvents_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[4], FleetService_WatchEvents_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -403,7 +426,7 @@ type FleetService_WatchEventsClient = grpc.ServerStreamingClient[WatchEventsResp
 
 func (c *fleetServiceClient) Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BackupResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[4], FleetService_Backup_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[5], FleetService_Backup_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -460,6 +483,9 @@ type FleetServiceServer interface {
 	// ListAssignments answers what clusters are to run, and what is known of it.
 	ListAssignments(context.Context, *ListAssignmentsRequest) (*ListAssignmentsResponse, error)
 	GetAssignment(context.Context, *GetAssignmentRequest) (*v1.Assignment, error)
+	// PreviewAssignment answers what a cluster is to get of a bundle, as the hub sees it: one message that says what it is, then the
+	// objects, customized with what the hub knows of the cluster. They are in canonical form: one JSON object a line.
+	PreviewAssignment(*PreviewAssignmentRequest, grpc.ServerStreamingServer[PreviewAssignmentResponse]) error
 	// Accept lets go of what is held: the operator's answer to a deletion that asks, or to holdings from before a restore.
 	Accept(context.Context, *AcceptRequest) (*AcceptResponse, error)
 	// Reconcile has spokes compare bundles with what is in their clusters at once, and try again what failed.
@@ -545,6 +571,9 @@ func (UnimplementedFleetServiceServer) ListAssignments(context.Context, *ListAss
 }
 func (UnimplementedFleetServiceServer) GetAssignment(context.Context, *GetAssignmentRequest) (*v1.Assignment, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAssignment not implemented")
+}
+func (UnimplementedFleetServiceServer) PreviewAssignment(*PreviewAssignmentRequest, grpc.ServerStreamingServer[PreviewAssignmentResponse]) error {
+	return status.Error(codes.Unimplemented, "method PreviewAssignment not implemented")
 }
 func (UnimplementedFleetServiceServer) Accept(context.Context, *AcceptRequest) (*AcceptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Accept not implemented")
@@ -960,6 +989,17 @@ func _FleetService_GetAssignment_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FleetService_PreviewAssignment_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(PreviewAssignmentRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(FleetServiceServer).PreviewAssignment(m, &grpc.GenericServerStream[PreviewAssignmentRequest, PreviewAssignmentResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FleetService_PreviewAssignmentServer = grpc.ServerStreamingServer[PreviewAssignmentResponse]
+
 func _FleetService_Accept_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AcceptRequest)
 	if err := dec(in); err != nil {
@@ -1134,6 +1174,11 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "GetArtifact",
 			Handler:       _FleetService_GetArtifact_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "PreviewAssignment",
+			Handler:       _FleetService_PreviewAssignment_Handler,
 			ServerStreams: true,
 		},
 		{
