@@ -32,7 +32,8 @@ func (b *bundle) converge(ctx context.Context, w work, t target, rendered *apply
 		return out
 	}
 	if err := b.prepare(ctx, w, t, rendered, todo, p); err != nil {
-		b.r.claims.give(b.uid, fresh...)
+		// What the inventory names by now stays claimed.
+		b.r.claims.give(b.uid, slices.DeleteFunc(fresh, func(ref manifest.Ref) bool { _, named := b.inv.Entries[ref]; return named })...)
 		return interrupted(err)
 	}
 	if w.assigned && len(todo) > 0 {

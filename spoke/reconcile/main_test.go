@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -240,6 +241,7 @@ type fakeState struct {
 	contents map[string][]byte
 	changed  chan struct{}
 	finished []string
+	failing  int // how many times Applied fails
 }
 
 func newFakeState() *fakeState {
@@ -271,12 +273,21 @@ func (f *fakeState) Content(_ context.Context, digest string) ([]byte, error) {
 }
 
 func (f *fakeState) Applied(_ context.Context, uid, digest string, rendering *spokev1.Rendering) error {
+	failed := false
 	f.change(func() {
+		if f.failing > 0 {
+			f.failing--
+			failed = true
+			return
+		}
 		if e, ok := f.entries[uid]; ok {
 			e.AppliedDigest, e.AppliedRendering = digest, rendering
 			f.entries[uid] = e
 		}
 	})
+	if failed {
+		return errors.New("the state cannot be written")
+	}
 	return nil
 }
 

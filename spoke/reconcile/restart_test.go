@@ -106,6 +106,23 @@ func TestInventoryIsWrittenBeforeObjects(t *testing.T) {
 }
 
 // A new assignment does not wait until what the old one waits for comes about.
+// A state that cannot be written once, after the inventory was, leaves the objects the bundle's: their drift is seen.
+func TestStateFailsAfterTheInventoryIsWritten(t *testing.T) {
+	e := newEnv(t)
+	e.state.failing = 1
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(2, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.edit("m0", `{"data":{"key":"edited"}}`)
+	e.until("m0 is repaired", func() bool { return value(e.get("m0")) == "one" })
+	// Nor may another bundle take them.
+	e.assign(assignment{bundle: "other", revision: 1, objects: several(1, "theirs")})
+	r := s.awaitPhase("other", yardarmv1.PhaseFailed)
+	if p := problemOf(r, "/m0"); p == nil || p.Reason != "ClaimedByBundle" {
+		t.Errorf("report: %v", r)
+	}
+}
+
 func TestNewAssignmentEndsTheOldOnesWait(t *testing.T) {
 	e := newEnv(t)
 	s := e.start()
