@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -132,9 +133,7 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 	// What has begun goes on, whatever becomes of other bundles.
 	if b.renewed(t) {
 		if phase, reason, message := b.unmet(a); phase != "" {
-			o := b.maintain(ctx, w).force(phase, reason, message)
-			o.blocked = true
-			return o
+			return b.await(ctx, w, t).force(phase, reason, message)
 		}
 	}
 	rendered, err := b.render(ctx, &w.entry, t)
@@ -157,7 +156,26 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 	return o
 }
 
-// maintain keeps up what the cluster holds, as far as that is still known.
+// await keeps up what the cluster holds until a target may begin, but for what the target gives to other bundles: the one that
+// is waited for may need it to become ready.
+func (b *bundle) await(ctx context.Context, w work, t target) outcome {
+	if !b.readOnly() {
+		rendered, err := apply.Render(ctx, b.r.client.Mapper, t.set, b.identity(&w.entry, t))
+		if err != nil {
+			return interrupted(err)
+		}
+		if p := b.plan(ctx, rendered.Has); len(p.release) > 0 {
+			if err := b.letGo(ctx, plan{release: p.release}); err != nil {
+				return interrupted(err)
+			}
+		}
+	}
+	o := b.maintain(ctx, w)
+	o.blocked = true
+	return o
+}
+
+// maintain keeps up what the cluster holds, as far as that is still known and no other bundle wants it.
 func (b *bundle) maintain(ctx context.Context, w work) outcome {
 	if b.inv.Digest == "" {
 		return outcome{}
@@ -175,7 +193,23 @@ func (b *bundle) maintain(ctx context.Context, w work) outcome {
 	if err != nil {
 		return interrupted(err)
 	}
+	b.withoutHandedOver(ctx, rendered)
 	return b.converge(ctx, w, t, rendered, plan{})
+}
+
+// withoutHandedOver takes out what the bundle has let go to others.
+func (b *bundle) withoutHandedOver(ctx context.Context, rendered *apply.Rendered) {
+	var absent []manifest.Ref
+	for _, item := range rendered.Items {
+		if _, have := b.inv.Entries[item.Ref]; !have {
+			absent = append(absent, item.Ref)
+		}
+	}
+	if len(absent) == 0 {
+		return
+	}
+	wanted, _ := b.r.wantedByOthers(ctx, b.uid, absent)
+	rendered.Items = slices.DeleteFunc(rendered.Items, func(i apply.Item) bool { return wanted[i.Ref] })
 }
 
 // recover fills an inventory that was lost from what the state says was applied. Whatever is deleted by it is looked at

@@ -85,6 +85,33 @@ func TestDependencyComesFirst(t *testing.T) {
 	s.awaitPhase("app", yardarmv1.PhaseReady)
 }
 
+// An object that goes to the bundle which is waited for is handed over first, or the two would wait for each other.
+func TestObjectMovesToADependency(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	app := assignment{bundle: "app", revision: 1, objects: several(2, "one"), delivery: needs("", "base")}
+	base := assignment{bundle: "base", revision: 1, objects: []string{configMap("b0", "one")}}
+	e.assign(app, base)
+	s.awaitPhase("app", yardarmv1.PhaseReady)
+	before := e.get("m0").GetUID()
+
+	base.revision, base.objects = 2, append(base.objects, configMap("m0", "two"), deployment)
+	app.revision, app.objects = 2, []string{configMap("m1", "two")}
+	e.assign(app, base)
+	s.await("base", "it has adopted m0", func(r *yardarmv1.Report) bool { return r.Objects.Applied == 3 })
+	s.awaitPhase("app", yardarmv1.PhasePending)
+	// What app has, and not what it had, is kept up meanwhile.
+	e.edit("m1", `{"data":{"key":"edited"}}`)
+	e.until("m1 is repaired", func() bool { return value(e.get("m1")) == "one" })
+	s.await("app", "it has no problem", func(r *yardarmv1.Report) bool { return r.Phase == yardarmv1.PhasePending && len(r.Problems) == 0 })
+	e.available(1, 1)
+	s.awaitPhase("base", yardarmv1.PhaseReady)
+	s.awaitPhase("app", yardarmv1.PhaseReady)
+	if got := e.get("m0"); got == nil || got.GetUID() != before || value(got) != "two" {
+		t.Errorf("m0 is %v", got)
+	}
+}
+
 func TestDependencyThatIsNotHere(t *testing.T) {
 	e := newEnv(t)
 	s := e.start()

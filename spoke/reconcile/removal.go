@@ -33,7 +33,7 @@ func (b *bundle) remove(ctx context.Context, w work) outcome {
 		if held := b.guardRemoval(w, p); held != "" {
 			return b.maintain(ctx, w).force(yardarmv1.PhaseHeld, yardarmv1.ReasonMassDeletion, held)
 		}
-		if err := b.condemn(ctx, p); err != nil {
+		if err := b.letGo(ctx, p); err != nil {
 			return interrupted(err).removing(w)
 		}
 		if p.postponed {
@@ -80,8 +80,8 @@ func (b *bundle) guardRemoval(w work, p plan) string {
 	return b.guard(w.entry.Assignment, p.condemn, "")
 }
 
-// condemn writes down what is going to be deleted, and lets go of what other bundles want.
-func (b *bundle) condemn(ctx context.Context, p plan) error {
+// letGo writes down what is going to be deleted, and gives up what other bundles want.
+func (b *bundle) letGo(ctx context.Context, p plan) error {
 	next := *b.inv
 	next.Entries = maps.Clone(b.inv.Entries)
 	for _, ref := range p.condemn {
