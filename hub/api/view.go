@@ -180,7 +180,7 @@ func (v view) itemsOf(b *yardarmv1.Bundle) iter.Seq2[item, *yardarmv1.Assignment
 			if c.GetSpec().GetRemoval() != nil {
 				continue
 			}
-			spec := assigner.Assign(c)
+			spec := assigner.Assign(v, c)
 			if spec == nil {
 				continue
 			}

@@ -14,7 +14,6 @@ import (
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
-	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 )
 
@@ -54,25 +53,33 @@ func newDelivery() delivery {
 }
 
 // advance sends the next delta, if there is any and none is in flight. It is computed from the newest state, whatever has
-// happened since the last one.
+// happened since the last one; of the bundles that cannot have changed since then, nothing is computed.
 func (s *session) advance() error {
+	looking := s.due.take() // before the snapshot, which so has all that is due
 	tx := s.Store.Read()
 	if err := s.CA.AuthorizeCluster(tx, s.uid); err != nil {
 		return authError(err)
 	}
 	if !s.known || s.sent != nil || s.Store.ReadOnly() != "" || s.Clock().Before(s.paused) {
+		s.due.add(looking)
 		return nil
 	}
 	cluster := tx.Cluster(s.uid)
 	if cluster.GetSpec().GetRemoval() != nil && len(s.held) == 0 {
 		return s.finishRemoval()
 	}
+	if len(s.refusals) > 0 {
+		looking = everything // the time to try again is nobody's change
+	}
+	if looking.empty() {
+		return nil
+	}
 	meta := s.Store.Meta()
-	desired := placement.Desired(tx, s.uid)
+	desired := s.desired(tx, looking)
 	s.refuseLanguage(desired)
 	skip, again := s.reviewRefusals(desired)
 	steps := plan(tx, planInput{
-		clusterUID: s.uid, desired: desired, held: s.held, skip: skip, again: again,
+		clusterUID: s.uid, desired: desired, held: looking.of(s.held), skip: skip, again: again,
 		epoch: meta.Epoch, index: tx.Index(), past: meta.Past,
 		within: func(b *yardarmv1.Bundle) bool { return withinBoundary(tx, cluster, b) },
 	})
@@ -83,7 +90,8 @@ func (s *session) advance() error {
 	size, inlined := 0, 0
 	for _, step := range steps {
 		if len(delta.Changes) == maxSteps || size > maxStepsTotal {
-			break // the acknowledgement brings the rest
+			s.due.add(everything) // the acknowledgement brings the rest
+			break
 		}
 		if a := step.change.GetAssign(); a != nil && !step.after.hasContent && inlined <= maxInlineTotal {
 			content, err := s.contents.inline(s.baseOf(a), a.Digest)
@@ -118,6 +126,14 @@ func (s *session) advance() error {
 	return s.stream.SendMsg(message)
 }
 
+// desired answers what the cluster is to run, of the bundles looked at.
+func (s *session) desired(tx *store.ReadTx, looking scope) []*yardarmv1.AssignmentSpec {
+	if looking.all {
+		return s.placer.Desired(tx, s.uid)
+	}
+	return s.placer.DesiredAmong(tx, s.uid, looking.bundles)
+}
+
 // baseOf answers the content that the spoke can take an assignment's content as a change of; empty if it gets the whole,
 // as it does after it has refused it.
 func (s *session) baseOf(a *yardarmv1.AssignmentSpec) string {
@@ -136,7 +152,7 @@ func (s *session) acked(a *spokev1.Ack) error {
 		if err := s.spend(spent); err != nil {
 			return err
 		}
-		s.poke()
+		s.wakeUp() // for what has become due meanwhile
 	}
 	if len(a.Digests) == 0 {
 		return nil

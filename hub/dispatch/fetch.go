@@ -11,7 +11,6 @@ import (
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 
-	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 )
 
@@ -26,7 +25,7 @@ func (s *Server) Fetch(req *spokev1.FetchRequest, stream grpc.ServerStreamingSer
 	}
 	tx := s.Store.Read()
 	assigned := false
-	for _, a := range placement.Desired(tx, p.UID) {
+	for _, a := range s.placer.Desired(tx, p.UID) {
 		assigned = assigned || a.Digest == req.Digest
 	}
 	if !assigned {

@@ -10,7 +10,6 @@ import (
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 
-	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 )
 
@@ -58,7 +57,7 @@ func (s *session) welcome(h *spokev1.Hello, factsHash []byte, confirmed bool) er
 	tx := s.Store.Read()
 	epoch := s.Store.Epoch()
 	held := map[string]holding{}
-	for _, a := range placement.Desired(tx, s.uid) {
+	for _, a := range s.placer.Desired(tx, s.uid) {
 		held[a.BundleUid] = holding{
 			bundle: a.Bundle, uid: a.BundleUid, hash: a.Hash, revision: a.Revision, digest: a.Digest,
 			epoch: epoch, index: tx.Index(), hasContent: true,

@@ -11,8 +11,6 @@ import (
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
-
-	"github.com/yardarm-dev/yardarm/hub/placement"
 )
 
 const (
@@ -68,7 +66,7 @@ func (s *session) nacked(n *spokev1.Nack) error {
 		time.AfterFunc(spaceRetry, s.poke)
 		return nil
 	}
-	for _, a := range placement.Desired(s.Store.Read(), s.uid) {
+	for _, a := range s.placer.Desired(s.Store.Read(), s.uid) {
 		if a.BundleUid == n.BundleUid || n.BundleUid == "" && a.Digest == n.Digest {
 			s.refuse(a, n)
 		}

@@ -22,6 +22,7 @@ import (
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 
 	"github.com/yardarm-dev/yardarm/hub/ca"
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 )
 
@@ -89,6 +90,7 @@ type Server struct {
 	spokev1.UnimplementedSpokeServiceServer
 	Config
 	sessions *registry
+	placer   *placement.Placer
 	contents *contents
 	shared   *shared
 	intake   *intake
@@ -105,6 +107,7 @@ func New(c Config) (*Server, error) {
 		Config:  c,
 		admit:   rate.NewLimiter(rate.Limit(c.AdmitPerSecond), max(1, int(2*c.AdmitPerSecond))),
 		metrics: newMetrics(c.Registerer),
+		placer:  placement.NewPlacer(),
 	}
 	s.contents = newContents(s.loadContent)
 	s.shared = newShared(s.loadContent)

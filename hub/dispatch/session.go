@@ -39,7 +39,9 @@ type session struct {
 	name   string
 	logger *slog.Logger
 	stream grpc.BidiStreamingServer[spokev1.ConnectRequest, spokev1.ConnectResponse]
-	dirty  chan struct{}
+	// due is what may have changed since the session has looked; dirty says that it is to look.
+	due   due
+	dirty chan struct{}
 	// events is used by intake, for one batch at a time.
 	events *rate.Limiter
 	// lastSeen is when the spoke last said anything, in Unix nanoseconds by the hub's clock.
@@ -87,8 +89,17 @@ func (s *Server) newSession(uid, name string, stream grpc.BidiStreamingServer[sp
 	return ses
 }
 
-// poke says that something which may concern the session has changed.
-func (s *session) poke() {
+// poke says that anything which concerns the session may have changed.
+func (s *session) poke() { s.pokeFor(everything) }
+
+// pokeFor says that of what concerns the session only some bundles may have changed.
+func (s *session) pokeFor(of scope) {
+	s.due.add(of)
+	s.wakeUp()
+}
+
+// wakeUp makes the session look at what is due.
+func (s *session) wakeUp() {
 	select {
 	case s.dirty <- struct{}{}:
 	default:

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"iter"
 	"strings"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -21,7 +22,7 @@ func (s *Server) wake(ctx context.Context) error {
 	sub := s.Store.Subscribe(watched...)
 	defer sub.Close()
 	// What changed before the subscription was nobody's to tell.
-	s.alert(s.Store.Read(), s.sessions.uids())
+	s.alert(s.Store.Read(), wholly(s.sessions.uids()))
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,55 +35,84 @@ func (s *Server) wake(ctx context.Context) error {
 	}
 }
 
-func (s *Server) alert(tx *store.ReadTx, uids map[string]struct{}) {
-	for uid := range uids {
+func (s *Server) alert(tx *store.ReadTx, concerned map[string]scope) {
+	for uid, of := range concerned {
 		if ses := s.sessions.of(uid); ses != nil {
 			if err := s.CA.AuthorizeCluster(tx, uid); err != nil {
 				ses.end(authError(err))
 			}
-			ses.poke()
+			ses.pokeFor(of)
 		}
 	}
 }
 
-// concerned answers the uids of the clusters that a change may concern; all, where too many rows have changed to tell.
-func concerned(tx *store.ReadTx, changed store.Changed, all func() map[string]struct{}) map[string]struct{} {
+// concerned answers, by uid, the clusters that a change may concern, and what of them; all, where too many rows have changed
+// to tell.
+func concerned(tx *store.ReadTx, changed store.Changed, all func() map[string]struct{}) map[string]scope {
+	clusters := map[string]scope{}
+	note := func(uid string, of scope) {
+		known := clusters[uid]
+		known.add(of)
+		clusters[uid] = known
+	}
 	for _, t := range watched {
 		if changed.All(t) {
-			return all()
+			return wholly(all())
 		}
 	}
-	uids := map[string]struct{}{}
 	for uid := range changed.Keys(store.Clusters) {
-		uids[uid] = struct{}{}
+		note(uid, everything)
 	}
 	for uid := range changed.Keys(store.Members) {
-		uids[uid] = struct{}{}
+		note(uid, everything)
 	}
 	for key := range changed.Keys(store.Acceptances) {
-		uid, _, _ := strings.Cut(key, "/")
-		uids[uid] = struct{}{}
+		uid, bundle, _ := strings.Cut(key, "/")
+		note(uid, scope{bundles: []string{bundle}})
 	}
 	for key := range changed.Keys(store.Reconciliations) {
 		bundle, cluster, one := strings.Cut(key, "/")
+		of := scope{bundles: []string{bundle}}
 		if one {
-			uids[cluster] = struct{}{}
+			note(cluster, of)
 			continue
 		}
-		for c := range tx.ClustersOf(bundle) {
-			uids[c.Metadata.Uid] = struct{}{}
+		for uid := range targeted(tx, bundle) {
+			note(uid, of)
 		}
 	}
-	for uid := range changed.Keys(store.Bundles) {
-		for c := range tx.ClustersOf(uid) {
-			uids[c.Metadata.Uid] = struct{}{}
+	for bundle := range changed.Keys(store.Bundles) {
+		of := scope{bundles: []string{bundle}}
+		for uid := range targeted(tx, bundle) {
+			note(uid, of)
 		}
 		// Clusters that hold the bundle though it does not target them: what keeps it there may have just ended.
-		for o := range tx.ObservedOfBundle(uid) {
-			uids[o.ClusterUid] = struct{}{}
+		for o := range tx.ObservedOfBundle(bundle) {
+			note(o.ClusterUid, of)
 		}
 	}
-	return uids
+	return clusters
+}
+
+func wholly(uids map[string]struct{}) map[string]scope {
+	clusters := make(map[string]scope, len(uids))
+	for uid := range uids {
+		clusters[uid] = everything
+	}
+	return clusters
+}
+
+// targeted yields the uids of the clusters that a bundle targets, some more than once.
+func targeted(tx *store.ReadTx, bundleUID string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, t := range tx.Bundle(bundleUID).GetSpec().GetTargets() {
+			for uid := range tx.Members(t.GetGroup()) {
+				if !yield(uid) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // withinBoundary tells whether the cluster's labels let it into some group that the bundle targets, whatever its facts. A

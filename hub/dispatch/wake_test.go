@@ -14,7 +14,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/store"
 )
 
-// Whom a change concerns is woken, and nobody else.
+// Whom a change concerns is woken, and nobody else, and looks at no more than that.
 func TestConcerned(t *testing.T) {
 	w := newWorld(t)
 	for i, env := range []string{"prod", "dev", "dev"} {
@@ -46,33 +46,33 @@ func TestConcerned(t *testing.T) {
 			b := proto.CloneOf(tx.Bundle("web"))
 			b.Status.Revision++
 			return tx.PutBundle(b)
-		}, "c1 c2 c4"},
+		}, "c1:web c2:web c4:web"},
 		{"a bundle's targets, old and new", func(tx *store.Tx) error {
 			b := proto.CloneOf(tx.Bundle("db"))
 			b.Spec.Targets[0].Group = "prod"
 			return tx.PutBundle(b)
-		}, "c1 c2 c3 c4"},
+		}, "c1:all c2:all c3:all c4:all"},
 		{"a cluster", func(tx *store.Tx) error {
 			c := proto.CloneOf(tx.Cluster("c3"))
 			c.Spec = &yardarmv1.ClusterSpec{Ban: &yardarmv1.Ban{}}
 			return tx.PutCluster(c)
-		}, "c3"},
+		}, "c3:all"},
 		{"an acceptance", func(tx *store.Tx) error {
 			return tx.PutAcceptance(&storev1.Acceptance{ClusterUid: "c2", BundleUid: "web", HoldingHash: []byte("x")})
-		}, "c2"},
-		{"a request to reconcile everywhere", func(tx *store.Tx) error { return tx.AddReconciliation("", "web") }, "c1 c2"},
-		{"a request to reconcile in one cluster", func(tx *store.Tx) error { return tx.AddReconciliation("c2", "web") }, "c2"},
+		}, "c2:web"},
+		{"a request to reconcile everywhere", func(tx *store.Tx) error { return tx.AddReconciliation("", "web") }, "c1:web c2:web"},
+		{"a request to reconcile in one cluster", func(tx *store.Tx) error { return tx.AddReconciliation("c2", "web") }, "c2:web"},
 		{"a cluster's label", func(tx *store.Tx) error {
 			c := proto.CloneOf(tx.Cluster("c2"))
 			c.Metadata.Labels["region"] = "eu"
 			return tx.PutCluster(c)
-		}, "c2"},
+		}, "c2:all"},
 		{"a group's selector", func(tx *store.Tx) error {
 			g := proto.CloneOf(tx.Group("dev"))
 			g.Spec.Selector.MatchLabels["env"] = "none"
 			return tx.PutGroup(g)
-		}, "c3 c4"},
-		{"a bundle that is gone", func(tx *store.Tx) error { return tx.DeleteBundle("web") }, "c1 c2 c4"},
+		}, "c3:all c4:all"},
+		{"a bundle that is gone", func(tx *store.Tx) error { return tx.DeleteBundle("web") }, "c1:all c2:all c4:web"},
 		{"a revision that nobody runs", func(tx *store.Tx) error {
 			return tx.PutRevision(&yardarmv1.Revision{Metadata: &yardarmv1.ObjectMeta{}, Spec: &yardarmv1.RevisionSpec{BundleUid: "db", Number: 9}})
 		}, ""},
@@ -81,7 +81,7 @@ func TestConcerned(t *testing.T) {
 			sub.Take()
 			w.update(tc.change)
 			got := concerned(w.Store.Read(), sub.Take(), func() map[string]struct{} { return map[string]struct{}{"all": {}} })
-			if s := strings.Join(sorted(got), " "); s != tc.want {
+			if s := strings.Join(woken(got), " "); s != tc.want {
 				t.Errorf("woken: %s, want %s", s, tc.want)
 			}
 		})
@@ -95,7 +95,7 @@ func TestConcerned(t *testing.T) {
 		return nil
 	})
 	got := concerned(w.Store.Read(), sub.Take(), func() map[string]struct{} { return map[string]struct{}{"all": {}} })
-	if s := strings.Join(sorted(got), " "); s != "all" {
+	if s := strings.Join(woken(got), " "); s != "all:all" {
 		t.Errorf("after many changes: %s", s)
 	}
 }
@@ -125,9 +125,14 @@ func TestWithinBoundary(t *testing.T) {
 	}
 }
 
-func sorted(set map[string]struct{}) (out []string) {
-	for k := range set {
-		out = append(out, k)
+// woken tells who looks at what.
+func woken(clusters map[string]scope) (out []string) {
+	for uid, of := range clusters {
+		what := strings.Join(of.bundles, ",")
+		if of.all {
+			what = "all"
+		}
+		out = append(out, uid+":"+what)
 	}
 	slices.Sort(out)
 	return out

@@ -184,11 +184,15 @@ func (w *world) say(s *session, m *spokev1.ConnectRequest) {
 	if err := s.handle(m); err != nil {
 		w.t.Fatal(err)
 	}
-	w.advance(s)
+	if err := s.advance(); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
+// advance has the session look at all there is.
 func (w *world) advance(s *session) {
 	w.t.Helper()
+	s.poke()
 	if err := s.advance(); err != nil {
 		w.t.Fatal(err)
 	}

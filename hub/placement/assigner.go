@@ -4,19 +4,25 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/holdings"
 )
 
-// Assigner derives the assignments of one bundle from one snapshot. Most clusters get the same as others do: what is merged
-// and hashed for one is kept for the next. It is for one goroutine.
+// maxHashes bounds how many hashes an Assigner keeps. More differ only where most clusters have labels of their own that the
+// revision refers to, and then one is hashed for each all the same.
+const maxHashes = 1024
+
+// Assigner derives the assignments of one bundle, as it is in one row. Most clusters get the same as others do: what is merged
+// and hashed for one is kept for the next. Safe for concurrent use.
 type Assigner struct {
-	reader Reader
 	bundle *yardarmv1.Bundle
 	// revision is nil while the bundle has none.
 	revision *yardarmv1.Revision
+
+	mu sync.Mutex // guards the rest
 	// customizations are by target, and hashes by all in which the assignments of clusters differ.
 	customizations map[int]*yardarmv1.Customization
 	hashes         map[string][]byte
@@ -28,18 +34,23 @@ const noTarget = -1
 // NewAssigner makes the Assigner of a bundle's current revision.
 func NewAssigner(r Reader, bundle *yardarmv1.Bundle) *Assigner {
 	return &Assigner{
-		reader: r, bundle: bundle, revision: r.Revision(bundle.Metadata.Uid, bundle.GetStatus().GetRevision()),
+		bundle: bundle, revision: current(r, bundle),
 		customizations: map[int]*yardarmv1.Customization{}, hashes: map[string][]byte{},
 	}
 }
 
-// Assign derives the assignment of a cluster, which the bundle targets; nil while the bundle has no revision.
-func (s *Assigner) Assign(cluster *yardarmv1.Cluster) *yardarmv1.AssignmentSpec {
+func current(r Reader, bundle *yardarmv1.Bundle) *yardarmv1.Revision {
+	return r.Revision(bundle.Metadata.Uid, bundle.GetStatus().GetRevision())
+}
+
+// Assign derives the assignment of a cluster, which the bundle targets; nil while the bundle has no revision. What is read of
+// the cluster may be of a later snapshot, as long as that has the same bundle.
+func (s *Assigner) Assign(r Reader, cluster *yardarmv1.Cluster) *yardarmv1.AssignmentSpec {
 	if s.revision == nil {
 		return nil
 	}
 	uid, spec := cluster.Metadata.Uid, s.revision.Spec
-	target := s.target(uid)
+	target := s.target(r, uid)
 	a := &yardarmv1.AssignmentSpec{
 		Cluster:           cluster.Metadata.Name,
 		Bundle:            s.bundle.Metadata.Name,
@@ -48,10 +59,10 @@ func (s *Assigner) Assign(cluster *yardarmv1.Cluster) *yardarmv1.AssignmentSpec 
 		Digest:            spec.Digest,
 		Size:              spec.Size,
 		Delivery:          spec.Delivery,
-		AcceptedDeletions: s.accepted(uid),
+		AcceptedDeletions: s.accepted(r, uid),
 		Customization:     s.customization(target),
 		Labels:            labelsUsed(spec.Labels, cluster.Metadata.Labels),
-		Reconcile:         s.reader.Reconciliations(uid, s.bundle.Metadata.Uid),
+		Reconcile:         r.Reconciliations(uid, s.bundle.Metadata.Uid),
 	}
 	a.Hash = s.hash(a, target)
 	return a
@@ -59,9 +70,9 @@ func (s *Assigner) Assign(cluster *yardarmv1.Cluster) *yardarmv1.AssignmentSpec 
 
 // accepted are the deletions that operators have accepted. Each counts for the one step it was given for, so that it does
 // not make another assignment of the next revision.
-func (s *Assigner) accepted(clusterUID string) []*yardarmv1.AcceptedDeletion {
+func (s *Assigner) accepted(r Reader, clusterUID string) []*yardarmv1.AcceptedDeletion {
 	var out []*yardarmv1.AcceptedDeletion
-	for acc := range s.reader.Acceptances(clusterUID, s.bundle.Metadata.Uid) {
+	for acc := range r.Acceptances(clusterUID, s.bundle.Metadata.Uid) {
 		if d := acc.Deletion; d != nil && d.ToDigest == s.revision.Spec.Digest {
 			out = append(out, d)
 		}
@@ -70,11 +81,11 @@ func (s *Assigner) accepted(clusterUID string) []*yardarmv1.AcceptedDeletion {
 }
 
 // target is the first of the revision's targets that the cluster belongs to.
-func (s *Assigner) target(clusterUID string) int {
+func (s *Assigner) target(r Reader, clusterUID string) int {
 	if len(s.revision.Spec.Targets) == 0 {
 		return noTarget
 	}
-	groups := s.reader.GroupsOf(clusterUID)
+	groups := r.GroupsOf(clusterUID)
 	for i, t := range s.revision.Spec.Targets {
 		if slices.Contains(groups, t.Group) {
 			return i
@@ -84,6 +95,8 @@ func (s *Assigner) target(clusterUID string) int {
 }
 
 func (s *Assigner) customization(target int) *yardarmv1.Customization {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	merged, ok := s.customizations[target]
 	if !ok {
 		var own *yardarmv1.Customization
@@ -101,10 +114,14 @@ func (s *Assigner) hash(a *yardarmv1.AssignmentSpec, target int) []byte {
 		return holdings.AssignmentHash(a)
 	}
 	key := differences(s.revision.Spec.Labels, a, target)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	hash := s.hashes[key]
 	if hash == nil {
 		hash = holdings.AssignmentHash(a)
-		s.hashes[key] = hash
+		if len(s.hashes) < maxHashes {
+			s.hashes[key] = hash
+		}
 	}
 	return hash
 }

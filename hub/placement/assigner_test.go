@@ -26,6 +26,7 @@ type snapshot struct {
 
 func (s *snapshot) Cluster(uid string) *yardarmv1.Cluster { return s.clusters[uid] }
 func (s *snapshot) GroupsOf(uid string) []string          { return s.groups[uid] }
+func (s *snapshot) Bundle(string) *yardarmv1.Bundle       { return s.bundle }
 func (s *snapshot) BundlesOf(string) iter.Seq[*yardarmv1.Bundle] {
 	return slices.Values([]*yardarmv1.Bundle{s.bundle})
 }
@@ -80,7 +81,7 @@ func assignAll(s *snapshot) map[string]*yardarmv1.AssignmentSpec {
 	assigner := NewAssigner(s, s.bundle)
 	out := map[string]*yardarmv1.AssignmentSpec{}
 	for _, uid := range slices.Sorted(maps.Keys(s.clusters)) {
-		out[uid] = assigner.Assign(s.clusters[uid])
+		out[uid] = assigner.Assign(s, s.clusters[uid])
 	}
 	return out
 }

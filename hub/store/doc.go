@@ -11,7 +11,7 @@
 // puts one gives it away. A transaction reads no clock and no randomness; they come in as arguments.
 //
 // Which cluster belongs to which group is derived in each transaction, by package placement, and is as consistent as the rows themselves. Who runs
-// what follows from it and is not stored; see placement.Desired.
+// what follows from it and is not stored; see placement.Placer.
 //
 // The package knows nothing of gRPC, of Kubernetes or of who may do what. It validates the keys of rows and the uniqueness of names, and nothing else
 // about them. README.md shows how the rows lie on disk.

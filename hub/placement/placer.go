@@ -1,0 +1,82 @@
+package placement
+
+import (
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/simplelru"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// maxAssigners bounds how many bundles a Placer keeps the Assigners of. A fleet with more of them pays for deriving anew.
+const maxAssigners = 1024
+
+// Placer derives what clusters are to run, from one snapshot after another, and keeps what clusters and snapshots share: a
+// bundle's Assigner serves as long as its rows are the same ones. Safe for concurrent use.
+type Placer struct {
+	mu        sync.Mutex
+	assigners *simplelru.LRU // bundle uid → *Assigner
+}
+
+// NewPlacer makes a Placer that keeps nothing yet.
+func NewPlacer() *Placer {
+	assigners, err := simplelru.NewLRU(maxAssigners, nil)
+	if err != nil {
+		panic("placement: " + err.Error()) // only for a size below one
+	}
+	return &Placer{assigners: assigners}
+}
+
+// Desired derives what a cluster is to run, one assignment a bundle, in the order of the bundles' names. A cluster that is
+// unknown or being deleted is to run nothing, and so is a bundle without a revision.
+func (p *Placer) Desired(r Reader, clusterUID string) []*yardarmv1.AssignmentSpec {
+	return p.desired(r, clusterUID, r.BundlesOf(clusterUID))
+}
+
+// DesiredAmong is the part of Desired that is about the bundles with the uids, in their order.
+func (p *Placer) DesiredAmong(r Reader, clusterUID string, bundleUIDs []string) []*yardarmv1.AssignmentSpec {
+	return p.desired(r, clusterUID, func(yield func(*yardarmv1.Bundle) bool) {
+		groups := r.GroupsOf(clusterUID)
+		for _, uid := range bundleUIDs {
+			if bundle := r.Bundle(uid); targets(bundle, groups) && !yield(bundle) {
+				return
+			}
+		}
+	})
+}
+
+func (p *Placer) desired(r Reader, clusterUID string, bundles iter.Seq[*yardarmv1.Bundle]) []*yardarmv1.AssignmentSpec {
+	cluster := r.Cluster(clusterUID)
+	if cluster == nil || cluster.Spec.GetRemoval() != nil {
+		return nil
+	}
+	var out []*yardarmv1.AssignmentSpec
+	for bundle := range bundles {
+		if a := p.assigner(r, bundle).Assign(r, cluster); a != nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// assigner answers the Assigner of a bundle. Rows are never changed, so the same ones say the same.
+func (p *Placer) assigner(r Reader, bundle *yardarmv1.Bundle) *Assigner {
+	uid, revision := bundle.Metadata.Uid, current(r, bundle)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if kept, ok := p.assigners.Get(uid); ok {
+		if a := kept.(*Assigner); a.bundle == bundle && a.revision == revision {
+			return a
+		}
+	}
+	a := NewAssigner(r, bundle)
+	p.assigners.Add(uid, a)
+	return a
+}
+
+// targets tells whether a bundle, which may be nil, targets any of the groups.
+func targets(bundle *yardarmv1.Bundle, groups []string) bool {
+	return slices.ContainsFunc(bundle.GetSpec().GetTargets(), func(t *yardarmv1.Target) bool { return slices.Contains(groups, t.GetGroup()) })
+}
