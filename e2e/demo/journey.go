@@ -225,9 +225,15 @@ func (j *journey) tryNext() error {
   yardarm publish %s --bundle %s --wait
   yardarm rollout undo bundle/%s
 
-  # Edit an object behind its back: it is repaired.
+  # Edit an object behind its back: it is repaired, and "Drift" tells which field, what it was, and who did it.
   export KUBECONFIG=%s
   kubectl -n shop scale deployment web --replicas=9; sleep 1; kubectl -n shop get deployment web
+  yardarm describe cluster %s
+
+  # Let one group differ, with the same artifact.
+  echo '{apiVersion: yardarm.dev/v1, kind: Bundle, metadata: {name: %s}, spec: {targets: [{group: %s},
+    {group: %s, customization: {patches: [{target: {kind: Deployment}, patch: "spec: {replicas: 1}"}]}}]}}' | yardarm apply -f -
+  yardarm preview bundle/%s --cluster %s
 
   # A bundle that cannot become ready says why, and disturbs no other.
   sed -i 's/web:1.4.2/web:broken/' %s/web.yaml
@@ -238,7 +244,8 @@ func (j *journey) tryNext() error {
 
 Ctrl-C ends it and leaves nothing behind.
 `, j.programs.Dir, j.bin.Dir, j.hub.AdminConfig(), bundle, app, app, bundle, bundle,
-		j.clusters.Cluster(sites[0].name).KubeconfigPath(), app, app, bundle, bundle, ca, header, j.hub.URL())
+		j.clusters.Cluster(sites[0].name).KubeconfigPath(), sites[0].name, bundle, "stores", "lab", bundle, "lab",
+		app, app, bundle, bundle, ca, header, j.hub.URL())
 	return nil
 }
 
