@@ -61,9 +61,12 @@ type bundle struct {
 	// What follows is the loop's alone.
 
 	inv *inventory.Inventory
-	// policy and applier are those of the pass under way.
+	// policy, applier, and the assignment's ignore rules are those of the pass under way.
 	policy  *policy.Policy
 	applier *apply.Applier
+	ignore  ignore.Rules
+	// mode of the policy in the last pass.
+	mode string
 	// next is when a whole pass is due, for a retry or the resync.
 	next  time.Time
 	retry struct{ transient, waiting, terminal, prune backoff.Backoff }
@@ -85,9 +88,7 @@ type bundle struct {
 	checks  checks
 	repairs repairs
 	drifts  drifts
-	// ignore are the rules of the assignment's policy.
-	ignore ignore.Rules
-	status reporter
+	status  reporter
 }
 
 func newBundle(r *Reconciler, e state.Entry, inv *inventory.Inventory) *bundle {

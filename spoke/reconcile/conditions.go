@@ -33,7 +33,7 @@ func conditions(o *outcome, r *yardarmv1.Report, problems []problem, unjudged in
 
 func applied(o *outcome, n *yardarmv1.ObjectCounts, problems []problem) (status, reason, message string) {
 	failed, worst := among(problems, weighsRefused, weighsWaiting, weighsTransient)
-	_, blocked := among(problems, weighsPruning)
+	_, blocked := among(problems, weighsKept, weighsPruning)
 	switch {
 	case o.phase != "" && o.reason == reasonUnavailable:
 		return yardarmv1.ConditionUnknown, o.reason, o.message

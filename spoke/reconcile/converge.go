@@ -36,7 +36,7 @@ func (b *bundle) converge(ctx context.Context, w work, t target, rendered *apply
 		b.r.claims.give(b.uid, slices.DeleteFunc(fresh, func(ref manifest.Ref) bool { _, named := b.inv.Entries[ref]; return named })...)
 		return interrupted(err)
 	}
-	if w.assigned && len(todo) > 0 {
+	if w.assigned && len(todo) > 0 && !t.kept {
 		b.reportApplying(&w.entry, out, len(todo))
 	}
 	complete := b.apply(ctx, w, todo, &out)
@@ -76,12 +76,9 @@ func (b *bundle) todo(ctx context.Context, w work, t target, rendered *apply.Ren
 		item.Scaled, item.Unseen = object.Scaled, !known
 		applied := e.Content == item.Content && !e.Condemned
 		switch {
-		case applied && known && !exists && b.served(item, e):
-			out.applied++
-		case item.Delivery.IfNotPresent && e.Content != 0 && exists && object.UID == e.UID,
-			applied && known && intact(e, object, exists):
+		case b.nothingToDo(item, e, object, exists, known):
 			b.drifts.settle(item.Ref)
-			out.applied++ // the first kind was made once, and is never touched after that
+			out.applied++
 		case applied && (known || item.Delivery.Drift != yardarmv1.DriftCorrect):
 			suspects = append(suspects, suspect{item, object, exists})
 		default:
@@ -89,6 +86,21 @@ func (b *bundle) todo(ctx context.Context, w work, t target, rendered *apply.Ren
 		}
 	}
 	return append(todo, b.examine(ctx, w, suspects, renewed, out)...), fresh
+}
+
+// nothingToDo tells whether an object that the inventory has can stay as it is, as far as metadata tell: it is as it was applied; or was made where it was not present, and is never touched after that; or was a Job, which has served.
+func (b *bundle) nothingToDo(item apply.Item, e inventory.Entry, object live.Object, exists, known bool) bool {
+	switch {
+	case e.Condemned, e.Content == 0:
+		return false
+	case item.Delivery.IfNotPresent && exists && object.UID == e.UID:
+		return true
+	case !known || e.Content != item.Content:
+		return false
+	case !exists:
+		return b.served(item, e)
+	}
+	return intact(e, object, exists)
 }
 
 // agreed asks the API server about all objects of an atomic bundle before the first is written.

@@ -71,6 +71,29 @@ func TestCustomizationReachesObjects(t *testing.T) {
 	}
 }
 
+// While a customization fails, what the cluster holds is repaired, and the new assignment is not said to be under way.
+func TestKeepingUpIsNoProgress(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	a := assignment{bundle: "web", revision: 1, objects: several(2, "one")}
+	e.assign(a)
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	s.stop()
+	e.edit("m0", `{"data":{"key":"edited"}}`)
+	a.revision, a.objects, a.customize = 2, several(2, "'${labels.nowhere}'"), substitute(&yardarmv1.Customization{})
+	e.assign(a)
+	s = e.start()
+	s.awaitPhase("web", yardarmv1.PhaseFailed)
+	if got := value(e.get("m0")); got != "one" {
+		t.Errorf("m0 is %s", got)
+	}
+	s.heard.mu.Lock()
+	defer s.heard.mu.Unlock()
+	if s.heard.phases[0] != yardarmv1.PhaseFailed {
+		t.Errorf("phases: %v", s.heard.phases)
+	}
+}
+
 // TestCustomizationFails: the bundle fails alone and says why, and what the cluster holds of it is kept up as it was customized, also after
 // a restart.
 func TestCustomizationFails(t *testing.T) {

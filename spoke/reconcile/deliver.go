@@ -11,7 +11,6 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
-	"github.com/yardarm-dev/yardarm/pkg/manifest/ignore"
 	"github.com/yardarm-dev/yardarm/spoke/apply"
 	"github.com/yardarm-dev/yardarm/spoke/inventory"
 	"github.com/yardarm-dev/yardarm/spoke/kube"
@@ -100,17 +99,13 @@ type target struct {
 	namespace string
 	revision  uint32
 	atomic    bool
+	// kept: it is what the cluster holds already, and is kept up until the assignment can be carried out.
+	kept bool
 }
 
 // deliver brings the cluster to what is assigned. While that cannot be, it keeps up what the cluster holds.
 func (b *bundle) deliver(ctx context.Context, w work) outcome {
 	a := w.entry.Assignment
-	var err error
-	if b.ignore, err = ignore.Compile(a.Delivery.GetIgnore()); err != nil {
-		// Without them, what they mean would be reset.
-		return outcome{total: len(b.inv.Entries), terminal: true}.force(yardarmv1.PhaseFailed, reasonInvalidDelivery,
-			"the delivery policy cannot be read, and nothing was applied: "+err.Error()+"; correct the bundle")
-	}
 	if err := b.recover(ctx, &w.entry); err != nil {
 		return interrupted(err)
 	}
@@ -188,7 +183,7 @@ func (b *bundle) maintain(ctx context.Context, w work) outcome {
 		b.logger.Warn("cannot keep up what the cluster holds", "digest", b.inv.Digest, "error", err)
 		return outcome{total: len(b.inv.Entries)}
 	}
-	t := target{made: objects, namespace: b.inv.Namespace, revision: b.inv.Revision}
+	t := target{made: objects, namespace: b.inv.Namespace, revision: b.inv.Revision, kept: true}
 	rendered, err := b.render(ctx, &w.entry, t)
 	if err != nil {
 		return interrupted(err)

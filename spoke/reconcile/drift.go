@@ -99,6 +99,14 @@ func (d *drifts) leave(ref manifest.Ref, j judgement, found []drift.Difference, 
 	return news
 }
 
+// doubt has all that is not as it was applied looked at again, since it stands for another reason now.
+func (d *drifts) doubt() {
+	for ref, j := range d.left {
+		j.content = 0 // no object's
+		d.left[ref] = j
+	}
+}
+
 // settle notes that an object is as it was applied, and answers what was told of it.
 func (d *drifts) settle(ref manifest.Ref) (told []difference) {
 	if _, ok := d.left[ref]; !ok {

@@ -19,33 +19,41 @@ import (
 func (b *bundle) frozen(ctx context.Context, w work) outcome {
 	out := b.leaveAlone(ctx)
 	if out.applied < out.total {
-		b.tellStanding(ctx, w)
+		out.applied += b.tellStanding(ctx, w)
 	}
 	return out.force(yardarmv1.PhaseHeld, yardarmv1.ReasonFrozen, "the cluster is frozen, and nothing is changed: "+b.policy.Freeze)
 }
 
 // tellStanding finds out what differs in objects that are not as they were applied, as far as that is not known. It asks by reads and dry
-// runs; what cannot be found out now is found out at the end of the freeze.
-func (b *bundle) tellStanding(ctx context.Context, w work) {
+// runs; what cannot be found out now is found out at the end of the freeze. It answers how many of them are as they are to be all the same.
+func (b *bundle) tellStanding(ctx context.Context, w work) (fine int) {
 	objects, err := b.held(ctx)
 	if err != nil {
-		return
+		return 0
 	}
 	rendered, err := b.render(ctx, &w.entry, target{made: objects, namespace: b.inv.Namespace, revision: b.inv.Revision})
 	if err != nil {
-		return
+		return 0
 	}
 	var suspects []apply.Item
 	seen := map[manifest.Ref]live.Object{}
 	for _, item := range rendered.Items {
 		object, exists, known := b.r.watcher.Get(item.Ref)
 		e := b.inv.Entries[item.Ref]
-		if e.Content != item.Content || e.Condemned || !known || item.Delivery.Drift == yardarmv1.DriftIgnore {
+		switch {
+		case b.nothingToDo(item, e, object, exists, known):
+			b.drifts.settle(item.Ref)
+			if !intact(e, object, exists) {
+				fine++
+			}
+			continue
+		case e.Content != item.Content || e.Condemned || !known:
+			continue
+		case item.Delivery.Drift == yardarmv1.DriftIgnore:
+			fine++
 			continue
 		}
-		if intact(e, object, exists) {
-			b.drifts.settle(item.Ref)
-		} else if _, judged := b.drifts.judged(item.Ref, item.Content, object, exists, time.Now()); !judged {
+		if _, judged := b.drifts.judged(item.Ref, item.Content, object, exists, time.Now()); !judged {
 			item.Suspect, item.Scaled = true, object.Scaled
 			suspects = append(suspects, item)
 			seen[item.Ref] = object
@@ -62,4 +70,5 @@ func (b *bundle) tellStanding(ctx context.Context, w work) {
 		j := judgement{object: seen[item.Ref], exists: !item.Gone, content: item.Content, at: time.Now(), differs: len(found) > 0}
 		b.drifts.leave(item.Ref, j, found, yardarmv1.ReasonFrozen, b.r.now())
 	}})
+	return fine
 }

@@ -94,6 +94,37 @@ func TestIgnoredFieldsAreLeftAsTheyAreFound(t *testing.T) {
 	}
 }
 
+// A removal that is held, or a freeze, goes by the ignore rules also after a restart.
+func TestIgnoredFieldsOfWhatIsHeld(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	delivery := &yardarmv1.DeliveryPolicy{Ignore: []*yardarmv1.IgnoreRule{{Target: &yardarmv1.ObjectSelector{Kind: "ConfigMap"}, Paths: []string{"/data/key"}}}}
+	var objects []string
+	for i := range 8 {
+		objects = append(objects, keyAnd(fmt.Sprint("m", i), "one", "one"))
+	}
+	e.assign(assignment{bundle: "web", revision: 1, objects: objects, delivery: delivery})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.edit("m0", `{"data":{"key":"theirs"}}`)
+	s.stop()
+
+	e.policy.set("freeze: {reason: stocktaking}")
+	e.edit("m1", `{"data":{"other":"edited"}}`)
+	s = e.start()
+	s.await("web", "the drift is told", func(r *yardarmv1.Report) bool {
+		return r.Phase == yardarmv1.PhaseHeld && driftOf(r, "/m1", "data.other") != nil && driftOf(r, "/m0", "data.key") == nil
+	})
+	s.stop()
+
+	e.policy.set("")
+	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_REMOVE, false)
+	s = e.start()
+	s.await("web", "its removal asks", func(r *yardarmv1.Report) bool { return r.Reason == yardarmv1.ReasonMassDeletion })
+	if m0, m1 := value(e.get("m0")), otherOf(e.get("m1")); m0 != "theirs" || m1 != "one" {
+		t.Errorf("m0 is %s, m1 is %s", m0, m1)
+	}
+}
+
 func TestAnUnreadableIgnoreRuleStopsTheBundle(t *testing.T) {
 	e := newEnv(t)
 	s := e.start()

@@ -59,6 +59,18 @@ func TestJobThatDeletesItselfIsDone(t *testing.T) {
 			if n := s.runs(); n != 1 {
 				t.Errorf("it was applied %d times", n)
 			}
+			// Nor is it missed in a cluster that is frozen or read-only.
+			e.policy.set("freeze: {reason: stocktaking}")
+			r = s.awaitPhase("web", yardarmv1.PhaseHeld)
+			if r.Objects.Applied != 2 || len(r.Drift) > 0 {
+				t.Errorf("frozen: %v", r)
+			}
+			e.policy.set("readOnly: true")
+			r = s.awaitPhase("web", yardarmv1.PhaseReady)
+			if len(r.Drift) > 0 {
+				t.Errorf("read-only: %v", r)
+			}
+			e.policy.set("")
 			s.stop()
 			s = e.start()
 			s.awaitPhase("web", yardarmv1.PhaseReady)

@@ -141,6 +141,7 @@ func newEnvOn(t *testing.T, fleet *cluster.Fleet) *env {
 type spoke struct {
 	*env
 	book    *report.Book
+	heard   *heard
 	writes  *writeCounter
 	metrics *prometheus.Registry
 	cancel  context.CancelFunc
@@ -156,6 +157,7 @@ func (e *env) start() *spoke {
 func (e *env) startOn(held State, policy Policy) *spoke {
 	e.t.Helper()
 	s := &spoke{env: e, book: report.NewBook(), writes: &writeCounter{}, metrics: prometheus.NewRegistry(), done: make(chan error, 1)}
+	s.heard = &heard{Book: s.book}
 	config := rest.CopyConfig(e.config)
 	config.Wrap(s.writes.wrap)
 	client, err := kube.New(kube.Config{REST: config, Namespace: e.system})
@@ -164,7 +166,7 @@ func (e *env) startOn(held State, policy Policy) *spoke {
 	}
 	logger := slog.New(slog.NewTextHandler(e.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r, err := New(Config{
-		Client: client, State: held, Book: s.book, Policy: policy, Facts: e.facts, FactsEvery: 50 * time.Millisecond,
+		Client: client, State: held, Book: s.heard, Policy: policy, Facts: e.facts, FactsEvery: 50 * time.Millisecond,
 		Registerer: s.metrics, Logger: logger,
 	})
 	if err != nil {
@@ -175,6 +177,20 @@ func (e *env) startOn(held State, policy Policy) *spoke {
 	go func() { s.done <- r.Run(ctx) }()
 	e.t.Cleanup(s.stop)
 	return s
+}
+
+// heard is a book that remembers which phases it was told.
+type heard struct {
+	*report.Book
+	mu     sync.Mutex
+	phases []string
+}
+
+func (h *heard) Set(r *yardarmv1.Report) {
+	h.mu.Lock()
+	h.phases = append(h.phases, r.Phase)
+	h.mu.Unlock()
+	h.Book.Set(r)
 }
 
 // stop ends the reconciler and waits for it.

@@ -8,6 +8,7 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/pkg/manifest/ignore"
 	"github.com/yardarm-dev/yardarm/spoke/apply"
 	"github.com/yardarm-dev/yardarm/spoke/policy"
 )
@@ -47,6 +48,10 @@ func (b *bundle) review() {
 // act carries an entry out as far as the policy lets it, and as whom the policy says.
 func (b *bundle) act(ctx context.Context, w work) outcome {
 	b.policy = b.r.policy.Current()
+	if mode := b.policy.Mode(); mode != b.mode {
+		b.mode = mode
+		b.drifts.doubt()
+	}
 	a := w.entry.Assignment
 	account, err := b.policy.Account(a.GetBundle(), a.GetDelivery().GetServiceAccount())
 	if err != nil {
@@ -56,11 +61,16 @@ func (b *bundle) act(ctx context.Context, w work) outcome {
 	if b.applier, err = b.r.writers.as(account); err != nil {
 		return interrupted(err)
 	}
+	b.ignore, err = ignore.Compile(a.GetDelivery().GetIgnore())
 	switch {
 	case b.policy.Mode() == policy.ModeFrozen:
 		return b.frozen(ctx, w)
 	case w.entry.Removal != nil:
 		return b.remove(ctx, w)
+	case err != nil:
+		// Without them, what they mean would be reset.
+		return outcome{total: len(b.inv.Entries), terminal: true}.force(yardarmv1.PhaseFailed, reasonInvalidDelivery,
+			"the delivery policy cannot be read, and nothing was applied: "+err.Error()+"; correct the bundle")
 	}
 	return b.deliver(ctx, w)
 }

@@ -131,6 +131,9 @@ func TestPolicyDeniesWhatIsThere(t *testing.T) {
 	if p := problemOf(r, "/s"); p.Reason != yardarmv1.ReasonPolicyDenied || !strings.Contains(p.Message, "kinds.deny[0]: core/Secret") || r.Objects.Pruning != 1 {
 		t.Errorf("report: %v", r)
 	}
+	if r.Phase != yardarmv1.PhaseFailed || r.Reason != yardarmv1.ReasonPolicyDenied || r.Objects.Failed != 0 || r.Objects.Applied != 1 {
+		t.Errorf("report: %v", r)
+	}
 	// The bundle goes, and its denied object does not: neither when it is to be kept, which is a write too.
 	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_KEEP, true)
 	s.await("web", "the release is denied", func(r *yardarmv1.Report) bool {
@@ -184,6 +187,40 @@ func TestOwnNamespaceIsNoBundles(t *testing.T) {
 	// The inventory holds, and is the spoke's.
 	e.assign(assignment{bundle: "web", revision: 2, objects: several(2, "one")})
 	s.awaitPhase("web", yardarmv1.PhaseReady)
+}
+
+// In a frozen or read-only cluster, what would be left alone anyway is as it is to be; and what stands afterwards stands for
+// its own reason.
+func TestHeldPolicyTellsNoOtherDrift(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: []string{
+		annotated("once", "one", "yardarm.dev/if-not-present: 'true'"), annotated("told", "one", "yardarm.dev/drift: report"), annotated("ignored", "one", "yardarm.dev/drift: ignore"),
+	}})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	for _, held := range []string{"freeze: {reason: stocktaking}", "readOnly: true", "freeze: {reason: stocktaking}\nreadOnly: true"} {
+		e.policy.set(held)
+		for _, name := range []string{"once", "told", "ignored"} {
+			e.edit(name, `{"data":{"key":"edited"}}`)
+		}
+		r := s.await("web", "the drift is told", func(r *yardarmv1.Report) bool {
+			d := driftOf(r, "/told", "data.key")
+			return r.Phase == yardarmv1.PhaseHeld && d != nil && d.Reason == r.Reason
+		})
+		if r.Objects.Drifted != 1 || len(r.Drift) != 1 || r.Objects.Applied != 2 {
+			t.Errorf("%s: %v", held, r)
+		}
+	}
+	e.policy.set("")
+	s.await("web", "the drift stands for its own reason", func(r *yardarmv1.Report) bool {
+		d := driftOf(r, "/told", "data.key")
+		return r.Phase == yardarmv1.PhaseReady && d != nil && d.Reason == reasonReportOnly && r.Objects.Drifted == 1
+	})
+	for _, name := range []string{"once", "told", "ignored"} {
+		if got := value(e.get(name)); got != "edited" {
+			t.Errorf("%s is %s", name, got)
+		}
+	}
 }
 
 // While the cluster is frozen nothing is written: no drift is repaired, nothing new applied, nothing removed.

@@ -42,7 +42,7 @@ func (b *bundle) compare(ctx context.Context, w work, rendered *apply.Rendered, 
 		object, exists, known := b.r.watcher.Get(item.Ref)
 		e := b.inv.Entries[item.Ref]
 		item.Fresh, item.Scaled, item.Unseen, item.Suspect = e.UID == "", object.Scaled, !known, true
-		if e.Content == item.Content && known && (intact(e, object, exists) || item.Delivery.Drift == yardarmv1.DriftIgnore) {
+		if b.nothingToDo(item, e, object, exists, known) || e.Content == item.Content && known && item.Delivery.Drift == yardarmv1.DriftIgnore {
 			b.drifts.settle(item.Ref)
 			out.applied++
 			continue
@@ -73,7 +73,6 @@ func (b *bundle) preview(ctx context.Context, w work, rendered *apply.Rendered, 
 	items = slices.DeleteFunc(items, func(i apply.Item) bool { return !slices.Contains(dry.Applied, i.Ref) })
 	var mu sync.Mutex // guards what follows
 	now := b.r.now()
-	fresh := map[manifest.Ref][]difference{}
 	set := b.applier.Preview(ctx, items, apply.Options{Stop: w.stop, Applied: func(item apply.Item, answer *unstructured.Unstructured) {
 		found := drift.Gone()
 		if !item.Gone {
@@ -95,14 +94,8 @@ func (b *bundle) preview(ctx context.Context, w work, rendered *apply.Rendered, 
 		if item.Live != nil {
 			j.object = live.Of(item.Live)
 		}
-		news := b.drifts.leave(item.Ref, j, found, yardarmv1.ReasonReadOnly, now)
-		if len(news) > 0 && b.inv.Entries[item.Ref].Content == item.Content {
-			fresh[item.Ref] = news
-		}
+		b.drifts.leave(item.Ref, j, found, yardarmv1.ReasonReadOnly, now)
 	}})
-	for ref, news := range fresh {
-		b.tellDrift(ref, news)
-	}
 	out.add(set.Problems...)
 	out.transient = out.transient || len(dry.Skipped)+len(set.Skipped) > 0
 	for _, refs := range [][]manifest.Ref{c.made, c.changed, c.untried} {

@@ -38,6 +38,7 @@ type weight int
 const (
 	weighsRefused weight = iota
 	weighsWaiting
+	weighsKept // the policy denies its deletion
 	weighsTransient
 	weighsFailing
 	weighsLate // nothing is wrong but that it takes too long
@@ -159,7 +160,11 @@ func (b *bundle) problems(now time.Time) []problem {
 		all = append(all, problem{weight: weighsRefused, ref: p.Ref, reason: p.Reason, text: p.Message})
 	}
 	for _, p := range b.last.pruning {
-		all = append(all, problem{weight: weighsPruning, ref: p.Ref, reason: p.Reason, text: p.Message})
+		w := weighsPruning
+		if p.Retry == apply.Never {
+			w = weighsKept
+		}
+		all = append(all, problem{weight: w, ref: p.Ref, reason: p.Reason, text: p.Message})
 	}
 	for ref, v := range b.health {
 		switch v.State {
@@ -246,6 +251,8 @@ func (b *bundle) phase(problems []problem) (phase, reason, message string) {
 		return yardarmv1.PhaseFailed, problems[0].reason, worst("nothing was applied, because the bundle is atomic and %d of %d objects would fail", refused, o.total)
 	case refused > 0:
 		return yardarmv1.PhaseFailed, problems[0].reason, worst("%d of %d objects could not be applied", refused, o.total)
+	case by[weighsKept] > 0:
+		return yardarmv1.PhaseFailed, problems[0].reason, worst("%d objects that left the bundle may not be removed", by[weighsKept])
 	case by[weighsTransient] > 0:
 		return yardarmv1.PhaseProgressing, problems[0].reason, worst("%d of %d objects could not be applied yet", by[weighsTransient], o.total)
 	case by[weighsFailing] > 0:

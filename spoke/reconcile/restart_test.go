@@ -105,7 +105,6 @@ func TestInventoryIsWrittenBeforeObjects(t *testing.T) {
 	}
 }
 
-// A new assignment does not wait until what the old one waits for comes about.
 // A state that cannot be written once, after the inventory was, leaves the objects the bundle's: their drift is seen.
 func TestStateFailsAfterTheInventoryIsWritten(t *testing.T) {
 	e := newEnv(t)
@@ -123,6 +122,7 @@ func TestStateFailsAfterTheInventoryIsWritten(t *testing.T) {
 	}
 }
 
+// A new assignment does not wait until what the old one waits for comes about.
 func TestNewAssignmentEndsTheOldOnesWait(t *testing.T) {
 	e := newEnv(t)
 	s := e.start()

@@ -28,7 +28,7 @@ const (
 
 // tellProblems records an event of each problem when it begins. What passes by itself is none yet.
 func (b *bundle) tellProblems(problems []problem, now time.Time) {
-	if b.readOnly() {
+	if b.policy.ReadOnly {
 		return // they are told when the spoke may write
 	}
 	told := map[seenKey]bool{}
@@ -57,6 +57,8 @@ func (p *problem) tells(now time.Time) (action string, ok bool) {
 		return actionApply, true
 	case weighsFailing, weighsLate:
 		return actionCheck, true
+	case weighsKept:
+		return actionPrune, true
 	case weighsPruning: // namespaces take seconds to go, and finalizers their time
 		return actionPrune, now.Sub(p.since) > transientGrace
 	}
@@ -80,11 +82,7 @@ func (b *bundle) tellRepaired(ref manifest.Ref, d drifted) {
 func (b *bundle) tellDrift(ref manifest.Ref, found []difference) {
 	what := changed(found)
 	b.logger.Info("drift", "object", ref.String(), "what", what)
-	why := "drift is only reported"
-	if found[0].reason == yardarmv1.ReasonReadOnly {
-		why = "this cluster is read-only"
-	}
-	b.recordDrift(ref, yardarmv1.EventWarning, reasonDriftFound, what+"; it is left so, since "+why)
+	b.recordDrift(ref, yardarmv1.EventWarning, reasonDriftFound, what+"; it is left so, since drift is only reported")
 }
 
 // changed says what differs in an object, and who made it so. Values are not said.
@@ -135,9 +133,9 @@ func (b *bundle) tellPhase(r *yardarmv1.Report) {
 	})
 }
 
-// record has an event written, unless nothing may be.
+// record has an event written, unless nothing may be. A read-only cluster that is frozen as well is still read-only.
 func (b *bundle) record(e event.Event) {
-	if !b.readOnly() {
+	if !b.policy.ReadOnly {
 		b.r.events.Record(e)
 	}
 }
