@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/certs"
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -194,6 +195,26 @@ func TestDifferenceIsAskedFor(t *testing.T) {
 				t.Errorf("asked for %+v, want %+v", got, tc.want)
 			}
 		})
+	}
+}
+
+// A spoke that has the trust bundle is not sent it again; any other is, and so is one that does not say.
+func TestTrustBundleIsSentOnce(t *testing.T) {
+	h := newHub(t, nil)
+	id := enrol(t, h, "edge-1", prod)
+	for _, tc := range []struct {
+		name string
+		hash []byte
+		sent bool
+	}{
+		{"an older spoke", nil, true},
+		{"another bundle", certs.BundleHash([][]byte{[]byte("another")}), true},
+		{"the same", certs.BundleHash(h.ca.TrustBundle()), false},
+	} {
+		w := connect(t, h, id).greet(id, func(hello *spokev1.Hello) { hello.TrustHash = tc.hash })
+		if sent := len(w.TrustBundle) > 0; sent != tc.sent {
+			t.Errorf("%s: sent %v, want %v", tc.name, sent, tc.sent)
+		}
 	}
 }
 

@@ -52,6 +52,8 @@ func (i *identity) Addresses() []string {
 	return i.addresses
 }
 
+func (i *identity) TrustHash() []byte { return nil }
+
 func (i *identity) Update(_ context.Context, _ [][]byte, addresses []string) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/certs"
 )
 
 // check refuses a Hello that this hub cannot or must not serve.
@@ -70,10 +71,13 @@ func (s *session) welcome(h *spokev1.Hello, factsHash []byte, confirmed bool) er
 	w := &spokev1.Welcome{
 		Session: s.id, Cursor: s.CA.SignCursor(epoch, tx.Index()),
 		HeartbeatInterval: durationpb.New(s.HeartbeatInterval),
-		TrustBundle:       s.CA.TrustBundle(), HubAddresses: s.Addresses, MaxArtifactSize: s.MaxArtifactSize,
+		HubAddresses:      s.Addresses, MaxArtifactSize: s.MaxArtifactSize,
 		SendHoldings: !s.known, SendReports: !confirmed,
 		SendFacts: len(factsHash) == 0 || !bytes.Equal(factsHash, h.FactsHash),
 		ReadOnly:  s.Store.ReadOnly(),
+	}
+	if trust := s.CA.TrustBundle(); !bytes.Equal(certs.BundleHash(trust), h.TrustHash) {
+		w.TrustBundle = trust
 	}
 	return s.stream.Send(&spokev1.ConnectResponse{Message: &spokev1.ConnectResponse_Welcome{Welcome: w}})
 }

@@ -250,6 +250,25 @@ func TestChains(t *testing.T) {
 	}
 }
 
+func TestBundleHash(t *testing.T) {
+	bundle := func(all ...string) (out [][]byte) {
+		for _, der := range all {
+			out = append(out, []byte(der))
+		}
+		return out
+	}
+	seen := map[string][][]byte{}
+	for _, b := range [][][]byte{nil, bundle("a"), bundle("b"), bundle("a", "b"), bundle("b", "a"), bundle("ab")} {
+		hash := string(BundleHash(b))
+		if other, there := seen[hash]; there {
+			t.Errorf("%q and %q have one hash", other, b)
+		}
+		if seen[hash] = b; (hash == "") != (b == nil) {
+			t.Errorf("%q has the hash %x", b, hash)
+		}
+	}
+}
+
 func TestCertificateAndKeyBelongTogether(t *testing.T) {
 	ca := newAuthority(t, "ca")
 	certificate, err := Certificate([][]byte{ca.Raw}, ca.key)

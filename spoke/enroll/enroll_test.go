@@ -359,6 +359,9 @@ func TestUpdateKeepsOldBesideNew(t *testing.T) {
 		if !slices.EqualFunc(got, want, func(der []byte, ca *x509.Certificate) bool { return bytes.Equal(der, ca.Raw) }) {
 			t.Errorf("%s: %d CAs are trusted, want %d others", what, len(got), len(want))
 		}
+		if !bytes.Equal(identity.TrustHash(), certs.BundleHash(got)) {
+			t.Errorf("%s: the hash is that of another bundle", what)
+		}
 		if keep.saves != saves {
 			t.Errorf("%s: saved %d times, want %d", what, keep.saves, saves)
 		}

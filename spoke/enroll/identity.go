@@ -243,6 +243,14 @@ func (i *Identity) Update(ctx context.Context, trustBundle [][]byte, addresses [
 	return nil
 }
 
+// TrustHash tells the hub which trust bundle is here; nil before there is one.
+func (i *Identity) TrustHash() []byte {
+	if current := i.current.Load(); current != nil {
+		return certs.BundleHash(current.kept.Identity.GetTrustBundle())
+	}
+	return nil
+}
+
 // settled notes an announcement and says whether it may stand alone.
 func (i *Identity) settled(bundle [][]byte) bool {
 	i.hub.Lock()

@@ -59,6 +59,8 @@ type Identity interface {
 	TLS() *tls.Config
 	// Addresses are host:port, in order of preference.
 	Addresses() []string
+	// TrustHash is the hash of what the hub is known by, which a hub does not say again then.
+	TrustHash() []byte
 	// Update takes what the hub says about itself.
 	Update(ctx context.Context, trustBundle [][]byte, addresses []string) error
 }

@@ -102,7 +102,7 @@ func (s *session) greet(ctx context.Context) error {
 	hello := &spokev1.Hello{
 		Protocol: Protocol, Customization: yardarmv1.CustomizationLanguage, SpokeVersion: s.Version, Instance: s.Instance, KubeUid: s.KubeUID,
 		Cursor: s.State.Cursor(), HoldingsHash: s.State.HoldingsHash(), Removing: s.State.Removing(),
-		ReportsHash: s.Book.Hash(), FactsHash: hash,
+		ReportsHash: s.Book.Hash(), FactsHash: hash, TrustHash: s.Identity.TrustHash(),
 	}
 	if err := s.stream.Send(&spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Hello{Hello: hello}}); err != nil && !errors.Is(err, io.EOF) {
 		return err

@@ -710,7 +710,9 @@ type Hello struct {
 	ReportsHash  []byte `protobuf:"bytes,8,opt,name=reports_hash,json=reportsHash,proto3" json:"reports_hash,omitempty"`
 	FactsHash    []byte `protobuf:"bytes,9,opt,name=facts_hash,json=factsHash,proto3" json:"facts_hash,omitempty"`
 	// Whether removals are under way, or wait to be accepted: they are in no hash, so the hub asks for the list.
-	Removing      bool `protobuf:"varint,10,opt,name=removing,proto3" json:"removing,omitempty"`
+	Removing bool `protobuf:"varint,10,opt,name=removing,proto3" json:"removing,omitempty"`
+	// The hash of the trust bundle that it has: see pkg/certs.
+	TrustHash     []byte `protobuf:"bytes,11,opt,name=trust_hash,json=trustHash,proto3" json:"trust_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -815,13 +817,21 @@ func (x *Hello) GetRemoving() bool {
 	return false
 }
 
+func (x *Hello) GetTrustHash() []byte {
+	if x != nil {
+		return x.TrustHash
+	}
+	return nil
+}
+
 // Welcome answers Hello, and asks for whatever differs from what the hub knows.
 type Welcome struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	Session           string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	Cursor            *Cursor                `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	HeartbeatInterval *durationpb.Duration   `protobuf:"bytes,3,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	// What a spoke has to trust and to dial from now on. It keeps old and new until the hub has dropped the old.
+	// What a spoke has to trust and to dial from now on. It keeps old and new until the hub has dropped the old. A spoke that
+	// has just this trust bundle, by its hash, gets none.
 	TrustBundle  [][]byte `protobuf:"bytes,4,rep,name=trust_bundle,json=trustBundle,proto3" json:"trust_bundle,omitempty"`
 	HubAddresses []string `protobuf:"bytes,5,rep,name=hub_addresses,json=hubAddresses,proto3" json:"hub_addresses,omitempty"`
 	// The largest artifact that the hub will ever assign, in bytes.
@@ -1949,7 +1959,7 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\awelcome\x18\x01 \x01(\v2\x19.yardarm.spoke.v1.WelcomeH\x00R\awelcome\x12/\n" +
 	"\x05delta\x18\x02 \x01(\v2\x17.yardarm.spoke.v1.DeltaH\x00R\x05delta\x12/\n" +
 	"\x05drain\x18\x03 \x01(\v2\x17.yardarm.spoke.v1.DrainH\x00R\x05drainB\t\n" +
-	"\amessage\"\xda\x02\n" +
+	"\amessage\"\xf9\x02\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12$\n" +
 	"\rcustomization\x18\x02 \x01(\rR\rcustomization\x12#\n" +
@@ -1962,7 +1972,9 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\n" +
 	"facts_hash\x18\t \x01(\fR\tfactsHash\x12\x1a\n" +
 	"\bremoving\x18\n" +
-	" \x01(\bR\bremoving\"\x97\x03\n" +
+	" \x01(\bR\bremoving\x12\x1d\n" +
+	"\n" +
+	"trust_hash\x18\v \x01(\fR\ttrustHash\"\x97\x03\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x120\n" +
 	"\x06cursor\x18\x02 \x01(\v2\x18.yardarm.spoke.v1.CursorR\x06cursor\x12H\n" +
