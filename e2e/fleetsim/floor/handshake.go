@@ -54,9 +54,11 @@ func Handshakes(ctx context.Context, address string, id Identity, n int) (full, 
 	if full, err = shakeMany(ctx, address, id, n, make([]tls.ClientSessionCache, shaking), false); err != nil {
 		return 0, 0, err
 	}
-	// One round for the tickets.
-	if _, err = shakeMany(ctx, address, id, shaking, caches, false); err != nil {
-		return 0, 0, err
+	// A ticket for each. All at once would not do: who is quick would have two turns, and the second is a resumption.
+	for i := range caches {
+		if _, err = shakeMany(ctx, address, id, 1, caches[i:i+1], false); err != nil {
+			return 0, 0, err
+		}
 	}
 	resumed, err = shakeMany(ctx, address, id, n, caches, true)
 	return full, resumed, err
