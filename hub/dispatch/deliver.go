@@ -152,7 +152,9 @@ func (s *session) acked(a *spokev1.Ack) error {
 		if err := s.spend(spent); err != nil {
 			return err
 		}
-		s.wakeUp() // for what has become due meanwhile
+		if s.due.any() {
+			s.wakeUp()
+		}
 	}
 	if len(a.Digests) == 0 {
 		return nil

@@ -56,6 +56,13 @@ func (d *due) add(s scope) {
 	d.scope.add(s)
 }
 
+// any tells whether anything is due.
+func (d *due) any() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.scope.empty()
+}
+
 // take answers what is due, which is then up to the caller.
 func (d *due) take() scope {
 	d.mu.Lock()
