@@ -20,9 +20,15 @@ func noise(n int, seed byte) []byte {
 }
 
 func TestCompress(t *testing.T) {
+	for name, compress := range map[string]func([]byte) []byte{"Compress": Compress, "CompressFast": CompressFast} {
+		t.Run(name, func(t *testing.T) { testCompress(t, compress) })
+	}
+}
+
+func testCompress(t *testing.T, compress func([]byte) []byte) {
 	artifact := mustParse(t, fixture(72)).Canonical()
 	for _, content := range [][]byte{nil, []byte("a"), artifact, noise(1000, 1), make([]byte, 5<<20)} {
-		data := Compress(content)
+		data := compress(content)
 		got, err := Decompress(data, len(content))
 		if err != nil || !bytes.Equal(got, content) {
 			t.Errorf("%d bytes come back as %d: %v", len(content), len(got), err)
@@ -36,7 +42,7 @@ func TestCompress(t *testing.T) {
 			}
 		}
 	}
-	if data := Compress(artifact); len(data) > len(artifact)/3 {
+	if data := compress(artifact); len(data) > len(artifact)/3 {
 		t.Errorf("an artifact of %d bytes becomes %d", len(artifact), len(data))
 	}
 }

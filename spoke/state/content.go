@@ -128,7 +128,7 @@ func (s *State) decode(ctx context.Context, c *spokev1.Content) ([]byte, spokev1
 	if err != nil {
 		return nil, spokev1.NackCode_NACK_CODE_WRONG_DIGEST, err
 	}
-	return pack(c.Size, manifest.Compress(content)), 0, nil
+	return pack(c.Size, manifest.CompressFast(content)), 0, nil
 }
 
 func (s *State) limit() uint64 {
