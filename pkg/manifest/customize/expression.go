@@ -181,7 +181,7 @@ func (v *values) value(e *expression) (value, message string) {
 			return value, ""
 		}
 	case sourceFacts:
-		value, message = factOf[e.key](v.Facts), fmt.Sprintf("the cluster's %s is not known: ", e.key)
+		value, message = factOf[e.key](v.Facts), fmt.Sprintf("the cluster's %s is not known: use a label that you set, ", e.key)
 		if v.Facts == nil {
 			value = ""
 		}
