@@ -256,7 +256,7 @@ func (f *follower) watch(ctx context.Context, version string) (string, error) {
 		case <-f.again:
 			listed, err := f.renew(ctx)
 			if err != nil {
-				return version, err
+				return "", err // what is known holds no more, and is listed before it is watched again
 			}
 			version = listed
 		case event, ok := <-events.ResultChan():

@@ -1,10 +1,16 @@
 package live
 
 import (
+	"context"
+	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/metadata"
@@ -196,6 +202,51 @@ func TestKindsAreFollowedWhileInUse(t *testing.T) {
 
 // noMetadata is never asked: the watcher does not run.
 type noMetadata struct{ metadata.Interface }
+
+// playedLists answers lists, of which one fails, and watches that say nothing.
+type playedLists struct {
+	metadata.Getter
+	lists atomic.Int64
+	fails int64
+}
+
+func (p *playedLists) Resource(schema.GroupVersionResource) metadata.Getter { return p }
+
+func (p *playedLists) List(context.Context, metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
+	if p.lists.Add(1) == p.fails {
+		return nil, apierrors.NewServiceUnavailable("starting")
+	}
+	return &metav1.PartialObjectMetadataList{ListMeta: metav1.ListMeta{ResourceVersion: "5"}}, nil
+}
+
+func (p *playedLists) Watch(ctx context.Context, _ metav1.ListOptions) (watch.Interface, error) {
+	w := watch.NewFake()
+	context.AfterFunc(ctx, w.Stop)
+	return w, nil
+}
+
+// A list beside the watch that fails leaves nothing known, and is tried again soon, not at the next resync.
+func TestListThatFailsIsTriedAgain(t *testing.T) {
+	lists := &playedLists{fails: 2}
+	f, _ := testFollower(t)
+	f.config.Metadata, f.config.Logger = lists, slog.New(slog.DiscardHandler)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); f.run(ctx) }()
+	<-f.tried
+	<-f.relist()
+	for end := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) {
+		if _, _, known := f.get(m); known && lists.lists.Load() > 2 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Errorf("%d lists", lists.lists.Load())
+			break
+		}
+	}
+	cancel()
+	<-done
+}
 
 // A list does not end the watch, so events that it has already taken in come after it.
 func TestEventsOlderThanTheListAreNoNews(t *testing.T) {
