@@ -161,6 +161,24 @@ func (a *Applier) prune(ctx context.Context, owner string, t Target, kind kube.K
 	}
 }
 
+// Look answers what Prune would find of a target: its live object, if it still is the bundle's. In doubt, it is there.
+func (a *Applier) Look(ctx context.Context, owner string, t Target) (object live.Object, exists bool) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	kind, err := a.mapper.AnyVersion(ctx, t.Ref.Group, t.Version, t.Ref.Kind)
+	if err != nil {
+		return live.Object{}, !errors.Is(err, kube.ErrUnknownKind)
+	}
+	found, err := metadataOf(a.look, kind, t.Ref).Get(ctx, t.Ref.Name, metav1.GetOptions{})
+	switch {
+	case gone(err):
+		return live.Object{}, false
+	case err != nil:
+		return live.Object{}, true
+	}
+	return live.Of(found), t.owned(found, owner)
+}
+
 // finalizers says what holds up a deletion.
 func finalizers(ref manifest.Ref, m metav1.Object) string {
 	since := m.GetDeletionTimestamp().UTC().Format(time.RFC3339)

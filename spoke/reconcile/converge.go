@@ -289,10 +289,14 @@ func (b *bundle) targets(w work, all bool) []apply.Target {
 	var targets []apply.Target
 	for ref, e := range b.inv.Entries {
 		if all || e.Condemned {
-			targets = append(targets, apply.Target{Ref: ref, Version: e.Version, UID: e.UID, Keep: w.entry.Assignment.Delivery.GetKeep()})
+			targets = append(targets, targetOf(ref, e, w.entry.Assignment))
 		}
 	}
 	return targets
+}
+
+func targetOf(ref manifest.Ref, e inventory.Entry, a *yardarmv1.AssignmentSpec) apply.Target {
+	return apply.Target{Ref: ref, Version: e.Version, UID: e.UID, Keep: a.Delivery.GetKeep()}
 }
 
 // gone takes the result of a removal in: of objects that were pruned, or released.

@@ -139,7 +139,7 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 	if b.readOnly() {
 		return b.compare(ctx, w, rendered, p)
 	}
-	if held := b.guard(a, p.condemn, a.Digest); held != "" {
+	if held := b.guard(ctx, a, p.condemn, a.Digest); held != "" {
 		return b.maintain(ctx, w).force(yardarmv1.PhaseHeld, yardarmv1.ReasonMassDeletion, held)
 	}
 	b.timing.begin(time.Now())

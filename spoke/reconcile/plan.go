@@ -128,10 +128,14 @@ func (b *bundle) wanted(ctx context.Context) (w wants, known bool, err error) {
 
 // guard answers why deletions must be asked about first; empty if they need not be, or were accepted. The acceptance is for
 // just this step: from what the cluster holds, to the digest (empty: to nothing).
-func (b *bundle) guard(a *yardarmv1.AssignmentSpec, condemn []manifest.Ref, to string) string {
+func (b *bundle) guard(ctx context.Context, a *yardarmv1.AssignmentSpec, condemn []manifest.Ref, to string) string {
 	var deleted, grave []manifest.Ref
 	for _, ref := range condemn {
 		object, exists, known := b.r.watcher.Get(ref)
+		if known && !exists {
+			// The watch goes by our label, which somebody may have taken off; prune goes by the owner, and would find it.
+			object, exists = b.applier.Look(ctx, b.uid, targetOf(ref, b.inv.Entries[ref], a))
+		}
 		if known && (!exists || object.Keep.Or(a.Delivery.GetKeep())) {
 			continue
 		}

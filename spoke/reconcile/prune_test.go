@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -172,6 +173,25 @@ func TestGraveDeletionAsks(t *testing.T) {
 	// Returning to what the cluster holds needs no acceptance.
 	e.assign(assignment{bundle: "web", revision: 3, objects: append(several(30, "one"), namespace(space))})
 	s.awaitPhase("web", yardarmv1.PhaseReady)
+}
+
+// Regression: what had lost our label was not seen by the watch, did not count for the question, and was deleted all the same.
+func TestDeletionOfWhatTheWatchDoesNotSeeAsks(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	space := e.ns + "-unseen"
+	policy := &yardarmv1.DeliveryPolicy{Drift: yardarmv1.DriftReport}
+	e.assign(assignment{bundle: "web", revision: 1, objects: append(several(30, "one"), namespace(space)), delivery: policy})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	namespaces := e.dynamic.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
+	if _, err := namespaces.Patch(t.Context(), space, types.MergePatchType, []byte(`{"metadata":{"labels":{"yardarm.dev/bundle":null}}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.await("web", "the drift is told", func(r *yardarmv1.Report) bool { return len(r.Drift) > 0 })
+	e.assign(assignment{bundle: "web", revision: 2, objects: several(30, "one"), delivery: policy})
+	if r := s.awaitPhase("web", yardarmv1.PhaseHeld); !strings.Contains(r.Message, "Namespace "+space) {
+		t.Errorf("message: %s", r.Message)
+	}
 }
 
 func TestRemovalKeepsOrRemoves(t *testing.T) {

@@ -30,7 +30,7 @@ func (b *bundle) remove(ctx context.Context, w work) outcome {
 	}
 	if remove {
 		p := b.plan(ctx, func(manifest.Ref) bool { return false })
-		if held := b.guardRemoval(w, p); held != "" {
+		if held := b.guardRemoval(ctx, w, p); held != "" {
 			return b.maintain(ctx, w).force(yardarmv1.PhaseHeld, yardarmv1.ReasonMassDeletion, held)
 		}
 		if err := b.letGo(ctx, p); err != nil {
@@ -73,11 +73,11 @@ func (o outcome) removing(w work) outcome {
 	return o.force(yardarmv1.PhaseRemoving, w.entry.Removal.Reason, o.message)
 }
 
-func (b *bundle) guardRemoval(w work, p plan) string {
+func (b *bundle) guardRemoval(ctx context.Context, w work, p plan) string {
 	if w.entry.Removal.Accepted {
 		return ""
 	}
-	return b.guard(w.entry.Assignment, p.condemn, "")
+	return b.guard(ctx, w.entry.Assignment, p.condemn, "")
 }
 
 // letGo writes down what is going to be deleted, and gives up what other bundles want.
