@@ -71,6 +71,8 @@ type bundle struct {
 	next  time.Time
 	retry struct{ transient, waiting, terminal, prune backoff.Backoff }
 	cache cache
+	// finished: its removal is complete, and the loop is about to be ended. Another pass would take the inventory for lost, and make it again.
+	finished bool
 	// last is what came of the last whole pass.
 	last outcome
 	// failing are the objects that could not be applied then.
@@ -210,7 +212,12 @@ func (b *bundle) run(ctx context.Context) {
 // turn does what is to be done now, and answers how long nothing is to be done unless something wakes the loop.
 func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 	now := time.Now()
+	if b.finished && !w.assigned {
+		b.begun()
+		return time.Hour
+	}
 	if w.assigned {
+		b.finished = false
 		b.useRules(w.entry.Assignment.GetDelivery().GetHealth())
 		b.timing = timingOf(w.entry.Assignment.GetDelivery())
 		b.request(w.entry.Assignment.GetReconcile())

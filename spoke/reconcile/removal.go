@@ -58,6 +58,7 @@ func (b *bundle) remove(ctx context.Context, w work) outcome {
 	if err := b.r.state.Finished(ctx, b.uid); err != nil {
 		return interrupted(err).removing(w)
 	}
+	b.finished = true
 	b.logger.Info("removed", "reason", w.entry.Removal.Reason, "workloads", w.entry.Removal.Workloads.String())
 	return out
 }
