@@ -28,6 +28,10 @@ test: ## everything: lint, unit tests with -race, end-to-end tests on real API s
 build: ## bin/yardarm, bin/yardarm-hub and bin/yardarm-spoke
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./hub/cmd/yardarm ./hub/cmd/yardarm-hub ./spoke/cmd/yardarm-spoke
 
+.PHONY: images
+images: ## dist/images: OCI layouts and archives for amd64 and arm64, without a container engine
+	go run ./deploy/image -out dist/images -version $(VERSION)
+
 .PHONY: generate
 generate: ## Go, gateway and OpenAPI from proto/
 	$(TOOL) buf generate --template proto/buf.gen.yaml

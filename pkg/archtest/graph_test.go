@@ -156,7 +156,7 @@ func short(path string) string {
 // ours tells our folders from import paths.
 func ours(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
-	return slices.Contains([]string{".", "hub", "spoke", "pkg", "proto", "e2e", "bench"}, first)
+	return slices.Contains([]string{".", "hub", "spoke", "pkg", "proto", "e2e", "bench", "deploy"}, first)
 }
 
 func matches(patterns []string, name string) bool {

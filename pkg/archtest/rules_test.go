@@ -55,6 +55,11 @@ var rules = []rule{
 		from: []string{"hub/...", "spoke/...", "pkg/...", "proto/..."}, deny: []string{"e2e/..."},
 	},
 	{
+		name: "programs hold nothing of what packs them",
+		why:  "the libraries for images are no program's business",
+		from: []string{"hub/...", "spoke/...", "pkg/...", "proto/..."}, deny: []string{"deploy/...", "github.com/google/go-containerregistry/..."},
+	},
+	{
 		name: "placement and status are pure",
 		why:  "they are run in every transaction and every session, and are tested as functions",
 		from: []string{"hub/placement", "hub/status"}, deny: []string{grpc, http, kubernetes},
