@@ -245,7 +245,7 @@ func (s *spoke) reconcile(ctx context.Context, st *state.State, book *report.Boo
 				r.Phase, r.Reason, r.Message = yardarmv1.PhaseHeld, e.Hold.Reason, e.Hold.Message
 			case e.HasContent:
 				if _, err := st.Content(ctx, a.Digest); err == nil {
-					if err := st.Applied(ctx, a.BundleUid, a.Digest, nil); err != nil && ctx.Err() == nil {
+					if err := st.Applied(ctx, a.BundleUid, state.Applied{Digest: a.Digest}, nil); err != nil && ctx.Err() == nil {
 						s.t.Error(err)
 					}
 					r.Phase, r.RenderedDigest = yardarmv1.PhaseReady, a.Digest

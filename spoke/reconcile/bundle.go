@@ -11,6 +11,9 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
 	"github.com/yardarm-dev/yardarm/pkg/backoff"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/manifest/ignore"
@@ -61,10 +64,15 @@ type bundle struct {
 	// What follows is the loop's alone.
 
 	inv *inventory.Inventory
-	// policy, applier, and the assignment's ignore rules are those of the pass under way.
-	policy  *policy.Policy
-	applier *apply.Applier
-	ignore  ignore.Rules
+	// applied and beginning are what the state keeps. Nobody else changes them there.
+	applied   state.Applied
+	beginning *spokev1.Beginning
+	// policy is that of the pass under way; delivery, and with it applier and ignore, what it goes by now: the assignment's policy, or that of what is
+	// kept up.
+	policy   *policy.Policy
+	delivery *yardarmv1.DeliveryPolicy
+	applier  *apply.Applier
+	ignore   ignore.Rules
 	// mode of the policy in the last pass.
 	mode string
 	// next is when a whole pass is due, for a retry or the resync.
@@ -99,7 +107,7 @@ func newBundle(r *Reconciler, e state.Entry, inv *inventory.Inventory) *bundle {
 		logger: r.logger.With("bundle", e.Assignment.GetBundle()),
 		wake:   make(chan struct{}, 1), ended: make(chan struct{}), done: make(chan struct{}),
 		asked: e.Assignment.GetReconcile(), entry: e, since: time.Now(), woken: time.Now(), stop: make(chan struct{}), assigned: true, dirty: map[manifest.Ref]struct{}{},
-		inv: inv, health: map[manifest.Ref]verdict{},
+		inv: inv, applied: e.Applied, beginning: e.Beginning, health: map[manifest.Ref]verdict{},
 		repairs: repairs{},
 	}
 	b.retry.transient = backoff.Backoff{Base: transientBase, Max: transientMax}
@@ -115,7 +123,6 @@ func (b *bundle) assign(e state.Entry) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if sameEntry(&b.entry, &e) {
-		b.entry.AppliedDigest, b.entry.AppliedRendering = e.AppliedDigest, e.AppliedRendering
 		return false
 	}
 	b.entry, b.since, b.assigned = e, time.Now(), true
@@ -219,7 +226,9 @@ func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 	if w.assigned {
 		b.finished = false
 		b.useRules(w.entry.Assignment.GetDelivery().GetHealth())
-		b.timing = timingOf(w.entry.Assignment.GetDelivery())
+		if hash := w.entry.Assignment.GetHash(); !bytes.Equal(b.timing.hash, hash) {
+			b.timing = timingOf(w.entry.Assignment.GetDelivery(), hash, b.beginning, now)
+		}
 		b.request(w.entry.Assignment.GetReconcile())
 		b.retry.transient.Reset()
 		b.retry.waiting.Reset()
@@ -239,6 +248,7 @@ func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 	}
 	b.checkHealth(ctx)
 	b.report(&w.entry)
+	b.keepBeginning(ctx)
 	wait := time.Until(b.next)
 	if check, ok := b.nextCheck(); ok {
 		wait = min(wait, time.Until(check))

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"github.com/yardarm-dev/yardarm/spoke/health"
 	"github.com/yardarm-dev/yardarm/spoke/inventory"
 	"github.com/yardarm-dev/yardarm/spoke/live"
+	"github.com/yardarm-dev/yardarm/spoke/state"
 )
 
 // converge applies a target, and then deletes what a plan lets go.
@@ -31,7 +33,7 @@ func (b *bundle) converge(ctx context.Context, w work, t target, rendered *apply
 		b.r.claims.give(b.uid, fresh...)
 		return out
 	}
-	if err := b.prepare(ctx, w, t, rendered, todo, p); err != nil {
+	if err := b.prepare(ctx, t, rendered, todo, p); err != nil {
 		// What the inventory names by now stays claimed.
 		b.r.claims.give(b.uid, slices.DeleteFunc(fresh, func(ref manifest.Ref) bool { _, named := b.inv.Entries[ref]; return named })...)
 		return interrupted(err)
@@ -117,9 +119,9 @@ func (b *bundle) agreed(ctx context.Context, w work, rendered *apply.Rendered, t
 
 // prepare writes the inventory as it must be before the first object is touched: old ∪ new, what is about to change marked
 // as not known to be applied, what is to be deleted condemned, and without what other bundles take over.
-func (b *bundle) prepare(ctx context.Context, w work, t target, rendered *apply.Rendered, todo []apply.Item, p plan) error {
+func (b *bundle) prepare(ctx context.Context, t target, rendered *apply.Rendered, todo []apply.Item, p plan) error {
 	if b.prepared(t, rendered, todo, p) {
-		return b.hold(ctx, w, t)
+		return b.hold(ctx, t)
 	}
 	next := *b.inv
 	next.Entries = maps.Clone(b.inv.Entries)
@@ -154,7 +156,7 @@ func (b *bundle) prepare(ctx context.Context, w work, t target, rendered *apply.
 		b.logger.Info("objects are handed over to other bundles", "objects", len(p.release))
 		b.r.nudge(b.uid)
 	}
-	return b.hold(ctx, w, t)
+	return b.hold(ctx, t)
 }
 
 // prepared tells whether the inventory is as it must be already, as it is while nothing but drift is to be repaired.
@@ -170,20 +172,17 @@ func (b *bundle) prepared(t target, rendered *apply.Rendered, todo []apply.Item,
 	return b.inv.Condemned() == 0 || !slices.ContainsFunc(rendered.Items, func(i apply.Item) bool { return b.inv.Entries[i.Ref].Condemned })
 }
 
-// hold has the state keep what the cluster holds from now on is made from.
-func (b *bundle) hold(ctx context.Context, w work, t target) error {
-	b.mu.Lock()
-	held := appliedOf(&b.entry)
-	b.mu.Unlock()
-	if held.equal(t.source) {
+// hold has the state keep what the cluster holds from now on is made from, and delivered by.
+func (b *bundle) hold(ctx context.Context, t target) error {
+	held := state.Applied{Digest: t.source.digest, Rendering: t.source.rendering, Delivery: b.delivery}
+	if held.Equal(b.applied) {
 		return nil
 	}
-	if err := b.r.state.Applied(ctx, b.uid, t.source.digest, t.source.rendering); err != nil {
+	beginning := cmp.Or(b.timing.beginning(), b.beginning)
+	if err := b.r.state.Applied(ctx, b.uid, held, beginning); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.entry.AppliedDigest, b.entry.AppliedRendering = t.source.digest, t.source.rendering
+	b.applied, b.beginning = held, beginning
 	return nil
 }
 

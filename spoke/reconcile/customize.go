@@ -1,12 +1,11 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"weak"
-
-	"google.golang.org/protobuf/proto"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -15,7 +14,6 @@ import (
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/manifest/customize"
 	"github.com/yardarm-dev/yardarm/spoke/apply"
-	"github.com/yardarm-dev/yardarm/spoke/state"
 )
 
 // reasonCustomizationFailed is why a bundle has failed that cannot be customized for this cluster.
@@ -26,10 +24,6 @@ const reasonCustomizationFailed = "CustomizationFailed"
 type source struct {
 	digest    string
 	rendering *spokev1.Rendering
-}
-
-func (s source) equal(other source) bool {
-	return s.digest == other.digest && proto.Equal(s.rendering, other.rendering)
 }
 
 // key identifies it among the sources of one process.
@@ -67,22 +61,25 @@ func (b *bundle) customized(ctx context.Context, a *yardarmv1.AssignmentSpec) (m
 	return b.make(ctx, s)
 }
 
-// held answers what the cluster holds, as it was applied: by what the state has kept, if that is what the inventory names.
-func (b *bundle) held(ctx context.Context) (made, error) {
-	b.mu.Lock()
-	applied := appliedOf(&b.entry)
-	b.mu.Unlock()
-	if applied.digest != "" {
-		if m, err := b.make(ctx, applied); err != nil || m.digest == b.inv.Digest {
-			return m, err
+// held answers what the cluster holds, as it was applied: by what the state has kept, if that is what the inventory names. The rest of the pass goes
+// by the policy that it was delivered by: the assignment's has not begun to count.
+func (b *bundle) held(ctx context.Context, a *yardarmv1.AssignmentSpec) (made, error) {
+	if b.applied.Digest != "" {
+		m, err := b.make(ctx, source{digest: b.applied.Digest, rendering: b.applied.Rendering})
+		if err != nil {
+			return made{}, err
+		}
+		if m.digest == b.inv.Digest {
+			return m, b.by(a.GetBundle(), b.deliveredBy(a))
 		}
 	}
 	// The state is made anew, or a restart came between inventory and state.
 	return b.make(ctx, source{digest: b.inv.Digest})
 }
 
-func appliedOf(e *state.Entry) source {
-	return source{digest: e.AppliedDigest, rendering: e.AppliedRendering}
+// deliveredBy answers the policy of what the cluster holds; where that is not known, the assignment's is the best guess.
+func (b *bundle) deliveredBy(a *yardarmv1.AssignmentSpec) *yardarmv1.DeliveryPolicy {
+	return cmp.Or(b.applied.Delivery, a.GetDelivery())
 }
 
 // make answers the objects of a source.

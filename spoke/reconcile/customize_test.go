@@ -219,8 +219,8 @@ func TestFactsInCustomization(t *testing.T) {
 		t.Errorf("the report names %s as rendered, want %s", r.RenderedDigest, want)
 	}
 	for _, entry := range e.state.Entries() {
-		if entry.Assignment.BundleUid == "region" && !proto.Equal(entry.AppliedRendering.GetFacts(), &yardarmv1.Facts{Region: "eu"}) {
-			t.Errorf("facts that nobody reads are kept, and their changes written: %v", entry.AppliedRendering)
+		if entry.Assignment.BundleUid == "region" && !proto.Equal(entry.Applied.Rendering.GetFacts(), &yardarmv1.Facts{Region: "eu"}) {
+			t.Errorf("facts that nobody reads are kept, and their changes written: %v", entry.Applied.Rendering)
 		}
 	}
 	s.writes.take()

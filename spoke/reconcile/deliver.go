@@ -178,7 +178,7 @@ func (b *bundle) maintain(ctx context.Context, w work) outcome {
 	if b.readOnly() {
 		return b.leaveAlone(ctx)
 	}
-	objects, err := b.held(ctx)
+	objects, err := b.held(ctx, w.entry.Assignment)
 	if err != nil {
 		b.logger.Warn("cannot keep up what the cluster holds", "digest", b.inv.Digest, "error", err)
 		return outcome{total: len(b.inv.Entries)}
@@ -210,15 +210,15 @@ func (b *bundle) withoutHandedOver(ctx context.Context, rendered *apply.Rendered
 // recover fills an inventory that was lost from what the state says was applied. Whatever is deleted by it is looked at
 // first, so it can be too long without harm.
 func (b *bundle) recover(ctx context.Context, e *state.Entry) error {
-	if b.inv.Digest != "" || e.AppliedDigest == "" {
+	if b.inv.Digest != "" || b.applied.Digest == "" {
 		return nil
 	}
-	objects, err := b.make(ctx, appliedOf(e))
+	objects, err := b.make(ctx, source{digest: b.applied.Digest, rendering: b.applied.Rendering})
 	if err != nil {
 		b.logger.Warn("the inventory is gone, and so is what it was made from; objects that left the bundle since are left in the cluster", "error", err)
 		return nil
 	}
-	t := target{made: objects, namespace: e.Assignment.Delivery.GetNamespace()}
+	t := target{made: objects, namespace: b.deliveredBy(e.Assignment).GetNamespace()}
 	rendered, err := apply.Render(ctx, b.r.client.Mapper, t.set, b.identity(e, t))
 	if err != nil {
 		return err
@@ -234,7 +234,7 @@ func (b *bundle) recover(ctx context.Context, e *state.Entry) error {
 }
 
 func (b *bundle) identity(e *state.Entry, t target) apply.Bundle {
-	return apply.Bundle{Name: e.Assignment.GetBundle(), UID: b.uid, Namespace: t.namespace, Delivery: e.Assignment.GetDelivery(), Ignore: b.ignore}
+	return apply.Bundle{Name: e.Assignment.GetBundle(), UID: b.uid, Namespace: t.namespace, Delivery: b.delivery, Ignore: b.ignore}
 }
 
 // render says which objects a target has, and makes sure that they are watched, as well as those that the inventory has.

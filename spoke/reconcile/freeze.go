@@ -27,7 +27,7 @@ func (b *bundle) frozen(ctx context.Context, w work) outcome {
 // tellStanding finds out what differs in objects that are not as they were applied, as far as that is not known. It asks by reads and dry
 // runs; what cannot be found out now is found out at the end of the freeze. It answers how many of them are as they are to be all the same.
 func (b *bundle) tellStanding(ctx context.Context, w work) (fine int) {
-	objects, err := b.held(ctx)
+	objects, err := b.held(ctx, w.entry.Assignment)
 	if err != nil {
 		return 0
 	}

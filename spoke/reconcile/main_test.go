@@ -288,7 +288,7 @@ func (f *fakeState) Content(_ context.Context, digest string) ([]byte, error) {
 	return data, nil
 }
 
-func (f *fakeState) Applied(_ context.Context, uid, digest string, rendering *spokev1.Rendering) error {
+func (f *fakeState) Applied(_ context.Context, uid string, applied state.Applied, beginning *spokev1.Beginning) error {
 	failed := false
 	f.change(func() {
 		if f.failing > 0 {
@@ -297,13 +297,23 @@ func (f *fakeState) Applied(_ context.Context, uid, digest string, rendering *sp
 			return
 		}
 		if e, ok := f.entries[uid]; ok {
-			e.AppliedDigest, e.AppliedRendering = digest, rendering
+			e.Applied, e.Beginning = applied, beginning
 			f.entries[uid] = e
 		}
 	})
 	if failed {
 		return errors.New("the state cannot be written")
 	}
+	return nil
+}
+
+func (f *fakeState) Begun(_ context.Context, uid string, beginning *spokev1.Beginning) error {
+	f.change(func() {
+		if e, ok := f.entries[uid]; ok {
+			e.Beginning = beginning
+			f.entries[uid] = e
+		}
+	})
 	return nil
 }
 
@@ -323,7 +333,7 @@ func (f *fakeState) change(edit func()) {
 	edit()
 	named := map[string]bool{}
 	for _, e := range f.entries {
-		named[e.Assignment.Digest], named[e.AppliedDigest] = true, true
+		named[e.Assignment.Digest], named[e.Applied.Digest] = true, true
 	}
 	for digest := range f.contents {
 		if !named[digest] {
@@ -400,7 +410,7 @@ func (e *env) assign(all ...assignment) *yardarmv1.AssignmentSpec {
 			}
 			spec.Hash = holdings.AssignmentHash(spec)
 			last := e.state.entries[a.bundle]
-			entry := state.Entry{Assignment: spec, AppliedDigest: last.AppliedDigest, AppliedRendering: last.AppliedRendering}
+			entry := state.Entry{Assignment: spec, Applied: last.Applied, Beginning: last.Beginning}
 			e.state.entries[a.bundle] = entry
 			if !a.withhold {
 				e.state.contents[spec.Digest] = set.Canonical()

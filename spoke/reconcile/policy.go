@@ -1,7 +1,9 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -53,27 +55,56 @@ func (b *bundle) act(ctx context.Context, w work) outcome {
 		b.drifts.doubt()
 	}
 	a := w.entry.Assignment
-	account, err := b.policy.Account(a.GetBundle(), a.GetDelivery().GetServiceAccount())
-	if err != nil {
-		return b.leaveAlone(ctx).force(yardarmv1.PhaseFailed, yardarmv1.ReasonPolicyDenied,
-			fmt.Sprintf("the spoke's policy denies the bundle: %v; nothing was changed", err))
-	}
-	if b.applier, err = b.r.writers.as(account); err != nil {
-		return interrupted(err)
-	}
-	b.ignore, err = ignore.Compile(a.GetDelivery().GetIgnore())
+	err := b.by(a.GetBundle(), a.GetDelivery())
+	denied, isDenied := errors.AsType[*accountDenied](err)
+	_, isInvalid := errors.AsType[*invalidDelivery](err)
 	switch {
+	case isDenied:
+		return b.leaveAlone(ctx).force(yardarmv1.PhaseFailed, yardarmv1.ReasonPolicyDenied,
+			fmt.Sprintf("the spoke's policy denies the bundle: %v; nothing was changed", denied.err))
+	case err != nil && !isInvalid:
+		return interrupted(err)
 	case b.policy.Mode() == policy.ModeFrozen:
 		return b.frozen(ctx, w)
 	case w.entry.Removal != nil:
 		return b.remove(ctx, w)
-	case err != nil:
-		// Without them, what they mean would be reset.
-		return outcome{total: len(b.inv.Entries), terminal: true}.force(yardarmv1.PhaseFailed, reasonInvalidDelivery,
-			"the delivery policy cannot be read, and nothing was applied: "+err.Error()+"; correct the bundle")
+	case isInvalid:
+		// Without its ignore rules, what they mean would be reset.
+		o := b.maintain(ctx, w)
+		o.terminal = true
+		return o.force(yardarmv1.PhaseFailed, reasonInvalidDelivery,
+			"the delivery policy cannot be read, and nothing of it was applied: "+err.Error()+"; correct the bundle")
 	}
 	return b.deliver(ctx, w)
 }
+
+// by has the pass go by a delivery policy from here on: as whom it writes, and what it leaves to others.
+func (b *bundle) by(bundle string, delivery *yardarmv1.DeliveryPolicy) error {
+	b.delivery = cmp.Or(delivery, &yardarmv1.DeliveryPolicy{})
+	account, err := b.policy.Account(bundle, delivery.GetServiceAccount())
+	if err != nil {
+		return &accountDenied{err}
+	}
+	if b.applier, err = b.r.writers.as(account); err != nil {
+		return err
+	}
+	if b.ignore, err = ignore.Compile(delivery.GetIgnore()); err != nil {
+		return &invalidDelivery{err}
+	}
+	return nil
+}
+
+// accountDenied is a bundle that may not write as the service account that it asks for.
+type accountDenied struct{ err error }
+
+func (e *accountDenied) Error() string { return fmt.Sprintf("service account: %v", e.err) }
+func (e *accountDenied) Unwrap() error { return e.err }
+
+// invalidDelivery is a delivery policy whose ignore rules cannot be read.
+type invalidDelivery struct{ err error }
+
+func (e *invalidDelivery) Error() string { return e.err.Error() }
+func (e *invalidDelivery) Unwrap() error { return e.err }
 
 // leaveAlone writes nothing, and counts what is as it was applied.
 func (b *bundle) leaveAlone(ctx context.Context) outcome {

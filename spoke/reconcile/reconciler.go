@@ -40,8 +40,9 @@ type State interface {
 	// Content answers an error that wraps state.ErrNoContent where it is not here yet.
 	Content(ctx context.Context, digest string) ([]byte, error)
 	Changed() <-chan struct{}
-	// Applied keeps what the cluster holds: the artifact, and how it was customized.
-	Applied(ctx context.Context, bundleUID, digest string, rendering *spokev1.Rendering) error
+	// Applied keeps what the cluster holds, and Begun when an assignment began to be carried out; Applied does both at once.
+	Applied(ctx context.Context, bundleUID string, applied state.Applied, beginning *spokev1.Beginning) error
+	Begun(ctx context.Context, bundleUID string, beginning *spokev1.Beginning) error
 	// Finished says that a removal is complete.
 	Finished(ctx context.Context, bundleUID string) error
 }

@@ -9,6 +9,7 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/spoke/state"
 )
 
 // remove carries a tombstone out: it deletes the bundle's objects, or lets them go, and then tells the state that nothing is left to do.
@@ -58,7 +59,7 @@ func (b *bundle) remove(ctx context.Context, w work) outcome {
 	if err := b.r.state.Finished(ctx, b.uid); err != nil {
 		return interrupted(err).removing(w)
 	}
-	b.finished = true
+	b.applied, b.beginning, b.finished = state.Applied{}, nil, true
 	b.logger.Info("removed", "reason", w.entry.Removal.Reason, "workloads", w.entry.Removal.Workloads.String())
 	return out
 }

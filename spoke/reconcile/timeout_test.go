@@ -5,8 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -21,7 +24,7 @@ func TestTimingOf(t *testing.T) {
 		"too long":     {durationpb.New(100 * time.Hour), 24 * time.Hour},
 		"nonsense":     {&durationpb.Duration{Seconds: 1 << 62, Nanos: -5}, 24 * time.Hour},
 	} {
-		if got := timingOf(&yardarmv1.DeliveryPolicy{Timeout: c.timeout}).limit; got != c.want {
+		if got := timingOf(&yardarmv1.DeliveryPolicy{Timeout: c.timeout}, nil, nil, time.Now()).limit; got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
@@ -72,6 +75,86 @@ func TestTiming(t *testing.T) {
 	if tm.late(at(60), at(51)) || !tm.late(at(60), at(50)) {
 		t.Error("once it was ready, each object has its own time")
 	}
+}
+
+// A spoke that is restarted goes on measuring, whatever becomes of the clock meanwhile.
+func TestTimingAfterARestart(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	const limit = 10 * time.Minute
+	for name, c := range map[string]struct {
+		kept    *spokev1.Beginning
+		left    time.Duration // until it is overdue; 0: it has not begun
+		stamp   time.Time
+		reached bool
+	}{
+		"nothing is kept":    {kept: nil},
+		"another assignment": {kept: &spokev1.Beginning{AssignmentHash: []byte("old"), BeginTime: timestamppb.New(now.Add(-time.Hour))}},
+		"under way":          {kept: begun(now.Add(-4*time.Minute), false), left: 6 * time.Minute, stamp: now.Add(-4 * time.Minute)},
+		"was ready":          {kept: begun(now.Add(-4*time.Minute), true), left: 6 * time.Minute, stamp: now.Add(-4 * time.Minute), reached: true},
+		"down for long":      {kept: begun(now.Add(-time.Hour), false), left: time.Minute, stamp: now.Add(-time.Hour)},
+		"set by years":       {kept: begun(time.Unix(0, 0), false), left: time.Minute, stamp: time.Unix(0, 0)},
+		"set back":           {kept: begun(now.Add(time.Hour), false), left: limit, stamp: now},
+		"no time":            {kept: &spokev1.Beginning{AssignmentHash: []byte("new")}, left: time.Minute, stamp: time.Unix(0, 0)},
+	} {
+		tm := timingOf(&yardarmv1.DeliveryPolicy{Timeout: durationpb.New(limit)}, []byte("new"), c.kept, now)
+		due, ok := tm.due(now)
+		if ok != (c.left > 0 && !c.reached) || ok && due.Sub(now) != c.left || tm.reached != c.reached {
+			t.Errorf("%s: due in %v %v, reached %v", name, due.Sub(now), ok, tm.reached)
+		}
+		tm.begin(now.Add(time.Minute)) // a restart begins nothing anew
+		if next := tm.beginning(); c.left > 0 && (!next.BeginTime.AsTime().Equal(c.stamp) || string(next.AssignmentHash) != "new" || next.Reached != c.reached) {
+			t.Errorf("%s: the next process is told %v", name, next)
+		}
+	}
+	// A short timeout has a short while for a look.
+	tm := timingOf(&yardarmv1.DeliveryPolicy{Timeout: durationpb.New(20 * time.Second)}, []byte("new"), begun(now.Add(-time.Hour), false), now)
+	if due, _ := tm.due(now); due.Sub(now) != 2*time.Second {
+		t.Errorf("due in %v", due.Sub(now))
+	}
+}
+
+func begun(at time.Time, reached bool) *spokev1.Beginning {
+	return &spokev1.Beginning{AssignmentHash: []byte("new"), BeginTime: timestamppb.New(at), Reached: reached}
+}
+
+// Restarts do not make an assignment young again, and one that was ready in time stays so.
+func TestTimeoutOutlivesRestarts(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	policy := &yardarmv1.DeliveryPolicy{Timeout: durationpb.New(time.Minute)}
+	spec := e.assign(assignment{bundle: "web", revision: 1, objects: []string{deployment}, delivery: policy})
+	s.awaitPhase("web", yardarmv1.PhaseProgressing)
+	kept := func() *spokev1.Beginning { return e.state.Entries()[0].Beginning }
+	e.until("its beginning is kept", func() bool { return string(kept().GetAssignmentHash()) == string(spec.Hash) })
+	s.stop()
+	first := kept()
+	for range 2 {
+		s = e.start()
+		s.awaitPhase("web", yardarmv1.PhaseProgressing)
+		s.stop()
+	}
+	if got := kept(); !proto.Equal(got, first) {
+		t.Errorf("it began %v, and after restarts %v", first, got)
+	}
+	// Its minute passes while the spoke is down, and it is looked at first.
+	e.state.change(func() {
+		entry := e.state.entries["web"]
+		entry.Beginning = proto.CloneOf(first)
+		entry.Beginning.BeginTime = timestamppb.New(first.BeginTime.AsTime().Add(-time.Minute))
+		e.state.entries["web"] = entry
+	})
+	s = e.start()
+	r := s.await("web", "it is late", func(r *yardarmv1.Report) bool { return r.Phase == yardarmv1.PhaseDegraded })
+	if r.Reason != "Timeout" {
+		t.Errorf("report: %v", r)
+	}
+	e.available(1, 1)
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.until("that it was ready is kept", func() bool { return kept().Reached })
+	s.stop()
+	e.available(1, 0)
+	s = e.start()
+	s.awaitPhase("web", yardarmv1.PhaseProgressing)
 }
 
 // An assignment that takes too long is degraded and says what is not ready; the spoke goes on, and it can still become ready.

@@ -128,7 +128,8 @@ func (s *State) collect(ctx context.Context, named map[string]bool) {
 func encode(e *Entry) ([]byte, error) {
 	value, err := proto.Marshal(&spokev1.StoredHolding{
 		Assignment: e.Assignment, Epoch: e.Epoch, Index: e.Index,
-		Hold: e.Hold, Removal: e.Removal, AppliedDigest: e.AppliedDigest, AppliedRendering: e.AppliedRendering,
+		Hold: e.Hold, Removal: e.Removal, Beginning: e.Beginning,
+		AppliedDigest: e.Applied.Digest, AppliedRendering: e.Applied.Rendering, AppliedDelivery: e.Applied.Delivery,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode holding of %s: %w", e.Assignment.Bundle, err)
@@ -141,7 +142,7 @@ func named(entries map[string]*Entry) map[string]bool {
 	out := map[string]bool{}
 	for _, e := range entries {
 		out[e.Assignment.Digest] = true
-		out[e.AppliedDigest] = true
+		out[e.Applied.Digest] = true
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -54,7 +55,7 @@ func TestContentOfDelta(t *testing.T) {
 			s := open(t, m)
 			web1, web2 := assignment("web", 1, one), assignment("web", 2, two)
 			apply(t, s, cursor(1, 1), []*spokev1.Content{one.whole()}, assign(web1, nil))
-			if err := s.Applied(t.Context(), uidOf("web"), one.digest, nil); err != nil {
+			if err := s.Applied(t.Context(), uidOf("web"), Applied{Digest: one.digest}, nil); err != nil {
 				t.Fatal(err)
 			}
 			out, err := s.ApplyDelta(t.Context(), &spokev1.Delta{
@@ -114,7 +115,7 @@ func TestContentIsKeptWhileAppliedAndNoLonger(t *testing.T) {
 	}
 	applied := func(i int) {
 		t.Helper()
-		if err := s.Applied(t.Context(), uidOf("web"), artifacts[i].digest, nil); err != nil {
+		if err := s.Applied(t.Context(), uidOf("web"), Applied{Digest: artifacts[i].digest}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -258,21 +259,37 @@ func TestAppliedOutlivesItsAssignment(t *testing.T) {
 	m := newMemory()
 	s := open(t, m)
 	apply(t, s, cursor(1, 1), []*spokev1.Content{one.whole()}, assign(assignment("web", 1, one), nil))
-	rendering := &spokev1.Rendering{Customization: &yardarmv1.Customization{Substitute: true}, Labels: map[string]string{"region": "eu"}}
-	if err := s.Applied(t.Context(), uidOf("web"), one.digest, rendering); err != nil {
+	applied := Applied{
+		Digest:    one.digest,
+		Rendering: &spokev1.Rendering{Customization: &yardarmv1.Customization{Substitute: true}, Labels: map[string]string{"region": "eu"}},
+		Delivery:  &yardarmv1.DeliveryPolicy{Namespace: "prod"},
+	}
+	beginning := &spokev1.Beginning{AssignmentHash: []byte("one"), BeginTime: &timestamppb.Timestamp{Seconds: 1}, Reached: true}
+	if err := s.Applied(t.Context(), uidOf("web"), applied, beginning); err != nil {
 		t.Fatal(err)
 	}
 	apply(t, s, cursor(1, 2), []*spokev1.Content{two.whole()}, assign(assignment("web", 2, two), nil))
 	for where, s := range map[string]*State{"in memory": s, "reopened": open(t, m)} {
-		if e := entry(t, s, "web"); e.Assignment.Revision != 2 || e.AppliedDigest != one.digest || !proto.Equal(e.AppliedRendering, rendering) {
+		if e := entry(t, s, "web"); e.Assignment.Revision != 2 || !e.Applied.Equal(applied) || !proto.Equal(e.Beginning, beginning) {
 			t.Errorf("%s: %+v", where, e)
 		}
 	}
-	// The same artifact, customized in another way, is another thing to hold.
-	if err := s.Applied(t.Context(), uidOf("web"), one.digest, nil); err != nil {
+	// The same artifact, customized in another way, is another thing to hold; and each of the rest is news, too.
+	if err := s.Applied(t.Context(), uidOf("web"), Applied{Digest: one.digest}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if e := entry(t, open(t, m), "web"); e.AppliedRendering != nil {
+	if e := entry(t, open(t, m), "web"); !e.Applied.Equal(Applied{Digest: one.digest}) || e.Beginning != nil {
 		t.Errorf("reopened: %+v", e)
+	}
+	for _, next := range []struct {
+		Applied
+		beginning *spokev1.Beginning
+	}{{Applied{Digest: one.digest, Delivery: applied.Delivery}, nil}, {Applied{Digest: one.digest}, beginning}} {
+		if err := s.Applied(t.Context(), uidOf("web"), next.Applied, next.beginning); err != nil {
+			t.Fatal(err)
+		}
+		if e := entry(t, open(t, m), "web"); !e.Applied.Equal(next.Applied) || !proto.Equal(e.Beginning, next.beginning) {
+			t.Errorf("reopened: %+v, want %+v", e, next)
+		}
 	}
 }

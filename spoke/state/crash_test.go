@@ -233,7 +233,7 @@ func TestDirKeepsEverything(t *testing.T) {
 	rendering := &spokev1.Rendering{
 		Customization: &yardarmv1.Customization{Substitute: true, Language: 1}, Name: "edge-1", Labels: map[string]string{"a": "b"}, Facts: &yardarmv1.Facts{Region: "eu"},
 	}
-	if err := s.Applied(t.Context(), uidOf("web"), one.digest, rendering); err != nil {
+	if err := s.Applied(t.Context(), uidOf("web"), Applied{Digest: one.digest, Rendering: rendering}, nil); err != nil {
 		t.Fatal(err)
 	}
 	// What an interrupted write leaves is no state.
@@ -249,7 +249,7 @@ func TestDirKeepsEverything(t *testing.T) {
 		t.Errorf("noting what is applied has changed the cursor to %v", s.Cursor())
 	}
 	e := entry(t, reopened, "web")
-	if e.Hold.GetReason() != yardarmv1.ReasonUnknownToHub || e.AppliedDigest != one.digest || !proto.Equal(e.AppliedRendering, rendering) || !e.HasContent ||
+	if e.Hold.GetReason() != yardarmv1.ReasonUnknownToHub || !e.Applied.Equal(Applied{Digest: one.digest, Rendering: rendering}) || !e.HasContent ||
 		!proto.Equal(entry(t, reopened, "db").Removal, remove("db", nil).GetRemove()) {
 		t.Errorf("entry %+v", e)
 	}

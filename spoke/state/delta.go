@@ -131,7 +131,7 @@ func (s *State) apply(entries map[string]*Entry, c *spokev1.Change, at *spokev1.
 		}
 		e := &Entry{Assignment: a, Epoch: at.Epoch, Index: at.Index}
 		if old != nil {
-			e.AppliedDigest, e.AppliedRendering = old.AppliedDigest, old.AppliedRendering
+			e.Applied, e.Beginning = old.Applied, old.Beginning
 		}
 		e.HasContent = s.contents[a.Digest]
 		entries[uid] = e

@@ -46,12 +46,27 @@ type Entry struct {
 	Hold *spokev1.Hold
 	// Removal asks for the objects to be removed or released, and then for Finished.
 	Removal *spokev1.Tombstone
-	// AppliedDigest is the artifact that the cluster holds now, as reconcile has told; empty before the first.
-	AppliedDigest string
-	// AppliedRendering is how that artifact was customized; nil if it was not.
-	AppliedRendering *spokev1.Rendering
+	// Applied is what the cluster holds now, as reconcile has told. It outlives the assignment that it came by.
+	Applied Applied
+	// Beginning is when an assignment began to be carried out, as reconcile has told; nil before the first.
+	Beginning *spokev1.Beginning
 	// HasContent says whether Content of the assignment's digest is here.
 	HasContent bool
+}
+
+// Applied is what a cluster holds of a bundle.
+type Applied struct {
+	// Digest of the artifact; empty before the first.
+	Digest string
+	// Rendering is how it was customized; nil if it was not.
+	Rendering *spokev1.Rendering
+	// Delivery is the policy that it was delivered by; nil if that is not known.
+	Delivery *yardarmv1.DeliveryPolicy
+}
+
+// Equal tells whether two are the same.
+func (a Applied) Equal(b Applied) bool {
+	return a.Digest == b.Digest && proto.Equal(a.Rendering, b.Rendering) && proto.Equal(a.Delivery, b.Delivery)
 }
 
 // State is safe for concurrent use. Changes are persisted before they are visible.
@@ -131,7 +146,8 @@ func (s *State) load(key string, value []byte) error {
 		}
 		s.entries[h.Assignment.BundleUid] = &Entry{
 			Assignment: h.Assignment, Epoch: h.Epoch, Index: h.Index,
-			Hold: h.Hold, Removal: h.Removal, AppliedDigest: h.AppliedDigest, AppliedRendering: h.AppliedRendering,
+			Hold: h.Hold, Removal: h.Removal, Beginning: h.Beginning,
+			Applied: Applied{Digest: h.AppliedDigest, Rendering: h.AppliedRendering, Delivery: h.AppliedDelivery},
 		}
 	default:
 		return errors.New("unknown key")
@@ -240,12 +256,23 @@ func (s *State) SetMaxArtifactSize(n uint64) {
 	s.maxSize = n
 }
 
-// Applied notes which artifact the cluster holds now, and how it was customized, so that both outlive their assignment.
-func (s *State) Applied(ctx context.Context, bundleUID, digest string, rendering *spokev1.Rendering) error {
+// Applied notes what the cluster holds of a bundle now, and which assignment has begun when.
+func (s *State) Applied(ctx context.Context, bundleUID string, applied Applied, beginning *spokev1.Beginning) error {
 	return s.change(ctx, func(next map[string]*Entry) {
-		if e := next[bundleUID]; e != nil && (e.AppliedDigest != digest || !proto.Equal(e.AppliedRendering, rendering)) {
+		if e := next[bundleUID]; e != nil && !(e.Applied.Equal(applied) && proto.Equal(e.Beginning, beginning)) {
 			e = clone(e)
-			e.AppliedDigest, e.AppliedRendering = digest, rendering
+			e.Applied, e.Beginning = applied, beginning
+			next[bundleUID] = e
+		}
+	})
+}
+
+// Begun notes when an assignment of a bundle has begun.
+func (s *State) Begun(ctx context.Context, bundleUID string, beginning *spokev1.Beginning) error {
+	return s.change(ctx, func(next map[string]*Entry) {
+		if e := next[bundleUID]; e != nil && !proto.Equal(e.Beginning, beginning) {
+			e = clone(e)
+			e.Beginning = beginning
 			next[bundleUID] = e
 		}
 	})

@@ -98,10 +98,10 @@ func (s *spoke) apply(ctx context.Context) {
 				if s.state.Finished(ctx, a.BundleUid) == nil {
 					s.book.Remove(a.BundleUid)
 				}
-			case e.HasContent && (a.Revision > s.seen[a.Bundle] || e.AppliedDigest != a.Digest):
+			case e.HasContent && (a.Revision > s.seen[a.Bundle] || e.Applied.Digest != a.Digest):
 				s.fleet.persisted(a.Bundle, a.Revision, time.Now())
 				s.seen[a.Bundle] = a.Revision
-				if err := s.state.Applied(ctx, a.BundleUid, a.Digest, nil); err != nil {
+				if err := s.state.Applied(ctx, a.BundleUid, state.Applied{Digest: a.Digest}, nil); err != nil {
 					return // only when ctx has ended: the disk is memory
 				}
 				s.book.Set(ready(a))

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -35,8 +36,12 @@ type StoredHolding struct {
 	AppliedDigest string `protobuf:"bytes,6,opt,name=applied_digest,json=appliedDigest,proto3" json:"applied_digest,omitempty"`
 	// How that artifact was customized; absent where it was applied as it is.
 	AppliedRendering *Rendering `protobuf:"bytes,7,opt,name=applied_rendering,json=appliedRendering,proto3" json:"applied_rendering,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The policy that it was delivered by; absent in what an older spoke has kept.
+	AppliedDelivery *v1.DeliveryPolicy `protobuf:"bytes,8,opt,name=applied_delivery,json=appliedDelivery,proto3" json:"applied_delivery,omitempty"`
+	// When the assignment, or the one before it, began to be carried out.
+	Beginning     *Beginning `protobuf:"bytes,9,opt,name=beginning,proto3" json:"beginning,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StoredHolding) Reset() {
@@ -118,6 +123,84 @@ func (x *StoredHolding) GetAppliedRendering() *Rendering {
 	return nil
 }
 
+func (x *StoredHolding) GetAppliedDelivery() *v1.DeliveryPolicy {
+	if x != nil {
+		return x.AppliedDelivery
+	}
+	return nil
+}
+
+func (x *StoredHolding) GetBeginning() *Beginning {
+	if x != nil {
+		return x.Beginning
+	}
+	return nil
+}
+
+// Beginning is from when an assignment's timeout runs, whatever restarts the spoke.
+type Beginning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hash of the assignment that began.
+	AssignmentHash []byte `protobuf:"bytes,1,opt,name=assignment_hash,json=assignmentHash,proto3" json:"assignment_hash,omitempty"`
+	// By the spoke's clock.
+	BeginTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=begin_time,json=beginTime,proto3" json:"begin_time,omitempty"`
+	// It has been ready, and is in time.
+	Reached       bool `protobuf:"varint,3,opt,name=reached,proto3" json:"reached,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Beginning) Reset() {
+	*x = Beginning{}
+	mi := &file_yardarm_spoke_v1_state_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Beginning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Beginning) ProtoMessage() {}
+
+func (x *Beginning) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_spoke_v1_state_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Beginning.ProtoReflect.Descriptor instead.
+func (*Beginning) Descriptor() ([]byte, []int) {
+	return file_yardarm_spoke_v1_state_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Beginning) GetAssignmentHash() []byte {
+	if x != nil {
+		return x.AssignmentHash
+	}
+	return nil
+}
+
+func (x *Beginning) GetBeginTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BeginTime
+	}
+	return nil
+}
+
+func (x *Beginning) GetReached() bool {
+	if x != nil {
+		return x.Reached
+	}
+	return false
+}
+
 // Rendering is all that makes an artifact what it is in this cluster. The values are those of the time when it was applied.
 type Rendering struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -133,7 +216,7 @@ type Rendering struct {
 
 func (x *Rendering) Reset() {
 	*x = Rendering{}
-	mi := &file_yardarm_spoke_v1_state_proto_msgTypes[1]
+	mi := &file_yardarm_spoke_v1_state_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -145,7 +228,7 @@ func (x *Rendering) String() string {
 func (*Rendering) ProtoMessage() {}
 
 func (x *Rendering) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_state_proto_msgTypes[1]
+	mi := &file_yardarm_spoke_v1_state_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -158,7 +241,7 @@ func (x *Rendering) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rendering.ProtoReflect.Descriptor instead.
 func (*Rendering) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_state_proto_rawDescGZIP(), []int{1}
+	return file_yardarm_spoke_v1_state_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Rendering) GetCustomization() *v1.Customization {
@@ -193,7 +276,7 @@ var File_yardarm_spoke_v1_state_proto protoreflect.FileDescriptor
 
 const file_yardarm_spoke_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1cyardarm/spoke/v1/state.proto\x12\x10yardarm.spoke.v1\x1a\x1cyardarm/spoke/v1/spoke.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1eyardarm/v1/customization.proto\"\xcb\x02\n" +
+	"\x1cyardarm/spoke/v1/state.proto\x12\x10yardarm.spoke.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cyardarm/spoke/v1/spoke.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1eyardarm/v1/customization.proto\"\xcd\x03\n" +
 	"\rStoredHolding\x12:\n" +
 	"\n" +
 	"assignment\x18\x01 \x01(\v2\x1a.yardarm.v1.AssignmentSpecR\n" +
@@ -203,7 +286,14 @@ const file_yardarm_spoke_v1_state_proto_rawDesc = "" +
 	"\x04hold\x18\x04 \x01(\v2\x16.yardarm.spoke.v1.HoldR\x04hold\x125\n" +
 	"\aremoval\x18\x05 \x01(\v2\x1b.yardarm.spoke.v1.TombstoneR\aremoval\x12%\n" +
 	"\x0eapplied_digest\x18\x06 \x01(\tR\rappliedDigest\x12H\n" +
-	"\x11applied_rendering\x18\a \x01(\v2\x1b.yardarm.spoke.v1.RenderingR\x10appliedRendering\"\x85\x02\n" +
+	"\x11applied_rendering\x18\a \x01(\v2\x1b.yardarm.spoke.v1.RenderingR\x10appliedRendering\x12E\n" +
+	"\x10applied_delivery\x18\b \x01(\v2\x1a.yardarm.v1.DeliveryPolicyR\x0fappliedDelivery\x129\n" +
+	"\tbeginning\x18\t \x01(\v2\x1b.yardarm.spoke.v1.BeginningR\tbeginning\"\x89\x01\n" +
+	"\tBeginning\x12'\n" +
+	"\x0fassignment_hash\x18\x01 \x01(\fR\x0eassignmentHash\x129\n" +
+	"\n" +
+	"begin_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tbeginTime\x12\x18\n" +
+	"\areached\x18\x03 \x01(\bR\areached\"\x85\x02\n" +
 	"\tRendering\x12?\n" +
 	"\rcustomization\x18\x01 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -225,30 +315,36 @@ func file_yardarm_spoke_v1_state_proto_rawDescGZIP() []byte {
 	return file_yardarm_spoke_v1_state_proto_rawDescData
 }
 
-var file_yardarm_spoke_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_yardarm_spoke_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_yardarm_spoke_v1_state_proto_goTypes = []any{
-	(*StoredHolding)(nil),     // 0: yardarm.spoke.v1.StoredHolding
-	(*Rendering)(nil),         // 1: yardarm.spoke.v1.Rendering
-	nil,                       // 2: yardarm.spoke.v1.Rendering.LabelsEntry
-	(*v1.AssignmentSpec)(nil), // 3: yardarm.v1.AssignmentSpec
-	(*Hold)(nil),              // 4: yardarm.spoke.v1.Hold
-	(*Tombstone)(nil),         // 5: yardarm.spoke.v1.Tombstone
-	(*v1.Customization)(nil),  // 6: yardarm.v1.Customization
-	(*v1.Facts)(nil),          // 7: yardarm.v1.Facts
+	(*StoredHolding)(nil),         // 0: yardarm.spoke.v1.StoredHolding
+	(*Beginning)(nil),             // 1: yardarm.spoke.v1.Beginning
+	(*Rendering)(nil),             // 2: yardarm.spoke.v1.Rendering
+	nil,                           // 3: yardarm.spoke.v1.Rendering.LabelsEntry
+	(*v1.AssignmentSpec)(nil),     // 4: yardarm.v1.AssignmentSpec
+	(*Hold)(nil),                  // 5: yardarm.spoke.v1.Hold
+	(*Tombstone)(nil),             // 6: yardarm.spoke.v1.Tombstone
+	(*v1.DeliveryPolicy)(nil),     // 7: yardarm.v1.DeliveryPolicy
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*v1.Customization)(nil),      // 9: yardarm.v1.Customization
+	(*v1.Facts)(nil),              // 10: yardarm.v1.Facts
 }
 var file_yardarm_spoke_v1_state_proto_depIdxs = []int32{
-	3, // 0: yardarm.spoke.v1.StoredHolding.assignment:type_name -> yardarm.v1.AssignmentSpec
-	4, // 1: yardarm.spoke.v1.StoredHolding.hold:type_name -> yardarm.spoke.v1.Hold
-	5, // 2: yardarm.spoke.v1.StoredHolding.removal:type_name -> yardarm.spoke.v1.Tombstone
-	1, // 3: yardarm.spoke.v1.StoredHolding.applied_rendering:type_name -> yardarm.spoke.v1.Rendering
-	6, // 4: yardarm.spoke.v1.Rendering.customization:type_name -> yardarm.v1.Customization
-	2, // 5: yardarm.spoke.v1.Rendering.labels:type_name -> yardarm.spoke.v1.Rendering.LabelsEntry
-	7, // 6: yardarm.spoke.v1.Rendering.facts:type_name -> yardarm.v1.Facts
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	4,  // 0: yardarm.spoke.v1.StoredHolding.assignment:type_name -> yardarm.v1.AssignmentSpec
+	5,  // 1: yardarm.spoke.v1.StoredHolding.hold:type_name -> yardarm.spoke.v1.Hold
+	6,  // 2: yardarm.spoke.v1.StoredHolding.removal:type_name -> yardarm.spoke.v1.Tombstone
+	2,  // 3: yardarm.spoke.v1.StoredHolding.applied_rendering:type_name -> yardarm.spoke.v1.Rendering
+	7,  // 4: yardarm.spoke.v1.StoredHolding.applied_delivery:type_name -> yardarm.v1.DeliveryPolicy
+	1,  // 5: yardarm.spoke.v1.StoredHolding.beginning:type_name -> yardarm.spoke.v1.Beginning
+	8,  // 6: yardarm.spoke.v1.Beginning.begin_time:type_name -> google.protobuf.Timestamp
+	9,  // 7: yardarm.spoke.v1.Rendering.customization:type_name -> yardarm.v1.Customization
+	3,  // 8: yardarm.spoke.v1.Rendering.labels:type_name -> yardarm.spoke.v1.Rendering.LabelsEntry
+	10, // 9: yardarm.spoke.v1.Rendering.facts:type_name -> yardarm.v1.Facts
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_spoke_v1_state_proto_init() }
@@ -263,7 +359,7 @@ func file_yardarm_spoke_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_spoke_v1_state_proto_rawDesc), len(file_yardarm_spoke_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
