@@ -54,14 +54,15 @@ spec:
 	a := w.phase(tokyo, "web", "Failed")
 	text := a.Status.Message
 	for _, p := range a.Status.Report.Problems {
-		text += " " + p.Object + " " + p.Message
+		text += " " + p.Object + " " + p.File + " " + p.Message
 	}
-	for _, word := range []string{"labels.shop", "ConfigMap " + w.id + "/one", "data.value"} {
+	for _, word := range []string{"labels.shop", "ConfigMap " + w.id + "/one", "data.value", "01.yaml"} {
 		if !strings.Contains(text, word) {
 			t.Errorf("the failure does not name %s: %s", word, text)
 		}
 	}
-	w.refused(1, []string{"preview", "bundle/web", "--cluster", tokyo}, "labels.shop", "ConfigMap "+w.id+"/one", "data.value")
+	w.refused(1, []string{"preview", "bundle/web", "--cluster", tokyo}, "labels.shop", "01.yaml: ConfigMap "+w.id+"/one", "data.value")
+	w.said(w.cli.Run(w.ctx, "describe", "assignment", tokyo+".web"), 0, "FILE", "01.yaml", "labels.shop")
 	w.phase(lisbon, "web", "Ready")
 	w.edit(tokyo, "one", "drifted")
 	w.eventuallyHolds(tokyo, "one", "tokyo-gold-none") // what it has is kept up, as it was customized

@@ -228,7 +228,7 @@ type assignment struct {
 		Report                 struct {
 			Revision int
 			Phase    string
-			Problems []struct{ Object, Reason, Message string }
+			Problems []struct{ Object, File, Reason, Message string }
 
 			RenderedDigest string
 		}

@@ -127,24 +127,32 @@ func busy(calls string) error {
 		&errdetails.RetryInfo{RetryDelay: durationpb.New(busyRetry)})
 }
 
-// uncustomizable says why an assignment cannot be customized: by object, field and expression, as its spoke would.
-func uncustomizable(a *yardarmv1.AssignmentSpec, err error) error {
+// uncustomizable says why an assignment cannot be customized: by object, field and expression, as its spoke would, and by the file that it is from.
+func uncustomizable(a *yardarmv1.AssignmentSpec, err error, from files) error {
 	problems, ok := errors.AsType[*customize.Problems](err)
 	if !ok {
 		problems = &customize.Problems{Entries: []customize.Problem{{Message: err.Error()}}}
 	}
+	name := assignmentName(a.GetCluster(), a.GetBundle())
+	lines := []string{fmt.Sprintf("revision %d of bundle %q cannot be customized for cluster %q:", a.GetRevision(), a.GetBundle(), a.GetCluster())}
 	failure := &errdetails.PreconditionFailure{}
 	for _, p := range problems.Entries {
-		subject := yardarmv1.KindAssignment + " " + assignmentName(a.GetCluster(), a.GetBundle())
+		file := from.of(p.Object)
+		if file != "" {
+			file += ": "
+		}
+		lines = append(lines, file+p.Error())
+		subject := yardarmv1.KindAssignment + " " + name
 		if p.Object != (manifest.Ref{}) {
 			subject, p.Object = p.Object.String(), manifest.Ref{}
 		}
 		failure.Violations = append(failure.Violations, &errdetails.PreconditionFailure_Violation{
-			Type: reasonCustomization, Subject: subject, Description: p.Error()})
+			Type: reasonCustomization, Subject: subject, Description: file + p.Error()})
 	}
-	metadata := map[string]string{"kind": yardarmv1.KindAssignment, "name": assignmentName(a.GetCluster(), a.GetBundle())}
-	return refuse(codes.FailedPrecondition, reasonCustomization, metadata,
-		fmt.Sprintf("revision %d of bundle %q cannot be customized for cluster %q:\n%s", a.GetRevision(), a.GetBundle(), a.GetCluster(), problems), failure)
+	if problems.More > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", problems.More))
+	}
+	return refuse(codes.FailedPrecondition, reasonCustomization, map[string]string{"kind": yardarmv1.KindAssignment, "name": name}, strings.Join(lines, "\n"), failure)
 }
 
 // staleVersion refuses a change that was made of a version which is no longer the current one.

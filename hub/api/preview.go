@@ -32,7 +32,7 @@ func (s *Server) PreviewAssignment(req *hubv1.PreviewAssignmentRequest, stream g
 		return err
 	}
 	defer leave()
-	set, err := s.render(a, v.Observed(it.cluster.GetMetadata().GetUid()).GetFacts())
+	set, err := s.render(a, v.Observed(it.cluster.GetMetadata().GetUid()).GetFacts(), v.files(it.bundleUID, a.GetRevision()))
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func (s *Server) enterPreview(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// render makes what a cluster with these facts, nil where none are known, gets by an assignment.
-func (s *Server) render(a *yardarmv1.AssignmentSpec, facts *yardarmv1.Facts) (*manifest.Set, error) {
+// render makes what a cluster with these facts, nil where none are known, gets by an assignment. The files are for what is wrong.
+func (s *Server) render(a *yardarmv1.AssignmentSpec, facts *yardarmv1.Facts, from files) (*manifest.Set, error) {
 	digest, err := manifest.ParseDigest(a.GetDigest())
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (s *Server) render(a *yardarmv1.AssignmentSpec, facts *yardarmv1.Facts) (*m
 	}
 	set, err = customize.Apply(set, a.GetCustomization(), customize.Values{Name: a.GetCluster(), Labels: a.GetLabels(), Facts: facts})
 	if err != nil {
-		return nil, uncustomizable(a, err)
+		return nil, uncustomizable(a, err, from)
 	}
 	return set, nil
 }

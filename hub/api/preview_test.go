@@ -103,15 +103,38 @@ func TestPreviewNamesProblems(t *testing.T) {
 	apply(t, h, customized(&yardarmv1.Customization{Substitute: true}, to("prod", nil)))
 	must[any](t)(h.Publish(t.Context(), &hubv1.Publication{Bundle: "web"}, apitest.ConfigMap("", "one", "'secret ${labels.a}'"), apitest.ConfigMap("shop", "two", "'${facts.region}'")))
 	_, _, err := preview(t, h, "berlin", "web")
-	st := refused(t, err, codes.FailedPrecondition, "labels.a", "facts.region")
-	var subjects []string
+	st := refused(t, err, codes.FailedPrecondition, "\none.yaml: ConfigMap one: data.key: ${labels.a}: ", "\ntwo.yaml: ConfigMap shop/two: data.key: ${facts.region}: ")
+	var subjects, descriptions []string
 	for _, d := range st.Details() {
 		for _, v := range preconditions(d) {
-			subjects = append(subjects, v.Subject)
+			subjects, descriptions = append(subjects, v.Subject), append(descriptions, v.Description)
 		}
 	}
 	if got := strings.Join(subjects, ", "); got != "ConfigMap one, ConfigMap shop/two" || strings.Contains(st.Message(), "secret") {
 		t.Errorf("subjects %q, message %q", got, st.Message())
+	}
+	for i, want := range []string{"one.yaml: data.key: ${labels.a}: ", "two.yaml: data.key: ${facts.region}: "} {
+		if !strings.HasPrefix(descriptions[i], want) {
+			t.Errorf("description %q, want %q", descriptions[i], want)
+		}
+	}
+}
+
+// A refusal lists no more problems than help.
+func TestPreviewCountsProblems(t *testing.T) {
+	h := apitest.Start(t)
+	apply(t, h, group("prod", "env=prod"))
+	h.Enrolled(t, "berlin", map[string]string{"env": "prod"})
+	apply(t, h, customized(&yardarmv1.Customization{Substitute: true}, to("prod", nil)))
+	var files []manifest.File
+	for i := range 23 {
+		files = append(files, apitest.ConfigMap("", "web-"+number(i), "'${labels.a}'"))
+	}
+	must[any](t)(h.Publish(t.Context(), &hubv1.Publication{Bundle: "web"}, files...))
+	_, _, err := preview(t, h, "berlin", "web")
+	st := refused(t, err, codes.FailedPrecondition, "web-19.yaml", "\nand 3 more")
+	if strings.Contains(st.Message(), "web-20") {
+		t.Errorf("message %q", st.Message())
 	}
 }
 

@@ -168,8 +168,11 @@ func (s *Server) parse(ctx context.Context, files []manifest.File) (*artifact, e
 		return nil, invalid("files", "hold no object; to take a bundle off its clusters, delete it")
 	}
 	objects := make([]string, 0, set.Len())
+	fileOf := make(map[string]string, set.Len())
 	for ref := range set.All() {
-		objects = append(objects, ref.Key())
+		key := ref.Key()
+		objects = append(objects, key)
+		fileOf[key] = set.File(ref)
 	}
 	slices.Sort(objects)
 	digest := set.Digest().String()
@@ -179,6 +182,7 @@ func (s *Server) parse(ctx context.Context, files []manifest.File) (*artifact, e
 		content:   &yardarmv1.RevisionSpec{Digest: digest, Size: uint64(len(set.Canonical())), Objects: uint32(set.Len())},
 		canonical: set.Canonical(),
 	}
+	keepFiles(a.row, fileOf)
 	if s.store.Read().Artifact(digest) == nil {
 		a.encode()
 	}
@@ -190,9 +194,13 @@ func (a *artifact) encode() {
 	a.row.EncodedSize = uint64(len(a.encoded))
 }
 
-// put keeps the artifact if the store has not got it.
+// put keeps the artifact if the store has not got it. If it has, the files that the objects come from are those of now: they are for whoever looks for an
+// object among the sources, and an artifact that another bundle shares, from files of its own, is rarer than files that were moved.
 func (a *artifact) put(c *change) error {
-	if c.Artifact(a.row.Digest) != nil {
+	if row := c.Artifact(a.row.Digest); row != nil {
+		if row = moved(row, a.row); row != nil {
+			return c.PutArtifact(row, nil)
+		}
 		return nil
 	}
 	if a.encoded == nil {
@@ -221,11 +229,11 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 		}
 		current := c.Revision(next.Metadata.Uid, next.GetStatus().GetRevision())
 		published := current == nil || !sameContent(current.Spec, snapshot(next.Spec, a.content))
+		if err := a.put(c); err != nil {
+			return err
+		}
 		if rev = current; published {
 			outcome = outcomePublished
-			if err := a.put(c); err != nil {
-				return err
-			}
 			rev, err = c.addRevision(next, revisionUID, a.content, &yardarmv1.Provenance{
 				Message: p.GetProvenance().GetMessage(), Source: p.GetProvenance().GetSource(), Commit: p.GetProvenance().GetCommit(),
 			})

@@ -150,6 +150,17 @@ func TestPublishRefusals(t *testing.T) {
 	}
 }
 
+// artifactOf downloads an artifact.
+func artifactOf(t *testing.T, h *apitest.Hub, digest string) []byte {
+	t.Helper()
+	stream := must[hubv1.FleetService_GetArtifactClient](t)(h.GetArtifact(t.Context(), &hubv1.GetArtifactRequest{Digest: digest}))
+	var content []byte
+	for _, m := range must[[]*hubv1.GetArtifactResponse](t)(drain(stream)) {
+		content = append(content, m.Data...)
+	}
+	return content
+}
+
 func TestPublishJoinsPieces(t *testing.T) {
 	h := apitest.Start(t)
 	apply(t, h, group("prod", "env=prod"))
@@ -164,11 +175,7 @@ func TestPublishJoinsPieces(t *testing.T) {
 	if b.Outcome != "unchanged" || a.Revision.Spec.Digest != b.Revision.Spec.Digest {
 		t.Errorf("in pieces %v, whole %v", a, b)
 	}
-	stream := must[hubv1.FleetService_GetArtifactClient](t)(h.GetArtifact(t.Context(), &hubv1.GetArtifactRequest{Digest: a.Revision.Spec.Digest}))
-	var content []byte
-	for _, m := range must[[]*hubv1.GetArtifactResponse](t)(drain(stream)) {
-		content = append(content, m.Data...)
-	}
+	content := artifactOf(t, h, a.Revision.Spec.Digest)
 	if got := manifest.DigestOf(content).String(); got != a.Revision.Spec.Digest || !bytes.HasSuffix(content, []byte("\n")) {
 		t.Errorf("the artifact's content has digest %s, want %s", got, a.Revision.Spec.Digest)
 	}

@@ -278,6 +278,9 @@ func (v view) assignmentView(it item) *yardarmv1.Assignment {
 			Digest: r.GetDigest(), Hash: r.GetAssignmentHash(),
 		}
 	}
+	if r := out.Status.Report; r != nil {
+		out.Status.Report = v.files(it.bundleUID, r.GetRevision()).name(r)
+	}
 	return out
 }
 

@@ -25,10 +25,10 @@ func TestReportIsBounded(t *testing.T) {
 	long := strings.Repeat("ü", 1<<20)
 	never := &timestamppb.Timestamp{Seconds: 1 << 60}
 	problems := slices.Repeat([]*yardarmv1.ObjectProblem{
-		unknown(&yardarmv1.ObjectProblem{Object: long, Reason: long, Message: long, Since: never}),
+		unknown(&yardarmv1.ObjectProblem{Object: long, File: long, Reason: long, Message: long, Since: never}),
 	}, 2*maxProblems)
 	drift := slices.Repeat([]*yardarmv1.Drift{
-		unknown(&yardarmv1.Drift{Object: long, Path: long, Desired: long, Live: long, Manager: long, Reason: long, Since: never, Corrected: never}),
+		unknown(&yardarmv1.Drift{Object: long, File: long, Path: long, Desired: long, Live: long, Manager: long, Reason: long, Since: never, Corrected: never}),
 	}, 2*maxDrift)
 	conditions := slices.Repeat([]*yardarmv1.Condition{
 		unknown(&yardarmv1.Condition{Type: long, Status: long, Reason: long, Message: long, LastTransitionTime: never}),
@@ -53,6 +53,9 @@ func TestReportIsBounded(t *testing.T) {
 	}
 	if len(got.Problems) != maxProblems || got.Objects.GetTotal() != 7 || got.Since != nil || got.ObservedTime != nil {
 		t.Errorf("got %d problems, objects %v, since %v", len(got.Problems), got.Objects, got.Since)
+	}
+	if got.Problems[0].File != "" || got.Drift[0].File != "" {
+		t.Error("a spoke says which files objects are from, which is the hub's to say")
 	}
 	if !utf8.ValidString(got.Message) || len(got.Message) > maxMessage || !strings.HasPrefix(long, got.Message) || got.Message == "" {
 		t.Error("the message is not cut at a character")

@@ -124,7 +124,7 @@ func exampleFleet() *fleet {
 	failing.Status.Message, failing.Status.Report.Message = "1 of 7 objects could not be applied", "1 of 7 objects could not be applied"
 	failing.Status.Report.Objects = &yardarmv1.ObjectCounts{Total: 7, Applied: 6, Ready: 5, Failed: 1}
 	failing.Status.Report.Problems = []*yardarmv1.ObjectProblem{
-		{Object: "apps/Deployment prod/web", Reason: "ImagePullBackOff", Message: "no such image\n\x1b[31mweb:3", Since: ago(2 * time.Minute)},
+		{Object: "apps/Deployment prod/web", Reason: "ImagePullBackOff", Message: "no such image\n\x1b[31mweb:3", Since: ago(2 * time.Minute), File: "web/deploy\x1b[2Jment.yaml"},
 		{Object: "Service prod/web", Reason: "NamespaceNotFound", Message: "namespace prod is not there", Since: ago(3 * time.Minute)},
 	}
 	stale := newAssignment("us-1", "web", 3, yardarmv1.PhaseReady)

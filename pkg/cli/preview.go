@@ -22,7 +22,8 @@ applied. The hub makes them as the cluster's spoke does: from the cluster's name
 that were last reported.
 
 Standard error says, in comments, which revision it is, its digest, and whether the cluster says that it
-has applied the same. Where a value is missing, it says which object, field and expression lack it.
+has applied the same. Where a value is missing, it says which file, object, field and
+expression lack it.
 
 Objects without a namespace are applied in that of the bundle (delivery.namespace). Values of Secrets are shown.
 

@@ -63,7 +63,7 @@ func TestPreview(t *testing.T) {
 		run(command)
 	}
 	f.failWith("PreviewAssignment", status.Error(codes.FailedPrecondition, `revision 3 of bundle "web" cannot be customized for cluster "eu-1":
-ConfigMap shop/a: data.region: ${labels.region}: the cluster has no label region: set it, or say what otherwise: ${labels.region:-…}`))
+web.yaml: ConfigMap shop/a: data.region: ${labels.region}: the cluster has no label region: set it, or say what otherwise: ${labels.region:-…}`))
 	run("preview bundle/web --cluster eu-1")
 	golden(t, "preview", b.String())
 }

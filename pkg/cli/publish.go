@@ -39,7 +39,8 @@ if it does not exist, and its clusters get the revision at once.
 
 Files that end in .yaml, .yml or .json count, except those that begin with a dot. Publishing what the bundle
 runs already changes nothing, so it may be repeated: it is the digest of the objects that counts, not how
-the files are laid out. --to sets the groups that the bundle is for; without it they stay as they are.
+the files are laid out. Problems of an object name the file that it was last published from. --to sets the
+groups that the bundle is for; without it they stay as they are.
 
 Exit codes: 0 published or unchanged; 1 refused by the state of the hub, or with --wait failed; 2 bad input:
 manifests, flags, or a group of --to that is not there; 124 with --wait, out of time.`,

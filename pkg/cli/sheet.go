@@ -113,17 +113,18 @@ func (d *sheet) assignments(list []*yardarmv1.Assignment) {
 	d.write(t)
 }
 
-// problems lists every object that is not well, in every assignment. Those of a report that is old are marked with its time.
+// problems lists every object that is not well, in every assignment, and the file that it was published from. Those of a report that is old are marked with
+// its time.
 func (d *sheet) problems(list []*yardarmv1.Assignment) {
-	t := d.table("CLUSTER", "BUNDLE", "OBJECT", "REASON", "SINCE", "MESSAGE")
+	t := d.table("CLUSTER", "BUNDLE", "OBJECT", "FILE", "REASON", "SINCE", "MESSAGE")
 	for _, x := range list {
 		for _, p := range x.GetStatus().GetReport().GetProblems() {
 			since := d.app.ago(p.GetSince())
 			if x.GetStatus().GetPhase() != x.GetStatus().GetReport().GetPhase() && x.GetStatus().GetAsOf() != nil {
 				since += " (as of " + d.app.ago(x.GetStatus().GetAsOf()) + ")"
 			}
-			t.Add(table.Text(x.GetSpec().GetCluster()), table.Text(x.GetSpec().GetBundle()), table.Text(p.GetObject()), table.Text(p.GetReason()),
-				table.Text(since), table.Text(p.GetMessage()))
+			t.Add(table.Text(x.GetSpec().GetCluster()), table.Text(x.GetSpec().GetBundle()), table.Text(p.GetObject()), table.Text(cmp.Or(p.GetFile(), "-")),
+				table.Text(p.GetReason()), table.Text(since), table.Text(p.GetMessage()))
 		}
 	}
 	if t.Len() > 0 {

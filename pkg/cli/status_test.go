@@ -79,7 +79,7 @@ func TestStatusGroupsEqualCauses(t *testing.T) {
 		name := fmt.Sprintf("eu-%d", i)
 		x := newAssignment(name, "web", 3, yardarmv1.PhaseDegraded)
 		if i < 4 {
-			x.Status.Report.Problems = []*yardarmv1.ObjectProblem{{Object: "apps/Deployment prod/web", Reason: "CrashLoopBackOff",
+			x.Status.Report.Problems = []*yardarmv1.ObjectProblem{{Object: "apps/Deployment prod/web", File: "web.yaml", Reason: "CrashLoopBackOff",
 				Message: fmt.Sprintf("pod web-%d: %s the end", i, strings.Repeat("very ", 100)), Since: ago(0)}}
 		} else {
 			x.Status.Phase, x.Status.Reason, x.Status.Message = yardarmv1.PhaseStale, "SpokeStale", fmt.Sprintf("not heard since %d", i)
@@ -92,10 +92,10 @@ func TestStatusGroupsEqualCauses(t *testing.T) {
 	// The whole text is for programs, and for who asks for it.
 	var value struct {
 		Ready    bool
-		NotReady []struct{ Cluster, Object, Reason, Message string }
+		NotReady []struct{ Cluster, Object, File, Reason, Message string }
 	}
 	if err := json.Unmarshal([]byte(h.run(t, "status", "-o", "json").out), &value); err != nil || value.Ready || len(value.NotReady) != 6 ||
-		value.NotReady[0].Reason != "CrashLoopBackOff" || len(value.NotReady[0].Message) < 500 {
+		value.NotReady[0].File != "web.yaml" || value.NotReady[0].Reason != "CrashLoopBackOff" || len(value.NotReady[0].Message) < 500 {
 		t.Errorf("%v: %+v", err, value)
 	}
 	if got := h.run(t, "describe", "bundle", "web"); strings.Contains(got.out, "…") || !strings.Contains(got.out, "the end") {

@@ -69,7 +69,7 @@ func assignmentValues(list []*yardarmv1.Assignment) []jsonObject {
 		c := causeOf(x)
 		value := jsonObject{"bundle": x.GetSpec().GetBundle(), "cluster": x.GetSpec().GetCluster(), "revision": x.GetSpec().GetRevision(),
 			"assigned": assigned(x), "phase": x.GetStatus().GetPhase()}
-		for key, text := range map[string]string{"object": c.object, "reason": c.reason, "message": c.message} {
+		for key, text := range map[string]string{"object": c.object, "file": c.file, "reason": c.reason, "message": c.message} {
 			if text != "" {
 				value[key] = text
 			}

@@ -22,6 +22,7 @@ const (
 // cause is why an assignment is not ready.
 type cause struct {
 	object  string // as in "apps/Deployment prod/web"; empty where it is about the whole
+	file    string // that the object was published from; empty where that is not known
 	reason  string
 	message string
 	since   *timestamppb.Timestamp // of the object
@@ -38,7 +39,7 @@ func causeOf(x *yardarmv1.Assignment) cause {
 		return whole
 	}
 	p := problems[0]
-	return cause{object: p.GetObject(), reason: p.GetReason(), message: p.GetMessage(), since: p.GetSince()}
+	return cause{object: p.GetObject(), file: p.GetFile(), reason: p.GetReason(), message: p.GetMessage(), since: p.GetSince()}
 }
 
 // text is as in "apps/Deployment prod/web: ImagePullBackOff: no such image".

@@ -70,6 +70,9 @@ func FuzzParse(f *testing.F) {
 			if got, err := ParseKey(ref.Key()); err != nil || got != ref {
 				t.Fatalf("key %q: %v, %v", ref.Key(), got, err)
 			}
+			if got, err := ParseRef(ref.String()); err != nil || got != ref {
+				t.Fatalf("text %q: %v, %v", ref, got, err)
+			}
 		}
 		// Canonical form is JSON, and so YAML, of the same objects.
 		for _, name := range []string{"x.json", "x.yaml"} {

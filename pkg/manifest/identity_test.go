@@ -28,6 +28,9 @@ func TestRefText(t *testing.T) {
 		if got, err := ParseKey(test.key); err != nil || got != test.ref {
 			t.Errorf("ParseKey(%q) = %v, %v, want %v", test.key, got, err, test.ref)
 		}
+		if got, err := ParseRef(test.text); err != nil || got != test.ref {
+			t.Errorf("ParseRef(%q) = %v, %v, want %v", test.text, got, err, test.ref)
+		}
 	}
 }
 
@@ -40,6 +43,17 @@ func TestParseKeyRefuses(t *testing.T) {
 	} {
 		if ref, err := ParseKey(key); err == nil {
 			t.Errorf("ParseKey(%q) = %v, want an error", key, ref)
+		}
+	}
+}
+
+func TestParseRefRefuses(t *testing.T) {
+	for _, text := range []string{
+		"", " ", "ConfigMap", "ConfigMap ", "ConfigMap /web", "/ConfigMap web", "ConfigMap prod/", "ConfigMap prod/web/more", "prod/web",
+		"a/b/Kind web", "Apps/Deployment prod/web", "apps/ prod/web", "ConfigMap Prod/web", "ConfigMap prod/..", "ConfigMap prod/a\nb", "ConfigMap prod/\xff",
+	} {
+		if ref, err := ParseRef(text); err == nil {
+			t.Errorf("ParseRef(%q) = %v, want an error", text, ref)
 		}
 	}
 }

@@ -38,7 +38,12 @@ func Parse(files []File, limits Limits) (*Set, error) {
 	if err := p.problems.err(); err != nil {
 		return nil, err
 	}
-	return p.builder.set(), nil
+	set := p.builder.set()
+	set.files = make([]string, set.Len())
+	for i, ref := range set.refs {
+		set.files[i] = p.places[ref].file
+	}
+	return set, nil
 }
 
 // parser is the state of one call of Parse.

@@ -370,6 +370,23 @@ func TestNewSet(t *testing.T) {
 	}
 }
 
+func TestSetKnowsFiles(t *testing.T) {
+	a, b, c := Ref{Kind: "ConfigMap", Name: "a"}, Ref{Kind: "ConfigMap", Name: "b"}, Ref{Kind: "ConfigMap", Name: "c"}
+	s, err := Parse([]File{{"z/two.yaml", []byte(configMap("c", "") + "---\n" + configMap("a", ""))}, {"one.json", []byte(`{"apiVersion":"v1","kind":"ConfigMapList","items":[{"metadata":{"name":"b"}}]}`)}}, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ref, want := range map[Ref]string{a: "z/two.yaml", b: "one.json", c: "z/two.yaml", {Kind: "ConfigMap", Name: "d"}: ""} {
+		if got := s.File(ref); got != want {
+			t.Errorf("%s is from %q, want %q", ref, got, want)
+		}
+	}
+	again, err := Decode(s.Canonical(), Limits{})
+	if err != nil || again.Digest() != s.Digest() || again.File(a) != "" || (*Set)(nil).File(a) != "" {
+		t.Errorf("a decoded set has file %q and digest %s, not %s, %v", again.File(a), again.Digest(), s.Digest(), err)
+	}
+}
+
 func TestSetLookups(t *testing.T) {
 	s := mustParse(t, fixture(20))
 	if s.Len() != 20 || len(s.Objects()) != 20 || !slices.IsSortedFunc(s.Refs(), Ref.Compare) {

@@ -33,6 +33,26 @@ func (r Ref) String() string {
 	return b.String()
 }
 
+// ParseRef is the inverse of [Ref.String], for those who get a reference as it was written for people. It fails for anything that String does not
+// return for a valid Ref.
+func ParseRef(text string) (Ref, error) {
+	before, name, _ := strings.Cut(text, " ")
+	ref := Ref{Kind: before, Name: name}
+	if i := strings.LastIndexByte(before, '/'); i >= 0 {
+		ref.Group, ref.Kind = before[:i], before[i+1:]
+	}
+	if namespace, name, ok := strings.Cut(name, "/"); ok {
+		ref.Namespace, ref.Name = namespace, name
+	}
+	if err := ref.Validate(); err != nil {
+		return Ref{}, fmt.Errorf("object %q: %w", clip(text), err)
+	}
+	if ref.String() != text {
+		return Ref{}, fmt.Errorf("object %q: want group/kind namespace/name", clip(text))
+	}
+	return ref, nil
+}
+
 // Compare orders by group, kind, namespace and name, in this order, byte by byte. It is the order of lines in canonical form.
 func (r Ref) Compare(other Ref) int {
 	return cmp.Or(

@@ -16,6 +16,7 @@ type Set struct {
 	objects   []Object // ascending by Ref
 	refs      []Ref    // of objects
 	canonical []byte
+	files     []string // of objects, in a set that Parse has made
 }
 
 // NewSet makes a set of objects from code, such as rendered charts. It takes the objects over, gives them in place the values that [Decode] would
@@ -127,14 +128,28 @@ func (s *Set) Refs() []Ref {
 
 // Get returns the object with the given Ref. The caller must not change it.
 func (s *Set) Get(ref Ref) (Object, bool) {
-	if s == nil {
-		return nil, false
-	}
-	i, ok := slices.BinarySearchFunc(s.refs, ref, Ref.Compare)
+	i, ok := s.find(ref)
 	if !ok {
 		return nil, false
 	}
 	return s.objects[i], true
+}
+
+// File returns the path of the file that [Parse] found an object in; "" if the set has no such object, or was made otherwise. Canonical form and digest
+// know nothing of it.
+func (s *Set) File(ref Ref) string {
+	i, ok := s.find(ref)
+	if !ok || s.files == nil {
+		return ""
+	}
+	return s.files[i]
+}
+
+func (s *Set) find(ref Ref) (int, bool) {
+	if s == nil {
+		return 0, false
+	}
+	return slices.BinarySearchFunc(s.refs, ref, Ref.Compare)
 }
 
 // builder collects checked objects for a Set and keeps the limits on the whole.

@@ -643,7 +643,9 @@ type Drift struct {
 	// When it was repaired; absent while it stands.
 	Corrected *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=corrected,proto3" json:"corrected,omitempty"`
 	// Why it stands, CamelCase: ReportOnly, Contended, ReadOnly, Frozen. Empty once it is repaired.
-	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Filled by the hub when it is read: the file that the object was published from, if that is known.
+	File          string `protobuf:"bytes,9,opt,name=file,proto3" json:"file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -734,14 +736,23 @@ func (x *Drift) GetReason() string {
 	return ""
 }
 
+func (x *Drift) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
 type ObjectProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As in "apps/Deployment prod/web".
 	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
 	// CamelCase: Invalid, Forbidden, NamespaceNotFound, ImagePullBackOff, …
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
-	Since         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	Reason  string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	Since   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// Filled by the hub when it is read: the file that the object was published from, if that is known.
+	File          string `protobuf:"bytes,5,opt,name=file,proto3" json:"file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -802,6 +813,13 @@ func (x *ObjectProblem) GetSince() *timestamppb.Timestamp {
 		return x.Since
 	}
 	return nil
+}
+
+func (x *ObjectProblem) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
 }
 
 var File_yardarm_v1_assignment_proto protoreflect.FileDescriptor
@@ -872,7 +890,7 @@ const file_yardarm_v1_assignment_proto_rawDesc = "" +
 	"\x05ready\x18\x03 \x01(\rR\x05ready\x12\x16\n" +
 	"\x06failed\x18\x04 \x01(\rR\x06failed\x12\x18\n" +
 	"\apruning\x18\x05 \x01(\rR\apruning\x12\x18\n" +
-	"\adrifted\x18\x06 \x01(\rR\adrifted\"\xff\x01\n" +
+	"\adrifted\x18\x06 \x01(\rR\adrifted\"\x93\x02\n" +
 	"\x05Drift\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x18\n" +
@@ -881,12 +899,14 @@ const file_yardarm_v1_assignment_proto_rawDesc = "" +
 	"\amanager\x18\x05 \x01(\tR\amanager\x120\n" +
 	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x128\n" +
 	"\tcorrected\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcorrected\x12\x16\n" +
-	"\x06reason\x18\b \x01(\tR\x06reason\"\x8b\x01\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12\x12\n" +
+	"\x04file\x18\t \x01(\tR\x04file\"\x9f\x01\n" +
 	"\rObjectProblem\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x120\n" +
-	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05sinceB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
+	"\x04file\x18\x05 \x01(\tR\x04fileB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
 
 var (
 	file_yardarm_v1_assignment_proto_rawDescOnce sync.Once

@@ -608,7 +608,11 @@ type Artifact struct {
 	// The labels of clusters that its texts refer to (${labels.KEY}), sorted, whether or not anybody substitutes.
 	Labels []string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty"`
 	// Whether labels were looked for: hubs of format 1 did not.
-	LabelsKnown   bool `protobuf:"varint,6,opt,name=labels_known,json=labelsKnown,proto3" json:"labels_known,omitempty"`
+	LabelsKnown bool `protobuf:"varint,6,opt,name=labels_known,json=labelsKnown,proto3" json:"labels_known,omitempty"`
+	// The files that the objects come from, each once, as they were published last. Paths beyond some bounds are left out.
+	Files []string `protobuf:"bytes,7,rep,name=files,proto3" json:"files,omitempty"`
+	// Of each of objects, the place of its file in files, from 1; 0 where that is not known. Empty in rows that hubs wrote before they kept it.
+	ObjectFiles   []uint32 `protobuf:"varint,8,rep,packed,name=object_files,json=objectFiles,proto3" json:"object_files,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -683,6 +687,20 @@ func (x *Artifact) GetLabelsKnown() bool {
 		return x.LabelsKnown
 	}
 	return false
+}
+
+func (x *Artifact) GetFiles() []string {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *Artifact) GetObjectFiles() []uint32 {
+	if x != nil {
+		return x.ObjectFiles
+	}
+	return nil
 }
 
 // DeletedBundle is why a spoke may be told to remove what it holds of a bundle.
@@ -1172,14 +1190,16 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1e\n" +
 	"\n" +
 	"ciphertext\x18\x03 \x01(\fR\n" +
-	"ciphertext\"\xae\x01\n" +
+	"ciphertext\"\xe7\x01\n" +
 	"\bArtifact\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12!\n" +
 	"\fencoded_size\x18\x03 \x01(\x04R\vencodedSize\x12\x18\n" +
 	"\aobjects\x18\x04 \x03(\tR\aobjects\x12\x16\n" +
 	"\x06labels\x18\x05 \x03(\tR\x06labels\x12!\n" +
-	"\flabels_known\x18\x06 \x01(\bR\vlabelsKnown\"\x9a\x01\n" +
+	"\flabels_known\x18\x06 \x01(\bR\vlabelsKnown\x12\x14\n" +
+	"\x05files\x18\a \x03(\tR\x05files\x12!\n" +
+	"\fobject_files\x18\b \x03(\rR\vobjectFiles\"\x9a\x01\n" +
 	"\rDeletedBundle\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
