@@ -105,7 +105,8 @@ func (b *bundle) nothingToDo(item apply.Item, e inventory.Entry, object live.Obj
 	return intact(e, object, exists)
 }
 
-// agreed asks the API server about all objects of an atomic bundle before the first is written.
+// agreed asks the API server about all objects of an atomic bundle before the first is written. What is fought over could be applied, and refuses
+// nothing.
 func (b *bundle) agreed(ctx context.Context, w work, rendered *apply.Rendered, todo []apply.Item, out *outcome) bool {
 	dry := b.applier.DryRun(ctx, rendered, todo, w.stop)
 	out.add(dry.Problems...)
@@ -113,7 +114,7 @@ func (b *bundle) agreed(ctx context.Context, w work, rendered *apply.Rendered, t
 		out.transient = true
 		return false
 	}
-	out.refused = len(out.problems) > 0
+	out.refused = slices.ContainsFunc(out.problems, func(p *apply.Problem) bool { return p.Reason != reasonContended })
 	return !out.refused
 }
 
@@ -259,10 +260,11 @@ func (b *bundle) apply(ctx context.Context, w work, todo []apply.Item, out *outc
 	return len(set.Skipped) == 0
 }
 
-// repaired tells what came of the drift that was found.
+// repaired counts and tells what came of the drift that was found.
 func (b *bundle) repaired(found map[manifest.Ref]drifted, set *apply.ChangeSet) {
 	for _, ref := range set.Applied {
 		if d, ok := found[ref]; ok {
+			b.repairs.count(ref, time.Now())
 			b.r.metrics.drift.WithLabelValues(d.mode, outcomeCorrected).Inc()
 			b.tellRepaired(ref, d)
 		}

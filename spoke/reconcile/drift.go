@@ -140,9 +140,9 @@ func (d *drifts) repair(ref manifest.Ref, found []drift.Difference, now time.Tim
 }
 
 // contend notes that an object is not repaired for a while, because somebody keeps changing it: what was repaired last stands
-// again, as far as is known. It answers who does it; empty if nobody can be told.
-func (d *drifts) contend(ref manifest.Ref, now time.Time) (manager string) {
-	if !d.left[ref].contended {
+// again, as far as is known. It answers who does it, empty if nobody can be told, and whether that is news.
+func (d *drifts) contend(ref manifest.Ref, now time.Time) (manager string, news bool) {
+	if news = !d.left[ref].contended; news {
 		var again []drift.Difference
 		d.repaired = slices.DeleteFunc(d.repaired, func(o difference) bool {
 			if o.ref == ref {
@@ -157,7 +157,7 @@ func (d *drifts) contend(ref manifest.Ref, now time.Time) (manager string) {
 			manager = o.Manager
 		}
 	}
-	return manager
+	return manager, news
 }
 
 // forget drops what is known of objects that the bundle has no more.

@@ -105,25 +105,7 @@ func TestFightBacksOff(t *testing.T) {
 	s := e.start()
 	e.assign(assignment{bundle: "web", revision: 1, objects: several(1, "one")})
 	s.awaitPhase("web", yardarmv1.PhaseReady)
-	for i := 0; ; i++ {
-		e.edit("m0", fmt.Sprintf(`{"data":{"key":"edit-%d"}}`, i))
-		fought := false
-		e.until("a repair, or a report of the fight", func() bool {
-			r := s.report("web")
-			fought = problemOf(r, "/m0") != nil && problemOf(r, "/m0").Reason == "Contended"
-			return fought || value(e.get("m0")) == "one"
-		})
-		if fought {
-			if i < fightAfter-1 {
-				t.Errorf("a fight after %d edits", i+1)
-			}
-			break
-		}
-		if i > 3*fightAfter {
-			t.Fatal("no report of the fight")
-		}
-	}
-	r := s.report("web")
+	r := s.fight()
 	if d := driftOf(r, "/m0", "data.key"); d == nil || d.Reason != "Contended" || d.Manager != "someone" || d.Corrected != nil {
 		t.Errorf("drift: %v", r.Drift)
 	}

@@ -70,9 +70,9 @@ func TestDriftIsToldSinceItBegan(t *testing.T) {
 func TestContendedDriftStandsAgain(t *testing.T) {
 	var d drifts
 	d.repair(web, []drift.Difference{{Path: "data.a", Manager: "other"}, {Path: "data.b"}}, noon)
-	for range 2 {
-		if manager := d.contend(web, noon.Add(time.Second)); manager != "other" {
-			t.Errorf("manager %q", manager)
+	for i := range 2 {
+		if manager, news := d.contend(web, noon.Add(time.Second)); manager != "other" || news != (i == 0) {
+			t.Errorf("manager %q, news %v", manager, news)
 		}
 	}
 	told := d.told(noon)

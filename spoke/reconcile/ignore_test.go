@@ -128,14 +128,20 @@ func TestIgnoredFieldsOfWhatIsHeld(t *testing.T) {
 func TestAnUnreadableIgnoreRuleStopsTheBundle(t *testing.T) {
 	e := newEnv(t)
 	s := e.start()
-	e.assign(assignment{bundle: "web", revision: 1, objects: several(1, "one"), delivery: &yardarmv1.DeliveryPolicy{
-		Ignore: []*yardarmv1.IgnoreRule{{Paths: []string{"data/key"}}},
-	}})
+	unreadable := &yardarmv1.DeliveryPolicy{Ignore: []*yardarmv1.IgnoreRule{{Paths: []string{"data/key"}}}}
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(1, "one"), delivery: unreadable})
 	r := s.awaitPhase("web", yardarmv1.PhaseFailed)
 	if r.Reason != "InvalidDelivery" || !strings.Contains(r.Message, "ignore[0].paths[0]: ") {
 		t.Errorf("got %s: %s", r.Reason, r.Message)
 	}
 	e.want(false, "m0")
+	// What the cluster holds is kept up all the same.
+	e.assign(assignment{bundle: "web", revision: 2, objects: several(1, "two")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.assign(assignment{bundle: "web", revision: 3, objects: several(1, "three"), delivery: unreadable})
+	s.awaitPhase("web", yardarmv1.PhaseFailed)
+	e.edit("m0", `{"data":{"key":"edited"}}`)
+	e.until("m0 is repaired", func() bool { return value(e.get("m0")) == "two" })
 }
 
 func TestReplicasOfAnAutoscalerAreLeftToIt(t *testing.T) {

@@ -153,8 +153,10 @@ func policyDenied(ref manifest.Ref, v policy.Verdict) *apply.Problem {
 		Message: fmt.Sprintf("the spoke's policy denies it: %s; it was left as it is", v.Rule())}
 }
 
-// hindered tells whether there are problems besides those that the policy makes, which is meant to keep the bundle from single
-// objects and not from the rest.
+// hindered tells whether there are problems that keep the bundle from deleting. Those that the policy makes are meant to keep it from single objects
+// and not from the rest; and an object that is fought over was applied, again and again.
 func (o *outcome) hindered() bool {
-	return slices.ContainsFunc(o.problems, func(p *apply.Problem) bool { return p.Reason != yardarmv1.ReasonPolicyDenied })
+	return slices.ContainsFunc(o.problems, func(p *apply.Problem) bool {
+		return p.Reason != yardarmv1.ReasonPolicyDenied && p.Reason != reasonContended
+	})
 }

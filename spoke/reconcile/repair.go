@@ -26,13 +26,22 @@ type repair struct {
 	last  time.Time
 }
 
-// may counts a repair and allows it, or answers when the next one may be. Two quiet windows end a fight.
-func (r repairs) may(ref manifest.Ref, now time.Time) (next time.Time, ok bool) {
-	s := r[ref]
-	if now.Sub(s.last) > 2*fightWindow {
-		s = repair{}
+// recent answers what counts of an object's repairs: two quiet windows end a fight.
+func (r repairs) recent(ref manifest.Ref, now time.Time) repair {
+	if s := r[ref]; now.Sub(s.last) <= 2*fightWindow {
+		return s
 	}
-	if s.count >= fightAfter {
+	return repair{}
+}
+
+// count counts a repair.
+func (r repairs) count(ref manifest.Ref, now time.Time) {
+	r[ref] = repair{count: r.recent(ref, now).count + 1, last: now}
+}
+
+// may allows a repair, or answers when the next one may be.
+func (r repairs) may(ref manifest.Ref, now time.Time) (next time.Time, ok bool) {
+	if s := r.recent(ref, now); s.count >= fightAfter {
 		wait := fightMax
 		if n := s.count - fightAfter; n < 6 {
 			wait = min(fightBase<<n, fightMax)
@@ -41,7 +50,6 @@ func (r repairs) may(ref manifest.Ref, now time.Time) (next time.Time, ok bool) 
 			return next, false
 		}
 	}
-	r[ref] = repair{count: s.count + 1, last: now}
 	return time.Time{}, true
 }
 

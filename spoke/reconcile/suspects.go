@@ -88,13 +88,15 @@ func mayDiffer(s suspect) bool { return len(s.item.Ignore) > 0 || s.item.Scaled 
 func (b *bundle) redo(items []apply.Item, s suspect, out *outcome) []apply.Item {
 	ref := s.item.Ref
 	if at, ok := b.repairs.may(ref, time.Now()); !ok {
-		b.r.metrics.drift.WithLabelValues(s.item.Delivery.Drift, outcomeContended).Inc()
-		out.add(contended(ref, b.drifts.contend(ref, b.r.now())))
+		manager, news := b.drifts.contend(ref, b.r.now())
+		if news {
+			b.r.metrics.drift.WithLabelValues(s.item.Delivery.Drift, outcomeContended).Inc()
+		}
+		out.add(contended(ref, manager))
 		out.postpone(at)
 		return items
 	}
 	out.drifted[ref] = drifted{mode: s.item.Delivery.Drift, deleted: !s.exists}
-	b.logger.Info("object differs from what was applied; applying it again", "object", ref.String(), "deleted", !s.exists)
 	s.item.Suspect = true
 	return append(items, s.item)
 }
