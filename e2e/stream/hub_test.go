@@ -49,6 +49,7 @@ type hub struct {
 	address string // host:port; stays the same over restarts
 	names   []string
 	edit    func(*dispatch.Config)
+	wrapLog func(store.Log) store.Log // nil for none
 
 	store    *store.Store
 	ca       *ca.CA
@@ -74,7 +75,7 @@ func (h *hub) start() {
 		h.t.Fatal(err)
 	}
 	logger := slog.New(slog.NewTextHandler(logTo{h.t, "hub"}, nil))
-	if h.store, err = store.Open(store.Config{Dir: h.dir, FlushInterval: 20 * time.Millisecond}); err != nil {
+	if h.store, err = store.Open(store.Config{Dir: h.dir, FlushInterval: 20 * time.Millisecond, WrapLog: h.wrapLog}); err != nil {
 		h.t.Fatal(err)
 	}
 	if h.ca, err = ca.New(ca.Config{Store: h.store, Sealer: key}); err != nil {

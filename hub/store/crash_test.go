@@ -1,13 +1,10 @@
 package store
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"sync"
@@ -22,203 +19,35 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// crashDirEnv makes the test binary a hub that writes into this directory until it is killed.
-const crashDirEnv = "YARDARM_TEST_CRASH_DIR"
-
-// crashCompactEnv makes that hub compact its database all the time.
-const crashCompactEnv = "YARDARM_TEST_CRASH_COMPACT"
-
-// crashWriters is how many writers that hub has.
-const crashWriters = 16
-
-// crashRow is the nth write of a writer: two rows and a content that belong together.
-func crashRow(tx *Tx, writer, n int) error {
-	id, value := fmt.Sprint("w", writer), fmt.Sprint(n)
-	return errors.Join(
-		tx.PutToken(&storev1.EnrolmentToken{Id: id, Cluster: value}),
-		tx.PutCluster(cluster(id, id, map[string]string{"n": value})),
-		tx.PutArtifact(&storev1.Artifact{Digest: id, Size: uint64(n)}, fmt.Appendf(make([]byte, 0, 8192), "%08192d", n)))
-}
-
-// crashedRow returns which write of a writer the store holds, after checking that it holds all of it.
-func crashedRow(t *testing.T, s *Store, writer int) int {
-	t.Helper()
-	id := fmt.Sprint("w", writer)
-	tx := s.Read()
-	value := tx.Token(id).GetCluster()
-	if value == "" {
-		return 0
-	}
-	content, err := s.Content(id)
-	if got := tx.Cluster(id).GetMetadata().GetLabels()["n"]; got != value || err != nil || fmt.Sprint(tx.Artifact(id).GetSize()) != value ||
-		string(content) != fmt.Sprintf("%0*s", 8192, value) {
-		t.Fatalf("writer %d: the token is of write %s, the cluster of %s, the artifact of %d, the content %v", writer, value, got, tx.Artifact(id).GetSize(), err)
-	}
-	var n int
-	if _, err := fmt.Sscan(value, &n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-func crashChild(dir string) {
-	s, err := Open(Config{Dir: dir})
-	if err != nil {
-		fmt.Println("open:", err)
-		return
-	}
-	for w := range crashWriters {
-		start := s.Read().Artifact(fmt.Sprint("w", w)).GetSize()
-		go func() {
-			for n := int(start) + 1; ; n++ {
-				if _, err := s.Update(context.Background(), func(tx *Tx) error { return crashRow(tx, w, n) }); err != nil {
-					fmt.Println("update:", err)
-					return
-				}
-				fmt.Printf("ack %d %d\n", w, n) // one write to the pipe, so that lines of several writers do not mix
-			}
-		}()
-	}
-	if os.Getenv(crashCompactEnv) == "" {
-		select {}
-	}
-	s.log.(*boltLog).least = 1 << 20
-	for ctx := context.Background(); ; {
-		for _, size := range []int{4 << 20, 0} {
-			if _, err := s.Update(ctx, func(tx *Tx) error { return churn(tx, size) }); err != nil {
-				fmt.Println("update:", err)
-				return
-			}
-		}
-		fmt.Println("compacting")
-		freed, err := s.Compact(ctx)
-		if err != nil || freed == 0 {
-			fmt.Println("compact:", freed, err)
-			return
-		}
-		fmt.Println("compacted")
-	}
-}
-
-// churn puts a content of a size; of size 0, it deletes it.
-func churn(tx *Tx, size int) error {
-	if size == 0 {
-		return tx.DeleteArtifact("churn")
-	}
-	return tx.PutArtifact(&storev1.Artifact{Digest: "churn", Size: uint64(size)}, make([]byte, size))
-}
-
-// TestKillCompaction kills a process in the midst of compactions while 16 writers write: nothing that was acknowledged is lost, and nothing is left behind.
-func TestKillCompaction(t *testing.T) {
-	dir := t.TempDir()
-	acknowledged := make([]int, crashWriters)
-	for round := range 6 {
-		cmd := exec.Command(os.Args[0], "-test.run=^$")
-		cmd.Env = append(os.Environ(), crashDirEnv+"="+dir, crashCompactEnv+"=1")
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		kill := func() { _ = cmd.Process.Kill() }
-		for compactions := 0; lines.Scan(); {
-			var w, n int
-			switch line := lines.Text(); {
-			case line == "compacting":
-				// One or two that come to their end, and one that does not: a few milliseconds into it.
-				if compactions++; compactions == 1+round%3 {
-					time.AfterFunc(time.Duration(rand.IntN(30))*time.Millisecond, kill)
-				}
-			case line == "compacted":
-			default:
-				if _, err := fmt.Sscanf(line, "ack %d %d", &w, &n); err != nil {
-					t.Errorf("the writing process says %q", line)
-					kill()
-				} else {
-					acknowledged[w] = n
-				}
-			}
-		}
-		_ = cmd.Wait()
-		s := opened(t, Config{Dir: dir})
-		for w, n := range acknowledged {
-			if got := crashedRow(t, s, w); got < n {
-				t.Fatalf("round %d: writer %d: write %d was acknowledged, and %d is there", round, w, n, got)
-			}
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if left, err := filepath.Glob(filepath.Join(dir, "*"+newSuffix)); err != nil || len(left) > 0 {
-			t.Errorf("round %d: left behind: %q, %v", round, left, err)
-		}
-	}
-}
-
-// TestKill kills a process that writes, in the midst of it, several times over: everything that it has acknowledged is there, and nothing by halves.
-func TestKill(t *testing.T) {
-	dir := t.TempDir()
-	acknowledged := make([]int, crashWriters)
-	for round := range 4 {
-		cmd := exec.Command(os.Args[0], "-test.run=^$")
-		cmd.Env = append(os.Environ(), crashDirEnv+"="+dir)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		for left := 200 + rand.IntN(400); lines.Scan(); left-- {
-			var w, n int
-			if _, err := fmt.Sscanf(lines.Text(), "ack %d %d", &w, &n); err != nil {
-				t.Errorf("the writing process says %q", lines.Text())
-				break
-			}
-			acknowledged[w] = n
-			if left == 0 {
-				_ = cmd.Process.Kill() // what it says until it is dead counts
-			}
-		}
-		_ = cmd.Wait()
-		s := opened(t, Config{Dir: dir})
-		for w, n := range acknowledged {
-			if got := crashedRow(t, s, w); got < n {
-				t.Fatalf("round %d: writer %d: write %d was acknowledged, and %d is there", round, w, n, got)
-			}
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // diskWrite is one write to the database file.
 type diskWrite struct {
 	offset int64
 	data   []byte
-	meta   bool // of one of bbolt's two meta pages, which ends a commit. bbolt syncs before it and after it.
+	meta   bool
 }
 
-// recordDisk makes a list of all that bbolt writes from now on. bbolt has no hook for that, but a field that its own tests set.
-func recordDisk(t *testing.T, db *bbolt.DB) func() []diskWrite {
-	t.Helper()
+// writeHook is what bbolt writes with. It has no hook for that, but a field that its own tests set.
+func writeHook(db *bbolt.DB) *func(p []byte, offset int64) (int, error) {
 	field := reflect.ValueOf(db).Elem().FieldByName("ops").FieldByName("writeAt")
 	if !field.IsValid() {
-		t.Fatal("bbolt has changed: find out where it writes now")
+		panic("bbolt has changed: find out where it writes now")
 	}
-	hook := (*func([]byte, int64) (int, error))(unsafe.Pointer(field.UnsafeAddr()))
+	return (*func([]byte, int64) (int, error))(unsafe.Pointer(field.UnsafeAddr()))
+}
+
+// isMeta tells whether a write is of one of bbolt's two meta pages, which ends a commit. bbolt syncs before it and after it (TestSyncs).
+func isMeta(db *bbolt.DB, offset int64) bool { return offset < int64(2*db.Info().PageSize) }
+
+// recordDisk makes a list of all that bbolt writes from now on.
+func recordDisk(db *bbolt.DB) func() []diskWrite {
+	hook := writeHook(db)
 	write := *hook
 	var mu sync.Mutex
 	var writes []diskWrite
 	*hook = func(p []byte, offset int64) (int, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		writes = append(writes, diskWrite{offset, append([]byte(nil), p...), offset < int64(2*db.Info().PageSize)})
+		writes = append(writes, diskWrite{offset, append([]byte(nil), p...), isMeta(db, offset)})
 		return write(p, offset)
 	}
 	return func() []diskWrite {
@@ -239,7 +68,7 @@ func TestPowerCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	recorded := recordDisk(t, s.log.(*boltLog).db)
+	recorded := recordDisk(s.log.(*boltLog).db)
 	const updates = 11
 	acknowledgedAt := map[int]int{0: 1} // the newest update that was acknowledged, by the number of writes before that
 	for n := 2; n <= updates; n++ {
@@ -409,6 +238,41 @@ func TestRealSyncFailure(t *testing.T) {
 	}
 }
 
+// TestSyncs: a commit syncs its pages before it writes the meta page that names them, and then the meta page, which is what TestPowerCut takes for granted. It
+// writes to the file all the time, and syncs where that fails, after the pages or after the meta page.
+func TestSyncs(t *testing.T) {
+	for _, meta := range []bool{false, true} {
+		s, file := openedShim(t, t.TempDir())
+		good, err := syscall.Dup(int(file.Fd()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		db := s.log.(*boltLog).db
+		metaWritten := false
+		*writeHook(db) = func(p []byte, offset int64) (int, error) {
+			if isMeta(db, offset) {
+				metaWritten = true
+			}
+			if isMeta(db, offset) == meta {
+				redirect(t, s, file, "/dev/null")
+			} else if err := syscall.Dup3(good, int(file.Fd()), syscall.O_CLOEXEC); err != nil {
+				t.Error(err)
+			}
+			return syscall.Pwrite(good, p, offset)
+		}
+		var failed *FailedError
+		if _, err := s.Update(t.Context(), func(tx *Tx) error { return crashRow(tx, 0, 2) }); !errors.As(err, &failed) || !errors.Is(err, syscall.EINVAL) || metaWritten != meta {
+			t.Errorf("with a sync that fails (that of the meta page: %v), the update gives %v; the meta page was written: %v", meta, err, metaWritten)
+		}
+		if got := s.Read().Token("w0").GetCluster(); got != "1" {
+			t.Errorf("write %s is visible", got)
+		}
+		if err := syscall.Close(good); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestDiskErrors tells apart errors after which the store can go on from those after which it cannot.
 func TestDiskErrors(t *testing.T) {
 	write := func(err error) error { return &os.PathError{Op: "write", Path: "hub.db", Err: err} }
@@ -438,8 +302,7 @@ func TestDiskErrors(t *testing.T) {
 func TestCommitPanic(t *testing.T) {
 	s := opened(t, Config{})
 	update(t, s, func(tx *Tx) error { return crashRow(tx, 0, 1) })
-	field := reflect.ValueOf(s.log.(*boltLog).db).Elem().FieldByName("ops").FieldByName("writeAt")
-	*(*func([]byte, int64) (int, error))(unsafe.Pointer(field.UnsafeAddr())) = func([]byte, int64) (int, error) { panic("test") }
+	*writeHook(s.log.(*boltLog).db) = func([]byte, int64) (int, error) { panic("test") }
 	var failed *FailedError
 	if _, err := s.Update(t.Context(), func(tx *Tx) error { return crashRow(tx, 0, 2) }); !errors.As(err, &failed) || !errors.As(err, new(*CorruptError)) {
 		t.Fatalf("the update gives %v, want a FailedError with a CorruptError", err)

@@ -4,7 +4,6 @@ import (
 	"os"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -44,28 +43,6 @@ func reopened(t testing.TB, s *Store) *Store {
 		t.Fatal(err)
 	}
 	return opened(t, Config{Dir: s.config.Dir})
-}
-
-// openedOn opens a store on what wrap makes of its log.
-func openedOn(t testing.TB, dir string, wrap func(*boltLog) Log) *Store {
-	t.Helper()
-	config := Config{Dir: dir}
-	config.setDefaults()
-	unlock, err := lock(dir, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := openBolt(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := open(config, wrap(log))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.unlock = unlock
-	t.Cleanup(func() { _ = s.Close() })
-	return s
 }
 
 func update(t testing.TB, s *Store, fn func(*Tx) error) uint64 {
@@ -122,10 +99,10 @@ func (l *testLog) appended() []*Batch {
 func openedTestLog(t testing.TB, dir string) (*Store, *testLog) {
 	t.Helper()
 	var log *testLog
-	s := openedOn(t, dir, func(l *boltLog) Log {
-		log = &testLog{boltLog: l}
+	s := opened(t, Config{Dir: dir, WrapLog: func(l Log) Log {
+		log = &testLog{boltLog: l.(*boltLog)}
 		return log
-	})
+	}})
 	log.appended()
 	return s, log
 }

@@ -30,6 +30,8 @@ type Config struct {
 	FlushInterval time.Duration
 	// OpenFile opens the database file. Default: os.OpenFile. Tests give another one.
 	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
+	// WrapLog puts something between the store and its log. Default: nothing. Tests hold commits up with it, and let them fail.
+	WrapLog func(Log) Log
 }
 
 func (c *Config) setDefaults() {
@@ -44,6 +46,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.OpenFile == nil {
 		c.OpenFile = os.OpenFile
+	}
+	if c.WrapLog == nil {
+		c.WrapLog = func(l Log) Log { return l }
 	}
 }
 
@@ -89,7 +94,7 @@ func Open(config Config) (*Store, error) {
 		unlock()
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s, err := open(config, log)
+	s, err := open(config, config.WrapLog(log))
 	if err != nil {
 		err = errors.Join(err, log.Close())
 		unlock()
@@ -101,9 +106,8 @@ func Open(config Config) (*Store, error) {
 
 // open makes a store on a log.
 func open(config Config, log Log) (*Store, error) {
-	config.setDefaults()
 	s := &Store{
-		config: config, log: log, unlock: func() {},
+		config: config, log: log,
 		queue:    make(chan *request, maxQueue),
 		turn:     make(chan struct{}, 1),
 		state:    state{matchers: map[string]matcherOf{}},
