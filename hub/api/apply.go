@@ -310,7 +310,7 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 		case *yardarmv1.Bundle:
 			shown := v.bundle(row)
 			out.Resource, meta = &hubv1.Resource_Bundle{Bundle: shown}, shown.Metadata
-			warnings = missingDependencies(v.ReadTx, row)
+			warnings = dependencyWarnings(v.ReadTx, row)
 		}
 		if dryRun && a.outcomes[i] != outcomeUnchanged {
 			meta.ResourceVersion = ""

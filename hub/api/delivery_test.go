@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
+	"github.com/yardarm-dev/yardarm/hub/store"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -126,6 +128,67 @@ func TestDependenciesDoNotGoRound(t *testing.T) {
 		wide = append(wide, waitsFor(fmt.Sprintf("l%02d", i), fmt.Sprintf("l%02d", i+1), fmt.Sprintf("r%02d", i+1)), waitsFor(fmt.Sprintf("r%02d", i), fmt.Sprintf("l%02d", i+1), fmt.Sprintf("r%02d", i+1)))
 	}
 	apply(t, h, wide...)
+}
+
+// A bundle waits for ever in a cluster that what it waits for does not go to.
+func TestDependenciesGoToTheSameClusters(t *testing.T) {
+	h := apitest.Start(t)
+	apply(t, h, group("all", ""), group("prod", "env=prod"), group("eu", "region=eu"), group("none", "env=none"))
+	h.Enrolled(t, "paris", map[string]string{"region": "eu"})
+	h.Enrolled(t, "berlin", map[string]string{"env": "prod", "region": "eu"})
+	h.Enrolled(t, "tokyo", map[string]string{"env": "prod"})
+	leaving := h.Enrolled(t, "athens", map[string]string{"env": "leaving"})
+	h.Update(t, func(tx *store.Tx) error {
+		c := proto.CloneOf(tx.Cluster(leaving))
+		c.Spec = &yardarmv1.ClusterSpec{Removal: &yardarmv1.Removal{}}
+		return tx.PutCluster(c)
+	})
+	web := func(groups ...string) *hubv1.Resource {
+		return delivered(&yardarmv1.DeliveryPolicy{DependsOn: []*yardarmv1.Dependency{{Bundle: "db"}}}, groups...)
+	}
+	for _, tc := range []struct {
+		name    string
+		web, db []string
+		want    string // of the warning, after the bundle's name; empty for none
+	}{
+		{"the same group", []string{"prod"}, []string{"prod"}, ""},
+		{"fewer groups", []string{"prod"}, []string{"eu", "prod"}, ""},
+		{"another group with the same clusters", []string{"all"}, []string{"prod", "eu"}, ""},
+		{"a smaller group", []string{"prod"}, []string{"all"}, ""},
+		{"a larger group", []string{"all"}, []string{"prod"}, `1 of its 3 clusters, such as "paris"`},
+		{"another group", []string{"prod"}, []string{"eu"}, `1 of its 2 clusters, such as "tokyo"`},
+		{"one group more", []string{"prod", "eu"}, []string{"eu"}, `1 of its 3 clusters, such as "tokyo"`},
+		{"a group without clusters", []string{"all"}, []string{"none"}, `3 of its 3 clusters, such as "berlin"`},
+		{"no group", []string{"prod"}, nil, `2 of its 2 clusters, such as "berlin"`},
+		{"no clusters of its own", []string{"none"}, []string{"eu"}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			want := ""
+			if tc.want != "" {
+				want = `bundle "web" waits for "db", which does not go to ` + tc.want + `; there it waits until "db" targets them, too`
+			}
+			resources := []*hubv1.Resource{web(tc.web...), bundle("db", tc.db...)}
+			dry := must[*hubv1.ApplyResponse](t)(h.Apply(t.Context(), &hubv1.ApplyRequest{Resources: resources, DryRun: true}))
+			for _, resp := range []*hubv1.ApplyResponse{dry, apply(t, h, resources...)} {
+				if got := strings.Join(resp.Results[0].Warnings, "\n"); got != want || len(resp.Results[1].Warnings) > 0 {
+					t.Errorf("apply warns %q, want %q", got, want)
+				}
+			}
+			resp := publish(t, h, "web", "'"+tc.name+"'")
+			got := slices.DeleteFunc(resp.Warnings, func(w string) bool { return strings.Contains(w, "matches no cluster") })
+			if strings.Join(got, "\n") != want {
+				t.Errorf("publish warns %q, want %q", got, want)
+			}
+		})
+	}
+	t.Run("several", func(t *testing.T) {
+		b := web("all")
+		b.GetBundle().Spec.Delivery.DependsOn = []*yardarmv1.Dependency{{Bundle: "queue"}, {Bundle: "later"}, {Bundle: "db"}}
+		got := apply(t, h, bundle("db", "prod"), bundle("queue", "eu"), b).Results[2].Warnings
+		if len(got) != 3 || !strings.Contains(got[0], `"later", of which there is none yet`) || !strings.Contains(got[1], `"db"`) || !strings.Contains(got[2], `"queue"`) {
+			t.Errorf("warnings %q", got)
+		}
+	})
 }
 
 // An undo brings back what a bundle waited for, which may wait for it by now.

@@ -10,7 +10,7 @@ import (
 )
 
 // checkDependencies refuses a bundle that would, through others, wait for itself: none of them would ever begin. Bundles that are not there are
-// no reason to refuse, so that the order in which bundles are made does not matter: see missingDependencies.
+// no reason to refuse, so that the order in which bundles are made does not matter: see dependencyWarnings.
 func checkDependencies(tx *store.ReadTx, b *yardarmv1.Bundle) error {
 	name := b.GetMetadata().GetName()
 	path := dependencyPath(tx, b, name, map[string]bool{})
@@ -40,17 +40,53 @@ func dependencyPath(tx *store.ReadTx, from *yardarmv1.Bundle, to string, seen ma
 	return nil
 }
 
-// missingDependencies warns of bundles that one waits for and that are not there.
-func missingDependencies(tx *store.ReadTx, b *yardarmv1.Bundle) []string {
-	var missing []string
+// dependencyWarnings tells of bundles that one waits for in vain: those that are not there, and those that are not for all of its clusters. Neither is
+// refused, since what is missing may come next.
+func dependencyWarnings(tx *store.ReadTx, b *yardarmv1.Bundle) []string {
+	name := b.GetMetadata().GetName()
+	var missing, warnings []string
 	for _, d := range b.GetSpec().GetDelivery().GetDependsOn() {
-		if tx.BundleByName(d.GetBundle()) == nil {
+		other := tx.BundleByName(d.GetBundle())
+		if other == nil {
 			missing = append(missing, fmt.Sprintf("%q", d.GetBundle()))
+			continue
+		}
+		all, without, example := clustersWithout(tx, b, other)
+		if without > 0 {
+			warnings = append(warnings, fmt.Sprintf("bundle %q waits for %q, which does not go to %d of its %d clusters, such as %q; there it waits until %q targets them, too",
+				name, d.GetBundle(), without, all, example, d.GetBundle()))
 		}
 	}
-	if len(missing) == 0 {
-		return nil
+	slices.Sort(warnings)
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		warnings = append([]string{fmt.Sprintf("bundle %q waits for %s, of which there is none yet", name, strings.Join(missing, ", "))}, warnings...)
 	}
-	slices.Sort(missing)
-	return []string{fmt.Sprintf("bundle %q waits for %s, of which there is none yet", b.GetMetadata().GetName(), strings.Join(missing, ", "))}
+	return warnings
+}
+
+// clustersWithout counts the clusters of a bundle, and those of them that another one does not go to, of which the first by name is the example. Those that
+// are being deleted get neither.
+func clustersWithout(tx *store.ReadTx, b, other *yardarmv1.Bundle) (all, without int, example string) {
+	groups := groupsOf(other.GetSpec().GetTargets())
+	if !slices.ContainsFunc(groupsOf(b.GetSpec().GetTargets()), func(group string) bool { return !slices.Contains(groups, group) }) {
+		return 0, 0, "" // most bundles go where what they need goes, and that is known without looking at clusters
+	}
+	there := make(map[string]bool)
+	for c := range tx.ClustersOf(other.GetMetadata().GetUid()) {
+		there[c.GetMetadata().GetUid()] = true
+	}
+	for c := range tx.ClustersOf(b.GetMetadata().GetUid()) {
+		if c.GetSpec().GetRemoval() != nil {
+			continue
+		}
+		all++
+		if there[c.GetMetadata().GetUid()] {
+			continue
+		}
+		if without++; without == 1 {
+			example = c.GetMetadata().GetName()
+		}
+	}
+	return all, without, example
 }

@@ -326,6 +326,6 @@ func (v view) published(rev *yardarmv1.Revision, outcome string) *hubv1.PublishR
 			resp.Warnings = append(resp.Warnings, fmt.Sprintf("cluster group %q matches no cluster", t.GetGroup()))
 		}
 	}
-	resp.Warnings = append(resp.Warnings, missingDependencies(v.ReadTx, b)...)
+	resp.Warnings = append(resp.Warnings, dependencyWarnings(v.ReadTx, b)...)
 	return resp
 }

@@ -368,7 +368,7 @@ type ApplyResult struct {
 	Resource *Resource              `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
 	// created, configured or unchanged.
 	Outcome string `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
-	// What is worth knowing, such as a bundle that waits for one that is not there.
+	// What is worth knowing, such as a bundle that waits for one that is not there, or does not go to all of its clusters.
 	Warnings      []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
