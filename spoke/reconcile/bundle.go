@@ -44,7 +44,6 @@ type bundle struct {
 
 	wake  chan struct{} // cap 1: wakes coalesce
 	ended chan struct{} // closed to end the loop
-	done  chan struct{} // closed when it has ended
 	// waiting is set while something outside of the bundle may help it on.
 	waiting atomic.Bool
 
@@ -105,7 +104,7 @@ func newBundle(r *Reconciler, e state.Entry, inv *inventory.Inventory) *bundle {
 	b := &bundle{
 		r: r, uid: e.Assignment.GetBundleUid(),
 		logger: r.logger.With("bundle", e.Assignment.GetBundle()),
-		wake:   make(chan struct{}, 1), ended: make(chan struct{}), done: make(chan struct{}),
+		wake:   make(chan struct{}, 1), ended: make(chan struct{}),
 		asked: e.Assignment.GetReconcile(), entry: e, since: time.Now(), woken: time.Now(), stop: make(chan struct{}), assigned: true, dirty: map[manifest.Ref]struct{}{},
 		inv: inv, applied: e.Applied, beginning: e.Beginning, health: map[manifest.Ref]verdict{},
 		repairs: repairs{},
@@ -167,14 +166,13 @@ func (b *bundle) rouse() {
 	}
 }
 
-// end ends the loop and waits for it.
+// end ends the loop soon: a pass under way ends between two objects.
 func (b *bundle) end() {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	close(b.stop)
 	b.stop = make(chan struct{})
-	b.mu.Unlock()
 	close(b.ended)
-	<-b.done
 }
 
 // work is why the loop was woken.
@@ -200,7 +198,6 @@ func (b *bundle) take() work {
 
 // run is the loop.
 func (b *bundle) run(ctx context.Context) {
-	defer close(b.done)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

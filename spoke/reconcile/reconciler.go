@@ -97,6 +97,10 @@ type Reconciler struct {
 
 	mu      sync.Mutex
 	bundles map[string]*bundle // by uid; guarded by mu
+	// ending are the bundles that are assigned no more and whose loops have not ended yet. Guarded by mu.
+	ending map[string]*bundle
+	// ended tells that one has; cap 1.
+	ended chan struct{}
 
 	// inventories are what was loaded at the start and has not found its bundle yet. Run's goroutine only.
 	inventories map[string]*inventory.Inventory
@@ -134,7 +138,7 @@ func New(c Config) (*Reconciler, error) {
 		claims:    newClaims(),
 		facts:     facts{observe: c.Facts}, factsEvery: c.FactsEvery,
 		slots:   make(chan struct{}, c.Parallel),
-		bundles: map[string]*bundle{},
+		bundles: map[string]*bundle{}, ending: map[string]*bundle{}, ended: make(chan struct{}, 1),
 	}
 	var err error
 	r.watcher, err = live.New(live.Config{Metadata: c.Client.Metadata, Logger: c.Logger, Changed: r.changed})
@@ -168,6 +172,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			r.running.Wait()
 			return nil
 		case <-r.state.Changed():
+		case <-r.ended:
 		case <-r.policy.Changed():
 			r.review()
 		case <-resync.C:
@@ -211,11 +216,11 @@ func (r *Reconciler) load(ctx context.Context) error {
 	}
 }
 
-// dispatch hands each bundle its newest entry, begins those that are new, and ends those that are gone.
+// dispatch hands each bundle its newest entry, begins those that are new, and ends those that are gone. It waits for no pass: a bundle that comes back
+// while its old loop is ending begins when that has ended.
 func (r *Reconciler) dispatch(ctx context.Context) {
 	entries := r.state.Entries()
 	present := make(map[string]bool, len(entries))
-	var gone []*bundle
 	changed := false
 	r.mu.Lock()
 	for _, e := range entries {
@@ -225,33 +230,46 @@ func (r *Reconciler) dispatch(ctx context.Context) {
 	for _, e := range entries {
 		uid := e.Assignment.GetBundleUid()
 		present[uid] = true
-		b := r.bundles[uid]
-		if b == nil {
+		switch b := r.bundles[uid]; {
+		case b != nil:
+			changed = b.assign(e) || changed
+		case r.ending[uid] == nil:
 			b = newBundle(r, e, r.takeInventory(uid, e.Assignment.GetBundle()))
 			r.bundles[uid] = b
-			r.running.Go(func() { b.run(ctx) })
-			changed = true
-		} else if b.assign(e) {
+			r.running.Go(func() { r.run(ctx, b) })
 			changed = true
 		}
 	}
 	for uid, b := range r.bundles {
 		if !present[uid] {
 			delete(r.bundles, uid)
-			gone = append(gone, b)
+			r.ending[uid] = b
+			b.end()
 		}
 	}
 	r.mu.Unlock()
-	for _, b := range gone {
-		b.end()
-		r.metrics.phase(b.status.phase, "")
-		r.claims.end(b.uid)
-		r.watcher.Use(b.uid, nil)
-		r.book.Remove(b.uid)
-		changed = true
-	}
 	if changed {
 		r.nudge("")
+	}
+}
+
+// run runs a bundle's loop, and forgets the bundle when that ends before ctx does.
+func (r *Reconciler) run(ctx context.Context, b *bundle) {
+	b.run(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	r.metrics.phase(b.status.phase, "")
+	r.claims.end(b.uid)
+	r.watcher.Use(b.uid, nil)
+	r.book.Remove(b.uid)
+	r.mu.Lock()
+	delete(r.ending, b.uid)
+	r.mu.Unlock()
+	r.nudge("")
+	select {
+	case r.ended <- struct{}{}:
+	default:
 	}
 }
 
