@@ -1,4 +1,4 @@
-package cluster
+package built
 
 import (
 	"bytes"
@@ -15,18 +15,14 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/process"
 )
 
-// TestVersion keeps the version that is linked in equal to that of the code.
-func TestVersion(t *testing.T) {
-	dir, err := moduleDir()
-	if err != nil {
-		t.Fatal(err)
+var small = Source{Folder: "somewhere/small", Package: ".", About: "a small program", Took: "a second", Version: "v1", Programs: []string{"one", "two"}}
+
+func TestModuleDir(t *testing.T) {
+	if _, err := moduleDir("e2e/cluster/controlplane"); err != nil {
+		t.Error(err)
 	}
-	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "\tk8s.io/kubernetes " + kubernetesVersion + "\n"; !strings.Contains(string(mod), want) {
-		t.Errorf("controlplane/go.mod does not require %q", strings.TrimSpace(want))
+	if _, err := moduleDir("e2e/nowhere"); err == nil || !strings.Contains(err.Error(), "run inside the repository") {
+		t.Errorf("a folder that is not there: %v", err)
 	}
 }
 
@@ -40,13 +36,13 @@ func TestBuildKey(t *testing.T) {
 	}
 	key := func() string {
 		t.Helper()
-		key, err := buildKey(dir)
+		key, err := small.key(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return key
 	}
-	if _, err := buildKey(dir); !errors.Is(err, os.ErrNotExist) {
+	if _, err := small.key(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no sources: got %v", err)
 	}
 	write("go.mod", "a")
@@ -79,29 +75,29 @@ func TestBuild(t *testing.T) {
 		}
 	}
 	var progress bytes.Buffer
-	bin := &Bin{Dir: filepath.Join(root, "key")}
-	if bin.complete() {
+	dir := filepath.Join(root, "key")
+	if small.complete(dir) {
 		t.Error("complete before it is built")
 	}
-	if err := build(t.Context(), source, bin.Dir, &progress); err != nil {
+	if err := small.build(t.Context(), source, dir, &progress); err != nil {
 		t.Fatal(err)
 	}
-	if !bin.complete() {
+	if !small.complete(dir) {
 		t.Error("not complete after it is built")
 	}
-	for _, name := range programs {
-		if out, err := exec.Command(bin.Path(name)).CombinedOutput(); err != nil || string(out) != "hello\n" {
+	for _, name := range append(small.Programs, small.name()) {
+		if out, err := exec.Command(filepath.Join(dir, name)).CombinedOutput(); err != nil || string(out) != "hello\n" {
 			t.Errorf("%s: got %q, %v", name, out, err)
 		}
 	}
-	if !strings.HasPrefix(progress.String(), "building Kubernetes v") || !strings.Contains(progress.String(), "\nbuilt Kubernetes v") {
+	if !strings.HasPrefix(progress.String(), "building a small program from source") || !strings.Contains(progress.String(), "\nbuilt a small program in") {
 		t.Errorf("progress: got %q", progress.String())
 	}
 
 	if err := os.WriteFile(filepath.Join(source, "main.go"), []byte("package main\n\nfunc main() { wrong() }\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	err := build(t.Context(), source, filepath.Join(root, "other"), io.Discard)
+	err := small.build(t.Context(), source, filepath.Join(root, "other"), io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "undefined: wrong") {
 		t.Errorf("sources that do not compile: got %v, want the compiler's words", err)
 	}
@@ -147,26 +143,5 @@ func TestBuildOutput(t *testing.T) {
 	}
 	if len(o.tail) != process.LogTail || !bytes.HasSuffix(o.tail, []byte("k8s.io/two\n")) {
 		t.Errorf("tail: got %d bytes ending in %q", len(o.tail), o.tail[len(o.tail)-20:])
-	}
-}
-
-func TestSpec(t *testing.T) {
-	for _, test := range []struct {
-		spec Spec
-		ok   bool
-	}{
-		{Spec{Name: "a"}, true},
-		{Spec{Name: "eu-1", Nodes: 3}, true},
-		{Spec{Name: ""}, false},
-		{Spec{Name: "etcd"}, false},
-		{Spec{Name: "Upper"}, false},
-		{Spec{Name: "a/b"}, false},
-		{Spec{Name: "-a"}, false},
-		{Spec{Name: strings.Repeat("a", 64)}, false},
-		{Spec{Name: "a", Nodes: -1}, false},
-	} {
-		if err := test.spec.validate(); (err == nil) != test.ok {
-			t.Errorf("%+v: got %v", test.spec, err)
-		}
 	}
 }

@@ -1,0 +1,251 @@
+// Package built builds programs of other projects from source, once, into the user's cache folder: a machine needs Go for tests on
+// real Kubernetes, and nothing else. Each has a module of its own in this repository, whose requirements reach nobody else.
+package built
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/yardarm-dev/yardarm/e2e/process"
+)
+
+const (
+	// progressEvery is how often a build says that it goes on.
+	progressEvery = 15 * time.Second
+	// lockPoll is how often a process looks whether another one has finished its build.
+	lockPoll = 500 * time.Millisecond
+)
+
+// Source is a module in this repository that becomes one program.
+type Source struct {
+	// Folder is where its go.mod is, below the repository's, and Package what is built there.
+	Folder, Package string
+	// About says what it is, and Took how long it builds on two cores, for people who wait.
+	About, Took string
+	// Version is part of the key in the cache, and LDFlags tell the program its version.
+	Version, LDFlags string
+	// Programs are the names under which the program is called: links to it. Without any, it is called by its folder's name.
+	Programs []string
+}
+
+// name is the program's own name, and that of its folder in the cache.
+func (s Source) name() string { return filepath.Base(s.Folder) }
+
+// Programs returns the folder with the programs in the user's cache folder, building them there first if they are not.
+//
+// A build takes minutes and fetches modules; it says so, and how it goes on, to progress (nil: nowhere).
+// One process builds at a time, the others wait for it. It is found again under a key of all that goes
+// into it: the module's files, the Go version, the platform.
+func Programs(ctx context.Context, s Source, progress io.Writer) (dir string, err error) {
+	if progress == nil {
+		progress = io.Discard
+	}
+	source, err := moduleDir(s.Folder)
+	if err != nil {
+		return "", err
+	}
+	key, err := s.key(source)
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache folder: %w", err)
+	}
+	root := filepath.Join(cache, "yardarm", s.name())
+	dir = filepath.Join(root, key)
+	if s.complete(dir) {
+		return dir, nil
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return "", fmt.Errorf("make the cache folder: %w", err)
+	}
+	unlock, err := lock(ctx, filepath.Join(root, "lock"), progress)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if s.complete(dir) { // by the process we waited for
+		return dir, nil
+	}
+	if err := s.build(ctx, source, dir, progress); err != nil {
+		return "", fmt.Errorf("build %s: %w", s.About, err)
+	}
+	return dir, nil
+}
+
+// complete says whether the programs are there. The folder appears whole, so one of them stands for all.
+func (s Source) complete(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, s.name()))
+	return err == nil
+}
+
+// moduleDir finds a folder of the repository: by this file, or, if this program was built with -trimpath, in the repository
+// that holds the working folder.
+func moduleDir(folder string) (string, error) {
+	folder = filepath.FromSlash(folder)
+	there := func(root string) (string, bool) {
+		dir := filepath.Join(root, folder)
+		_, err := os.Stat(filepath.Join(dir, "go.mod"))
+		return dir, err == nil
+	}
+	if _, file, _, ok := runtime.Caller(0); ok {
+		if dir, ok := there(filepath.Dir(filepath.Dir(filepath.Dir(file)))); ok {
+			return dir, nil
+		}
+	}
+	at, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the sources in %s: %w", folder, err)
+	}
+	for {
+		if dir, ok := there(at); ok {
+			return dir, nil
+		}
+		parent := filepath.Dir(at)
+		if parent == at {
+			return "", fmt.Errorf("find the sources in %s: run inside the repository", folder)
+		}
+		at = parent
+	}
+}
+
+// args are the arguments of go build, except the output and the package.
+func (s Source) args() []string {
+	return []string{"build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=-s -w" + s.LDFlags}
+}
+
+// key names a build by all that goes into it.
+func (s Source) key(source string) (string, error) {
+	hash := sha256.New()
+	fmt.Fprintln(hash, runtime.Version(), runtime.GOOS, runtime.GOARCH, s.args())
+	code, err := filepath.Glob(filepath.Join(source, "*.go"))
+	if err != nil {
+		return "", err
+	}
+	for _, path := range append([]string{filepath.Join(source, "go.mod"), filepath.Join(source, "go.sum")}, code...) {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return "", fmt.Errorf("read the sources of %s: %w", s.About, err)
+		}
+		fmt.Fprintf(hash, "%s %d\n", filepath.Base(path), len(content))
+		hash.Write(content)
+	}
+	return s.Version + "-" + hex.EncodeToString(hash.Sum(nil))[:16], nil
+}
+
+// build builds into a folder beside dir and renames it, so that dir is never there half done.
+func (s Source) build(ctx context.Context, source, dir string, progress io.Writer) (err error) {
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "building-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	if err := os.Chmod(temp, 0o755); err != nil {
+		return err
+	}
+	fmt.Fprintf(progress, "building %s from source; once, about %s on 2 cores\n", s.About, s.Took)
+	began := time.Now()
+
+	output := new(buildOutput)
+	command := exec.CommandContext(ctx, "go", append(s.args(), "-o", filepath.Join(temp, s.name()), s.Package)...)
+	command.Dir = source
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
+	command.Stdout, command.Stderr = output, output
+	command.SysProcAttr = process.Attr()
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }
+	if err := runBuild(command, func() {
+		fmt.Fprintf(progress, "  %v: %d packages compiled\n", time.Since(began).Round(time.Second), output.lines.Load())
+	}); err != nil {
+		return fmt.Errorf("%w\n%s", err, output.tail)
+	}
+
+	for _, name := range s.Programs {
+		if err := os.Symlink(s.name(), filepath.Join(temp, name)); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(temp, dir); err != nil {
+		return err
+	}
+	fmt.Fprintf(progress, "built %s in %v: %s\n", s.About, time.Since(began).Round(time.Second), dir)
+	return nil
+}
+
+// runBuild runs a command, calling tick every progressEvery until it ends. The thread that starts the
+// command is kept until then, for the reason given at process.run.
+func runBuild(command *exec.Cmd, tick func()) error {
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		result <- command.Run()
+	}()
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-result:
+			return err
+		case <-ticker.C:
+			tick()
+		}
+	}
+}
+
+// buildOutput counts the lines that go build writes, one per package with -v, and keeps the last of
+// them for an error. Write is called by one goroutine; tail is read after it has ended.
+type buildOutput struct {
+	lines atomic.Int64
+	tail  []byte
+}
+
+func (o *buildOutput) Write(p []byte) (int, error) {
+	o.lines.Add(int64(strings.Count(string(p), "\n")))
+	o.tail = append(o.tail, p...)
+	if over := len(o.tail) - process.LogTail; over > 0 {
+		o.tail = append(o.tail[:0], o.tail[over:]...)
+	}
+	return len(p), nil
+}
+
+// lock takes a lock file, waiting for the process that holds it. The kernel drops the lock with its holder.
+func lock(ctx context.Context, path string, progress io.Writer) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock a build: %w", err)
+	}
+	said := false
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("lock a build: %w", err)
+		}
+		if !said {
+			fmt.Fprintln(progress, "waiting for another process, which is building the same")
+			said = true
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("wait for another process's build: %w", ctx.Err())
+		case <-time.After(lockPoll):
+		}
+	}
+}
