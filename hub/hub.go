@@ -3,12 +3,15 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,8 +80,14 @@ type Config struct {
 	// Addresses are the names and IPs that the hub is reached by; they are in its certificate. The first is what the local
 	// administrator's file names. Default: localhost and 127.0.0.1.
 	Addresses []string
+	// APIAddress (host:port) is where people dial, and what the local administrator's file names. Default: the first of Addresses
+	// with the port of Listen.
+	APIAddress string
 	// SpokeAddresses (host:port) are told to spokes. Default: Addresses with the port of SpokeListen.
 	SpokeAddresses []string
+	// TLSCert and TLSKey are files of a certificate for the API that somebody else issued, and TLSCA what the local administrator's
+	// file is to know it by, if not by the system's roots. Default: one of the hub's own CA. Spokes always meet that one.
+	TLSCert, TLSKey, TLSCA string
 	// HubKeyFile, and HubKey that wins over it: what the hub's secrets are sealed under. Default: DataDir/hub.key.
 	HubKeyFile string
 	HubKey     string
@@ -110,6 +119,12 @@ func (c *Config) setDefaults() error {
 	}
 	if len(c.Addresses) == 0 {
 		c.Addresses = []string{"localhost", "127.0.0.1"}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") || c.TLSCA != "" && c.TLSCert == "" {
+		return errors.New("a certificate for the API is given as two files, with its key in one of its own")
+	}
+	if _, _, err := net.SplitHostPort(c.APIAddress); c.APIAddress != "" && err != nil {
+		return fmt.Errorf("the API's address %q is not HOST:PORT", c.APIAddress)
 	}
 	if c.HubKeyFile == "" {
 		c.HubKeyFile = filepath.Join(c.DataDir, KeyFile)
@@ -155,7 +170,11 @@ func (h *Hub) ResetAdmin(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("listen address: %w", err)
 		}
-		return a.ResetLocalAdmin(ctx, h.adminFile(authority, port))
+		admin, err := h.adminFile(authority, port)
+		if err != nil {
+			return err
+		}
+		return a.ResetLocalAdmin(ctx, admin)
 	})
 }
 
@@ -294,7 +313,10 @@ func (h *Hub) admin(ctx context.Context, db *store.Store, authority *ca.CA, list
 	if err != nil {
 		return nil, fmt.Errorf("listen address: %w", err)
 	}
-	file := h.adminFile(authority, port)
+	file, err := h.adminFile(authority, port)
+	if err != nil {
+		return nil, err
+	}
 	outcome, err := a.EnsureLocalAdmin(ctx, file)
 	if err != nil {
 		return nil, err
@@ -312,29 +334,49 @@ func (h *Hub) admin(ctx context.Context, db *store.Store, authority *ca.CA, list
 }
 
 // adminFile is what the local administrator's file has to say.
-func (h *Hub) adminFile(authority *ca.CA, port string) authz.Admin {
-	return authz.Admin{
-		Path:   filepath.Join(h.config.DataDir, AdminFile),
-		Server: "https://" + net.JoinHostPort(h.config.Addresses[0], port),
+func (h *Hub) adminFile(authority *ca.CA, port string) (authz.Admin, error) {
+	c := h.config
+	admin := authz.Admin{
+		Path:   filepath.Join(c.DataDir, AdminFile),
+		Server: "https://" + cmp.Or(c.APIAddress, net.JoinHostPort(c.Addresses[0], port)),
 		CA:     authority.TrustPEM(),
 	}
+	if c.TLSCert == "" {
+		return admin, nil
+	}
+	admin.CA = ""
+	if c.TLSCA != "" {
+		roots, err := os.ReadFile(c.TLSCA)
+		if err != nil {
+			return admin, fmt.Errorf("read what the API's certificate is known by: %w", err)
+		}
+		admin.CA = string(roots)
+	}
+	return admin, nil
 }
 
 func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, listener net.Listener, db *store.Store) (*gateway.Gateway, error) {
-	tls, err := authority.ServerTLS(h.config.Addresses)
+	config, err := authority.ServerTLS(hostsOf(h.config.Addresses, h.config.APIAddress))
 	if err != nil {
 		return nil, err
+	}
+	if h.config.TLSCert != "" {
+		given, err := gateway.OpenCertificate(h.config.TLSCert, h.config.TLSKey, h.config.Logger)
+		if err != nil {
+			return nil, err
+		}
+		config.GetCertificate = given.GetCertificate
 	}
 	server := grpc.NewServer(fleet.Options()...)
 	fleet.Register(server)
 	return gateway.New(gateway.Config{
-		GRPC: server, Listener: listener, TLS: tls, Logger: h.config.Logger, Drain: drainTime,
+		GRPC: server, Listener: listener, TLS: config, Logger: h.config.Logger, Drain: drainTime,
 		Ready: func() error { return ready(db) }, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
 	})
 }
 
 func (h *Hub) spokeServer(authority *ca.CA, spokes *dispatch.Server) (*grpc.Server, error) {
-	tls, err := authority.SpokeTLS(hostsOf(h.config))
+	tls, err := authority.SpokeTLS(hostsOf(h.config.Addresses, h.config.SpokeAddresses...))
 	if err != nil {
 		return nil, err
 	}
@@ -376,11 +418,11 @@ func withPort(hosts []string, addr net.Addr) []string {
 	return out
 }
 
-// hostsOf are the names in the certificate for spokes: they may dial other ones than people.
-func hostsOf(c Config) []string {
-	hosts := append([]string(nil), c.Addresses...)
-	for _, a := range c.SpokeAddresses {
-		if host, _, err := net.SplitHostPort(a); err == nil {
+// hostsOf are the names in a certificate: those by which the hub is reached, and the hosts of other addresses (host:port).
+func hostsOf(hosts []string, addresses ...string) []string {
+	hosts = slices.Clone(hosts)
+	for _, a := range addresses {
+		if host, _, err := net.SplitHostPort(a); err == nil && !slices.Contains(hosts, host) {
 			hosts = append(hosts, host)
 		}
 	}

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,15 +21,32 @@ import (
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 )
 
+// backupStamp names files in the order of their times.
+const backupStamp = "20060102T150405Z"
+
 func backupCommand() *cobra.Command {
-	var dir string
+	var dir, into, server string
+	var keep int
 	c := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the database of a running hub",
 		Long: `Writes a consistent copy of the running hub's database to FILE, which must not exist. Enrolment tokens are not in it,
-and its secrets are sealed under the hub key, which has to be kept apart.`,
-		Args: oneFile,
-		RunE: func(c *cobra.Command, args []string) (err error) {
+and its secrets are sealed under the hub key, which has to be kept apart.
+
+With --into DIR the file is named for the time instead, and of such files the newest --keep stay: for a job that runs every
+night.`,
+		Example: `  yardarm-hub backup --data-dir /var/lib/yardarm yardarm.backup
+  yardarm-hub backup --data-dir /var/lib/yardarm --into /var/backups/yardarm --keep 14`,
+		Args: func(c *cobra.Command, args []string) error {
+			if into == "" {
+				return oneFile(c, args)
+			}
+			if keep < 1 {
+				return fmt.Errorf("--keep is %d; at least the new backup stays", keep)
+			}
+			return cobra.NoArgs(c, args)
+		},
+		RunE: func(c *cobra.Command, args []string) error {
 			config, err := clientconfig.Load(filepath.Join(dir, hub.AdminFile))
 			if err != nil {
 				return fmt.Errorf("read the local administrator's credential: %w", err)
@@ -35,53 +55,95 @@ and its secrets are sealed under the hub key, which has to be kept apart.`,
 			if err != nil {
 				return err
 			}
-			dial, err := client.FromContext(*where)
+			if server != "" {
+				where.Server = server
+			}
+			file := ""
+			if into == "" {
+				file = args[0]
+			} else {
+				file = filepath.Join(into, "yardarm-"+time.Now().UTC().Format(backupStamp)+".backup")
+			}
+			size, err := backup(c.Context(), *where, file)
 			if err != nil {
 				return err
 			}
-			conn, err := client.New(dial)
-			if err != nil {
-				return err
+			fmt.Fprintf(c.OutOrStdout(), "wrote %d bytes to %s\n", size, file)
+			if into == "" {
+				return nil
 			}
-			defer conn.Close()
-			stream, err := conn.Backup(c.Context(), &hubv1.BackupRequest{})
-			if err != nil {
-				return err
-			}
-			// A file that is there whole or not at all.
-			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-			if errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("%s exists; a backup replaces no file: name another one", args[0])
-			}
-			if err != nil {
-				return err
-			}
-			size := 0
-			defer func() {
-				err = errors.Join(err, f.Sync(), f.Close())
-				if err != nil {
-					err = errors.Join(err, os.Remove(args[0]))
-					return
-				}
-				fmt.Fprintf(c.OutOrStdout(), "wrote %d bytes to %s\n", size, args[0])
-			}()
-			for {
-				chunk, err := stream.Recv()
-				if errors.Is(err, io.EOF) {
-					return nil
-				}
-				if err != nil {
-					return err
-				}
-				if _, err := f.Write(chunk.Data); err != nil {
-					return err
-				}
-				size += len(chunk.Data)
-			}
+			return removeOldBackups(into, keep, c.OutOrStdout())
 		},
 	}
-	dataDir(c.Flags(), &dir)
+	f := c.Flags()
+	dataDir(f, &dir)
+	f.StringVar(&into, "into", "", "a `directory` for a file named for the time")
+	f.IntVar(&keep, "keep", 7, "with --into: how many of its backups stay")
+	f.StringVar(&server, "server", "", "where to call the hub, `https://host:port`, if not where DIR/admin.yaml says")
 	return c
+}
+
+// backup writes a file that is there whole or not at all.
+func backup(ctx context.Context, where clientconfig.Context, file string) (size int, err error) {
+	dial, err := client.FromContext(where)
+	if err != nil {
+		return 0, err
+	}
+	conn, err := client.New(dial)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	stream, err := conn.Backup(ctx, &hubv1.BackupRequest{})
+	if err != nil {
+		return 0, err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return 0, fmt.Errorf("%s exists; a backup replaces no file: name another one", file)
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		err = errors.Join(err, f.Sync(), f.Close())
+		if err != nil {
+			err = errors.Join(err, os.Remove(file))
+		}
+	}()
+	for {
+		chunk, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return size, nil
+		}
+		if err != nil {
+			return size, err
+		}
+		if _, err := f.Write(chunk.Data); err != nil {
+			return size, err
+		}
+		size += len(chunk.Data)
+	}
+}
+
+// removeOldBackups removes all but the newest of the files that --into has named, and nothing else.
+func removeOldBackups(dir string, keep int, out io.Writer) error {
+	files, err := filepath.Glob(filepath.Join(dir, "yardarm-*.backup")) // in the order of their names
+	if err != nil {
+		return err
+	}
+	files = slices.DeleteFunc(files, func(path string) bool {
+		_, err := time.Parse("yardarm-"+backupStamp+".backup", filepath.Base(path))
+		return err != nil
+	})
+	for len(files) > keep {
+		if err := os.Remove(files[0]); err != nil {
+			return fmt.Errorf("remove an old backup: %w", err)
+		}
+		fmt.Fprintln(out, "removed", files[0])
+		files = files[1:]
+	}
+	return nil
 }
 
 func restoreCommand() *cobra.Command {
