@@ -20,7 +20,7 @@ const (
 // topLevel is all that may lie at the top of the repository, what git ignores apart.
 var topLevel = []string{
 	".ci", ".git", ".gitignore", "Makefile", "README.md", "buf.yaml", "go.mod", "go.sum",
-	"bench", "deploy", "e2e", "hub", "pkg", "proto", "spoke",
+	"bench", "deploy", "docs", "e2e", "hub", "pkg", "proto", "spoke",
 }
 
 // written are the endings of files that people write line by line.

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 type enrollFlags struct {
 	labels []string
 	ttl    time.Duration
+	spoke  spokeFlags
 	noWait bool
 	output string
 }
@@ -30,9 +30,10 @@ func (a *app) enrollCommand() *cobra.Command {
 	var f enrollFlags
 	cmd := &cobra.Command{
 		Use:   "enroll NAME",
-		Short: "Add a cluster: print the command that starts its spoke, and watch it connect",
-		Long: `Add a cluster. This prints the command that starts a spoke for it, to be run where the cluster's API can be
-reached; the spoke dials the hub, and nothing dials the cluster. Then it waits until the spoke is connected.
+		Short: "Add a cluster: print the command that installs its spoke, and watch it connect",
+		Long: `Add a cluster. This prints the command that installs a spoke in it with Helm, to be run where the cluster's API
+can be reached; the spoke dials the hub, and nothing dials the cluster. Then it waits until the spoke is
+connected. With --process the command runs the spoke as a plain program instead, beside a kubeconfig.
 
 The command holds a token, which is a secret: it is good for one use, for this name, and for a short time. A
 token that has run out is replaced by enrolling the same name again. With -o json or yaml it does not wait.
@@ -40,8 +41,12 @@ token that has run out is replaced by enrolling the same name again. With -o jso
 Ctrl-C ends the waiting only: the cluster is there, and its token stays good.`,
 		Example: `  yardarm enroll eu-1 -l env=prod,region=eu
 
+  # With values of the chart's, and from a chart of your own registry
+  export ` + chartEnv + `=oci://registry.example.com/charts/yardarm-spoke
+  yardarm enroll eu-1 --set image.repository=registry.example.com/yardarm-spoke --set rbac.preset=read-only
+
   # In a script: start the spoke yourself, then wait for it
-  yardarm enroll eu-1 -l env=prod --no-wait > start-spoke.sh
+  yardarm enroll eu-1 -l env=prod --no-wait > install-spoke.sh
   yardarm enroll eu-2 -l env=prod -o json | jq -r .token
   yardarm wait cluster/eu-1 --for connected`,
 		Args:              arguments(1, 1, "the name of the new cluster"),
@@ -52,6 +57,7 @@ Ctrl-C ends the waiting only: the cluster is there, and its token stays good.`,
 	}
 	cmd.Flags().StringArrayVarP(&f.labels, "labels", "l", nil, "labels of the cluster, as in env=prod,region=eu; may be repeated")
 	cmd.Flags().DurationVar(&f.ttl, "ttl", 15*time.Minute, "how long the token is good; at most 24h")
+	f.spoke.register(cmd)
 	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "print the command, and do not wait for the cluster")
 	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML)
 	return cmd
@@ -68,6 +74,9 @@ func (a *app) enroll(ctx context.Context, name string, f enrollFlags) error {
 	if f.ttl <= 0 || f.ttl > 24*time.Hour {
 		return usage("--ttl is %s; it must be more than 0 and at most 24h", f.ttl)
 	}
+	if err := f.spoke.check(); err != nil {
+		return err
+	}
 	hub, err := a.connect()
 	if err != nil {
 		return err
@@ -76,7 +85,7 @@ func (a *app) enroll(ctx context.Context, name string, f enrollFlags) error {
 	if err != nil {
 		return err
 	}
-	command, known := spokeCommand(resp)
+	command, known := f.spoke.command(name, resp)
 	if f.output != formatTable {
 		err = a.printValue(f.output, map[string]any{
 			"cluster": name, "token": resp.GetToken(), "expires": resp.GetExpires().AsTime().Format(time.RFC3339),
@@ -86,7 +95,7 @@ func (a *app) enroll(ctx context.Context, name string, f enrollFlags) error {
 			return err
 		}
 	} else {
-		a.say("Run this where the API of %s can be reached. KUBECONFIG is the path of its kubeconfig.", name)
+		a.say("%s", f.spoke.where(name))
 		a.say("The token in it is a secret, good once and until %s.\n", a.clockTime(resp.GetExpires().AsTime()))
 		a.print("%s", command)
 		a.say("")
@@ -98,27 +107,6 @@ func (a *app) enroll(ctx context.Context, name string, f enrollFlags) error {
 		return nil
 	}
 	return a.awaitEnrollment(ctx, hub, name, resp.GetExpires().AsTime())
-}
-
-// spokeCommand is what starts the new cluster's spoke. The token is in its environment, because the arguments of a process are for all to see. known says
-// that the hub knows where spokes reach it.
-func spokeCommand(resp *hubv1.EnrollClusterResponse) (command string, known bool) {
-	address := "HUB:PORT"
-	if len(resp.GetSpokeAddresses()) > 0 {
-		address, known = resp.GetSpokeAddresses()[0], true
-	}
-	return fmt.Sprintf("YARDARM_TOKEN=%s yardarm-spoke run --hub %s --kubeconfig KUBECONFIG", shellQuote(resp.GetToken()), shellQuote(address)), known
-}
-
-// shellQuote makes one word of a text for a POSIX shell.
-func shellQuote(text string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:/[]", r)
-	}
-	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) || r == '[' }) < 0 {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 func (a *app) clockTime(t time.Time) string {

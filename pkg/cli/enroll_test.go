@@ -13,12 +13,22 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-const spokeCommandLine = "YARDARM_TOKEN=ye1-secret yardarm-spoke run --hub hub.example.com:7444 --kubeconfig KUBECONFIG\n"
+// installCommand installs the spoke of a cluster, and processCommand runs one beside a kubeconfig.
+func installCommand(cluster string) string {
+	return `helm install yardarm-spoke deploy/charts/yardarm-spoke --namespace yardarm-system --create-namespace --values - <<'END'
+cluster: "` + cluster + `"
+hub: ["hub.example.com:7444"]
+token: "ye1-secret"
+END
+`
+}
+
+const processCommand = "YARDARM_TOKEN=ye1-secret yardarm-spoke run --hub hub.example.com:7444 --kubeconfig KUBECONFIG\n"
 
 func TestEnrollPrintsTheCommand(t *testing.T) {
 	h := serve(t, newFleet())
 	got := h.run(t, "enroll", "eu-1", "-l", "env=prod,region=eu", "-l", "tier=gold", "--ttl", "5m", "--no-wait")
-	if got.code != ExitYes || got.out != spokeCommandLine || strings.Contains(got.err, "ye1-secret") || !strings.Contains(got.err, "until 12:05:00 UTC") {
+	if got.code != ExitYes || got.out != installCommand("eu-1") || strings.Contains(got.err, "ye1-secret") || !strings.Contains(got.err, "until 12:05:00 UTC") {
 		t.Errorf("%+v", got)
 	}
 	want := &hubv1.EnrollClusterRequest{Name: "eu-1", Labels: map[string]string{"env": "prod", "region": "eu", "tier": "gold"}, Ttl: durationpb.New(5 * time.Minute)}
@@ -33,8 +43,26 @@ func TestEnrollPrintsTheCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.out), &value); err != nil {
 		t.Fatal(err)
 	}
-	if value.Cluster != "eu-2" || value.Token != "ye1-secret" || value.Expires != "2026-01-31T12:15:00Z" || value.Command+"\n" != spokeCommandLine || len(value.SpokeAddresses) != 1 {
+	if value.Cluster != "eu-2" || value.Token != "ye1-secret" || value.Expires != "2026-01-31T12:15:00Z" || value.Command+"\n" != installCommand("eu-2") || len(value.SpokeAddresses) != 1 {
 		t.Errorf("%+v", value)
+	}
+}
+
+func TestEnrollPrintsOtherCommands(t *testing.T) {
+	h := serve(t, newFleet())
+	for _, c := range []struct{ args, want string }{
+		{"--process", processCommand},
+		{"--set rbac.preset=read-only --set hub={a:1} --chart oci://r.example.com/spoke",
+			"helm install yardarm-spoke oci://r.example.com/spoke --namespace yardarm-system --create-namespace --set rbac.preset=read-only --set 'hub={a:1}' --values - <<'END'\n"},
+	} {
+		got := h.run(t, append([]string{"enroll", "eu-1", "--no-wait"}, strings.Fields(c.args)...)...)
+		if got.code != ExitYes || !strings.HasPrefix(got.out, c.want) {
+			t.Errorf("%s: %+v", c.args, got)
+		}
+	}
+	t.Setenv(chartEnv, "oci://mine")
+	if got := h.run(t, "enroll", "eu-1", "--no-wait"); !strings.HasPrefix(got.out, "helm install yardarm-spoke oci://mine ") {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -68,7 +96,7 @@ func TestEnrollFollowsTheCluster(t *testing.T) {
 			if code := r.wait(t); code != tc.code {
 				t.Errorf("exit %d, want %d", code, tc.code)
 			}
-			if r.out.String() != spokeCommandLine {
+			if r.out.String() != installCommand("eu-1") {
 				t.Errorf("standard output is %q", r.out.String())
 			}
 			rest := r.err.String()
@@ -85,7 +113,8 @@ func TestEnrollFollowsTheCluster(t *testing.T) {
 
 func TestEnrollRefusesMistakes(t *testing.T) {
 	h := serve(t, newFleet())
-	for _, args := range []string{"enroll", "enroll a b", "enroll Upper", "enroll a -l env", "enroll a -l env=a,env=b", "enroll a -l env=$", "enroll a --ttl 0s", "enroll a --ttl 25h"} {
+	for _, args := range []string{"enroll", "enroll a b", "enroll Upper", "enroll a -l env", "enroll a -l env=a,env=b", "enroll a -l env=$", "enroll a --ttl 0s", "enroll a --ttl 25h",
+		"enroll a --set rbac", "enroll a --set a=b --process"} {
 		if got := h.run(t, strings.Fields(args)...); got.code != ExitError {
 			t.Errorf("%s: %+v", args, got)
 		}
@@ -96,7 +125,7 @@ func TestEnrollRefusesMistakes(t *testing.T) {
 }
 
 func TestShellQuote(t *testing.T) {
-	for text, want := range map[string]string{"": "''", "ye1_A-b.c:9": "ye1_A-b.c:9", "a b": "'a b'", "it's": `'it'\''s'`, "$(x)": "'$(x)'", "[::1]:443": "'[::1]:443'"} {
+	for text, want := range map[string]string{"": "''", "ye1_A-b.c:9": "ye1_A-b.c:9", "a b": "'a b'", "a=b": "a=b", "it's": `'it'\''s'`, "$(x)": "'$(x)'", "[::1]:443": "'[::1]:443'"} {
 		if got := shellQuote(text); got != want {
 			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
