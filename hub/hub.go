@@ -276,6 +276,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	group.Go(func() error { return spokes.Run(dispatchCtx) })
 	group.Go(func() error { return spokeServer.Serve(spokeListener) })
 	group.Go(func() error { return gate.Run(ctx) })
+	group.Go(func() error { return fleet.Run(ctx) })
 	group.Go(func() error { return authority.Run(ctx) })
 	group.Go(func() error { return retainer.Run(ctx) })
 	if c.MetricsListen != "" {

@@ -4,7 +4,7 @@
 //
 // It derives no placement and judges no report (hub/placement, hub/status), speaks to no spoke (hub/dispatch: both meet in the store), and
 // opens no port (hub/gateway). gRPC codes are made in errors.go alone. The composition root makes a Server, registers it with a gRPC
-// server that has its Options, and calls Shutdown before that server is to stop.
+// server that has its Options, calls Run, and calls Shutdown before that server is to stop.
 package api
 
 import (
@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -96,6 +97,8 @@ type Server struct {
 	log     *slog.Logger
 	metrics *grpcprom.ServerMetrics
 	started time.Time
+	// index is what lists, facets and watches read.
+	index *index.Index
 
 	// publications, parses and previews are semaphores: of uploads in memory, of parsers at work, and of previews from their making to
 	// their last byte.
@@ -142,6 +145,10 @@ func New(cfg Config) (*Server, error) {
 		previews:     make(chan struct{}, cfg.Limits.Previews),
 		stopping:     make(chan struct{}),
 	}
+	var err error
+	if s.index, err = index.New(cfg.Store); err != nil {
+		return nil, err
+	}
 	if cfg.Registerer != nil {
 		if err := cfg.Registerer.Register(s.metrics); err != nil {
 			return nil, err
@@ -157,6 +164,9 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 		s.metrics.InitializeMetrics(g)
 	}
 }
+
+// Run keeps what lists and watches read up with the store until ctx ends.
+func (s *Server) Run(ctx context.Context) error { return s.index.Run(ctx) }
 
 // Options are those of the gRPC server that serves s: who calls, how long a call may take, what becomes of a panic.
 func (s *Server) Options() []grpc.ServerOption {

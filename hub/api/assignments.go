@@ -3,75 +3,98 @@ package api
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
+// pair is an assignment and its cluster.
+type pair struct {
+	cluster *index.Cluster
+	*index.Assignment
+}
+
+func (p pair) name() string { return assignmentName(p.cluster.Name(), p.Bundle) }
+
 // ListAssignments implements FleetService: by cluster, then bundle. What a cluster still holds though nothing assigns it is among them.
 func (s *Server) ListAssignments(_ context.Context, req *hubv1.ListAssignmentsRequest) (*hubv1.ListAssignmentsResponse, error) {
-	v := s.view()
-	clusters := v.Clusters()
-	if name := req.GetCluster(); name != "" {
-		c := v.ClusterByName(name)
-		if c == nil {
-			return nil, clusterNotFound(name)
-		}
-		clusters = func(yield func(*yardarmv1.Cluster) bool) { yield(c) }
+	list := listRequest{req.GetPageSize(), req.GetPageToken(), req.GetFilter(), req.GetOrderBy(), fmt.Sprintf("assignments %q %q", req.GetCluster(), req.GetBundle())}
+	if list.orderBy == "" {
+		list.orderBy = byClusterAndBundle
 	}
-	all := func(yield func(string, item) bool) {
-		for c := range clusters {
-			for _, it := range v.items(c) {
-				if req.GetBundle() != "" && it.bundle != req.GetBundle() {
-					continue
-				}
-				// The separator is below every character of a name, so that positions compare as pairs do.
-				if !yield(c.Metadata.Name+"\x00"+it.bundle, it) {
-					return
-				}
-			}
-		}
-	}
-	list := fmt.Sprintf("assignments %q %q", req.GetCluster(), req.GetBundle())
-	p, err := paginate(pageRequest{req.GetPageSize(), req.GetPageToken(), list}, all, v.assignmentView)
+	var v view
+	p, err := paginate(list, assignmentFields, func(add func(pair)) {
+		v = s.read(func(state *index.State) { eachPair(state, req.GetCluster(), req.GetBundle(), add) })
+	}, func(p pair) *yardarmv1.Assignment { return v.assignment(p.cluster.Row, p.Item) })
 	if err != nil {
 		return nil, err
 	}
-	// A bundle that is gone may still be held somewhere; one that never was is a slip.
-	if p.total == 0 && req.GetBundle() != "" && v.BundleByName(req.GetBundle()) == nil {
-		return nil, bundleNotFound(req.GetBundle())
+	// What is gone may still be held somewhere; what never was is a slip.
+	switch cluster, bundle := req.GetCluster(), req.GetBundle(); {
+	case cluster != "" && v.ClusterByName(cluster) == nil:
+		return nil, clusterNotFound(cluster)
+	case bundle != "" && p.total == 0 && list.filter == "" && v.BundleByName(bundle) == nil:
+		return nil, bundleNotFound(bundle)
 	}
 	return &hubv1.ListAssignmentsResponse{Assignments: p.items, NextPageToken: p.next, TotalSize: p.total}, nil
+}
+
+// byClusterAndBundle is the order of assignments where none is asked for.
+const byClusterAndBundle = "cluster,bundle"
+
+// eachPair calls add for all assignments, or those of the cluster and of the bundle, where they are named.
+func eachPair(state *index.State, cluster, bundle string, add func(pair)) {
+	clusters := state.Clusters()
+	if cluster != "" {
+		c := state.Cluster(state.Tx.ClusterByName(cluster).GetMetadata().GetUid())
+		if c == nil {
+			return
+		}
+		clusters = slices.Values([]*index.Cluster{c})
+	}
+	for c := range clusters {
+		if bundle != "" {
+			if a := c.Assignment(bundle); a != nil {
+				add(pair{c, a})
+			}
+			continue
+		}
+		for _, a := range c.Assignments {
+			add(pair{c, a})
+		}
+	}
 }
 
 // GetAssignment implements FleetService.
 func (s *Server) GetAssignment(_ context.Context, req *hubv1.GetAssignmentRequest) (*yardarmv1.Assignment, error) {
 	v := s.view()
-	it, err := v.item(req.GetCluster(), req.GetBundle())
+	c, it, err := v.item(req.GetCluster(), req.GetBundle())
 	if err != nil {
 		return nil, err
 	}
-	return v.assignmentView(it), nil
+	return v.assignment(c, it), nil
 }
 
 // item finds what a cluster is to run, or still holds, of a bundle.
-func (v view) item(cluster, bundle string) (item, error) {
+func (v view) item(cluster, bundle string) (*yardarmv1.Cluster, index.Item, error) {
 	c := v.ClusterByName(cluster)
 	if c == nil {
-		return item{}, clusterNotFound(cluster)
+		return nil, index.Item{}, clusterNotFound(cluster)
 	}
-	for _, it := range v.items(c) {
-		if it.bundle == bundle {
-			return it, nil
+	for _, it := range index.ItemsOf(v.ReadTx, c) {
+		if it.Bundle == bundle {
+			return c, it, nil
 		}
 	}
 	b := v.BundleByName(bundle)
+	hint := "no group that the bundle targets has the cluster; `yardarm describe bundle` shows its groups"
 	switch {
 	case b == nil:
-		return item{}, bundleNotFound(bundle)
+		return nil, index.Item{}, bundleNotFound(bundle)
 	case b.GetStatus().GetRevision() == 0:
-		return item{}, notFound(yardarmv1.KindAssignment, assignmentName(cluster, bundle), "the bundle has no revision yet; publish one")
+		hint = "the bundle has no revision yet; publish one"
 	}
-	return item{}, notFound(yardarmv1.KindAssignment, assignmentName(cluster, bundle),
-		"no group that the bundle targets has the cluster; `yardarm describe bundle` shows its groups")
+	return nil, index.Item{}, notFound(yardarmv1.KindAssignment, assignmentName(cluster, bundle), hint)
 }

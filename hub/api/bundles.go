@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/pkg/selector"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
@@ -16,15 +17,16 @@ func (s *Server) ListBundles(_ context.Context, req *hubv1.ListBundlesRequest) (
 	if err != nil {
 		return nil, invalid("selector", err.Error())
 	}
-	v := s.view()
-	all := func(yield func(string, *yardarmv1.Bundle) bool) {
-		for b := range v.Bundles() {
-			if labels.Matches(b.Metadata.Labels) && !yield(b.Metadata.Name, b) {
-				return
+	list := listRequest{req.GetPageSize(), req.GetPageToken(), req.GetFilter(), req.GetOrderBy(), fmt.Sprintf("bundles %q", labels)}
+	p, err := paginate(list, bundleFields, func(add func(*index.Bundle)) {
+		s.read(func(state *index.State) {
+			for b := range state.Bundles() {
+				if labels.Matches(b.Row.Metadata.Labels) {
+					add(b)
+				}
 			}
-		}
-	}
-	p, err := paginate(pageRequest{req.GetPageSize(), req.GetPageToken(), fmt.Sprintf("bundles %q", labels)}, all, v.bundle)
+		})
+	}, showBundle)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/pkg/selector"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
@@ -23,22 +24,21 @@ func (s *Server) ListClusters(_ context.Context, req *hubv1.ListClustersRequest)
 	if err != nil {
 		return nil, invalid("selector", err.Error())
 	}
-	v := s.view()
 	group := req.GetGroup()
-	if group != "" && v.Group(group) == nil {
+	if group != "" && s.store.Read().Group(group) == nil {
 		return nil, notFound(yardarmv1.KindClusterGroup, group, "")
 	}
-	all := func(yield func(string, *yardarmv1.Cluster) bool) {
-		for c := range v.Clusters() {
-			if !labels.Matches(c.Metadata.Labels) || group != "" && !slices.Contains(v.GroupsOf(c.Metadata.Uid), group) {
-				continue
+	list := listRequest{req.GetPageSize(), req.GetPageToken(), req.GetFilter(), req.GetOrderBy(), fmt.Sprintf("clusters %q %q", labels, group)}
+	var v view
+	p, err := paginate(list, clusterFields, func(add func(*index.Cluster)) {
+		v = s.read(func(state *index.State) {
+			for c := range state.Clusters() {
+				if labels.Matches(c.Row.Metadata.Labels) && (group == "" || slices.Contains(c.Groups, group)) {
+					add(c)
+				}
 			}
-			if !yield(c.Metadata.Name, c) {
-				return
-			}
-		}
-	}
-	p, err := paginate(pageRequest{req.GetPageSize(), req.GetPageToken(), fmt.Sprintf("clusters %q %q", labels, group)}, all, v.cluster)
+		})
+	}, func(c *index.Cluster) *yardarmv1.Cluster { return v.showCluster(c) })
 	if err != nil {
 		return nil, err
 	}

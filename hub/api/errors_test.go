@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/yardarm-dev/yardarm/hub/query"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -50,11 +51,10 @@ func TestViolationsAreBounded(t *testing.T) {
 
 func TestPagesEndEarlyWhenItemsAreLarge(t *testing.T) {
 	large := strings.Repeat("x", maxPageBytes/4)
-	all := func(yield func(string, int) bool) {
+	schema := &query.Schema[int]{Name: func(i int) string { return fmt.Sprint(i) }}
+	all := func(add func(int)) {
 		for i := range 10 {
-			if !yield(fmt.Sprint(i), i) {
-				return
-			}
+			add(i)
 		}
 	}
 	build := func(int) *yardarmv1.Cluster {
@@ -62,7 +62,7 @@ func TestPagesEndEarlyWhenItemsAreLarge(t *testing.T) {
 	}
 	seen, token := 0, ""
 	for range 10 {
-		p, err := paginate(pageRequest{size: 10, token: token, list: "test"}, all, build)
+		p, err := paginate(listRequest{size: 10, token: token, list: "test"}, schema, all, build)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/yardarm-dev/yardarm/hub/query"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -16,6 +17,13 @@ var errStopping = status.Error(codes.Unavailable, "the hub is stopping; connect 
 // WatchEvents implements FleetService. A follower that is so slow that events are dropped before it has read them misses those: events tell
 // the story, and nothing acts on them.
 func (s *Server) WatchEvents(req *hubv1.WatchEventsRequest, stream grpc.ServerStreamingServer[hubv1.WatchEventsResponse]) error {
+	filter, err := eventFields.Filter(req.GetFilter())
+	if err != nil {
+		return invalid("filter", err.Error())
+	}
+	filter = filter.And(func(e *yardarmv1.Event) bool {
+		return (req.GetCluster() == "" || e.GetCluster() == req.GetCluster()) && (req.GetBundle() == "" || e.GetBundle() == req.GetBundle())
+	})
 	done, err := s.admitWatch()
 	if err != nil {
 		return err
@@ -27,7 +35,7 @@ func (s *Server) WatchEvents(req *hubv1.WatchEventsRequest, stream grpc.ServerSt
 	sub := s.store.Subscribe(store.Events)
 	defer sub.Close()
 	last := req.GetAfter()
-	past := matchingEvents(s.store.Read(), req, &last)
+	past := matchingEvents(s.store.Read(), filter, &last)
 	if n := int(req.GetTail()); n > 0 && len(past) > n {
 		past = past[len(past)-n:]
 	}
@@ -47,20 +55,19 @@ func (s *Server) WatchEvents(req *hubv1.WatchEventsRequest, stream grpc.ServerSt
 			return errStopping
 		case <-sub.C():
 			sub.Take()
-			past = matchingEvents(s.store.Read(), req, &last)
+			past = matchingEvents(s.store.Read(), filter, &last)
 		}
 	}
 }
 
-// matchingEvents are those after last that a caller asks for; last moves on to the newest event, asked for or not.
-func matchingEvents(tx *store.ReadTx, req *hubv1.WatchEventsRequest, last *uint64) []*yardarmv1.Event {
+// matchingEvents are those after last that pass a filter; last moves on to the newest event, asked for or not.
+func matchingEvents(tx *store.ReadTx, filter query.Filter[*yardarmv1.Event], last *uint64) []*yardarmv1.Event {
 	var out []*yardarmv1.Event
 	for e := range tx.Events(*last) {
 		*last = max(*last, e.GetSequence())
-		if req.GetCluster() != "" && e.GetCluster() != req.GetCluster() || req.GetBundle() != "" && e.GetBundle() != req.GetBundle() {
-			continue
+		if filter.Matches(e) {
+			out = append(out, e)
 		}
-		out = append(out, e)
 	}
 	return out
 }

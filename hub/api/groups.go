@@ -6,21 +6,22 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // ListClusterGroups implements FleetService.
 func (s *Server) ListClusterGroups(_ context.Context, req *hubv1.ListClusterGroupsRequest) (*hubv1.ListClusterGroupsResponse, error) {
-	v := s.view()
-	all := func(yield func(string, *yardarmv1.ClusterGroup) bool) {
-		for g := range v.Groups() {
-			if !yield(g.Metadata.Name, g) {
-				return
+	list := listRequest{req.GetPageSize(), req.GetPageToken(), req.GetFilter(), req.GetOrderBy(), "clustergroups"}
+	var v view
+	p, err := paginate(list, groupFields, func(add func(*index.Group)) {
+		v = s.read(func(state *index.State) {
+			for g := range state.Groups() {
+				add(g)
 			}
-		}
-	}
-	p, err := paginate(pageRequest{req.GetPageSize(), req.GetPageToken(), "clustergroups"}, all, v.group)
+		})
+	}, func(g *index.Group) *yardarmv1.ClusterGroup { return v.showGroup(g) })
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/manifest/customize"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -18,11 +19,11 @@ import (
 // cluster's facts it has what was reported last. Nothing is kept: what clusters get is made in them.
 func (s *Server) PreviewAssignment(req *hubv1.PreviewAssignmentRequest, stream grpc.ServerStreamingServer[hubv1.PreviewAssignmentResponse]) error {
 	v := s.view()
-	it, err := v.item(req.GetCluster(), req.GetBundle())
+	c, it, err := v.item(req.GetCluster(), req.GetBundle())
 	if err != nil {
 		return err
 	}
-	a := v.spec(it)
+	a := index.Spec(v.ReadTx, c, it)
 	if a == nil {
 		return notFound(yardarmv1.KindAssignment, assignmentName(req.GetCluster(), req.GetBundle()),
 			"the cluster is not to run the bundle any more, and only still holds some of it; `yardarm describe assignment` says why")
@@ -32,11 +33,11 @@ func (s *Server) PreviewAssignment(req *hubv1.PreviewAssignmentRequest, stream g
 		return err
 	}
 	defer leave()
-	set, err := s.render(a, v.Observed(it.cluster.GetMetadata().GetUid()).GetFacts(), v.files(it.bundleUID, a.GetRevision()))
+	set, err := s.render(a, v.Observed(c.GetMetadata().GetUid()).GetFacts(), v.files(it.BundleUID, a.GetRevision()))
 	if err != nil {
 		return err
 	}
-	preview := comparison(a, set, v.judge(it, a))
+	preview := comparison(a, set, index.Judge(v.ReadTx, c, it, a, v.now))
 	if err := stream.Send(&hubv1.PreviewAssignmentResponse{Message: &hubv1.PreviewAssignmentResponse_Preview{Preview: preview}}); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -17,6 +16,8 @@ const (
 	outcomePublished = "published"
 	// maxNamed is how many revisions an error names.
 	maxNamed = 10
+	// newestFirst is the order of revisions where none is asked for.
+	newestFirst = "number desc"
 )
 
 // ListRevisions implements FleetService.
@@ -26,15 +27,15 @@ func (s *Server) ListRevisions(_ context.Context, req *hubv1.ListRevisionsReques
 	if b == nil {
 		return nil, bundleNotFound(req.GetBundle())
 	}
-	all := func(yield func(string, *yardarmv1.Revision) bool) {
-		for r := range v.Revisions(b.Metadata.Uid) {
-			// Newest first, so positions count down.
-			if !yield(fmt.Sprintf("%010d", math.MaxUint32-r.GetSpec().GetNumber()), r) {
-				return
-			}
-		}
+	list := listRequest{req.GetPageSize(), req.GetPageToken(), req.GetFilter(), req.GetOrderBy(), "revisions " + b.Metadata.Uid}
+	if list.orderBy == "" {
+		list.orderBy = newestFirst
 	}
-	p, err := paginate(pageRequest{req.GetPageSize(), req.GetPageToken(), "revisions " + b.Metadata.Uid}, all, revisionView)
+	p, err := paginate(list, revisionFields, func(add func(*yardarmv1.Revision)) {
+		for r := range v.Revisions(b.Metadata.Uid) {
+			add(r)
+		}
+	}, revisionView)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -222,11 +223,11 @@ func (s assignmentSubject) resources(v view, unit string) []resource {
 		return nil
 	}
 	var out []resource
-	for _, it := range v.items(row) {
-		if s.bundle != "" && s.bundle != it.bundle {
+	for _, it := range index.ItemsOf(v.ReadTx, row) {
+		if s.bundle != "" && s.bundle != it.Bundle {
 			continue
 		}
-		a := v.assignmentView(it)
+		a := v.assignment(row, it)
 		out = append(out, resource{yardarmv1.KindAssignment, a.Metadata, a, &a.Status.AsOf})
 	}
 	return out

@@ -80,26 +80,39 @@ func judge(in Input) (phase, reason, message string) {
 	return r.Phase, r.Reason, r.Message
 }
 
-// Count adds one assignment. Its drift counts as long as what it was reported with does.
+// Drifted tells whether an assignment counts as drifted: as long as what its drift was reported with does.
+func Drifted(st *yardarmv1.AssignmentStatus) bool {
+	return st.GetReport().GetObjects().GetDrifted() > 0 && st.GetReport().GetPhase() == st.GetPhase()
+}
+
+// Count adds one assignment.
 func Count(c *yardarmv1.PhaseCounts, st *yardarmv1.AssignmentStatus) {
-	c.Total++
-	if st.GetReport().GetObjects().GetDrifted() > 0 && st.GetReport().GetPhase() == st.GetPhase() {
-		c.Drifted++
+	Add(c, st.GetPhase(), Drifted(st), 1)
+}
+
+// Add adds n assignments of a phase, or takes them away where n is negative.
+func Add(c *yardarmv1.PhaseCounts, phase string, drifted bool, n int) {
+	c.Total += uint32(n) // wraps around, and so subtracts
+	if drifted {
+		c.Drifted += uint32(n)
 	}
-	switch st.GetPhase() {
+	*counter(c, phase) += uint32(n)
+}
+
+func counter(c *yardarmv1.PhaseCounts, phase string) *uint32 {
+	switch phase {
 	case yardarmv1.PhaseReady:
-		c.Ready++
+		return &c.Ready
 	case yardarmv1.PhaseProgressing, yardarmv1.PhaseRemoving:
-		c.Progressing++
+		return &c.Progressing
 	case yardarmv1.PhaseFailed, yardarmv1.PhaseDegraded:
-		c.Failed++
+		return &c.Failed
 	case yardarmv1.PhaseHeld:
-		c.Held++
+		return &c.Held
 	case yardarmv1.PhaseStale:
-		c.Stale++
+		return &c.Stale
 	case yardarmv1.PhaseNeverConnected:
-		c.NeverConnected++
-	default:
-		c.Pending++
+		return &c.NeverConnected
 	}
+	return &c.Pending
 }

@@ -172,8 +172,8 @@ func (s *Store) commitObserves(requests []*request) {
 	}
 	txn.Commit()
 	s.metrics.setRows(&s.state)
-	answer(requests, nil)
 	s.subscriptions.notify(changes)
+	answer(requests, nil)
 	s.askForFlush()
 }
 
@@ -232,8 +232,9 @@ func (s *Store) commitUpdates(requests []*request) int {
 		answer(requests[:taken], err)
 		return taken
 	}
-	answer(requests[:taken], nil)
+	// Subscriptions first: whoever has its answer finds its change in what follows them.
 	s.subscriptions.notify(changes)
+	answer(requests[:taken], nil)
 	return taken
 }
 

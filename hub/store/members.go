@@ -71,6 +71,17 @@ func (tx *ReadTx) MatchErrors(group string) iter.Seq2[string, string] {
 	}
 }
 
+// MatchErrorsOf yields the groups whose expression gives no answer for a cluster, ascending, and why.
+func (tx *ReadTx) MatchErrorsOf(clusterUID string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for m := range members.scan(tx, clusterIndex, clusterUID+separator) {
+			if m.err != "" && !yield(m.group, m.err) {
+				return
+			}
+		}
+	}
+}
+
 // BundlesOf yields the bundles that target any of a cluster's groups, each once, by name.
 func (tx *ReadTx) BundlesOf(clusterUID string) iter.Seq[*yardarmv1.Bundle] {
 	return func(yield func(*yardarmv1.Bundle) bool) {

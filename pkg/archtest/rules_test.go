@@ -76,6 +76,11 @@ var rules = []rule{
 		from: []string{"hub/store"}, deny: []string{grpc, http, kubernetes}, through: []string{prometheus},
 	},
 	{
+		name: "filters and what they are evaluated over know no server",
+		why:  "several edges may ask them; gRPC's words for what is wrong are made in hub/api",
+		from: []string{"hub/query", "hub/index"}, deny: []string{grpc, http, kubernetes}, through: []string{prometheus},
+	},
+	{
 		name: "dispatch does not know the api",
 		why:  "they meet in the store alone",
 		from: []string{"hub/dispatch"}, deny: []string{"hub/api"},

@@ -3,6 +3,7 @@
 //
 //	[Parse], [New]            →  [Selector]    env=prod,region in (eu,us),!legacy
 //	[Compile]                 →  [Expression]  labels.env == "prod" && facts.nodes >= 3
+//	[Terms]                   →  [Term]        the same grammar with fields beside labels, for the filters of lists
 //	[ValidateLabels], [ValidateName]
 //
 // Cluster groups are made of these. Placement evaluates them for each cluster, the API validates them when a group is written, and the CLI before

@@ -19,9 +19,13 @@ func Parse(text string) (Selector, error) {
 		return Selector{}, fmt.Errorf("selector: %w", ErrTooLong)
 	}
 	p := parser{text: text}
-	requirements, err := p.selector()
+	terms, err := p.selector()
 	if err != nil {
 		return Selector{}, fmt.Errorf("selector: %w", err)
+	}
+	requirements := make([]Requirement, len(terms))
+	for i, t := range terms {
+		requirements[i] = t.Requirement
 	}
 	s, err := New(nil, requirements)
 	if err != nil {
@@ -30,25 +34,52 @@ func Parse(text string) (Selector, error) {
 	return s, nil
 }
 
-type parser struct {
-	text string
-	pos  int // of the next byte to be read
+// Comparisons, which [Terms] reads and selectors do not have.
+const (
+	Less           Operator = "<"
+	LessOrEqual    Operator = "<="
+	Greater        Operator = ">"
+	GreaterOrEqual Operator = ">="
+)
+
+// Term is one requirement of a text in which keys need not be those of labels, nor values theirs, and where it says so.
+type Term struct {
+	Requirement // values as they were written: with one value for comparisons
+	// Column is that of the key, and ValueColumns are those of the values: 1-based bytes.
+	Column       int
+	ValueColumns []int
 }
 
-func (p *parser) selector() ([]Requirement, error) {
+// Terms reads the grammar of [Parse] with comparisons (key < value, and <=, >, >=), and validates neither keys nor values: it is for who has more to select
+// by than labels. The empty text has no terms. Errors are those of Parse.
+func Terms(text string) ([]Term, error) {
+	if len(text) > MaxText {
+		return nil, ErrTooLong
+	}
+	p := parser{text: text, compares: true}
+	return p.selector()
+}
+
+type parser struct {
+	text     string
+	pos      int  // of the next byte to be read
+	compares bool // comparisons are understood
+}
+
+func (p *parser) selector() ([]Term, error) {
 	if p.peek() == "" {
 		return nil, nil
 	}
-	var requirements []Requirement
+	var terms []Term
 	for {
-		r, err := p.requirement()
+		t, err := p.term()
 		if err != nil {
 			return nil, err
 		}
-		requirements = append(requirements, r)
+		terms = append(terms, t)
 		switch p.peek() {
 		case "":
-			return requirements, nil
+			return terms, nil
 		case ",":
 			p.next()
 		default:
@@ -57,80 +88,90 @@ func (p *parser) selector() ([]Requirement, error) {
 	}
 }
 
-func (p *parser) requirement() (Requirement, error) {
+func (p *parser) term() (Term, error) {
 	negated := p.peek() == "!"
 	if negated {
 		p.next()
 	}
 	if !isWord(p.peek()) {
-		return Requirement{}, p.expected("a label key")
+		return Term{}, p.expected("a label key")
 	}
-	r := Requirement{Key: p.next()}
+	t := Term{Column: p.column()}
+	t.Key = p.next()
 	switch operator := p.peek(); {
 	case negated:
-		r.Operator = DoesNotExist
-		return r, nil
+		t.Operator = DoesNotExist
+		return t, nil
 	case operator == "" || operator == ",":
-		r.Operator = Exists
-		return r, nil
+		t.Operator = Exists
+		return t, nil
 	case operator == "=" || operator == "==" || operator == "!=":
 		p.next()
-		r.Operator = In
+		t.Operator = In
 		if operator == "!=" {
-			r.Operator = NotIn
+			t.Operator = NotIn
 		}
-		value, err := p.value()
-		r.Values = []string{value}
-		return r, err
+		return t, p.value(&t)
 	case operator == "in" || operator == "notin":
 		p.next()
-		r.Operator = In
+		t.Operator = In
 		if operator == "notin" {
-			r.Operator = NotIn
+			t.Operator = NotIn
 		}
-		var err error
-		r.Values, err = p.values()
-		return r, err
+		return t, p.values(&t)
 	case operator == "<" || operator == ">":
-		return r, fmt.Errorf("column %d: %q is not supported in selectors; use an expression", p.column(), operator)
+		if !p.compares {
+			return t, fmt.Errorf("column %d: %q is not supported in selectors; use an expression", p.column(), operator)
+		}
+		t.Operator = Operator(p.next())
+		if p.peek() == "=" {
+			t.Operator += Operator(p.next())
+		}
+		return t, p.value(&t)
 	default:
-		return r, p.expected(`one of "=", "==", "!=", "in", "notin"`)
+		return t, p.expected(`one of "=", "==", "!=", "in", "notin"`)
 	}
+}
+
+// add notes a value that begins at a column.
+func (t *Term) add(value string, column int) {
+	t.Values, t.ValueColumns = append(t.Values, value), append(t.ValueColumns, column)
 }
 
 // value reads a value that may be left out in front of a comma or the end.
-func (p *parser) value() (string, error) {
+func (p *parser) value(t *Term) error {
+	column := p.column()
 	switch token := p.peek(); {
 	case token == "" || token == ",":
-		return "", nil
+		t.add("", column)
 	case isWord(token):
-		return p.next(), nil
+		t.add(p.next(), column)
 	default:
-		return "", p.expected("a label value")
+		return p.expected("a label value")
 	}
+	return nil
 }
 
 // values reads a list in parentheses.
-func (p *parser) values() ([]string, error) {
+func (p *parser) values(t *Term) error {
 	if p.peek() != "(" {
-		return nil, p.expected(`"("`)
+		return p.expected(`"("`)
 	}
 	p.next()
-	var values []string
 	for {
-		value := ""
+		value, column := "", p.column()
 		if isWord(p.peek()) {
 			value = p.next()
 		}
-		values = append(values, value)
+		t.add(value, column)
 		switch p.peek() {
 		case ",":
 			p.next()
 		case ")":
 			p.next()
-			return values, nil
+			return nil
 		default:
-			return nil, p.expected(`"," or ")"`)
+			return p.expected(`"," or ")"`)
 		}
 	}
 }

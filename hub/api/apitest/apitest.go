@@ -105,6 +105,11 @@ func Start(t testing.TB, options ...Option) *Hub {
 	must(err)
 	served := make(chan error, 1)
 	go func() { served <- gw.Run(ctx) }()
+	tasks.Go(func() {
+		if err := svc.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
 
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(authority.TrustPEM()))

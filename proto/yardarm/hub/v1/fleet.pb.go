@@ -433,7 +433,16 @@ type ListClustersRequest struct {
 	// Label selector, as in "env=prod,region in (eu,us)".
 	Selector string `protobuf:"bytes,3,opt,name=selector,proto3" json:"selector,omitempty"`
 	// Only members of this group.
-	Group         string `protobuf:"bytes,4,opt,name=group,proto3" json:"group,omitempty"`
+	Group string `protobuf:"bytes,4,opt,name=group,proto3" json:"group,omitempty"`
+	// Which clusters, and in which order: the grammar of all lists. A filter is a label selector in which fields may be keys, too:
+	//
+	//	presence=stale,env=prod,name=shop-*,version>=1.30,bundles.failed>0,labels.phase=blue
+	//
+	// An order is a list of fields or labels, with " desc" where the largest comes first; by name when empty. Fields of clusters:
+	// name, presence, phase (its own or that of any of its bundles), group, bundle, label (that it has), version, distribution, provider,
+	// region, nodes, spoke, bundles.total, .ready, .progressing, .failed, .held, .pending, .stale, .drifted; in orders created and lastSeen.
+	Filter        string `protobuf:"bytes,5,opt,name=filter,proto3" json:"filter,omitempty"`
+	OrderBy       string `protobuf:"bytes,6,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -492,6 +501,20 @@ func (x *ListClustersRequest) GetSelector() string {
 func (x *ListClustersRequest) GetGroup() string {
 	if x != nil {
 		return x.Group
+	}
+	return ""
+}
+
+func (x *ListClustersRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListClustersRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1010,9 +1033,12 @@ func (x *DeleteClusterResponse) GetCluster() *v1.Cluster {
 }
 
 type ListClusterGroupsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PageSize      uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	PageSize  uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// As in ListClustersRequest. Fields: name, clusters, bundle; in orders created.
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1057,6 +1083,20 @@ func (x *ListClusterGroupsRequest) GetPageSize() uint32 {
 func (x *ListClusterGroupsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListClusterGroupsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListClusterGroupsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1254,10 +1294,14 @@ func (*DeleteClusterGroupResponse) Descriptor() ([]byte, []int) {
 }
 
 type ListBundlesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PageSize      uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	Selector      string                 `protobuf:"bytes,3,opt,name=selector,proto3" json:"selector,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	PageSize  uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	Selector  string                 `protobuf:"bytes,3,opt,name=selector,proto3" json:"selector,omitempty"`
+	// As in ListClustersRequest. Fields: name, group, revision, clusters.total, .ready, .progressing, .failed, .held, .pending, .stale,
+	// .drifted; in orders created.
+	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1309,6 +1353,20 @@ func (x *ListBundlesRequest) GetPageToken() string {
 func (x *ListBundlesRequest) GetSelector() string {
 	if x != nil {
 		return x.Selector
+	}
+	return ""
+}
+
+func (x *ListBundlesRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListBundlesRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1791,10 +1849,13 @@ func (x *PublishRevisionResponse) GetWarnings() []string {
 }
 
 type ListRevisionsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Bundle        string                 `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
-	PageSize      uint32                 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Bundle    string                 `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	PageSize  uint32                 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// As in ListClustersRequest. Fields: number, digest, objects, size, actor, source, commit, undoOf; in orders created.
+	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1850,9 +1911,23 @@ func (x *ListRevisionsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListRevisionsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListRevisionsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
+}
+
 type ListRevisionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Newest first.
+	// Newest first, unless another order was asked for.
 	Revisions     []*v1.Revision `protobuf:"bytes,1,rep,name=revisions,proto3" json:"revisions,omitempty"`
 	NextPageToken string         `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	TotalSize     uint32         `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
@@ -2109,8 +2184,12 @@ type ListAssignmentsRequest struct {
 	PageSize  uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only this cluster's, only this bundle's; all when empty.
-	Cluster       string `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Bundle        string `protobuf:"bytes,4,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Cluster string `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Bundle  string `protobuf:"bytes,4,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// As in ListClustersRequest; labels are those of the cluster. Fields: name, cluster, bundle, phase, reason, revision, drifted, problems,
+	// and of the cluster presence, group, version, distribution, provider, region; in orders since.
+	Filter        string `protobuf:"bytes,5,opt,name=filter,proto3" json:"filter,omitempty"`
+	OrderBy       string `protobuf:"bytes,6,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2169,6 +2248,20 @@ func (x *ListAssignmentsRequest) GetCluster() string {
 func (x *ListAssignmentsRequest) GetBundle() string {
 	if x != nil {
 		return x.Bundle
+	}
+	return ""
+}
+
+func (x *ListAssignmentsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListAssignmentsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -2938,10 +3031,12 @@ type WatchEventsRequest struct {
 	// Only events after this one.
 	After uint64 `protobuf:"varint,1,opt,name=after,proto3" json:"after,omitempty"`
 	// Only the last N of those, all when 0.
-	Tail          uint32 `protobuf:"varint,2,opt,name=tail,proto3" json:"tail,omitempty"`
-	Follow        bool   `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"`
-	Cluster       string `protobuf:"bytes,4,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Bundle        string `protobuf:"bytes,5,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Tail    uint32 `protobuf:"varint,2,opt,name=tail,proto3" json:"tail,omitempty"`
+	Follow  bool   `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"`
+	Cluster string `protobuf:"bytes,4,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Bundle  string `protobuf:"bytes,5,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// As in ListClustersRequest. Fields: type, reason, cluster, bundle, revision, actor, message.
+	Filter        string `protobuf:"bytes,6,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3007,6 +3102,13 @@ func (x *WatchEventsRequest) GetCluster() string {
 func (x *WatchEventsRequest) GetBundle() string {
 	if x != nil {
 		return x.Bundle
+	}
+	return ""
+}
+
+func (x *WatchEventsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
 	}
 	return ""
 }
@@ -3164,13 +3266,15 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\vApplyResult\x124\n" +
 	"\bresource\x18\x01 \x01(\v2\x18.yardarm.hub.v1.ResourceR\bresource\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x1a\n" +
-	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"\x83\x01\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"\xb6\x01\n" +
 	"\x13ListClustersRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n" +
 	"\bselector\x18\x03 \x01(\tR\bselector\x12\x14\n" +
-	"\x05group\x18\x04 \x01(\tR\x05group\"\x8e\x01\n" +
+	"\x05group\x18\x04 \x01(\tR\x05group\x12\x16\n" +
+	"\x06filter\x18\x05 \x01(\tR\x06filter\x12\x19\n" +
+	"\border_by\x18\x06 \x01(\tR\aorderBy\"\x8e\x01\n" +
 	"\x14ListClustersResponse\x12/\n" +
 	"\bclusters\x18\x01 \x03(\v2\x13.yardarm.v1.ClusterR\bclusters\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
@@ -3209,11 +3313,13 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\tworkloads\x18\x02 \x01(\x0e2\x15.yardarm.v1.WorkloadsR\tworkloads\x12)\n" +
 	"\x10resource_version\x18\x03 \x01(\tR\x0fresourceVersion\"F\n" +
 	"\x15DeleteClusterResponse\x12-\n" +
-	"\acluster\x18\x01 \x01(\v2\x13.yardarm.v1.ClusterR\acluster\"V\n" +
+	"\acluster\x18\x01 \x01(\v2\x13.yardarm.v1.ClusterR\acluster\"\x89\x01\n" +
 	"\x18ListClusterGroupsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"\xa3\x01\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n" +
+	"\x06filter\x18\x03 \x01(\tR\x06filter\x12\x19\n" +
+	"\border_by\x18\x04 \x01(\tR\aorderBy\"\xa3\x01\n" +
 	"\x19ListClusterGroupsResponse\x12?\n" +
 	"\x0ecluster_groups\x18\x01 \x03(\v2\x18.yardarm.v1.ClusterGroupR\rclusterGroups\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
@@ -3224,12 +3330,14 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x19DeleteClusterGroupRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
 	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\"\x1c\n" +
-	"\x1aDeleteClusterGroupResponse\"l\n" +
+	"\x1aDeleteClusterGroupResponse\"\x9f\x01\n" +
 	"\x12ListBundlesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n" +
-	"\bselector\x18\x03 \x01(\tR\bselector\"\x8a\x01\n" +
+	"\bselector\x18\x03 \x01(\tR\bselector\x12\x16\n" +
+	"\x06filter\x18\x04 \x01(\tR\x06filter\x12\x19\n" +
+	"\border_by\x18\x05 \x01(\tR\aorderBy\"\x8a\x01\n" +
 	"\x13ListBundlesResponse\x12,\n" +
 	"\abundles\x18\x01 \x03(\v2\x12.yardarm.v1.BundleR\abundles\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
@@ -3260,12 +3368,14 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\v2\x14.yardarm.v1.RevisionR\brevision\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x1a\n" +
 	"\bclusters\x18\x03 \x01(\rR\bclusters\x12\x1a\n" +
-	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"j\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"\x9d\x01\n" +
 	"\x14ListRevisionsRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\x92\x01\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n" +
+	"\x06filter\x18\x04 \x01(\tR\x06filter\x12\x19\n" +
+	"\border_by\x18\x05 \x01(\tR\aorderBy\"\x92\x01\n" +
 	"\x15ListRevisionsResponse\x122\n" +
 	"\trevisions\x18\x01 \x03(\v2\x14.yardarm.v1.RevisionR\trevisions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
@@ -3281,13 +3391,15 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x12UndoRolloutRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1f\n" +
 	"\vto_revision\x18\x02 \x01(\rR\n" +
-	"toRevision\"\x86\x01\n" +
+	"toRevision\"\xb9\x01\n" +
 	"\x16ListAssignmentsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x18\n" +
 	"\acluster\x18\x03 \x01(\tR\acluster\x12\x16\n" +
-	"\x06bundle\x18\x04 \x01(\tR\x06bundle\"\x9a\x01\n" +
+	"\x06bundle\x18\x04 \x01(\tR\x06bundle\x12\x16\n" +
+	"\x06filter\x18\x05 \x01(\tR\x06filter\x12\x19\n" +
+	"\border_by\x18\x06 \x01(\tR\aorderBy\"\x9a\x01\n" +
 	"\x17ListAssignmentsResponse\x128\n" +
 	"\vassignments\x18\x01 \x03(\v2\x16.yardarm.v1.AssignmentR\vassignments\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
@@ -3339,13 +3451,14 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"assignment\x18\x05 \x01(\v2\x16.yardarm.v1.AssignmentH\x00R\n" +
 	"assignmentB\n" +
 	"\n" +
-	"\bresource\"\x88\x01\n" +
+	"\bresource\"\xa0\x01\n" +
 	"\x12WatchEventsRequest\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\x04R\x05after\x12\x12\n" +
 	"\x04tail\x18\x02 \x01(\rR\x04tail\x12\x16\n" +
 	"\x06follow\x18\x03 \x01(\bR\x06follow\x12\x18\n" +
 	"\acluster\x18\x04 \x01(\tR\acluster\x12\x16\n" +
-	"\x06bundle\x18\x05 \x01(\tR\x06bundle\">\n" +
+	"\x06bundle\x18\x05 \x01(\tR\x06bundle\x12\x16\n" +
+	"\x06filter\x18\x06 \x01(\tR\x06filter\">\n" +
 	"\x13WatchEventsResponse\x12'\n" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +

@@ -1,0 +1,160 @@
+package api
+
+import (
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/yardarm-dev/yardarm/hub/index"
+	"github.com/yardarm-dev/yardarm/hub/query"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// What each kind can be filtered, ordered and counted by. Labels come on top, where a kind has them. The proto lists the names for callers.
+
+var (
+	presences     = []string{yardarmv1.PresenceConnected, yardarmv1.PresenceStale, yardarmv1.PresenceNeverConnected, yardarmv1.PresenceUnknown}
+	clusterPhases = []string{yardarmv1.ClusterActive, yardarmv1.ClusterEnrolling, yardarmv1.ClusterBanned, yardarmv1.ClusterDeleting}
+	phases        = []string{yardarmv1.PhaseReady, yardarmv1.PhaseProgressing, yardarmv1.PhasePending, yardarmv1.PhaseDegraded, yardarmv1.PhaseFailed,
+		yardarmv1.PhaseHeld, yardarmv1.PhaseRemoving, yardarmv1.PhaseStale, yardarmv1.PhaseNeverConnected}
+)
+
+var clusterFields = &query.Schema[*index.Cluster]{
+	Labels: func(c *index.Cluster) map[string]string { return c.Row.GetMetadata().GetLabels() },
+	Name:   (*index.Cluster).Name,
+	Fields: slices.Concat([]query.Field[*index.Cluster]{
+		{Name: "name", Text: (*index.Cluster).Name},
+		{Name: "presence", Text: presenceOf, Words: presences},
+		// No phase of a cluster is one of a bundle: the words tell which is meant.
+		{Name: "phase", Texts: func(c *index.Cluster) []string { return c.Phases }, Words: slices.Concat(clusterPhases, phases)},
+		{Name: "group", Texts: func(c *index.Cluster) []string { return c.Groups }},
+		{Name: "bundle", Texts: bundlesOf},
+		{Name: "label", Texts: labelsOf},
+		{Name: "spoke", Text: func(c *index.Cluster) string { return c.Observed.GetSpokeVersion() }, Version: true},
+		{Name: "nodes", Number: func(c *index.Cluster) int64 { return int64(factsOf(c).GetNodes()) }},
+		{Name: "created", Time: true, Number: func(c *index.Cluster) int64 { return nanos(c.Row.GetMetadata().GetCreationTimestamp()) }},
+		{Name: "lastSeen", Time: true, Number: lastSeenOf},
+	}, factFields(func(c *index.Cluster) *index.Cluster { return c }), countFields("bundles", func(c *index.Cluster) *yardarmv1.PhaseCounts { return c.Bundles })),
+}
+
+var assignmentFields = &query.Schema[pair]{
+	Labels: func(p pair) map[string]string { return p.cluster.Row.GetMetadata().GetLabels() },
+	Name:   pair.name,
+	Fields: slices.Concat([]query.Field[pair]{
+		{Name: "name", Text: pair.name},
+		{Name: "cluster", Text: func(p pair) string { return p.cluster.Name() }},
+		{Name: "bundle", Text: func(p pair) string { return p.Bundle }},
+		{Name: "phase", Text: func(p pair) string { return p.Phase }, Words: phases},
+		{Name: "reason", Text: func(p pair) string { return p.Reason }},
+		{Name: "revision", Number: func(p pair) int64 { return int64(p.Revision) }},
+		{Name: "drifted", Number: func(p pair) int64 { return int64(p.Report.GetObjects().GetDrifted()) }},
+		{Name: "problems", Number: func(p pair) int64 { return int64(len(p.Report.GetProblems())) }},
+		{Name: "presence", Text: func(p pair) string { return presenceOf(p.cluster) }, Words: presences},
+		{Name: "group", Texts: func(p pair) []string { return p.cluster.Groups }},
+		{Name: "since", Time: true, Number: func(p pair) int64 { return nanos(p.Report.GetSince()) }},
+	}, factFields(func(p pair) *index.Cluster { return p.cluster })),
+}
+
+var bundleFields = &query.Schema[*index.Bundle]{
+	Labels: func(b *index.Bundle) map[string]string { return b.Row.GetMetadata().GetLabels() },
+	Name:   func(b *index.Bundle) string { return b.Row.GetMetadata().GetName() },
+	Fields: slices.Concat([]query.Field[*index.Bundle]{
+		{Name: "name", Text: func(b *index.Bundle) string { return b.Row.GetMetadata().GetName() }},
+		{Name: "group", Texts: func(b *index.Bundle) []string { return groupsOf(b.Row.GetSpec().GetTargets()) }},
+		{Name: "revision", Number: func(b *index.Bundle) int64 { return int64(b.Row.GetStatus().GetRevision()) }},
+		{Name: "created", Time: true, Number: func(b *index.Bundle) int64 { return nanos(b.Row.GetMetadata().GetCreationTimestamp()) }},
+	}, countFields("clusters", func(b *index.Bundle) *yardarmv1.PhaseCounts { return b.Clusters })),
+}
+
+var groupFields = &query.Schema[*index.Group]{
+	Labels: func(g *index.Group) map[string]string { return g.Row.GetMetadata().GetLabels() },
+	Name:   (*index.Group).Name,
+	Fields: []query.Field[*index.Group]{
+		{Name: "name", Text: (*index.Group).Name},
+		{Name: "clusters", Number: func(g *index.Group) int64 { return int64(g.Clusters) }},
+		{Name: "bundle", Texts: func(g *index.Group) []string { return g.Bundles }},
+		{Name: "created", Time: true, Number: func(g *index.Group) int64 { return nanos(g.Row.GetMetadata().GetCreationTimestamp()) }},
+	},
+}
+
+var revisionFields = &query.Schema[*yardarmv1.Revision]{
+	Name: func(r *yardarmv1.Revision) string { return r.GetMetadata().GetName() },
+	Fields: []query.Field[*yardarmv1.Revision]{
+		{Name: "number", Number: func(r *yardarmv1.Revision) int64 { return int64(r.GetSpec().GetNumber()) }},
+		{Name: "digest", Text: func(r *yardarmv1.Revision) string { return r.GetSpec().GetDigest() }},
+		{Name: "objects", Number: func(r *yardarmv1.Revision) int64 { return int64(r.GetSpec().GetObjects()) }},
+		{Name: "size", Number: func(r *yardarmv1.Revision) int64 { return int64(r.GetSpec().GetSize()) }},
+		{Name: "actor", Text: func(r *yardarmv1.Revision) string { return r.GetSpec().GetProvenance().GetActor() }},
+		{Name: "source", Text: func(r *yardarmv1.Revision) string { return r.GetSpec().GetProvenance().GetSource() }},
+		{Name: "commit", Text: func(r *yardarmv1.Revision) string { return r.GetSpec().GetProvenance().GetCommit() }},
+		{Name: "undoOf", Number: func(r *yardarmv1.Revision) int64 { return int64(r.GetSpec().GetProvenance().GetUndoOf()) }},
+		{Name: "created", Time: true, Number: func(r *yardarmv1.Revision) int64 { return nanos(r.GetMetadata().GetCreationTimestamp()) }},
+	},
+}
+
+var eventFields = &query.Schema[*yardarmv1.Event]{
+	Fields: []query.Field[*yardarmv1.Event]{
+		{Name: "type", Text: (*yardarmv1.Event).GetType, Words: []string{yardarmv1.EventNormal, yardarmv1.EventWarning}},
+		{Name: "reason", Text: (*yardarmv1.Event).GetReason},
+		{Name: "cluster", Text: (*yardarmv1.Event).GetCluster},
+		{Name: "bundle", Text: (*yardarmv1.Event).GetBundle},
+		{Name: "revision", Number: func(e *yardarmv1.Event) int64 { return int64(e.GetRevision()) }},
+		{Name: "actor", Text: (*yardarmv1.Event).GetActor},
+		{Name: "message", Text: (*yardarmv1.Event).GetMessage},
+	},
+}
+
+// factFields are by what a cluster's spoke says of it.
+func factFields[R any](of func(R) *index.Cluster) []query.Field[R] {
+	text := func(name string, get func(*yardarmv1.Facts) string) query.Field[R] {
+		return query.Field[R]{Name: name, Text: func(r R) string { return get(factsOf(of(r))) }}
+	}
+	version := text("version", (*yardarmv1.Facts).GetKubernetesVersion)
+	version.Version = true
+	return []query.Field[R]{version,
+		text("distribution", (*yardarmv1.Facts).GetDistribution),
+		text("provider", (*yardarmv1.Facts).GetProvider),
+		text("region", (*yardarmv1.Facts).GetRegion)}
+}
+
+// countFields are by how many assignments there are of a phase.
+func countFields[R any](prefix string, of func(R) *yardarmv1.PhaseCounts) []query.Field[R] {
+	field := func(name string, get func(*yardarmv1.PhaseCounts) uint32) query.Field[R] {
+		return query.Field[R]{Name: prefix + "." + name, Number: func(r R) int64 { return int64(get(of(r))) }}
+	}
+	return []query.Field[R]{
+		field("total", (*yardarmv1.PhaseCounts).GetTotal), field("ready", (*yardarmv1.PhaseCounts).GetReady),
+		field("progressing", (*yardarmv1.PhaseCounts).GetProgressing), field("failed", (*yardarmv1.PhaseCounts).GetFailed),
+		field("held", (*yardarmv1.PhaseCounts).GetHeld), field("pending", (*yardarmv1.PhaseCounts).GetPending),
+		field("stale", (*yardarmv1.PhaseCounts).GetStale), field("drifted", (*yardarmv1.PhaseCounts).GetDrifted),
+	}
+}
+
+func factsOf(c *index.Cluster) *yardarmv1.Facts { return c.Observed.GetFacts() }
+
+func bundlesOf(c *index.Cluster) []string {
+	names := make([]string, len(c.Assignments))
+	for i, a := range c.Assignments {
+		names[i] = a.Bundle
+	}
+	return names
+}
+
+func labelsOf(c *index.Cluster) []string {
+	return slices.Collect(maps.Keys(c.Row.GetMetadata().GetLabels()))
+}
+
+func lastSeenOf(c *index.Cluster) int64 {
+	if c.Presence != nil && !c.Presence.LastSeen.IsZero() {
+		return c.Presence.LastSeen.UnixNano()
+	}
+	return nanos(c.Observed.GetLastSeen())
+}
+
+func nanos(t *timestamppb.Timestamp) int64 {
+	if t == nil {
+		return 0
+	}
+	return t.AsTime().UnixNano()
+}

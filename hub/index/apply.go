@@ -1,0 +1,211 @@
+package index
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/yardarm-dev/yardarm/hub/store"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// tables are those that entries are derived from.
+var tables = []store.Table{
+	store.Clusters, store.Identities, store.Members, store.Presences, store.Observed, // of whole clusters
+	store.Acceptances, store.ObservedBundles, // of one bundle in one cluster
+	store.Reconciliations, store.Bundles, store.DeletedBundles, // of a bundle in all its clusters
+	store.Groups,
+}
+
+// concerned are the clusters that a change concerns, by uid: with the uids of the bundles in which, or with none where all of the cluster is to be derived.
+type concerned map[string]map[string]bool
+
+func (c concerned) whole(cluster string) { c[cluster] = nil }
+
+func (c concerned) pair(cluster, bundle string) {
+	bundles, ok := c[cluster]
+	switch {
+	case !ok:
+		c[cluster] = map[string]bool{bundle: true}
+	case bundles != nil:
+		bundles[bundle] = true
+	}
+}
+
+// concerns tells which clusters; all is true where they are not told apart.
+func (s *State) concerns(tx *store.ReadTx, changed store.Changed) (out concerned, all bool) {
+	if s.Tx == nil {
+		return nil, true
+	}
+	for _, t := range tables {
+		if changed.All(t) && t != store.Groups {
+			return nil, true
+		}
+	}
+	out = concerned{}
+	for _, t := range []store.Table{store.Acceptances, store.ObservedBundles} {
+		for key := range changed.Keys(t) {
+			cluster, bundle, _ := strings.Cut(key, "/")
+			out.pair(cluster, bundle)
+		}
+	}
+	for _, t := range []store.Table{store.Bundles, store.DeletedBundles} {
+		for uid := range changed.Keys(t) {
+			out.bundle(tx, uid)
+		}
+	}
+	for key := range changed.Keys(store.Reconciliations) {
+		bundle, cluster, one := strings.Cut(key, "/")
+		if one {
+			out.pair(cluster, bundle)
+			continue
+		}
+		out.bundle(tx, bundle)
+	}
+	for _, t := range []store.Table{store.Clusters, store.Identities, store.Members, store.Presences, store.Observed} {
+		for uid := range changed.Keys(t) {
+			out.whole(uid)
+		}
+	}
+	return out, false
+}
+
+// bundle adds a bundle in all its clusters. One that it no longer goes to is among those whose memberships have changed.
+func (c concerned) bundle(tx *store.ReadTx, uid string) {
+	for cluster := range tx.ClustersOf(uid) {
+		c.pair(cluster.GetMetadata().GetUid(), uid)
+	}
+	for o := range tx.ObservedOfBundle(uid) {
+		c.pair(o.GetClusterUid(), uid)
+	}
+}
+
+// step is one application of changes. What it touches of bundles, by uid, and groups, by name, is compared at its end.
+type step struct {
+	*State
+	touchedBundles, touchedGroups map[string]bool
+}
+
+// apply takes in a later snapshot. changed tells what differs from the one before.
+func (s *State) apply(tx *store.ReadTx, changed store.Changed) {
+	clusters, all := s.concerns(tx, changed)
+	if s.Tx == nil {
+		s.clusters, s.bundles, s.groups = map[string]*Cluster{}, map[string]*Bundle{}, map[string]*Group{}
+		s.assigners, s.counts, s.members = assigners{}, map[string]*yardarmv1.PhaseCounts{}, map[string]*membership{}
+	}
+	s.Tx = tx
+	st := step{State: s, touchedBundles: map[string]bool{}, touchedGroups: map[string]bool{}}
+	if all {
+		clusters = concerned{}
+		for uid := range s.clusters {
+			clusters.whole(uid)
+		}
+		for c := range tx.Clusters() {
+			clusters.whole(c.GetMetadata().GetUid())
+		}
+	}
+	for uid, bundles := range clusters {
+		st.cluster(uid, bundles)
+	}
+	st.rows(changed, all)
+	for uid := range st.touchedBundles {
+		st.compareBundle(uid)
+	}
+	for name := range st.touchedGroups {
+		st.compareGroup(name)
+	}
+}
+
+// cluster derives the entry of a cluster anew, as far as bundles says.
+func (st *step) cluster(uid string, bundles map[string]bool) {
+	old := st.clusters[uid]
+	row := st.Tx.Cluster(uid)
+	var next *Cluster
+	switch {
+	case row == nil && old == nil:
+		return
+	case row == nil:
+		delete(st.clusters, uid)
+	default:
+		if next = st.revised(old, row, bundles); next == nil {
+			next = clusterOf(st.Tx, row, st.assigners)
+		}
+		st.clusters[uid] = next
+	}
+	st.recount(old, next)
+	if old == nil || next == nil || !sameCluster(old, next) || !sameAssignments(old, next) {
+		st.Seq++
+		st.clusterLog.add(st.Seq, Change[Cluster]{old, next})
+	}
+}
+
+// revised is an entry of which nothing but some bundles has changed; nil where there is more to it.
+func (st *step) revised(old *Cluster, row *yardarmv1.Cluster, bundles map[string]bool) *Cluster {
+	if old == nil || bundles == nil || old.Row != row {
+		return nil
+	}
+	next := *old
+	next.Assignments = slices.Clone(old.Assignments)
+	for uid := range bundles {
+		b := st.Tx.Bundle(uid)
+		assigned := b != nil && row.GetSpec().GetRemoval() == nil && st.Tx.Revision(uid, b.GetStatus().GetRevision()) != nil && targets(b, old.Groups)
+		report := st.Tx.ObservedBundle(old.UID(), uid).GetReport()
+		i, there := old.at(uid)
+		switch {
+		case !there && !assigned && report == nil:
+			continue
+		case !there || (old.Assignments[i].Target != nil) != assigned || old.Assignments[i].Earlier != nil:
+			return nil
+		case !assigned && report.GetBundle() != old.Assignments[i].Bundle:
+			return nil
+		}
+		it := old.Assignments[i].Item
+		if assigned {
+			it.Target = b
+		}
+		next.Assignments[i] = assignmentOf(st.Tx, row, it, st.assigners)
+	}
+	next.count()
+	return &next
+}
+
+// targets tells whether a bundle targets one of the groups.
+func targets(b *yardarmv1.Bundle, groups []string) bool {
+	return slices.ContainsFunc(b.GetSpec().GetTargets(), func(t *yardarmv1.Target) bool { return slices.Contains(groups, t.GetGroup()) })
+}
+
+// rows notes bundles and groups whose own rows have changed.
+func (st *step) rows(changed store.Changed, all bool) {
+	if all || changed.All(store.Groups) {
+		for name := range st.groups {
+			st.touchedGroups[name] = true
+		}
+		for g := range st.Tx.Groups() {
+			st.touchedGroups[g.GetMetadata().GetName()] = true
+		}
+	}
+	for name := range changed.Keys(store.Groups) {
+		st.touchedGroups[name] = true
+	}
+	if all {
+		for uid := range st.bundles {
+			st.touchedBundles[uid] = true
+		}
+		for b := range st.Tx.Bundles() {
+			st.touchedBundles[b.GetMetadata().GetUid()] = true
+		}
+	}
+	for uid := range changed.Keys(store.Bundles) {
+		st.touchedBundles[uid] = true
+	}
+	// A group shows the bundles that target it.
+	for uid := range st.touchedBundles {
+		old := st.bundles[uid]
+		row := st.Tx.Bundle(uid)
+		if old != nil && old.Row == row {
+			continue
+		}
+		for _, t := range append(old.targets(), row.GetSpec().GetTargets()...) {
+			st.touchedGroups[t.GetGroup()] = true
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package index
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/yardarm-dev/yardarm/hub/placement"
+	"github.com/yardarm-dev/yardarm/hub/status"
+	"github.com/yardarm-dev/yardarm/hub/store"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// Item is a bundle in a cluster: what is assigned, what is still there though nothing assigns it, or both.
+type Item struct {
+	Bundle    string
+	BundleUID string
+	// Target is the bundle if it is assigned to the cluster.
+	Target *yardarmv1.Bundle
+	// Earlier is the report about another bundle that had the name before, and of which the cluster still holds something.
+	Earlier *yardarmv1.Report
+}
+
+// ItemsOf is everything that a cluster is to run or still holds, in the order of the bundles' names, each name once.
+func ItemsOf(tx *store.ReadTx, c *yardarmv1.Cluster) []Item {
+	uid := c.GetMetadata().GetUid()
+	var out []Item
+	place := make(map[string]int) // in out, by uid and by name
+	if c.GetSpec().GetRemoval() == nil {
+		for b := range tx.BundlesOf(uid) {
+			bundleUID := b.GetMetadata().GetUid()
+			if tx.Revision(bundleUID, b.GetStatus().GetRevision()) == nil {
+				continue
+			}
+			place[bundleUID], place[b.GetMetadata().GetName()] = len(out), len(out)
+			out = append(out, Item{Bundle: b.GetMetadata().GetName(), BundleUID: bundleUID, Target: b})
+		}
+	}
+	for o := range tx.ObservedBundles(uid) {
+		r := o.GetReport()
+		if _, assigned := place[r.GetBundleUid()]; assigned {
+			continue
+		}
+		if i, taken := place[r.GetBundle()]; taken {
+			out[i].Earlier = r
+			continue
+		}
+		place[r.GetBundleUid()], place[r.GetBundle()] = len(out), len(out)
+		out = append(out, Item{Bundle: r.GetBundle(), BundleUID: r.GetBundleUid()})
+	}
+	slices.SortFunc(out, func(a, b Item) int { return strings.Compare(a.Bundle, b.Bundle) })
+	return out
+}
+
+// Spec derives what is assigned to a cluster; nil if nothing is.
+func Spec(tx *store.ReadTx, c *yardarmv1.Cluster, it Item) *yardarmv1.AssignmentSpec {
+	if it.Target == nil {
+		return nil
+	}
+	return placement.DesiredOf(tx, c, it.Target)
+}
+
+// Judge tells what is known of a bundle in a cluster, given what is assigned.
+func Judge(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, spec *yardarmv1.AssignmentSpec, now time.Time) *yardarmv1.AssignmentStatus {
+	uid := c.GetMetadata().GetUid()
+	in := status.Input{Assignment: spec, Report: tx.ObservedBundle(uid, it.BundleUID).GetReport(), Now: now}
+	if p := tx.Presence(uid); p != nil {
+		in.Presence, in.LastSeen, in.Confirmed = p.State, p.LastSeen, p.Confirmed
+	}
+	if in.LastSeen.IsZero() {
+		if o := tx.Observed(uid); o.GetLastSeen() != nil {
+			in.LastSeen = o.LastSeen.AsTime()
+		}
+	}
+	st := status.Of(in)
+	if spec == nil && st.Phase == in.Report.GetPhase() {
+		judgeLeaving(tx, c, it, st)
+	}
+	if r := it.Earlier; r != nil {
+		st.Message = strings.TrimPrefix(st.Message+fmt.Sprintf("; of an earlier bundle of this name the cluster still holds something (%s)", r.GetPhase()), "; ")
+	}
+	return st
+}
+
+// judgeLeaving corrects the status of what nothing assigns any more: its spoke has not heard so yet, and may still call it ready.
+func judgeLeaving(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, st *yardarmv1.AssignmentStatus) {
+	switch st.Phase {
+	case yardarmv1.PhaseHeld, yardarmv1.PhaseRemoving, yardarmv1.PhaseFailed:
+		return
+	}
+	st.Phase = yardarmv1.PhaseRemoving
+	switch {
+	case c.GetSpec().GetRemoval() != nil:
+		st.Reason, st.Message = yardarmv1.ReasonClusterDeleted, "the cluster is being deleted, and its spoke has not let go of the bundle yet"
+	case tx.DeletedBundle(it.BundleUID) != nil:
+		st.Reason, st.Message = yardarmv1.ReasonBundleDeleted, "the bundle was deleted, and the spoke has not let go of it yet"
+	case tx.Bundle(it.BundleUID) == nil:
+		st.Phase, st.Reason = yardarmv1.PhaseHeld, yardarmv1.ReasonUnknownToHub
+		st.Message = "the hub knows no such bundle; the cluster keeps what it has of it"
+	default:
+		st.Reason, st.Message = yardarmv1.ReasonNoLongerTargeted, "the bundle no longer targets the cluster, and the spoke has not let go of it yet"
+	}
+}
+
+// StatusesOf yields how a bundle stands in every cluster that is to run it, and in every one that still holds it.
+func StatusesOf(tx *store.ReadTx, b *yardarmv1.Bundle) iter.Seq[*yardarmv1.AssignmentStatus] {
+	return func(yield func(*yardarmv1.AssignmentStatus) bool) {
+		uid, name := b.GetMetadata().GetUid(), b.GetMetadata().GetName()
+		assigner := placement.NewAssigner(tx, b)
+		assigned := make(map[string]bool)
+		for c := range tx.ClustersOf(uid) {
+			if c.GetSpec().GetRemoval() != nil {
+				continue
+			}
+			spec := assigner.Assign(tx, c)
+			if spec == nil {
+				continue
+			}
+			assigned[c.GetMetadata().GetUid()] = true
+			if !yield(Judge(tx, c, Item{Bundle: name, BundleUID: uid, Target: b}, spec, time.Time{})) {
+				return
+			}
+		}
+		for o := range tx.ObservedOfBundle(uid) {
+			c := tx.Cluster(o.GetClusterUid())
+			if c == nil || assigned[o.GetClusterUid()] {
+				continue
+			}
+			if !yield(Judge(tx, c, Item{Bundle: name, BundleUID: uid}, nil, time.Time{})) {
+				return
+			}
+		}
+	}
+}
