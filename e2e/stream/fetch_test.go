@@ -2,13 +2,9 @@ package stream
 
 import (
 	"bytes"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,58 +12,6 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/dispatch"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
-
-// link is a TCP connection to a hub that breaks after so many bytes from the hub, each time anew.
-type link struct {
-	listener net.Listener
-	to       string
-	limit    int64
-	breaks   atomic.Int64
-	closed   chan struct{}
-	running  sync.WaitGroup
-}
-
-func newLink(t *testing.T, to string, limit int64) *link {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &link{listener: listener, to: to, limit: limit, closed: make(chan struct{})}
-	l.running.Go(l.serve)
-	t.Cleanup(func() { close(l.closed); listener.Close(); l.running.Wait() })
-	return l
-}
-
-func (l *link) serve() {
-	for {
-		down, err := l.listener.Accept()
-		if err != nil {
-			return
-		}
-		up, err := net.Dial("tcp", l.to)
-		if err != nil {
-			down.Close()
-			continue
-		}
-		over := make(chan struct{})
-		end := sync.OnceFunc(func() { down.Close(); up.Close(); close(over) })
-		l.running.Go(func() {
-			select {
-			case <-over:
-			case <-l.closed:
-				end()
-			}
-		})
-		l.running.Go(func() { defer end(); _, _ = io.Copy(up, down) })
-		l.running.Go(func() {
-			defer end()
-			if _, err := io.CopyN(down, up, l.limit); err == nil {
-				l.breaks.Add(1)
-			}
-		})
-	}
-}
 
 // counter reads one metric.
 func counter(t *testing.T, r *prometheus.Registry, name string) float64 {
@@ -94,16 +38,16 @@ func TestFetchGoesOnWhereItBroke(t *testing.T) {
 	const size = 6_000_000
 	digest := h.publish("web", text(size, "x"), "prod")
 	s := newSpoke(t, h, "edge-1", prod)
-	l := newLink(t, h.address, 2_300_000)
-	s.id.dial(l.listener.Addr().String())
+	p := newPath(t, h.address, func() fault { return fault{kind: cut, after: 2_300_000} })
+	s.id.dial(p.address())
 	s.start()
 	h.awaitPhase("edge-1", "web", yardarmv1.PhaseReady, 1)
 	if got, err := s.state.Content(t.Context(), digest); err != nil || !bytes.Equal(got, text(size, "x")) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 	sent := counter(t, metrics, "yardarm_fetch_bytes_total")
-	if l.breaks.Load() < 2 || sent > size*3/2 {
-		t.Errorf("%d breaks, %.0f bytes sent for %d", l.breaks.Load(), sent, size)
+	if p.broken.Load() < 2 || sent > size*3/2 {
+		t.Errorf("%d breaks, %.0f bytes sent for %d", p.broken.Load(), sent, size)
 	}
 }
 

@@ -121,6 +121,7 @@ type spoke struct {
 	backend state.Backend
 	state   *state.State
 	book    *report.Book
+	dial    []grpc.DialOption
 
 	mu       sync.Mutex
 	facts    *yardarmv1.Facts
@@ -164,7 +165,7 @@ func (s *spoke) start() {
 	client := session.New(session.Config{
 		Identity: s.id, State: s.state, Book: s.book, Version: "test", Instance: "1", KubeUID: s.id.kube,
 		Logger: slog.New(slog.NewTextHandler(logTo{s.t, s.cluster}, nil)),
-		Facts:  s.observe,
+		Facts:  s.observe, DialOptions: s.dial,
 		Status: func(st session.Status) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
