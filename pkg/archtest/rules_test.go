@@ -60,9 +60,9 @@ var rules = []rule{
 		from: []string{"hub/...", "spoke/...", "pkg/...", "proto/..."}, deny: []string{"deploy/...", "github.com/google/go-containerregistry/..."},
 	},
 	{
-		name: "placement and status are pure",
+		name: "placement, rollout and status are pure",
 		why:  "they are run in every transaction and every session, and are tested as functions",
-		from: []string{"hub/placement", "hub/status"}, deny: []string{grpc, http, kubernetes},
+		from: []string{"hub/placement", "hub/rollout", "hub/status"}, deny: []string{grpc, http, kubernetes},
 	},
 	{
 		name: "health rules know only messages",

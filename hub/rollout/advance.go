@@ -1,0 +1,336 @@
+package rollout
+
+import "time"
+
+// degradedGrace is how long a cluster may be degraded until that counts as failing: a pod that starts before what it needs crashes
+// once or twice, and heals.
+const degradedGrace = 30 * time.Second
+
+// Wait is why a rollout does not go on by itself right now.
+type Wait uint8
+
+// What a rollout may wait for, the first that holds.
+const (
+	// WaitNothing: it has ended, or something was changed just now.
+	WaitNothing Wait = iota
+	// WaitOperator: it is paused.
+	WaitOperator
+	// WaitApproval: of the stage that it is at, before or after it.
+	WaitApproval
+	// WaitClusters: clusters are on their way, or soak.
+	WaitClusters
+	// WaitGate: all that could go next are shut out for now.
+	WaitGate
+	// WaitPresence: no cluster of the stage that it is at is there, or none that was given the revision got ready with it.
+	WaitPresence
+)
+
+// Outlook says what an Advance has come to.
+type Outlook struct {
+	// Changed: something of the rollout is not as it was.
+	Changed bool
+	Wait    Wait
+	// Wake is when time alone may change something; 0 for never.
+	Wake time.Duration
+}
+
+// Advance takes all the steps that are due. What is known of the members is in their order; now is a reading of the same
+// monotonic clock as their times. Advancing again with the same knowledge changes nothing.
+func (r *Rollout) Advance(seen []Seen, now time.Duration) Outlook {
+	a := advance{Rollout: r, seen: seen, now: now, tallies: make([]tally, len(r.Stages))}
+	for i := range r.Members {
+		a.judge(i)
+	}
+	a.step()
+	return a.out
+}
+
+// advance is one run of Advance.
+type advance struct {
+	*Rollout
+	seen    []Seen
+	now     time.Duration
+	tallies []tally // by stage
+	out     Outlook
+}
+
+// tally counts the members of one stage.
+type tally struct {
+	members, done int
+	// failed are those whose failing counts, prior those that were failing before.
+	failed, prior int
+	// inFlight are given it and not judged yet; lost ones are not waited for.
+	inFlight, lost int
+	// ready could be given it now; shut are there and may not yet.
+	ready, shut int
+}
+
+// untried: nobody of the stage was ever given the revision.
+func (t tally) untried() bool { return t.done+t.failed+t.prior+t.inFlight+t.lost == 0 }
+
+// over: nobody of the stage who is there still has to go, or to be judged.
+func (t tally) over() bool { return t.inFlight+t.ready+t.shut == 0 }
+
+// good tells whether a stage that is over tells in favour of the revision. That all are away does not, nor that the only ones that
+// were tried got lost; it is enough if some other stage has told, or if there were only clusters of which nobody expected anything.
+func (t tally) good(told bool) bool {
+	return t.members == 0 || t.done > 0 || t.untried() && told || t.lost == 0 && t.prior > 0
+}
+
+// judge brings one member's state up to what is known of it, and counts it.
+func (a *advance) judge(i int) {
+	m, s := &a.Members[i], a.seen[i]
+	switch {
+	case !s.Targeted:
+		a.become(m, Left)
+	case m.State == Left:
+		a.become(m, Waiting)
+	case m.State == Lost && s.Present:
+		a.become(m, Given)
+	}
+	switch m.State {
+	case Given, Failed:
+		a.judgeGiven(m, s)
+	case Done:
+		if a.failing(a.health(m, s), s) {
+			a.become(m, Failed)
+		}
+	case Returning:
+		h := a.health(m, s)
+		if h == Ready || a.failing(h, s) || s.Present && a.elapsed(m.Since, a.Stages[m.Stage].Deadline) {
+			a.become(m, Returned)
+		}
+	}
+	a.count(m, s)
+}
+
+func (a *advance) judgeGiven(m *Member, s Seen) {
+	stage, health := &a.Stages[m.Stage], a.health(m, s)
+	switch ready := health == Ready; {
+	case ready && a.elapsed(s.Since, stage.Soak):
+		a.become(m, Done)
+	case ready || m.State == Failed:
+	case a.failing(health, s):
+		a.become(m, Failed)
+	case a.elapsed(m.Since, stage.Deadline) && s.Present:
+		a.become(m, Failed)
+	case a.elapsed(m.Since, stage.Deadline):
+		a.become(m, Lost)
+	}
+}
+
+// health is what is known of a member's cluster with what it is to run.
+func (a *advance) health(m *Member, s Seen) Health {
+	if !s.Present || s.Of != a.Runs(m) {
+		return Unknown
+	}
+	return s.Health
+}
+
+func (a *advance) failing(h Health, s Seen) bool {
+	return h == Broken || h == Degraded && a.elapsed(s.Since, degradedGrace)
+}
+
+// elapsed tells whether so much time has gone by since, and otherwise has the caller woken once it has.
+func (a *advance) elapsed(since, d time.Duration) bool {
+	at := since + d
+	if a.now >= at {
+		return true
+	}
+	if a.out.Wake == 0 || at < a.out.Wake {
+		a.out.Wake = at
+	}
+	return false
+}
+
+func (a *advance) become(m *Member, s State) {
+	if m.State == s {
+		return
+	}
+	if m.State == Left {
+		m.Prior = false
+	}
+	m.State, m.Since, a.out.Changed = s, a.now, true
+}
+
+func (a *advance) count(m *Member, s Seen) {
+	t := &a.tallies[m.Stage]
+	if m.State != Left {
+		t.members++
+	}
+	switch m.State {
+	case Done:
+		t.done++
+	case Failed:
+		if m.Prior {
+			t.prior++
+		} else {
+			t.failed++
+		}
+	case Given:
+		t.inFlight++
+	case Lost:
+		t.lost++
+	case Waiting:
+		if s.Present && s.Gate == Open {
+			t.ready++
+		}
+		if s.Present && s.Gate == Shut {
+			t.shut++
+		}
+	}
+}
+
+// step moves the rollout itself.
+func (a *advance) step() {
+	switch a.Phase {
+	case Paused:
+		a.out.Wait = WaitOperator
+	case RollingBack:
+		a.giveBack()
+	case Progressing:
+		if a.breached() {
+			a.fail()
+			return
+		}
+		a.standIn()
+		for a.Phase == Progressing && a.passed() {
+			a.next()
+			a.standIn()
+		}
+		a.give()
+	case Completed:
+		a.give()
+	}
+}
+
+// breached: a stage that has been reached has more failures than it may, or nothing but failures.
+func (a *advance) breached() bool {
+	for i, t := range a.tallies[:a.At+1] {
+		if t.failed > a.Stages[i].Budget || t.failed > 0 && t.over() && t.done == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *advance) fail() {
+	a.out.Changed = true
+	if a.Pauses {
+		a.Phase, a.out.Wait = Paused, WaitOperator
+		return
+	}
+	a.Phase = RollingBack
+	a.giveBack()
+}
+
+// passed tells whether the stage that is under way is over, and well. One that nobody has approved is not, though all of it be
+// away: they would get the revision when they come back.
+func (a *advance) passed() bool {
+	t, s := a.tallies[a.At], &a.Stages[a.At]
+	return t.over() && t.good(a.anyDone()) && s.approved() && (!s.ApproveAfter || s.ApprovedAfter)
+}
+
+// standIn puts a cluster that is there in the place of one that is not, in a stage that any would do for: a canary that sleeps
+// warns of nothing, and one waits for it for ever.
+func (a *advance) standIn() {
+	t := &a.tallies[a.At]
+	if !a.Stages[a.At].Any || t.members == 0 || !t.untried() || t.ready > 0 || t.shut > 0 {
+		return
+	}
+	for i := range a.Members {
+		m, s := &a.Members[i], a.seen[i]
+		if m.Stage <= a.At || m.State != Waiting || !s.Present || s.Gate != Open {
+			continue
+		}
+		for j := range a.Members {
+			if absent := &a.Members[j]; absent.Stage == a.At && absent.State == Waiting {
+				absent.Stage, m.Stage = m.Stage, a.At
+				t.ready++
+				a.tallies[absent.Stage].ready--
+				a.out.Changed = true
+				return
+			}
+		}
+	}
+}
+
+func (a *advance) anyDone() bool {
+	for _, t := range a.tallies {
+		if t.done > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *advance) next() {
+	a.out.Changed = true
+	if a.At == len(a.Stages)-1 {
+		a.Phase = Completed
+		return
+	}
+	a.At++
+}
+
+// give gives the revision to those whose turn it is, and says what is waited for.
+func (a *advance) give() {
+	if a.Phase == Progressing && !a.Stages[a.At].approved() {
+		a.giveStages(a.At) // late ones of the stages before go on
+		a.out.Wait = WaitApproval
+		return
+	}
+	a.giveStages(a.At + 1)
+	if a.Phase == Progressing {
+		a.out.Wait = a.waits()
+	}
+}
+
+// giveStages gives it to those of the first n stages, as many of each at a time as it allows.
+func (a *advance) giveStages(n int) {
+	for i := range a.Members {
+		m, s := &a.Members[i], a.seen[i]
+		if m.State != Waiting || m.Stage >= n || !s.Present || s.Gate != Open {
+			continue
+		}
+		if t := &a.tallies[m.Stage]; t.inFlight < a.Stages[m.Stage].Concurrency {
+			t.inFlight++
+			a.become(m, Given)
+			a.elapsed(m.Since, a.Stages[m.Stage].Deadline)
+		}
+	}
+}
+
+func (a *advance) waits() Wait {
+	t := a.tallies[a.At]
+	switch {
+	case t.inFlight > 0 || t.ready > 0:
+		return WaitClusters
+	case t.shut > 0:
+		return WaitGate
+	case t.good(a.anyDone()):
+		return WaitApproval
+	}
+	return WaitPresence
+}
+
+// giveBack returns every cluster that was given the revision to its last good one. A cluster that never had a good one keeps
+// what it has: to take it away would be a deletion that nobody asked for.
+func (a *advance) giveBack() {
+	left := false
+	for i := range a.Members {
+		m, s := &a.Members[i], a.seen[i]
+		if m.State.Touched() && s.Gate != Frozen {
+			if m.Good == 0 {
+				continue
+			}
+			a.become(m, Returning)
+		}
+		left = left || m.State == Returning && s.Present
+	}
+	if left {
+		a.out.Wait = WaitClusters
+		return
+	}
+	a.Phase, a.out.Changed = RolledBack, true
+}

@@ -1,0 +1,126 @@
+package rollout
+
+import "time"
+
+// State is where a cluster is on its way.
+type State uint8
+
+// The states of a cluster. Their numbers are on disk.
+const (
+	// Waiting: it has not been given the revision yet.
+	Waiting State = iota
+	// Given: it is to run the revision, and does not count yet.
+	Given
+	// Done: it has been ready with it for as long as its stage asks.
+	Done
+	// Failed: it is to run it, and cannot.
+	Failed
+	// Lost: it was given it, and has not been heard of for longer than one waits. It neither counts as done nor as failed.
+	Lost
+	// Returning: it is to run its last good revision again.
+	Returning
+	// Returned: it does, or cannot: what becomes of it is not this rollout's any more.
+	Returned
+	// Left: the bundle is no longer for it.
+	Left
+)
+
+// Touched tells whether a cluster in this state is to run the rollout's revision.
+func (s State) Touched() bool { return s >= Given && s <= Lost }
+
+// Member is one cluster of a rollout.
+type Member struct {
+	// UID is the cluster's.
+	UID string
+	// Stage is the index of the stage it goes with.
+	Stage int
+	State State
+	// From is the revision that it ran before, and Good the last one that was good there; 0 where there is none.
+	From, Good uint32
+	// Prior: it was failing before the rollout began, so that its failing now is not the revision's.
+	Prior bool
+	// Since is when it came into its state.
+	Since time.Duration
+}
+
+// Gate says whether a cluster may be given another revision now, whatever the reason.
+type Gate uint8
+
+const (
+	// Open: it may.
+	Open Gate = iota
+	// Shut: not now, and its stage waits for it, as for a window that opens at night.
+	Shut
+	// Frozen: not until somebody says so, and the others go on without it.
+	Frozen
+)
+
+// Seen is what is known of a cluster.
+type Seen struct {
+	// Targeted: the bundle is for it.
+	Targeted bool
+	// Present: its spoke is connected, and what it reports is confirmed.
+	Present bool
+	// Health is what its newest report comes to, and Of the revision of the assignment whose hash that report names; 0 where it
+	// names none of this bundle's. A report about another revision than the cluster is to run says nothing here, so that no stage
+	// is judged by the revision before.
+	Health Health
+	Of     uint32
+	// Since is when its health came to be so, without a break, in which it was present.
+	Since time.Duration
+	Gate  Gate
+}
+
+// Health sums up a phase.
+type Health uint8
+
+const (
+	// Unknown: there is no report, or it says that the cluster is on its way.
+	Unknown Health = iota
+	Ready
+	// Degraded: unhealthy, and may heal.
+	Degraded
+	// Broken: it will not get ready by itself.
+	Broken
+)
+
+// Rollout is how one stands. It is not safe for concurrent use.
+type Rollout struct {
+	// Revision is the one that it is about.
+	Revision uint32
+	Stages   []Stage
+	// Pauses: a failed rollout waits for an operator instead of returning its clusters.
+	Pauses bool
+
+	Phase Phase
+	// At is the index of the stage that is under way. Those before it have passed.
+	At int
+	// Members are in the order in which they go.
+	Members []Member
+}
+
+// Phase of a rollout. The numbers are on disk.
+type Phase uint8
+
+// The phases of a rollout; the words are those of the messages.
+const (
+	Progressing Phase = iota
+	// Paused: by an operator, or since a budget was exceeded. Nothing moves.
+	Paused
+	Completed
+	RollingBack
+	RolledBack
+)
+
+// Runs is the revision that a member's cluster is to run; 0 for none.
+func (r *Rollout) Runs(m *Member) uint32 {
+	switch m.State {
+	case Waiting:
+		return m.From
+	case Returning, Returned:
+		return m.Good
+	case Left:
+		return 0
+	}
+	return r.Revision
+}

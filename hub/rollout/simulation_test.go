@@ -1,0 +1,350 @@
+package rollout
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// simulationTime is how long fleets are made up and taken through their rollouts. Some thousands fit in.
+const simulationTime = 2 * time.Second
+
+// TestSimulation takes fleets that are made up through rollouts that are made up, with everything in between that happens to
+// fleets, and checks after each step what must hold whatever happens.
+func TestSimulation(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	fleets := 0
+	for end := time.Now().Add(simulationTime); time.Now().Before(end) && !t.Failed(); fleets++ {
+		simulate(t, seed+uint64(fleets))
+	}
+	t.Logf("%d fleets, the first with seed %d", fleets, seed)
+}
+
+// TestSimulationSeeds are fleets that once showed a mistake.
+func TestSimulationSeeds(t *testing.T) {
+	for _, seed := range []uint64{1, 2, 3} {
+		simulate(t, seed)
+	}
+}
+
+func simulate(t *testing.T, seed uint64) {
+	t.Helper()
+	w := newWorld(seed)
+	for step := range 20 + w.rnd.IntN(120) {
+		w.happen()
+		if !w.check(t, seed, step) {
+			return
+		}
+	}
+	w.settle(t, seed)
+}
+
+// place is one cluster as it really is.
+type place struct {
+	uid      string
+	labels   map[string]string
+	targeted bool
+	present  bool
+	gate     Gate
+	// runs is the revision that it has in fact, since when its health is as it is, and the one before that its report may still be about.
+	runs     uint32
+	health   Health
+	since    time.Duration
+	due      time.Duration // when the revision shows what it is worth
+	reported bool          // the hub has heard of it
+}
+
+// world is a fleet, one bundle, and the hub's view of both.
+type world struct {
+	rnd      *rand.Rand
+	now      time.Duration
+	places   []*place
+	byUID    map[string]*place
+	members  map[string]bool
+	strategy *yardarmv1.RolloutStrategy
+	r        *Rollout
+	base     uint32
+	// worth is how each revision turns out, in percent of clusters where it is broken.
+	worth map[uint32]int
+	// ranAfterBreach are the clusters that had to return.
+	touched map[string]bool
+	out     Outlook
+}
+
+func newWorld(seed uint64) *world {
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 7)), worth: map[uint32]int{}, now: time.Hour, byUID: map[string]*place{}}
+	for i := range 1 + w.rnd.IntN(24) {
+		w.places = append(w.places, w.newPlace(fmt.Sprintf("c%d", i)))
+	}
+	w.begin(1)
+	return w
+}
+
+func (w *world) newPlace(uid string) *place {
+	p := &place{uid: uid, targeted: true, present: w.rnd.IntN(10) > 0, labels: map[string]string{"ring": fmt.Sprint(w.rnd.IntN(3))}}
+	if w.rnd.IntN(10) == 0 {
+		p.labels[yardarmv1.LabelCanary] = "true"
+	}
+	w.byUID[uid] = p
+	return p
+}
+
+func (w *world) madeUpStrategy() *yardarmv1.RolloutStrategy {
+	if w.rnd.IntN(3) == 0 {
+		return Default()
+	}
+	s := &yardarmv1.RolloutStrategy{}
+	for range w.rnd.IntN(4) {
+		stage := &yardarmv1.Stage{
+			Concurrency: []string{"", "1", "50%", "100%"}[w.rnd.IntN(4)], FailureBudget: []string{"", "0", "3", "50%"}[w.rnd.IntN(4)],
+			Soak: durationpb.New(time.Duration(w.rnd.IntN(3)) * time.Minute), Approval: []string{"", "", "before", "after"}[w.rnd.IntN(4)],
+			ProgressDeadline: durationpb.New(time.Duration(w.rnd.IntN(2)*20) * time.Minute),
+		}
+		switch w.rnd.IntN(3) {
+		case 0:
+			stage.Selector = &yardarmv1.LabelSelector{MatchLabels: map[string]string{"ring": fmt.Sprint(w.rnd.IntN(3))}}
+		case 1:
+			stage.Clusters = 1 + uint32(w.rnd.IntN(3))
+		case 2:
+			stage.Percent = 30
+		}
+		s.Stages = append(s.Stages, stage)
+	}
+	s.Stages = append(s.Stages, &yardarmv1.Stage{Name: "rest", OrderBy: "ring"})
+	if w.rnd.IntN(3) == 0 {
+		s.OnFailure = yardarmv1.OnFailurePause
+	}
+	return s
+}
+
+// begin begins the rollout of a revision; one that is under way is superseded.
+func (w *world) begin(revision uint32) {
+	w.worth[revision] = []int{0, 0, 0, 5, 100}[w.rnd.IntN(5)]
+	w.strategy, w.touched = w.madeUpStrategy(), map[string]bool{}
+	before := map[string]*Member{}
+	if w.r != nil {
+		if w.r.Phase == Completed {
+			w.base = w.r.Revision
+		}
+		for i := range w.r.Members {
+			before[w.r.Members[i].UID] = &w.r.Members[i]
+		}
+	}
+	var candidates []Candidate
+	for _, p := range w.places {
+		if !p.targeted {
+			continue
+		}
+		c := Candidate{UID: p.uid, Labels: p.labels, Present: p.present, Ready: p.health == Ready, Failing: p.health == Broken, Runs: w.base}
+		if m := before[p.uid]; m != nil && m.State != Left {
+			c.Runs, c.Good = w.r.After(m)
+		}
+		candidates = append(candidates, c)
+	}
+	w.r, w.members = Begin(revision, "bundle", w.strategy, 10*time.Minute, candidates), map[string]bool{}
+	for _, c := range candidates {
+		w.members[c.UID] = true
+	}
+	w.restart()
+}
+
+// restart is what the hub does when it starts: what it knew by its clock is gone.
+func (w *world) restart() {
+	for i := range w.r.Members {
+		w.r.Members[i].Since = w.now
+	}
+	for _, p := range w.places {
+		p.since, p.reported = w.now, false
+	}
+}
+
+func (w *world) place(uid string) *place { return w.byUID[uid] }
+
+// happen lets time go by and something happen.
+func (w *world) happen() {
+	w.now += time.Duration(w.rnd.IntN(90)) * time.Second
+	p := w.places[w.rnd.IntN(len(w.places))]
+	switch w.rnd.IntN(24) {
+	case 0:
+		p.targeted = !p.targeted
+	case 1, 2:
+		p.present, p.since = !p.present, w.now
+	case 3:
+		p.gate = Gate(w.rnd.IntN(3))
+	case 4:
+		w.places = append(w.places, w.newPlace(fmt.Sprintf("c%d", len(w.places))))
+	case 5:
+		w.restart()
+	case 6:
+		if w.rnd.IntN(8) == 0 {
+			w.begin(w.r.Revision + 1)
+		}
+	case 7:
+		w.r.Stages[w.r.At].ApprovedBefore = true
+	case 8:
+		w.r.Stages[w.r.At].ApprovedAfter = true
+	case 9:
+		if p.present && p.health == Ready && w.rnd.IntN(4) == 0 {
+			p.health, p.since = Degraded, w.now
+		}
+	case 10:
+		if p.health == Degraded {
+			p.health, p.since = Ready, w.now
+		}
+	}
+	w.observe()
+}
+
+// observe lets the clusters that are there do what they are to do, the hub hear of it, and the rollout advance.
+func (w *world) observe() {
+	for _, p := range w.places {
+		if p.targeted && !w.members[p.uid] {
+			w.members[p.uid] = true
+			w.r.Join(w.strategy, w.base, Candidate{UID: p.uid, Labels: p.labels})
+			w.r.Members[len(w.r.Members)-1].Since = w.now
+		}
+	}
+	seen := make([]Seen, len(w.r.Members))
+	for i := range w.r.Members {
+		m := &w.r.Members[i]
+		p := w.place(m.UID)
+		if p.present && p.targeted {
+			w.run(p, w.r.Runs(m))
+		}
+		seen[i] = Seen{Targeted: p.targeted, Present: p.present, Since: p.since, Gate: p.gate}
+		if p.reported {
+			seen[i].Health, seen[i].Of = p.health, p.runs
+		}
+	}
+	w.out = w.r.Advance(seen, w.now)
+	if again := w.r.Advance(seen, w.now); again.Changed {
+		w.out.Wait = 255 // told by check
+	}
+}
+
+// run has a cluster run a revision, and after a while be what the revision is worth there.
+func (w *world) run(p *place, revision uint32) {
+	switch {
+	case p.runs != revision:
+		p.runs, p.health, p.since, p.reported = revision, Unknown, w.now, false
+		p.due = w.now + time.Duration(w.rnd.IntN(180))*time.Second
+	case p.health == Unknown && w.now >= p.due:
+		p.health, p.since = Ready, w.now
+		if w.rnd.IntN(100) < w.worth[revision] {
+			p.health = Broken
+		}
+		fallthrough
+	default:
+		p.reported = true
+	}
+}
+
+// check is what must hold after each step.
+func (w *world) check(t *testing.T, seed uint64, step int) bool {
+	t.Helper()
+	fail := func(format string, args ...any) bool {
+		t.Errorf("seed %d, step %d: "+format, append([]any{seed, step}, args...)...)
+		return false
+	}
+	if w.out.Wait == 255 {
+		return fail("advancing again with the same knowledge changed something")
+	}
+	inFlight, failed := make([]int, len(w.r.Stages)), make([]int, len(w.r.Stages))
+	for i := range w.r.Members {
+		m := &w.r.Members[i]
+		p := w.place(m.UID)
+		stage := w.r.Stages[m.Stage]
+		switch m.State {
+		case Given:
+			inFlight[m.Stage]++
+		case Failed:
+			if !m.Prior {
+				failed[m.Stage]++
+			}
+		case Done:
+			if p.runs != w.r.Revision {
+				return fail("%s counts as done with revision %d, and has %d", m.UID, w.r.Revision, p.runs)
+			}
+		}
+		if m.State.Touched() && w.r.Phase == Progressing {
+			if m.Stage > w.r.At {
+				return fail("%s was given it in stage %d, while it is at %d", m.UID, m.Stage, w.r.At)
+			}
+			if stage.ApproveBefore && !stage.ApprovedBefore {
+				return fail("%s was given it in stage %d, which nobody approved", m.UID, m.Stage)
+			}
+		}
+		if m.State == Given && m.Since == w.now && (p.gate != Open || !p.present) && w.touchedNow(m) {
+			return fail("%s was given it while gate %d, present %v", m.UID, p.gate, p.present)
+		}
+		if m.State.Touched() {
+			w.touched[m.UID] = true
+		}
+		if (w.r.Phase == RollingBack || w.r.Phase == RolledBack) && m.State.Touched() && m.Good != 0 && p.gate != Frozen && w.r.Phase == RollingBack {
+			return fail("%s has not returned to revision %d", m.UID, m.Good)
+		}
+		if m.State == Returning && m.Good == w.r.Revision {
+			return fail("%s returns to the revision that is bad", m.UID)
+		}
+	}
+	for s, stage := range w.r.Stages {
+		if w.r.Phase == Progressing && s <= w.r.At && failed[s] > stage.Budget {
+			return fail("stage %d goes on with %d failures of %d", s, failed[s], stage.Budget)
+		}
+	}
+	return true
+}
+
+// touchedNow notes a cluster that was given the revision for the first time.
+func (w *world) touchedNow(m *Member) bool { return !w.touched[m.UID] }
+
+// settle lets all be well from now on: then it has to come to an end.
+func (w *world) settle(t *testing.T, seed uint64) {
+	t.Helper()
+	for round := range 500 {
+		for _, p := range w.places {
+			if !p.present {
+				p.present, p.since = true, w.now
+			}
+			p.gate = Open
+		}
+		w.r.Stages[w.r.At].ApprovedBefore, w.r.Stages[w.r.At].ApprovedAfter = true, true
+		w.now += time.Minute
+		w.observe()
+		if !w.check(t, seed, 1000+round) {
+			return
+		}
+		if w.ended() {
+			return
+		}
+	}
+	targeted := 0
+	for _, p := range w.places {
+		if p.targeted {
+			targeted++
+		}
+	}
+	if targeted > 0 {
+		t.Errorf("seed %d: it does not end: phase %d, stage %d of %d, waits for %d, of %d clusters", seed, w.r.Phase, w.r.At, len(w.r.Stages), w.out.Wait, targeted)
+	}
+}
+
+// ended: nothing is left to happen to a rollout of which all clusters are there.
+func (w *world) ended() bool {
+	for i := range w.r.Members {
+		switch w.r.Members[i].State {
+		case Waiting, Given:
+			if w.r.Phase == Completed {
+				return false
+			}
+		case Returning:
+			return false
+		}
+	}
+	return w.r.Phase == Completed || w.r.Phase == RolledBack || w.r.Phase == Paused
+}
