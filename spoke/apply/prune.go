@@ -115,10 +115,7 @@ func (a *Applier) removeStage(ctx context.Context, stage []Target, stop <-chan s
 			defer slots.release()
 			ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 			defer cancel()
-			kind, err := a.mapper.AnyVersion(ctx, t.Ref.Group, t.Version, t.Ref.Kind)
-			if err == nil {
-				err = one(ctx, t, kind)
-			}
+			err := a.removeOne(ctx, t, one)
 			// A kind that is not served any more has no objects any more.
 			done := err == nil || errors.Is(err, kube.ErrUnknownKind)
 			mu.Lock()
@@ -135,13 +132,27 @@ func (a *Applier) removeStage(ctx context.Context, stage []Target, stop <-chan s
 	return gone, left, problems
 }
 
+// removeOne calls one in a version that is served. Where the mapper's knowledge is of old, an answer says that it is not: then once more, in another.
+func (a *Applier) removeOne(ctx context.Context, t Target, one func(context.Context, Target, kube.Kind) error) error {
+	for again := true; ; again = false {
+		kind, err := a.mapper.AnyVersion(ctx, t.Ref.Group, t.Version, t.Ref.Kind)
+		if err == nil {
+			err = one(ctx, t, kind)
+		}
+		if !unserved(err) || !again {
+			return err
+		}
+		a.mapper.Forget(t.Ref.Group)
+	}
+}
+
 // prune deletes one object. It answers nil when the object is gone or no longer the bundle's.
 func (a *Applier) prune(ctx context.Context, owner string, t Target, kind kube.Kind) error {
 	look, resource := metadataOf(a.look, kind, t.Ref), metadataOf(a.metadata, kind, t.Ref)
 	for {
 		found, err := look.Get(ctx, t.Ref.Name, metav1.GetOptions{})
 		switch {
-		case gone(err):
+		case gone(err) && !unserved(err):
 			return nil
 		case err != nil:
 			return err
@@ -171,6 +182,9 @@ func (a *Applier) Look(ctx context.Context, owner string, t Target) (object live
 	}
 	found, err := metadataOf(a.look, kind, t.Ref).Get(ctx, t.Ref.Name, metav1.GetOptions{})
 	switch {
+	case unserved(err):
+		a.mapper.Forget(t.Ref.Group) // so that the next look sees it
+		return live.Object{}, true
 	case gone(err):
 		return live.Object{}, false
 	case err != nil:
@@ -197,7 +211,7 @@ func (a *Applier) releaseOne(ctx context.Context, owner string, t Target, kind k
 	look, resource := metadataOf(a.look, kind, t.Ref), metadataOf(a.metadata, kind, t.Ref)
 	for {
 		found, err := look.Get(ctx, t.Ref.Name, metav1.GetOptions{})
-		if gone(err) {
+		if gone(err) && !unserved(err) {
 			return nil
 		}
 		if err != nil {
@@ -230,6 +244,9 @@ const managerRelease = "yardarm-release"
 
 // gone tells from an answer that an object is not there. A missing path says so too: its kind is gone, or its namespace.
 func gone(err error) bool { return apierrors.IsNotFound(err) }
+
+// unserved tells from an answer that its path is missing. The kind may still be served in another version.
+func unserved(err error) bool { return apierrors.IsNotFound(err) && servedNot(err.Error()) }
 
 // deleteOrder groups targets in the order of deletion.
 func deleteOrder(targets []Target) [][]Target {

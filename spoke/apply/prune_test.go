@@ -106,3 +106,48 @@ func TestPruneKeeps(t *testing.T) {
 		}
 	}
 }
+
+// An object is deleted, or let go, also when the version that it was applied in is served no more and nobody has noticed. Regression: a missing path
+// was taken for a missing object, which stayed in the cluster as nobody's.
+func TestRemovalInAVersionThatIsServedNoMore(t *testing.T) {
+	e := newEnv(t)
+	owner := "web-" + e.ns
+	for _, c := range []struct {
+		name  string
+		do    func(Target) bool // the object was found
+		there bool
+	}{
+		{"look", func(target Target) bool { _, exists := e.applier.Look(t.Context(), owner, target); return exists }, true},
+		{"prune", func(target Target) bool {
+			return len(e.applier.Prune(t.Context(), owner, []Target{target}, nil).Gone) == 1
+		}, false},
+		{"release", func(target Target) bool {
+			return len(e.applier.Release(t.Context(), owner, []Target{target}, nil).Gone) == 1
+		}, true},
+	} {
+		group := c.name + "." + e.ns + ".example"
+		widget := func(version string) string {
+			return "apiVersion: " + group + "/" + version + "\nkind: Widget\nmetadata: {name: w}"
+		}
+		versions := func(v1 string) string {
+			schema := "schema: {openAPIV3Schema: {type: object}}"
+			return "[{name: v1, served: " + v1 + ", storage: false, " + schema + "}, {name: v2, served: true, storage: true, " + schema + "}]"
+		}
+		definition := "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: widgets." + group + "}\nspec:\n  group: " + group +
+			"\n  scope: Namespaced\n  names: {kind: Widget, plural: widgets, singular: widget, listKind: WidgetList}\n  versions: "
+		e.must(nil, definition+versions("true"))
+		e.must(nil, widget("v1"))
+		old, _ := e.resource(widget("v1"))
+		target := Target{Ref: manifest.Ref{Group: group, Kind: "Widget", Namespace: e.ns, Name: "w"}, Version: "v1", UID: string(e.get(widget("v1")).GetUID())}
+		e.must(nil, definition+versions("false"))
+		e.until("v1 is served no more", func() bool { _, err := old.Get(t.Context(), "w", metav1.GetOptions{}); return unserved(err) })
+
+		if !c.do(target) {
+			t.Errorf("%s: it is not found", c.name)
+		}
+		left := e.get(widget("v2"))
+		if (left != nil) != c.there || c.name == "release" && left.GetAnnotations()[yardarmv1.AnnotationOwner] != "" {
+			t.Errorf("%s: left as %v", c.name, left)
+		}
+	}
+}

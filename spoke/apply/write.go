@@ -5,7 +5,6 @@ import (
 	"maps"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -69,11 +68,10 @@ func (a *Applier) patch(ctx context.Context, item Item, r request) (*unstructure
 		if err == nil {
 			return answer, nil
 		}
-		unserved := apierrors.IsNotFound(err) && servedNot(err.Error())
-		if unserved {
+		if unserved(err) {
 			a.mapper.Forget(item.Kind.Group)
 		}
-		if r.dry || !unserved || !item.OwnKind || time.Now().After(deadline) || !pause(ctx, nil, &wait) {
+		if r.dry || !unserved(err) || !item.OwnKind || time.Now().After(deadline) || !pause(ctx, nil, &wait) {
 			return nil, err
 		}
 	}

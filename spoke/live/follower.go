@@ -11,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -40,8 +41,10 @@ type key struct{ namespace, name string }
 type follower struct {
 	config *Config
 	kind   kube.Kind
-	users  map[string]bool    // guarded by Watcher.mu
-	stop   context.CancelFunc // guarded by Watcher.mu; nil before it runs
+	// gvr is where the kind is followed: in the version of kind, or in another one since that is served no more. The running goroutine's alone.
+	gvr   schema.GroupVersionResource
+	users map[string]bool    // guarded by Watcher.mu
+	stop  context.CancelFunc // guarded by Watcher.mu; nil before it runs
 
 	// tried is closed when the first list is done or has failed.
 	tried chan struct{}
@@ -62,7 +65,7 @@ type follower struct {
 
 func newFollower(config *Config, kind kube.Kind) *follower {
 	return &follower{
-		config: config, kind: kind, users: map[string]bool{},
+		config: config, kind: kind, gvr: kind.GVR(), users: map[string]bool{},
 		tried: make(chan struct{}), again: make(chan struct{}, 1), objects: map[key]Object{}, gone: map[key]uint64{},
 	}
 }
@@ -121,6 +124,10 @@ func (f *follower) run(ctx context.Context) {
 		case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
 			f.settle(err)
 			version = ""
+			if apierrors.IsNotFound(err) && f.move(ctx) {
+				logger.Info("the version is served no more; going on in another", "version", f.gvr.Version)
+				continue
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -129,6 +136,19 @@ func (f *follower) run(ctx context.Context) {
 		case <-time.After(wait.Next()):
 		}
 	}
+}
+
+// move goes on in another version of the kind, if there is one and the present one is served no more.
+func (f *follower) move(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	f.config.Mapper.Forget(f.gvr.Group)
+	kind, err := f.config.Mapper.AnyVersion(ctx, f.gvr.Group, f.gvr.Version, f.kind.Kind)
+	if err != nil || kind.GVR() == f.gvr {
+		return false
+	}
+	f.gvr = kind.GVR()
+	return true
 }
 
 // tooLarge tells whether the API server has not reached the version asked for.
@@ -208,7 +228,7 @@ func (f *follower) list(ctx context.Context) (string, error) {
 func (f *follower) page(ctx context.Context, options metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	return f.config.Metadata.Resource(f.kind.GVR()).List(ctx, options)
+	return f.config.Metadata.Resource(f.gvr).List(ctx, options)
 }
 
 // replace makes a list what is known. What was written after the list, as of its version, stays.
@@ -241,7 +261,7 @@ func (f *follower) watch(ctx context.Context, version string) (string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	seconds := int64((watchFor + rand.N(watchFor)) / time.Second)
-	events, err := f.config.Metadata.Resource(f.kind.GVR()).Watch(ctx, metav1.ListOptions{
+	events, err := f.config.Metadata.Resource(f.gvr).Watch(ctx, metav1.ListOptions{
 		LabelSelector: yardarmv1.LabelBundle, ResourceVersion: version, AllowWatchBookmarks: true, TimeoutSeconds: &seconds,
 	})
 	if err != nil {

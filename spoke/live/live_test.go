@@ -172,7 +172,7 @@ func TestErrorsOfAWatch(t *testing.T) {
 }
 
 func TestKindsAreFollowedWhileInUse(t *testing.T) {
-	w, err := New(Config{Metadata: noMetadata{}, Changed: func(manifest.Ref) {}})
+	w, err := New(Config{Metadata: noMetadata{}, Mapper: &kube.Mapper{}, Changed: func(manifest.Ref) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,10 +17,18 @@ import (
 // Config of a Watcher.
 type Config struct {
 	Metadata metadata.Interface
-	Logger   *slog.Logger
+	// Mapper is asked for another version of a kind when the one that is followed is served no more.
+	Mapper Mapper
+	Logger *slog.Logger
 	// Changed is called for each object that appears, changes or disappears. It is called from the goroutine of its kind,
 	// in order for one object, and must not block. It may call Get.
 	Changed func(manifest.Ref)
+}
+
+// Mapper tells how kinds are served; *kube.Mapper is one.
+type Mapper interface {
+	Forget(group string)
+	AnyVersion(ctx context.Context, group, version, kind string) (kube.Kind, error)
 }
 
 // Watcher follows the applied objects of the kinds in use. Safe for concurrent use.
@@ -35,8 +43,8 @@ type Watcher struct {
 
 // New makes a Watcher, which follows nothing before Run.
 func New(config Config) (*Watcher, error) {
-	if config.Metadata == nil || config.Changed == nil {
-		return nil, errors.New("live: a metadata client and a callback are needed")
+	if config.Metadata == nil || config.Mapper == nil || config.Changed == nil {
+		return nil, errors.New("live: a metadata client, a mapper and a callback are needed")
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
@@ -72,7 +80,7 @@ func (w *Watcher) start(f *follower) {
 }
 
 // Use says which kinds a user needs from now on. A kind is followed as long as any user needs it; a kind served in several
-// versions is followed in the one that was named first.
+// versions is followed in the one that was named first, until that is served no more.
 func (w *Watcher) Use(user string, kinds []kube.Kind) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -170,7 +170,7 @@ func (b *bundle) checkHealth(ctx context.Context) {
 func (b *bundle) check(ctx context.Context, ref manifest.Ref, apiVersion string) (health.Result, uint64, inventory.Ended, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	kind, err := b.r.client.Mapper.Kind(ctx, ref.Group, apiVersion, ref.Kind)
+	kind, err := b.r.client.Mapper.AnyVersion(ctx, ref.Group, apiVersion, ref.Kind)
 	if err != nil {
 		return health.Result{}, 0, "", err
 	}

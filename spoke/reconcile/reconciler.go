@@ -141,7 +141,7 @@ func New(c Config) (*Reconciler, error) {
 		bundles: map[string]*bundle{}, ending: map[string]*bundle{}, ended: make(chan struct{}, 1),
 	}
 	var err error
-	r.watcher, err = live.New(live.Config{Metadata: c.Client.Metadata, Logger: c.Logger, Changed: r.changed})
+	r.watcher, err = live.New(live.Config{Metadata: c.Client.Metadata, Mapper: c.Client.Mapper, Logger: c.Logger, Changed: r.changed})
 	if err != nil {
 		return nil, err
 	}
