@@ -13,9 +13,10 @@ import (
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 )
 
-// Field numbers of a delta in its response, and of the contents in a delta.
+// Field numbers of a delta in its response, and of the changes and contents in a delta.
 var (
 	deltaField    = (&spokev1.ConnectResponse{}).ProtoReflect().Descriptor().Fields().ByName("delta").Number()
+	changesField  = (&spokev1.Delta{}).ProtoReflect().Descriptor().Fields().ByName("changes").Number()
 	contentsField = (&spokev1.Delta{}).ProtoReflect().Descriptor().Fields().ByName("contents").Number()
 )
 
@@ -28,7 +29,7 @@ func (s *Server) Options() []grpc.ServerOption {
 // has a copy of every content for every spoke.
 type codec struct{ encoding.CodecV2 }
 
-// Marshal answers a message in as many bytes as it has; of a deltaMessage's contents, those that all share.
+// Marshal answers a message in as many bytes as it has; of a deltaMessage's shared fields, those that all share.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch m := v.(type) {
 	case *deltaMessage:
@@ -40,16 +41,16 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return c.CodecV2.Marshal(v)
 }
 
-// deltaMessage is a response that is a delta, whose contents are beside it: encoded once, whoever gets them.
+// deltaMessage is a response that is a delta. Of its fields, shared are encoded once, whoever gets them; delta has the others.
 type deltaMessage struct {
-	delta    *spokev1.Delta
-	contents []*inlineContent
+	delta  *spokev1.Delta
+	shared [][]byte
 }
 
 func (m *deltaMessage) size() int {
 	n := proto.Size(m.delta)
-	for _, c := range m.contents {
-		n += len(c.encoded)
+	for _, field := range m.shared {
+		n += len(field)
 	}
 	return n
 }
@@ -58,8 +59,8 @@ func (m *deltaMessage) marshal() (mem.BufferSlice, error) {
 	head := protowire.AppendVarint(protowire.AppendTag(nil, deltaField, protowire.BytesType), uint64(m.size()))
 	head, err := proto.MarshalOptions{}.MarshalAppend(head, m.delta)
 	out := mem.BufferSlice{mem.SliceBuffer(head)}
-	for _, c := range m.contents {
-		out = append(out, mem.SliceBuffer(c.encoded))
+	for _, field := range m.shared {
+		out = append(out, mem.SliceBuffer(field))
 	}
 	return out, err
 }

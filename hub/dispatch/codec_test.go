@@ -18,7 +18,7 @@ func TestDeltaMessage(t *testing.T) {
 		Cursor: &spokev1.Cursor{Epoch: []byte("epoch"), Index: 7}, HoldingsHash: []byte("hash"),
 		Changes: []*spokev1.Change{{BaseHash: []byte("base"), Change: &spokev1.Change_Remove{Remove: &spokev1.Tombstone{Bundle: "web"}}}},
 	}
-	var contents []*inlineContent
+	var shared [][]byte
 	want := proto.CloneOf(delta)
 	for _, size := range []int{0, 1, 200, 100_000} {
 		content := &spokev1.Content{Digest: "sha256:x", Size: uint64(size), BaseDigest: "sha256:y", Data: []byte(strings.Repeat("z", size))}
@@ -26,10 +26,10 @@ func TestDeltaMessage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		contents = append(contents, inline)
+		shared = append(shared, inline.encoded)
 		want.Contents = append(want.Contents, content)
 	}
-	message := &deltaMessage{delta, contents}
+	message := &deltaMessage{delta, shared}
 	encoded, err := c.Marshal(message)
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestDeltaMessage(t *testing.T) {
 	if message.size() != proto.Size(want) {
 		t.Errorf("size: got %d, want %d", message.size(), proto.Size(want))
 	}
-	again, err := c.Marshal(&deltaMessage{delta, contents})
+	again, err := c.Marshal(&deltaMessage{delta, shared})
 	if err != nil {
 		t.Fatal(err)
 	}

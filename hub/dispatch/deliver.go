@@ -15,6 +15,7 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/holdings"
 )
 
 const (
@@ -35,17 +36,28 @@ type delivery struct {
 	// held is what the spoke holds by all that it has acknowledged; known says whether the hub knows it yet.
 	held  map[string]holding
 	known bool
-	// sent is the delta in flight, and expected what the spoke holds once it has acknowledged it; spent are the holdings
-	// whose acceptances have served by then.
-	sent     *spokev1.Delta
-	expected map[string]holding
-	spent    []holding
+	// sent is the delta in flight; nil for none.
+	sent *flight
+	// brief says that the spoke takes what is brief, and epoch is that of the newest cursor that it has persisted.
+	brief bool
+	epoch []byte
 	// refusals are by bundle uid; nacks counts what has come in all.
 	refusals    map[string]*refusal
 	nacks       int
 	divergences int
 	// paused is until when the spoke gets nothing, since its disk is full.
 	paused time.Time
+}
+
+// flight is a delta that is not acknowledged yet.
+type flight struct {
+	cursor *spokev1.Cursor
+	// assigned are the assignments in it, and digests the artifacts whose content is in it.
+	assigned []*yardarmv1.AssignmentSpec
+	digests  []string
+	// expected is what the spoke holds once it has acknowledged it, and spent are the holdings whose acceptances have served by then.
+	expected map[string]holding
+	spent    []holding
 }
 
 func newDelivery() delivery {
@@ -83,47 +95,101 @@ func (s *session) advance() error {
 		epoch: meta.Epoch, index: tx.Index(), past: meta.Past,
 		within: func(b *yardarmv1.Bundle) bool { return withinBoundary(tx, cluster, b) },
 	})
-	delta := &spokev1.Delta{Cursor: s.CA.SignCursor(meta.Epoch, tx.Index())}
-	expected := maps.Clone(s.held)
-	var spent []holding
+	return s.send(tx, steps, s.CA.SignCursor(meta.Epoch, tx.Index()))
+}
+
+// send puts as many steps into one delta as it takes, and sends it.
+func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error {
+	next := &flight{cursor: cursor, expected: maps.Clone(s.held)}
+	delta := &spokev1.Delta{Cursor: cursor}
 	message := &deltaMessage{delta: delta}
-	size, inlined := 0, 0
+	changes, size, inlined := 0, 0, 0
 	for _, step := range steps {
-		if len(delta.Changes) == maxSteps || size > maxStepsTotal {
+		if changes == maxSteps || size > maxStepsTotal {
 			s.due.add(everything) // the acknowledgement brings the rest
 			break
 		}
-		if a := step.change.GetAssign(); a != nil && !step.after.hasContent && inlined <= maxInlineTotal {
-			content, err := s.contents.inline(s.baseOf(a), a.Digest)
+		if a := step.change.GetAssign(); a == nil {
+			delta.Changes = append(delta.Changes, step.change)
+			size += proto.Size(step.change)
+		} else {
+			f, err := s.formOf(tx, step, inlined <= maxInlineTotal)
 			if err != nil {
 				// The database's fault, and this bundle's alone.
 				s.fail(a, reasonContent, "the hub cannot read the artifact: "+err.Error(), contentRetry)
 				continue
 			}
-			if content != nil {
-				inlined += len(content.encoded)
-				message.contents = append(message.contents, content)
+			if f.change != nil {
+				delta.Changes = append(delta.Changes, f.change)
+				size += proto.Size(f.change)
 			}
+			if f.shared != nil {
+				message.shared = append(message.shared, f.shared)
+				inlined += len(f.shared)
+			}
+			if f.digest != "" {
+				next.digests = append(next.digests, f.digest)
+			}
+			next.assigned = append(next.assigned, a)
 		}
-		delta.Changes = append(delta.Changes, step.change)
-		size += proto.Size(step.change)
-		expected[step.after.uid] = step.after
+		changes++
+		next.expected[step.after.uid] = step.after
 		if step.spends {
-			spent = append(spent, s.held[step.after.uid])
+			next.spent = append(next.spent, s.held[step.after.uid])
 		}
 		if r := s.refusals[step.after.uid]; r != nil {
 			r.again = false
 		}
 	}
-	if len(delta.Changes) == 0 {
+	if changes == 0 {
 		return nil
 	}
-	delta.HoldingsHash = setHash(expected)
-	s.sent, s.expected, s.spent = delta, expected, spent
+	delta.HoldingsHash = setHash(next.expected)
+	if s.brief {
+		delta.HoldingsHash = holdings.Cut(delta.HoldingsHash)
+		if bytes.Equal(s.epoch, cursor.Epoch) {
+			delta.Cursor = &spokev1.Cursor{Index: cursor.Index, Mac: cursor.Mac}
+		}
+	}
+	s.sent = next
 	s.metrics.deltas.Inc()
 	s.metrics.deltaBytes.Add(float64(message.size()))
-	s.logger.Debug("delta", "changes", len(delta.Changes), "contents", len(message.contents), "index", delta.Cursor.Index)
+	s.logger.Debug("delta", "changes", changes, "contents", len(next.digests), "index", cursor.Index)
 	return s.stream.SendMsg(message)
+}
+
+// form is how an assignment travels: as a change, or as one that is encoded and shared; its content, if that travels along, is in shared.
+type form struct {
+	change *spokev1.Change
+	shared []byte
+	// digest is the artifact whose content is in it; empty for none.
+	digest string
+}
+
+// formOf answers the shortest form of a step that assigns. inline says whether the delta has room for contents.
+func (s *session) formOf(tx artifacts, step step, inline bool) (form, error) {
+	a := step.change.GetAssign()
+	if !inline {
+		return form{change: step.change}, nil
+	}
+	base := s.baseOf(a)
+	if old := s.held[a.BundleUid]; s.brief && base != "" && old.settled() && bytes.Equal(old.epoch, step.after.epoch) {
+		r, err := s.revisions.inline(tx, old, a)
+		if err != nil {
+			return form{}, err
+		}
+		if r != nil {
+			return form{shared: r.encoded, digest: r.digest}, nil
+		}
+	}
+	if step.after.hasContent {
+		return form{change: step.change}, nil
+	}
+	content, err := s.contents.inline(base, a.Digest)
+	if err != nil || content == nil {
+		return form{change: step.change}, err
+	}
+	return form{step.change, content.encoded, a.Digest}, nil
 }
 
 // desired answers what the cluster is to run, of the bundles looked at.
@@ -143,25 +209,34 @@ func (s *session) baseOf(a *yardarmv1.AssignmentSpec) string {
 	return ""
 }
 
+// answers tells whether a spoke's answer is about the delta in flight.
+func (s *session) answers(c *spokev1.Cursor) bool {
+	return s.sent != nil && c != nil && c.Index == s.sent.cursor.Index && (len(c.Epoch) == 0 || bytes.Equal(c.Epoch, s.sent.cursor.Epoch))
+}
+
 // acked notes what the spoke has persisted.
 func (s *session) acked(a *spokev1.Ack) error {
-	if s.sent != nil && a.Cursor != nil && a.Cursor.Index == s.sent.Cursor.Index && bytes.Equal(a.Cursor.Epoch, s.sent.Cursor.Epoch) {
-		s.held, s.divergences = s.expected, 0
-		spent := s.spent
-		s.sent, s.expected, s.spent = nil, nil, nil
-		if err := s.spend(spent); err != nil {
+	digests := make(map[string]bool, len(a.Digests))
+	for _, d := range a.Digests {
+		digests[d] = true
+	}
+	if s.answers(a.Cursor) {
+		done := s.sent
+		s.held, s.epoch, s.sent, s.divergences = done.expected, done.cursor.Epoch, nil, 0
+		if a.Complete {
+			for _, d := range done.digests {
+				digests[d] = true
+			}
+		}
+		if err := s.spend(done.spent); err != nil {
 			return err
 		}
 		if s.due.any() {
 			s.wakeUp()
 		}
 	}
-	if len(a.Digests) == 0 {
+	if len(digests) == 0 {
 		return nil
-	}
-	digests := make(map[string]bool, len(a.Digests))
-	for _, d := range a.Digests {
-		digests[d] = true
 	}
 	for uid, h := range s.held {
 		if !digests[h.digest] {
@@ -195,7 +270,7 @@ func (s *session) listed(l *spokev1.Holdings) error {
 		}
 		held[h.uid] = h
 	}
-	s.held, s.known, s.sent, s.expected, s.spent = held, true, nil, nil, nil
+	s.held, s.known, s.sent = held, true, nil
 	s.poke()
 	return nil
 }
@@ -211,12 +286,12 @@ func (s *session) finishRemoval() error {
 }
 
 // spend ends the acceptances of holdings that were let go by them: each is for one step only.
-func (s *session) spend(holdings []holding) error {
-	if len(holdings) == 0 {
+func (s *session) spend(let []holding) error {
+	if len(let) == 0 {
 		return nil
 	}
 	_, err := s.Store.Update(s.stream.Context(), func(tx *store.Tx) error {
-		for _, h := range holdings {
+		for _, h := range let {
 			var keep []*storev1.Acceptance
 			for acc := range tx.Acceptances(s.uid, h.uid) {
 				if !accepts(acc, h) {

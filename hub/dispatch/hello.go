@@ -12,6 +12,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/certs"
+	"github.com/yardarm-dev/yardarm/pkg/holdings"
 )
 
 // check refuses a Hello that this hub cannot or must not serve.
@@ -65,18 +66,22 @@ func (s *session) welcome(h *spokev1.Hello, factsHash []byte, confirmed bool) er
 		}
 	}
 	// Equal hashes under one epoch say all, where nothing is being removed: the spoke holds just what it should.
-	if !h.Removing && bytes.Equal(setHash(held), h.HoldingsHash) && bytes.Equal(h.Cursor.GetEpoch(), epoch) {
+	if !h.Removing && holdings.Same(setHash(held), h.HoldingsHash) && bytes.Equal(h.Cursor.GetEpoch(), epoch) {
 		s.held, s.known = held, true
 	}
+	cursor := s.CA.SignCursor(epoch, tx.Index())
+	if s.brief, s.epoch = h.Brief, h.Cursor.GetEpoch(); s.brief && bytes.Equal(s.epoch, epoch) {
+		cursor = &spokev1.Cursor{Index: tx.Index()} // it is compared and not kept
+	}
 	w := &spokev1.Welcome{
-		Session: s.id, Cursor: s.CA.SignCursor(epoch, tx.Index()),
+		Session: s.id, Cursor: cursor, Brief: s.brief,
 		HeartbeatInterval: durationpb.New(s.HeartbeatInterval),
 		HubAddresses:      s.Addresses, MaxArtifactSize: s.MaxArtifactSize,
 		SendHoldings: !s.known, SendReports: !confirmed,
-		SendFacts: len(factsHash) == 0 || !bytes.Equal(factsHash, h.FactsHash),
+		SendFacts: !holdings.Same(factsHash, h.FactsHash),
 		ReadOnly:  s.Store.ReadOnly(),
 	}
-	if trust := s.CA.TrustBundle(); !bytes.Equal(certs.BundleHash(trust), h.TrustHash) {
+	if trust := s.CA.TrustBundle(); !holdings.Same(certs.BundleHash(trust), h.TrustHash) {
 		w.TrustBundle = trust
 	}
 	return s.stream.Send(&spokev1.ConnectResponse{Message: &spokev1.ConnectResponse_Welcome{Welcome: w}})

@@ -31,6 +31,9 @@ type holding struct {
 	held               bool
 }
 
+// settled tells whether it is neither on its way out nor kept for an operator.
+func (h holding) settled() bool { return !h.removing && !h.held }
+
 // setHash is what the spoke's list hashes to.
 func setHash(held map[string]holding) []byte {
 	items := make([]holdings.Item, 0, len(held))
@@ -110,7 +113,7 @@ func (in planInput) replace(r planReader, h holding, a *yardarmv1.AssignmentSpec
 	switch {
 	case in.skip[string(a.Hash)]:
 		return step{}, false
-	case same && !h.held && !h.removing && in.knows(h) && !in.again[string(a.Hash)]:
+	case same && h.settled() && in.knows(h) && !in.again[string(a.Hash)]:
 		return step{}, false
 	case same || released || in.knows(h):
 		s := in.assign(h, a)
@@ -164,7 +167,7 @@ func (in planInput) assign(old holding, a *yardarmv1.AssignmentSpec) step {
 }
 
 func (in planInput) hold(r planReader, h holding, reason, message string) (step, bool) {
-	if h.held || h.removing {
+	if !h.settled() {
 		return step{}, false
 	}
 	after := h

@@ -52,16 +52,14 @@ func (s *session) nacked(n *spokev1.Nack) error {
 	s.logger.Warn("spoke refused", "bundle_uid", clip(n.BundleUid, maxUID), "digest", clip(n.Digest, maxDigest),
 		"code", n.Code.String(), "error", clip(n.Message, maxMessage))
 	if n.BundleUid == "" && n.Digest == "" {
-		if s.sent == nil || n.Cursor.GetIndex() != s.sent.Cursor.Index || !bytes.Equal(n.Cursor.GetEpoch(), s.sent.Cursor.Epoch) {
+		if !s.answers(n.Cursor) {
 			return nil
 		}
 		// All of a delta, for lack of space. Nothing of it has been done; it is sent again after a while.
-		for _, c := range s.sent.Changes {
-			if a := c.GetAssign(); a != nil {
-				s.refuse(a, n)
-			}
+		for _, a := range s.sent.assigned {
+			s.refuse(a, n)
 		}
-		s.sent, s.expected, s.spent = nil, nil, nil
+		s.sent = nil
 		s.paused = s.Clock().Add(spaceRetry)
 		time.AfterFunc(spaceRetry, s.poke)
 		return nil

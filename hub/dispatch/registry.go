@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -21,6 +20,7 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/holdings"
 )
 
 // sweepEvery is how often presence is looked over. One timer serves all sessions.
@@ -93,7 +93,7 @@ func (r *registry) add(s *session, h *spokev1.Hello) (known *storev1.Observed, c
 			return err
 		}
 		known = tx.Observed(s.uid)
-		confirmed = len(known.GetReportsHash()) > 0 && bytes.Equal(known.ReportsHash, h.ReportsHash)
+		confirmed = holdings.Same(known.GetReportsHash(), h.ReportsHash)
 		o := &storev1.Observed{ClusterUid: s.uid}
 		if known != nil {
 			o = proto.CloneOf(known)

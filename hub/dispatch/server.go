@@ -89,13 +89,14 @@ func fill[T comparable](field *T, value T) {
 type Server struct {
 	spokev1.UnimplementedSpokeServiceServer
 	Config
-	sessions *registry
-	placer   *placement.Placer
-	contents *contents
-	shared   *shared
-	intake   *intake
-	admit    *rate.Limiter
-	metrics  *metrics
+	sessions  *registry
+	placer    *placement.Placer
+	contents  *contents
+	revisions *revisions
+	shared    *shared
+	intake    *intake
+	admit     *rate.Limiter
+	metrics   *metrics
 }
 
 // New makes a server; Register it and Run it.
@@ -110,6 +111,7 @@ func New(c Config) (*Server, error) {
 		placer:  placement.NewPlacer(),
 	}
 	s.contents = newContents(s.loadContent)
+	s.revisions = newRevisions(s.contents)
 	s.shared = newShared(s.loadContent)
 	s.sessions = newRegistry(s)
 	s.intake = newIntake(s)

@@ -31,6 +31,23 @@ func MessageHash(m protoreflect.ProtoMessage) []byte {
 	return h.Sum(nil)
 }
 
+const (
+	// cutSize is how much of a hash tells two states apart, or names one holding of a spoke, in bytes. A mistake, once in 2^64 times,
+	// is one that the next report shows: reports name assignments by their whole hashes.
+	cutSize = 8
+	// ProofSize is how much of an assignment's hash proves that it is the one that is meant, down to its artifact's digest, in bytes.
+	ProofSize = 16
+)
+
+// Cut answers as much of a hash as Same needs.
+func Cut(hash []byte) []byte { return hash[:min(len(hash), cutSize)] }
+
+// Same tells whether two hashes, either of which may be cut, are of the same. An empty one is of nothing.
+func Same(a, b []byte) bool {
+	n := min(len(a), len(b))
+	return n >= cutSize && bytes.Equal(a[:n], b[:n])
+}
+
 // Item is one member of a set of holdings.
 type Item struct {
 	BundleUID string

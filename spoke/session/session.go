@@ -13,6 +13,8 @@ import (
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/holdings"
 )
 
 const (
@@ -99,11 +101,7 @@ func (s *session) greet(ctx context.Context) error {
 	if err != nil {
 		s.logger.Warn("cannot observe the cluster's facts", "error", err)
 	}
-	hello := &spokev1.Hello{
-		Protocol: Protocol, Customization: yardarmv1.CustomizationLanguage, SpokeVersion: s.Version, Instance: s.Instance, KubeUid: s.KubeUID,
-		Cursor: s.State.Cursor(), HoldingsHash: s.State.HoldingsHash(), Removing: s.State.Removing(),
-		ReportsHash: s.Book.Hash(), FactsHash: hash, TrustHash: s.Identity.TrustHash(),
-	}
+	hello := s.hello(hash)
 	if err := s.stream.Send(&spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Hello{Hello: hello}}); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -122,6 +120,7 @@ func (s *session) greet(ctx context.Context) error {
 	if w.ReadOnly != "" {
 		s.logger.Warn("the hub hands out no changes", "reason", w.ReadOnly)
 	}
+	s.brief = w.Brief
 	if w.MaxArtifactSize > 0 {
 		s.State.SetMaxArtifactSize(w.MaxArtifactSize)
 	}
@@ -140,6 +139,23 @@ func (s *session) greet(ctx context.Context) error {
 	}
 	s.sendReports = w.SendReports
 	return nil
+}
+
+// hello says what the spoke holds: in few bytes to a hub that is known to take it so. One that does not, after all, asks for everything, and
+// is told in full the next time.
+func (s *session) hello(factsHash []byte) *spokev1.Hello {
+	h := &spokev1.Hello{
+		Protocol: Protocol, Customization: yardarmv1.CustomizationLanguage, SpokeVersion: s.Version, Instance: s.Instance, KubeUid: s.KubeUID,
+		Cursor: s.State.Cursor(), HoldingsHash: s.State.HoldingsHash(), Removing: s.State.Removing(),
+		ReportsHash: s.Book.Hash(), FactsHash: factsHash, TrustHash: s.Identity.TrustHash(), Brief: true,
+	}
+	if s.brief {
+		h.Instance = ""
+		for _, hash := range []*[]byte{&h.HoldingsHash, &h.ReportsHash, &h.FactsHash, &h.TrustHash} {
+			*hash = holdings.Cut(*hash)
+		}
+	}
+	return h
 }
 
 // receive takes what the hub sends until the stream ends.
@@ -183,9 +199,14 @@ func (s *session) take(ctx context.Context, d *spokev1.Delta) error {
 		signal(s.list)
 		return nil
 	}
-	return s.put(ctx, &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Ack{
-		Ack: &spokev1.Ack{Cursor: d.Cursor, Digests: out.Acked},
-	}})
+	ack := &spokev1.Ack{Cursor: d.Cursor, Digests: out.Acked}
+	if s.brief {
+		ack.Cursor = &spokev1.Cursor{Index: d.Cursor.GetIndex()}
+		if out.Complete {
+			ack.Digests, ack.Complete = nil, true
+		}
+	}
+	return s.put(ctx, &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Ack{Ack: ack}})
 }
 
 func (s *session) put(ctx context.Context, m *spokev1.ConnectRequest) error {

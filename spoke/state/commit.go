@@ -30,16 +30,23 @@ func (s *State) change(ctx context.Context, edit func(map[string]*Entry)) error 
 // commit persists new contents, then the entries that differ, then the cursor, and makes all of it visible. Then it drops
 // the artifacts that nothing names any more. Of contents, it takes only what is named. The caller holds writing and has not
 // touched the entries that are visible.
-func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map[string][]byte, cursor *spokev1.Cursor) error {
+func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map[string]stored, cursor *spokev1.Cursor) error {
 	named := named(next)
 	have := maps.Clone(s.contents)
+	gone := map[string]bool{} // keys that may have become useless
 	var writes []Write
 	for _, digest := range slices.Sorted(maps.Keys(contents)) {
-		if named[digest] {
-			writes = append(writes, Write{Key: artifactKey(digest), Value: contents[digest]})
-			have[digest] = true
+		c := contents[digest]
+		if !named[digest] || c.value == nil {
+			continue
 		}
+		if base, here := have[digest]; here {
+			gone[artifactKey(digest, base)] = true
+		}
+		writes = append(writes, Write{Key: artifactKey(digest, c.base), Value: c.value})
+		have[digest] = c.base
 	}
+	supports(have, named)
 	for _, uid := range slices.Sorted(maps.Keys(next)) {
 		if e := next[uid]; e != s.entries[uid] || s.unsure[holdingPrefix+uid] {
 			value, err := encode(e)
@@ -49,18 +56,16 @@ func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map
 			writes = append(writes, Write{Key: holdingPrefix + uid, Value: value})
 		}
 	}
-	gone := map[string]bool{}
 	for uid := range s.entries {
 		gone[holdingPrefix+uid] = true
 	}
 	for key := range s.unsure {
-		if strings.HasPrefix(key, holdingPrefix) || strings.HasPrefix(key, artifactPrefix) {
+		if key != cursorKey {
 			gone[key] = true
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(gone)) {
-		uid, isHolding := strings.CutPrefix(key, holdingPrefix)
-		if isHolding && next[uid] == nil || !isHolding && !have[digestOf(key)] {
+		if !needed(key, next, have) {
 			writes = append(writes, Write{Key: key})
 		}
 	}
@@ -88,7 +93,7 @@ func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map
 		}
 		clear(s.unsure)
 		for uid, e := range next {
-			if has := have[e.Assignment.Digest]; has != e.HasContent {
+			if _, has := have[e.Assignment.Digest]; has != e.HasContent {
 				e = clone(e)
 				e.HasContent = has
 				next[uid] = e
@@ -109,8 +114,8 @@ func (s *State) collect(ctx context.Context, named map[string]bool) {
 	var writes []Write
 	for _, digest := range slices.Sorted(maps.Keys(have)) {
 		if !named[digest] {
+			writes = append(writes, Write{Key: artifactKey(digest, have[digest])})
 			delete(have, digest)
-			writes = append(writes, Write{Key: artifactKey(digest)})
 		}
 	}
 	if len(writes) == 0 {
@@ -123,6 +128,16 @@ func (s *State) collect(ctx context.Context, named map[string]bool) {
 	s.mu.Lock()
 	s.contents = have
 	s.mu.Unlock()
+}
+
+// needed tells whether a key is one of the entries or of the artifacts that are here.
+func needed(key string, entries map[string]*Entry, contents map[string]string) bool {
+	if uid, ok := strings.CutPrefix(key, holdingPrefix); ok {
+		return entries[uid] != nil
+	}
+	digest, base, ok := artifactOf(key)
+	now, here := contents[digest]
+	return ok && here && now == base
 }
 
 func encode(e *Entry) ([]byte, error) {

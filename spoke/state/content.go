@@ -5,9 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"strings"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 
@@ -21,7 +19,7 @@ var ErrNoContent = errors.New("content is not here")
 // ErrNoContent where it is not here, or not any more: then it is fetched again.
 func (s *State) Content(ctx context.Context, digest string) ([]byte, error) {
 	s.mu.RLock()
-	have := s.contents[digest]
+	_, have := s.contents[digest]
 	s.mu.RUnlock()
 	if !have {
 		return nil, fmt.Errorf("artifact %s: %w", digest, ErrNoContent)
@@ -39,18 +37,11 @@ var errLost = errors.New("the stored artifact is lost")
 
 // read answers a stored artifact's canonical form, verified.
 func (s *State) read(ctx context.Context, digest string) ([]byte, error) {
-	stored, err := s.backend.Read(ctx, artifactKey(digest))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("artifact %s: %w: %w", digest, errLost, err)
-	}
+	content, err := s.assemble(ctx, digest)
 	if err != nil {
-		return nil, fmt.Errorf("artifact %s: %w", digest, err)
+		return nil, err
 	}
-	content, err := unpack(stored)
-	if err == nil {
-		err = manifest.Digest(digest).Verify(content)
-	}
-	if err != nil {
+	if err := manifest.Digest(digest).Verify(content); err != nil {
 		return nil, fmt.Errorf("artifact %s: %w: %w", digest, errLost, err)
 	}
 	return content, nil
@@ -65,6 +56,7 @@ func (s *State) lost(ctx context.Context, digest string) ([]byte, error) {
 		return content, err
 	}
 	have, next := maps.Clone(s.contents), maps.Clone(s.entries)
+	key := artifactKey(digest, have[digest])
 	delete(have, digest)
 	for uid, e := range next {
 		if e.Assignment.Digest == digest {
@@ -79,8 +71,8 @@ func (s *State) lost(ctx context.Context, digest string) ([]byte, error) {
 	signal(s.changed)
 	signal(s.lacking)
 	s.logger.Warn("stored artifact is lost; fetching it again", "digest", digest, "error", err)
-	if err := s.backend.Write(ctx, []Write{{Key: artifactKey(digest)}}); err != nil {
-		s.unsure[artifactKey(digest)] = true
+	if err := s.backend.Write(ctx, []Write{{Key: key}}); err != nil {
+		s.unsure[key] = true
 	}
 	return nil, fmt.Errorf("%w: %w", ErrNoContent, err)
 }
@@ -89,46 +81,53 @@ func (s *State) lost(ctx context.Context, digest string) ([]byte, error) {
 func (s *State) PutContent(ctx context.Context, digest string, size uint64, encoded []byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	value, _, err := s.decode(ctx, &spokev1.Content{Digest: digest, Size: size, Data: encoded})
+	kept, _, err := s.decode(ctx, &spokev1.Content{Digest: digest, Size: size, Data: encoded})
 	if err != nil {
 		return fmt.Errorf("artifact %s: %w", digest, err)
 	}
-	return s.commit(ctx, maps.Clone(s.entries), map[string][]byte{digest: value}, nil)
+	return s.commit(ctx, maps.Clone(s.entries), map[string]stored{digest: kept}, nil)
 }
 
-// decode checks one content and answers it as it is stored. The caller holds writing.
-func (s *State) decode(ctx context.Context, c *spokev1.Content) ([]byte, spokev1.NackCode, error) {
+// decode checks one content and answers it as it is kept. The caller holds writing.
+func (s *State) decode(ctx context.Context, c *spokev1.Content) (stored, spokev1.NackCode, error) {
 	if _, err := manifest.ParseDigest(c.Digest); err != nil {
-		return nil, spokev1.NackCode_NACK_CODE_INVALID, err
+		return stored{}, spokev1.NackCode_NACK_CODE_INVALID, err
 	}
-	if limit := s.limit(); c.Size > limit {
-		return nil, spokev1.NackCode_NACK_CODE_UNSUPPORTED, fmt.Errorf("the artifact has %d bytes, and the limit is %d", c.Size, limit)
+	content, code, err := s.expand(ctx, c.BaseDigest, c.Data, c.Size)
+	if err != nil {
+		return stored{}, code, err
+	}
+	if err := manifest.Digest(c.Digest).Verify(content); err != nil {
+		return stored{}, spokev1.NackCode_NACK_CODE_WRONG_DIGEST, err
 	}
 	if c.BaseDigest == "" {
-		content, err := manifest.Decompress(c.Data, int(c.Size))
-		if err == nil {
-			err = manifest.Digest(c.Digest).Verify(content)
+		return stored{"", pack(c.Size, c.Data)}, 0, nil
+	}
+	return s.keep(c.Digest, c.BaseDigest, c.Data, content), 0, nil
+}
+
+// expand answers the canonical form of an artifact that came as zstd, against a base if that is not empty. The caller holds writing, and
+// verifies what comes out.
+func (s *State) expand(ctx context.Context, base string, data []byte, size uint64) ([]byte, spokev1.NackCode, error) {
+	if limit := s.limit(); size > limit {
+		return nil, spokev1.NackCode_NACK_CODE_UNSUPPORTED, fmt.Errorf("the artifact has %d bytes, and the limit is %d", size, limit)
+	}
+	expand := func() ([]byte, error) { return manifest.Decompress(data, int(size)) }
+	if base != "" {
+		if _, here := s.contents[base]; !here {
+			return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, fmt.Errorf("base %s: %w", base, ErrNoContent)
 		}
+		from, err := s.assemble(ctx, base)
 		if err != nil {
-			return nil, spokev1.NackCode_NACK_CODE_WRONG_DIGEST, err
+			return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, err
 		}
-		return pack(c.Size, c.Data), 0, nil
+		expand = func() ([]byte, error) { return manifest.ApplyDelta(from, data, int(size)) }
 	}
-	if !s.contents[c.BaseDigest] {
-		return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, fmt.Errorf("base %s: %w", c.BaseDigest, ErrNoContent)
-	}
-	base, err := s.read(ctx, c.BaseDigest)
-	if err != nil {
-		return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, err
-	}
-	content, err := manifest.ApplyDelta(base, c.Data, int(c.Size))
-	if err == nil {
-		err = manifest.Digest(c.Digest).Verify(content)
-	}
+	content, err := expand()
 	if err != nil {
 		return nil, spokev1.NackCode_NACK_CODE_WRONG_DIGEST, err
 	}
-	return pack(c.Size, manifest.CompressFast(content)), 0, nil
+	return content, 0, nil
 }
 
 func (s *State) limit() uint64 {
@@ -141,19 +140,15 @@ func pack(size uint64, encoded []byte) []byte {
 	return append(binary.AppendUvarint(make([]byte, 0, len(encoded)+binary.MaxVarintLen64), size), encoded...)
 }
 
-// unpack is bounded by what manifest decodes at all: a hub that lowers its limit takes nothing away that is here.
-func unpack(stored []byte) ([]byte, error) {
-	size, n := binary.Uvarint(stored)
+// unpack answers what is packed, which is a delta against base if it is said to be one. It is bounded by what manifest decodes at
+// all: a hub that lowers its limit takes nothing away that is here.
+func unpack(packed, base []byte, delta bool) ([]byte, error) {
+	size, n := binary.Uvarint(packed)
 	if n <= 0 || size > DefaultMaxArtifactSize {
 		return nil, errors.New("stored artifact has no valid size")
 	}
-	return manifest.Decompress(stored[n:], int(size))
+	if delta {
+		return manifest.ApplyDelta(base, packed[n:], int(size))
+	}
+	return manifest.Decompress(packed[n:], int(size))
 }
-
-func artifactKey(digest string) string {
-	return artifactPrefix + strings.TrimPrefix(digest, digestPrefix)
-}
-
-func digestOf(key string) string { return digestPrefix + strings.TrimPrefix(key, artifactPrefix) }
-
-const digestPrefix = "sha256:"

@@ -101,7 +101,7 @@ func TestContentIsKeptWhileAppliedAndNoLonger(t *testing.T) {
 	artifacts := make([]artifact, 5)
 	on := func() (out []int) {
 		for i, a := range artifacts {
-			if a.digest != "" && slices.Contains(m.keys(artifactPrefix), artifactKey(a.digest)) {
+			if a.digest != "" && slices.Contains(m.keys(artifactPrefix), artifactKey(a.digest, "")) {
 				out = append(out, i)
 			}
 		}
@@ -143,11 +143,11 @@ func TestContentIsKeptWhileAppliedAndNoLonger(t *testing.T) {
 	if err := s.PutContent(t.Context(), stray.digest, uint64(len(stray.text)), stray.encoded); err != nil {
 		t.Fatal(err)
 	}
-	if keys := m.keys(artifactPrefix); len(keys) != 2 || slices.Contains(m.writes, artifactKey(stray.digest)) {
+	if keys := m.keys(artifactPrefix); len(keys) != 2 || slices.Contains(m.writes, artifactKey(stray.digest, "")) {
 		t.Errorf("on disk: %v, written %v", keys, m.writes)
 	}
 	// What an earlier process left goes with the next change.
-	m.values[artifactKey(stray.digest)] = pack(uint64(len(stray.text)), stray.encoded)
+	m.values[artifactKey(stray.digest, "")] = pack(uint64(len(stray.text)), stray.encoded)
 	s = open(t, m)
 	step(4)
 	want("an orphan is collected", 2, 4)
@@ -201,11 +201,11 @@ func TestLimitOfTheHubTakesNothingAway(t *testing.T) {
 func TestLostContentIsAskedForAgain(t *testing.T) {
 	one := content("one")
 	for name, damage := range map[string]func(*memory){
-		"deleted": func(m *memory) { delete(m.values, artifactKey(one.digest)) },
-		"damaged": func(m *memory) { m.values[artifactKey(one.digest)][20] ^= 1 },
-		"emptied": func(m *memory) { m.values[artifactKey(one.digest)] = []byte{} },
+		"deleted": func(m *memory) { delete(m.values, artifactKey(one.digest, "")) },
+		"damaged": func(m *memory) { m.values[artifactKey(one.digest, "")][20] ^= 1 },
+		"emptied": func(m *memory) { m.values[artifactKey(one.digest, "")] = []byte{} },
 		"swapped": func(m *memory) {
-			m.values[artifactKey(one.digest)] = pack(uint64(len(content("two").text)), content("two").encoded)
+			m.values[artifactKey(one.digest, "")] = pack(uint64(len(content("two").text)), content("two").encoded)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

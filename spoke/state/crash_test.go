@@ -187,7 +187,7 @@ func TestGarbageThatStays(t *testing.T) {
 	}
 	m.heal()
 	apply(t, s, cursor(1, 3), nil, hold("web"))
-	if keys := m.keys(artifactPrefix); !slices.Equal(keys, []string{artifactKey(two.digest)}) {
+	if keys := m.keys(artifactPrefix); !slices.Equal(keys, []string{artifactKey(two.digest, "")}) {
 		t.Errorf("contents on disk: %v", keys)
 	}
 }

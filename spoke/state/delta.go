@@ -30,8 +30,10 @@ var ErrOlderCursor = errors.New("the hub's cursor is older than the newest one s
 
 // Outcome of a delta.
 type Outcome struct {
-	// Acked are the digests whose content is on disk now because of it.
-	Acked []string
+	// Acked are the digests whose content is on disk now because of it. Complete says that nothing was refused, and that they are those of
+	// all contents that came.
+	Acked    []string
+	Complete bool
 	// Nacks are the changes and contents that were refused; all others have been made.
 	Nacks []*spokev1.Nack
 	// Persisted is false when nothing could be persisted for lack of space: then Nacks say so, and nothing has changed.
@@ -43,6 +45,7 @@ type Outcome struct {
 // CheckCursor refuses a cursor that is older than the newest one seen. The same cursor may come again: facts change what
 // is assigned without a change of the log.
 func (s *State) CheckCursor(c *spokev1.Cursor) error {
+	c = s.withEpoch(c)
 	if len(c.GetEpoch()) != epochSize {
 		return ErrInvalidCursor
 	}
@@ -54,48 +57,67 @@ func (s *State) CheckCursor(c *spokev1.Cursor) error {
 	return nil
 }
 
+// withEpoch answers a cursor with its epoch, which a hub leaves out where it is that of the newest cursor here.
+func (s *State) withEpoch(c *spokev1.Cursor) *spokev1.Cursor {
+	last := s.Cursor()
+	if c == nil || len(c.Epoch) > 0 || last == nil {
+		return c
+	}
+	return &spokev1.Cursor{Epoch: last.Epoch, Index: c.Index, Mac: c.Mac}
+}
+
 // ApplyDelta makes the changes of a delta, persists them and its cursor, and makes them visible. One refused change does
 // not stop the others. An error means that nothing can be said to have changed; the session is to end.
 func (s *State) ApplyDelta(ctx context.Context, d *spokev1.Delta) (Outcome, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if err := s.CheckCursor(d.Cursor); err != nil {
+	at := s.withEpoch(d.Cursor)
+	if err := s.CheckCursor(at); err != nil {
 		return Outcome{}, err
 	}
 	var out Outcome
 	nack := func(bundleUID, digest string, code spokev1.NackCode, err error) {
 		out.Nacks = append(out.Nacks, &spokev1.Nack{
-			Cursor: d.Cursor, BundleUid: bundleUID, Digest: digest, Code: code, Message: err.Error(),
+			Cursor: at, BundleUid: bundleUID, Digest: digest, Code: code, Message: err.Error(),
 		})
 	}
-	contents := map[string][]byte{}
+	contents := map[string]stored{}
 	for _, c := range d.Contents {
-		value, code, err := s.decode(ctx, c)
+		kept, code, err := s.decode(ctx, c)
 		if err != nil {
 			nack("", c.Digest, code, err)
 			continue
 		}
-		contents[c.Digest] = value
+		contents[c.Digest] = kept
 	}
 	next := maps.Clone(s.entries)
 	for _, c := range d.Changes {
-		if uid, code, err := s.apply(next, c, d.Cursor); err != nil {
+		var uid string
+		var code spokev1.NackCode
+		var err error
+		if r := c.GetRevise(); r != nil {
+			uid, code, err = s.revise(ctx, next, contents, r, c.BaseHash, at)
+		} else {
+			uid, code, err = s.apply(next, c, at)
+		}
+		if err != nil {
 			nack(uid, "", code, err)
 		}
 	}
-	if err := s.commit(ctx, next, contents, d.Cursor); err != nil {
+	if err := s.commit(ctx, next, contents, at); err != nil {
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-			return Outcome{Nacks: []*spokev1.Nack{{Cursor: d.Cursor, Code: spokev1.NackCode_NACK_CODE_NO_SPACE, Message: err.Error()}}}, nil
+			return Outcome{Nacks: []*spokev1.Nack{{Cursor: at, Code: spokev1.NackCode_NACK_CODE_NO_SPACE, Message: err.Error()}}}, nil
 		}
 		return Outcome{}, fmt.Errorf("persist delta: %w", err)
 	}
 	for digest := range contents {
-		if s.contents[digest] {
+		if _, here := s.contents[digest]; here {
 			out.Acked = append(out.Acked, digest)
 		}
 	}
+	out.Complete = len(out.Nacks) == 0 && len(out.Acked) == len(contents)
 	out.Persisted = true
-	out.Diverged = !bytes.Equal(s.HoldingsHash(), d.HoldingsHash)
+	out.Diverged = !holdings.Same(s.HoldingsHash(), d.HoldingsHash)
 	return out, nil
 }
 
@@ -103,38 +125,7 @@ func (s *State) ApplyDelta(ctx context.Context, d *spokev1.Delta) (Outcome, erro
 func (s *State) apply(entries map[string]*Entry, c *spokev1.Change, at *spokev1.Cursor) (uid string, code spokev1.NackCode, err error) {
 	switch change := c.Change.(type) {
 	case *spokev1.Change_Assign:
-		a := change.Assign
-		uid = a.GetBundleUid()
-		if !isName(uid) || !isName(a.GetBundle()) {
-			return uid, spokev1.NackCode_NACK_CODE_INVALID, errors.New("the assignment names no bundle")
-		}
-		if _, err := manifest.ParseDigest(a.Digest); err != nil {
-			return uid, spokev1.NackCode_NACK_CODE_INVALID, err
-		}
-		if limit := s.limit(); a.Size > limit {
-			return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
-				fmt.Errorf("the artifact has %d bytes, and the limit is %d", a.Size, limit)
-		}
-		if !bytes.Equal(a.Hash, holdings.AssignmentHash(a)) {
-			// A field that this spoke does not know is in the hub's hash and not in its own. To apply the rest as if it
-			// were all would be reported as what was asked for.
-			return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
-				errors.New("the assignment's hash does not come out: the hub assigns something that this spoke does not know; upgrade the spoke")
-		}
-		if needs := a.Customization.GetLanguage(); needs > yardarmv1.CustomizationLanguage {
-			return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
-				fmt.Errorf("the customization needs version %d of its language, and this spoke knows %d; upgrade the spoke", needs, yardarmv1.CustomizationLanguage)
-		}
-		old := entries[uid]
-		if err := guardEpoch(old, c, at); err != nil {
-			return uid, spokev1.NackCode_NACK_CODE_EPOCH, err
-		}
-		e := &Entry{Assignment: a, Epoch: at.Epoch, Index: at.Index}
-		if old != nil {
-			e.Applied, e.Beginning = old.Applied, old.Beginning
-		}
-		e.HasContent = s.contents[a.Digest]
-		entries[uid] = e
+		return s.assign(entries, change.Assign, c.BaseHash, at)
 
 	case *spokev1.Change_Remove:
 		uid = change.Remove.GetBundleUid()
@@ -142,7 +133,7 @@ func (s *State) apply(entries map[string]*Entry, c *spokev1.Change, at *spokev1.
 		if old == nil {
 			return uid, 0, nil // gone already: the tombstone came twice
 		}
-		if err := guardEpoch(old, c, at); err != nil {
+		if err := guardEpoch(old, c.BaseHash, at); err != nil {
 			return uid, spokev1.NackCode_NACK_CODE_EPOCH, err
 		}
 		if !bytes.Equal(c.BaseHash, old.Assignment.Hash) {
@@ -169,10 +160,46 @@ func (s *State) apply(entries map[string]*Entry, c *spokev1.Change, at *spokev1.
 	return uid, 0, nil
 }
 
+// assign makes an assignment an entry, in the place of the one that it names as its base.
+func (s *State) assign(entries map[string]*Entry, a *yardarmv1.AssignmentSpec, base []byte, at *spokev1.Cursor) (uid string, code spokev1.NackCode, err error) {
+	uid = a.GetBundleUid()
+	if !isName(uid) || !isName(a.GetBundle()) {
+		return uid, spokev1.NackCode_NACK_CODE_INVALID, errors.New("the assignment names no bundle")
+	}
+	if _, err := manifest.ParseDigest(a.Digest); err != nil {
+		return uid, spokev1.NackCode_NACK_CODE_INVALID, err
+	}
+	if limit := s.limit(); a.Size > limit {
+		return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
+			fmt.Errorf("the artifact has %d bytes, and the limit is %d", a.Size, limit)
+	}
+	if !bytes.Equal(a.Hash, holdings.AssignmentHash(a)) {
+		// A field that this spoke does not know is in the hub's hash and not in its own. To apply the rest as if it
+		// were all would be reported as what was asked for.
+		return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
+			errors.New("the assignment's hash does not come out: the hub assigns something that this spoke does not know; upgrade the spoke")
+	}
+	if needs := a.Customization.GetLanguage(); needs > yardarmv1.CustomizationLanguage {
+		return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
+			fmt.Errorf("the customization needs version %d of its language, and this spoke knows %d; upgrade the spoke", needs, yardarmv1.CustomizationLanguage)
+	}
+	old := entries[uid]
+	if err := guardEpoch(old, base, at); err != nil {
+		return uid, spokev1.NackCode_NACK_CODE_EPOCH, err
+	}
+	e := &Entry{Assignment: a, Epoch: at.Epoch, Index: at.Index}
+	if old != nil {
+		e.Applied, e.Beginning = old.Applied, old.Beginning
+	}
+	_, e.HasContent = s.contents[a.Digest]
+	entries[uid] = e
+	return uid, 0, nil
+}
+
 // guardEpoch keeps a holding of another epoch unless the hub names exactly what it replaces: a restored hub that has
 // forgotten what it had assigned must not undo it by accident.
-func guardEpoch(old *Entry, c *spokev1.Change, at *spokev1.Cursor) error {
-	if old == nil || bytes.Equal(old.Epoch, at.GetEpoch()) || bytes.Equal(c.BaseHash, old.Assignment.Hash) {
+func guardEpoch(old *Entry, base []byte, at *spokev1.Cursor) error {
+	if old == nil || bytes.Equal(old.Epoch, at.GetEpoch()) || bytes.Equal(base, old.Assignment.Hash) {
 		return nil
 	}
 	return errors.New("the holding is of another epoch, and the change does not name it")

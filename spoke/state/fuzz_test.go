@@ -20,6 +20,8 @@ func FuzzApplyDelta(f *testing.F) {
 	for _, d := range []*spokev1.Delta{
 		{},
 		{Cursor: cursor(1, 3), Changes: []*spokev1.Change{assign(web2, web1.Hash)}, Contents: []*spokev1.Content{two.whole(), two.against(f, one)}},
+		{Cursor: &spokev1.Cursor{Index: 3}, Changes: []*spokev1.Change{revise(f, web1, web2, one, two), revise(f, web2, web1, two, one)}},
+		{Cursor: cursor(2, 3), Changes: []*spokev1.Change{revise(f, web1, web2, one, two), {Change: &spokev1.Change_Revise{}}}},
 		{Cursor: cursor(1, 3), Changes: []*spokev1.Change{remove("web", web1.Hash), assign(web1, nil), hold("web"), remove("db", web1.Hash)}},
 		{Cursor: cursor(1, 1), Changes: []*spokev1.Change{remove("web", web1.Hash)}},
 		{Cursor: cursor(2, 0), Changes: []*spokev1.Change{remove("web", nil), assign(web2, nil)}},
@@ -64,7 +66,7 @@ func FuzzApplyDelta(f *testing.F) {
 			if now.Removal != nil && !names(d, uid, e) {
 				t.Fatalf("%s is being removed, and no tombstone names it", uid)
 			}
-			if !bytes.Equal(now.Assignment.Hash, e.Assignment.Hash) && !bytes.Equal(d.Cursor.GetEpoch(), e.Epoch) && !replaces(d, uid, e) {
+			if !bytes.Equal(now.Assignment.Hash, e.Assignment.Hash) && !bytes.Equal(s.withEpoch(d.Cursor).GetEpoch(), e.Epoch) && !replaces(d, uid, e) {
 				t.Fatalf("%s was replaced in another epoch by a change that does not name it", uid)
 			}
 		}
@@ -84,7 +86,7 @@ func FuzzApplyDelta(f *testing.F) {
 	})
 }
 
-var keyGrammar = regexp.MustCompile(`^(cursor|owner|holding/[a-z0-9-]{1,63}|artifact/[0-9a-f]{64})$`)
+var keyGrammar = regexp.MustCompile(`^(cursor|owner|holding/[a-z0-9-]{1,63}|artifact/[0-9a-f]{64}|delta/[0-9a-f]{64}-[0-9a-f]{64})$`)
 
 // replaces tells whether a delta has an assignment that names the holding.
 func replaces(d *spokev1.Delta, uid string, e Entry) bool {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -26,11 +27,13 @@ import (
 //	cursor               the newest cursor, a spokev1.Cursor; written last
 //	holding/<uid>        a spokev1.StoredHolding
 //	artifact/<hex>       an artifact, by the hexadecimal part of its digest: its size as a uvarint, then zstd
+//	delta/<hex>-<hex>    an artifact and its base, which is here, too: the artifact's size, then zstd with the base as dictionary
 const (
 	ownerKey       = "owner"
 	cursorKey      = "cursor"
 	holdingPrefix  = "holding/"
 	artifactPrefix = "artifact/"
+	deltaPrefix    = "delta/"
 )
 
 // DefaultMaxArtifactSize bounds an artifact's canonical form until a hub has told its own limit: the hub's default.
@@ -81,8 +84,8 @@ type State struct {
 	owner   string
 	cursor  *spokev1.Cursor
 	entries map[string]*Entry // by bundle uid
-	// contents are the artifacts that are here, by digest.
-	contents map[string]bool
+	// contents are the artifacts that are here, by digest: each with the digest of its base, which is empty for what is whole.
+	contents map[string]string
 	maxSize  uint64
 
 	// unsure are the keys of writes that failed; guarded by writing. Nobody knows which of them are on disk, so they are
@@ -98,7 +101,7 @@ type State struct {
 func Open(ctx context.Context, backend Backend, logger *slog.Logger) (*State, error) {
 	s := &State{
 		backend: backend, logger: logger,
-		entries: map[string]*Entry{}, contents: map[string]bool{}, maxSize: DefaultMaxArtifactSize,
+		entries: map[string]*Entry{}, contents: map[string]string{}, maxSize: DefaultMaxArtifactSize,
 		unsure:  map[string]bool{},
 		changed: make(chan struct{}, 1), ended: make(chan struct{}, 1), lacking: make(chan struct{}, 1),
 	}
@@ -107,8 +110,7 @@ func Open(ctx context.Context, backend Backend, logger *slog.Logger) (*State, er
 		return nil, err
 	}
 	for _, key := range keys {
-		if hex, ok := strings.CutPrefix(key, artifactPrefix); ok {
-			s.contents[digestPrefix+hex] = true
+		if s.found(key) {
 			continue
 		}
 		value, err := backend.Read(ctx, key)
@@ -119,11 +121,35 @@ func Open(ctx context.Context, backend Backend, logger *slog.Logger) (*State, er
 			logger.Warn("dropping unreadable state", "key", key, "error", err)
 		}
 	}
+	for digest, base := range s.contents {
+		if links(s.contents, digest) > maxLinks {
+			s.unsure[artifactKey(digest, base)] = true
+		}
+	}
+	maps.DeleteFunc(s.contents, func(digest, base string) bool { return s.unsure[artifactKey(digest, base)] })
 	for _, e := range s.entries {
-		e.HasContent = s.contents[e.Assignment.Digest]
+		_, e.HasContent = s.contents[e.Assignment.Digest]
 	}
 	signal(s.changed)
 	return s, nil
+}
+
+// found notes an artifact, if the key is of one. Where there are two of one, as after a crash, what is whole serves, and the other goes with
+// the next write.
+func (s *State) found(key string) bool {
+	digest, base, ok := artifactOf(key)
+	if !ok {
+		return false
+	}
+	other, twice := s.contents[digest]
+	if twice && base != "" {
+		base, other = other, base
+	}
+	if twice {
+		s.unsure[artifactKey(digest, other)] = true
+	}
+	s.contents[digest] = base
+	return true
 }
 
 func (s *State) load(key string, value []byte) error {

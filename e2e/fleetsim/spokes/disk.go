@@ -92,7 +92,7 @@ const maxShared = 64
 func newSharedContents() *sharedContents { return &sharedContents{values: map[string][]byte{}} }
 
 func (s *sharedContents) intern(key string, value []byte) []byte {
-	if !strings.HasPrefix(key, "artifact/") {
+	if !strings.HasPrefix(key, "artifact/") && !strings.HasPrefix(key, "delta/") {
 		return value
 	}
 	s.mu.Lock()

@@ -374,6 +374,7 @@ func (x *RenewResponse) GetIdentity() *Identity {
 type Cursor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 16 bytes in the order of time: when it began (8 bytes, nanoseconds since 1970, big endian) and 8 random ones.
+	// Between brief peers, absent where it is that of the newest cursor that the spoke has persisted.
 	Epoch []byte `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Index uint64 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	// HMAC-SHA-256 of the hub over both, cut to 16 bytes, so that a hub knows its own cursors.
@@ -700,19 +701,23 @@ type Hello struct {
 	// The newest version of the customization language that the spoke evaluates.
 	Customization uint32 `protobuf:"varint,2,opt,name=customization,proto3" json:"customization,omitempty"`
 	SpokeVersion  string `protobuf:"bytes,3,opt,name=spoke_version,json=spokeVersion,proto3" json:"spoke_version,omitempty"`
-	// Changes with each start of a spoke process: tells a restart from a second pod under the same identity.
+	// Changes with each start of a spoke process: tells a restart from a second pod under the same identity. Absent where Hello is
+	// brief, which the first one of a process never is.
 	Instance string `protobuf:"bytes,4,opt,name=instance,proto3" json:"instance,omitempty"`
 	KubeUid  string `protobuf:"bytes,5,opt,name=kube_uid,json=kubeUid,proto3" json:"kube_uid,omitempty"`
 	// The newest cursor it has persisted; absent on its first session.
 	Cursor *Cursor `protobuf:"bytes,6,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	// Hashes of its holdings, of its reports and of its facts.
+	// Hashes of its holdings, of its reports and of its facts, or their first bytes.
 	HoldingsHash []byte `protobuf:"bytes,7,opt,name=holdings_hash,json=holdingsHash,proto3" json:"holdings_hash,omitempty"`
 	ReportsHash  []byte `protobuf:"bytes,8,opt,name=reports_hash,json=reportsHash,proto3" json:"reports_hash,omitempty"`
 	FactsHash    []byte `protobuf:"bytes,9,opt,name=facts_hash,json=factsHash,proto3" json:"facts_hash,omitempty"`
 	// Whether removals are under way, or wait to be accepted: they are in no hash, so the hub asks for the list.
 	Removing bool `protobuf:"varint,10,opt,name=removing,proto3" json:"removing,omitempty"`
 	// The hash of the trust bundle that it has: see pkg/certs.
-	TrustHash     []byte `protobuf:"bytes,11,opt,name=trust_hash,json=trustHash,proto3" json:"trust_hash,omitempty"`
+	TrustHash []byte `protobuf:"bytes,11,opt,name=trust_hash,json=trustHash,proto3" json:"trust_hash,omitempty"`
+	// It takes what is brief: Change.revise, cursors without their epoch, and hashes cut to their first bytes. What it says is brief
+	// only after a Welcome that was.
+	Brief         bool `protobuf:"varint,12,opt,name=brief,proto3" json:"brief,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -824,6 +829,13 @@ func (x *Hello) GetTrustHash() []byte {
 	return nil
 }
 
+func (x *Hello) GetBrief() bool {
+	if x != nil {
+		return x.Brief
+	}
+	return false
+}
+
 // Welcome answers Hello, and asks for whatever differs from what the hub knows.
 type Welcome struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
@@ -840,7 +852,9 @@ type Welcome struct {
 	SendReports     bool   `protobuf:"varint,8,opt,name=send_reports,json=sendReports,proto3" json:"send_reports,omitempty"`
 	SendFacts       bool   `protobuf:"varint,9,opt,name=send_facts,json=sendFacts,proto3" json:"send_facts,omitempty"`
 	// Why the hub hands out no changes now; empty when it does.
-	ReadOnly      string `protobuf:"bytes,10,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	ReadOnly string `protobuf:"bytes,10,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	// The hub takes what is brief, and says it so to a spoke that does.
+	Brief         bool `protobuf:"varint,11,opt,name=brief,proto3" json:"brief,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -943,6 +957,13 @@ func (x *Welcome) GetReadOnly() string {
 		return x.ReadOnly
 	}
 	return ""
+}
+
+func (x *Welcome) GetBrief() bool {
+	if x != nil {
+		return x.Brief
+	}
+	return false
 }
 
 // Heartbeat says that the spoke is alive. The hub notes it in memory only.
@@ -1154,7 +1175,7 @@ type Delta struct {
 	Cursor *Cursor                `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// Named changes. What is not named stays as it is.
 	Changes []*Change `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
-	// The hash of the holdings that result. If the spoke's comes out otherwise, it answers with Holdings.
+	// The hash of the holdings that result, or its first bytes. If the spoke's comes out otherwise, it answers with Holdings.
 	HoldingsHash []byte `protobuf:"bytes,3,opt,name=holdings_hash,json=holdingsHash,proto3" json:"holdings_hash,omitempty"`
 	// Small contents; the rest is fetched.
 	Contents      []*Content `protobuf:"bytes,4,rep,name=contents,proto3" json:"contents,omitempty"`
@@ -1227,9 +1248,10 @@ type Change struct {
 	//	*Change_Assign
 	//	*Change_Remove
 	//	*Change_Hold
+	//	*Change_Revise
 	Change isChange_Change `protobuf_oneof:"change"`
 	// The hash of the holding that it replaces or removes; empty for a new one. A spoke never lets go of a holding of
-	// another epoch for a change that does not name it.
+	// another epoch for a change that does not name it. Of a holding that is revised, its first 8 bytes, which name it.
 	BaseHash      []byte `protobuf:"bytes,4,opt,name=base_hash,json=baseHash,proto3" json:"base_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1299,6 +1321,15 @@ func (x *Change) GetHold() *Hold {
 	return nil
 }
 
+func (x *Change) GetRevise() *Revise {
+	if x != nil {
+		if x, ok := x.Change.(*Change_Revise); ok {
+			return x.Revise
+		}
+	}
+	return nil
+}
+
 func (x *Change) GetBaseHash() []byte {
 	if x != nil {
 		return x.BaseHash
@@ -1322,11 +1353,91 @@ type Change_Hold struct {
 	Hold *Hold `protobuf:"bytes,3,opt,name=hold,proto3,oneof"`
 }
 
+type Change_Revise struct {
+	Revise *Revise `protobuf:"bytes,5,opt,name=revise,proto3,oneof"`
+}
+
 func (*Change_Assign) isChange_Change() {}
 
 func (*Change_Remove) isChange_Change() {}
 
 func (*Change_Hold) isChange_Change() {}
+
+func (*Change_Revise) isChange_Change() {}
+
+// Revise takes a holding of the same epoch, with its content, to another revision of its bundle that differs in nothing but its number and its
+// artifact. It is what most changes are, in few bytes: the spoke makes the assignment from the one it holds, and takes it only
+// if its hash comes out. If not, it refuses, and gets the whole.
+type Revise struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Revision uint32                 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The artifact's canonical form, as zstd with the held one as dictionary, and its size in bytes. It is the one that is meant if
+	// the hash comes out with its digest. Both absent: the artifact stays the same.
+	Size  uint64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	Delta []byte `protobuf:"bytes,3,opt,name=delta,proto3" json:"delta,omitempty"`
+	// The first 16 bytes of the hash of the assignment that results.
+	Hash          []byte `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Revise) Reset() {
+	*x = Revise{}
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Revise) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Revise) ProtoMessage() {}
+
+func (x *Revise) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Revise.ProtoReflect.Descriptor instead.
+func (*Revise) Descriptor() ([]byte, []int) {
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Revise) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Revise) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Revise) GetDelta() []byte {
+	if x != nil {
+		return x.Delta
+	}
+	return nil
+}
+
+func (x *Revise) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
 
 // Tombstone ends a holding. Nothing else does: an absence never deletes.
 type Tombstone struct {
@@ -1344,7 +1455,7 @@ type Tombstone struct {
 
 func (x *Tombstone) Reset() {
 	*x = Tombstone{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[15]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1467,7 @@ func (x *Tombstone) String() string {
 func (*Tombstone) ProtoMessage() {}
 
 func (x *Tombstone) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[15]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1480,7 @@ func (x *Tombstone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tombstone.ProtoReflect.Descriptor instead.
 func (*Tombstone) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{15}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Tombstone) GetBundle() string {
@@ -1421,7 +1532,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[16]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1544,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[16]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1557,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{16}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Hold) GetBundle() string {
@@ -1492,7 +1603,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[17]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1615,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[17]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1628,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Content) GetDigest() string {
@@ -1552,15 +1663,17 @@ func (x *Content) GetData() []byte {
 type Ack struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The newest delta's cursor; absent when only contents are acknowledged.
-	Cursor        *Cursor  `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	Digests       []string `protobuf:"bytes,2,rep,name=digests,proto3" json:"digests,omitempty"`
+	Cursor  *Cursor  `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Digests []string `protobuf:"bytes,2,rep,name=digests,proto3" json:"digests,omitempty"`
+	// All contents that came with the delta are among them, and need not be named.
+	Complete      bool `protobuf:"varint,3,opt,name=complete,proto3" json:"complete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[18]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1685,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[18]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1698,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Ack) GetCursor() *Cursor {
@@ -1602,6 +1715,13 @@ func (x *Ack) GetDigests() []string {
 	return nil
 }
 
+func (x *Ack) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
 // Nack refuses one change or one content; the rest of the delta stands.
 type Nack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1616,7 +1736,7 @@ type Nack struct {
 
 func (x *Nack) Reset() {
 	*x = Nack{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[19]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1748,7 @@ func (x *Nack) String() string {
 func (*Nack) ProtoMessage() {}
 
 func (x *Nack) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[19]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1761,7 @@ func (x *Nack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nack.ProtoReflect.Descriptor instead.
 func (*Nack) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{19}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Nack) GetCursor() *Cursor {
@@ -1697,7 +1817,7 @@ type ReportUpdate struct {
 
 func (x *ReportUpdate) Reset() {
 	*x = ReportUpdate{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[20]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1829,7 @@ func (x *ReportUpdate) String() string {
 func (*ReportUpdate) ProtoMessage() {}
 
 func (x *ReportUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[20]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1842,7 @@ func (x *ReportUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportUpdate.ProtoReflect.Descriptor instead.
 func (*ReportUpdate) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{20}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReportUpdate) GetReports() []*v1.Report {
@@ -1770,7 +1890,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[21]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +1902,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[21]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +1915,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{21}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Drain) GetReconnectWithin() *durationpb.Duration {
@@ -1816,7 +1936,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[22]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1828,7 +1948,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[22]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1841,7 +1961,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{22}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FetchRequest) GetDigest() string {
@@ -1870,7 +1990,7 @@ type FetchResponse struct {
 
 func (x *FetchResponse) Reset() {
 	*x = FetchResponse{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[23]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +2002,7 @@ func (x *FetchResponse) String() string {
 func (*FetchResponse) ProtoMessage() {}
 
 func (x *FetchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[23]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +2015,7 @@ func (x *FetchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchResponse.ProtoReflect.Descriptor instead.
 func (*FetchResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{23}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FetchResponse) GetEncodedSize() uint64 {
@@ -1959,7 +2079,7 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\awelcome\x18\x01 \x01(\v2\x19.yardarm.spoke.v1.WelcomeH\x00R\awelcome\x12/\n" +
 	"\x05delta\x18\x02 \x01(\v2\x17.yardarm.spoke.v1.DeltaH\x00R\x05delta\x12/\n" +
 	"\x05drain\x18\x03 \x01(\v2\x17.yardarm.spoke.v1.DrainH\x00R\x05drainB\t\n" +
-	"\amessage\"\xf9\x02\n" +
+	"\amessage\"\x8f\x03\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12$\n" +
 	"\rcustomization\x18\x02 \x01(\rR\rcustomization\x12#\n" +
@@ -1974,7 +2094,8 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\bremoving\x18\n" +
 	" \x01(\bR\bremoving\x12\x1d\n" +
 	"\n" +
-	"trust_hash\x18\v \x01(\fR\ttrustHash\"\x97\x03\n" +
+	"trust_hash\x18\v \x01(\fR\ttrustHash\x12\x14\n" +
+	"\x05brief\x18\f \x01(\bR\x05brief\"\xad\x03\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x120\n" +
 	"\x06cursor\x18\x02 \x01(\v2\x18.yardarm.spoke.v1.CursorR\x06cursor\x12H\n" +
@@ -1987,7 +2108,8 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\n" +
 	"send_facts\x18\t \x01(\bR\tsendFacts\x12\x1b\n" +
 	"\tread_only\x18\n" +
-	" \x01(\tR\breadOnly\"\v\n" +
+	" \x01(\tR\breadOnly\x12\x14\n" +
+	"\x05brief\x18\v \x01(\bR\x05brief\"\v\n" +
 	"\tHeartbeat\"A\n" +
 	"\bHoldings\x125\n" +
 	"\bholdings\x18\x01 \x03(\v2\x19.yardarm.spoke.v1.HoldingR\bholdings\"\x85\x02\n" +
@@ -2009,13 +2131,19 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\x06cursor\x18\x01 \x01(\v2\x18.yardarm.spoke.v1.CursorR\x06cursor\x122\n" +
 	"\achanges\x18\x02 \x03(\v2\x18.yardarm.spoke.v1.ChangeR\achanges\x12#\n" +
 	"\rholdings_hash\x18\x03 \x01(\fR\fholdingsHash\x125\n" +
-	"\bcontents\x18\x04 \x03(\v2\x19.yardarm.spoke.v1.ContentR\bcontents\"\xca\x01\n" +
+	"\bcontents\x18\x04 \x03(\v2\x19.yardarm.spoke.v1.ContentR\bcontents\"\xfe\x01\n" +
 	"\x06Change\x124\n" +
 	"\x06assign\x18\x01 \x01(\v2\x1a.yardarm.v1.AssignmentSpecH\x00R\x06assign\x125\n" +
 	"\x06remove\x18\x02 \x01(\v2\x1b.yardarm.spoke.v1.TombstoneH\x00R\x06remove\x12,\n" +
-	"\x04hold\x18\x03 \x01(\v2\x16.yardarm.spoke.v1.HoldH\x00R\x04hold\x12\x1b\n" +
+	"\x04hold\x18\x03 \x01(\v2\x16.yardarm.spoke.v1.HoldH\x00R\x04hold\x122\n" +
+	"\x06revise\x18\x05 \x01(\v2\x18.yardarm.spoke.v1.ReviseH\x00R\x06revise\x12\x1b\n" +
 	"\tbase_hash\x18\x04 \x01(\fR\bbaseHashB\b\n" +
-	"\x06change\"\xab\x01\n" +
+	"\x06change\"b\n" +
+	"\x06Revise\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\rR\brevision\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x14\n" +
+	"\x05delta\x18\x03 \x01(\fR\x05delta\x12\x12\n" +
+	"\x04hash\x18\x04 \x01(\fR\x04hash\"\xab\x01\n" +
 	"\tTombstone\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1d\n" +
 	"\n" +
@@ -2034,10 +2162,11 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x1f\n" +
 	"\vbase_digest\x18\x03 \x01(\tR\n" +
 	"baseDigest\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"Q\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"m\n" +
 	"\x03Ack\x120\n" +
 	"\x06cursor\x18\x01 \x01(\v2\x18.yardarm.spoke.v1.CursorR\x06cursor\x12\x18\n" +
-	"\adigests\x18\x02 \x03(\tR\adigests\"\xb9\x01\n" +
+	"\adigests\x18\x02 \x03(\tR\adigests\x12\x1a\n" +
+	"\bcomplete\x18\x03 \x01(\bR\bcomplete\"\xb9\x01\n" +
 	"\x04Nack\x120\n" +
 	"\x06cursor\x18\x01 \x01(\v2\x18.yardarm.spoke.v1.CursorR\x06cursor\x12\x1d\n" +
 	"\n" +
@@ -2087,7 +2216,7 @@ func file_yardarm_spoke_v1_spoke_proto_rawDescGZIP() []byte {
 }
 
 var file_yardarm_spoke_v1_spoke_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yardarm_spoke_v1_spoke_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_yardarm_spoke_v1_spoke_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_yardarm_spoke_v1_spoke_proto_goTypes = []any{
 	(NackCode)(0),               // 0: yardarm.spoke.v1.NackCode
 	(*EnrollRequest)(nil),       // 1: yardarm.spoke.v1.EnrollRequest
@@ -2105,63 +2234,65 @@ var file_yardarm_spoke_v1_spoke_proto_goTypes = []any{
 	(*Holding)(nil),             // 13: yardarm.spoke.v1.Holding
 	(*Delta)(nil),               // 14: yardarm.spoke.v1.Delta
 	(*Change)(nil),              // 15: yardarm.spoke.v1.Change
-	(*Tombstone)(nil),           // 16: yardarm.spoke.v1.Tombstone
-	(*Hold)(nil),                // 17: yardarm.spoke.v1.Hold
-	(*Content)(nil),             // 18: yardarm.spoke.v1.Content
-	(*Ack)(nil),                 // 19: yardarm.spoke.v1.Ack
-	(*Nack)(nil),                // 20: yardarm.spoke.v1.Nack
-	(*ReportUpdate)(nil),        // 21: yardarm.spoke.v1.ReportUpdate
-	(*Drain)(nil),               // 22: yardarm.spoke.v1.Drain
-	(*FetchRequest)(nil),        // 23: yardarm.spoke.v1.FetchRequest
-	(*FetchResponse)(nil),       // 24: yardarm.spoke.v1.FetchResponse
-	(*v1.Facts)(nil),            // 25: yardarm.v1.Facts
-	(*durationpb.Duration)(nil), // 26: google.protobuf.Duration
-	(*v1.AssignmentSpec)(nil),   // 27: yardarm.v1.AssignmentSpec
-	(v1.Workloads)(0),           // 28: yardarm.v1.Workloads
-	(*v1.Report)(nil),           // 29: yardarm.v1.Report
+	(*Revise)(nil),              // 16: yardarm.spoke.v1.Revise
+	(*Tombstone)(nil),           // 17: yardarm.spoke.v1.Tombstone
+	(*Hold)(nil),                // 18: yardarm.spoke.v1.Hold
+	(*Content)(nil),             // 19: yardarm.spoke.v1.Content
+	(*Ack)(nil),                 // 20: yardarm.spoke.v1.Ack
+	(*Nack)(nil),                // 21: yardarm.spoke.v1.Nack
+	(*ReportUpdate)(nil),        // 22: yardarm.spoke.v1.ReportUpdate
+	(*Drain)(nil),               // 23: yardarm.spoke.v1.Drain
+	(*FetchRequest)(nil),        // 24: yardarm.spoke.v1.FetchRequest
+	(*FetchResponse)(nil),       // 25: yardarm.spoke.v1.FetchResponse
+	(*v1.Facts)(nil),            // 26: yardarm.v1.Facts
+	(*durationpb.Duration)(nil), // 27: google.protobuf.Duration
+	(*v1.AssignmentSpec)(nil),   // 28: yardarm.v1.AssignmentSpec
+	(v1.Workloads)(0),           // 29: yardarm.v1.Workloads
+	(*v1.Report)(nil),           // 30: yardarm.v1.Report
 }
 var file_yardarm_spoke_v1_spoke_proto_depIdxs = []int32{
 	3,  // 0: yardarm.spoke.v1.EnrollResponse.identity:type_name -> yardarm.spoke.v1.Identity
 	3,  // 1: yardarm.spoke.v1.RenewResponse.identity:type_name -> yardarm.spoke.v1.Identity
 	9,  // 2: yardarm.spoke.v1.ConnectRequest.hello:type_name -> yardarm.spoke.v1.Hello
-	19, // 3: yardarm.spoke.v1.ConnectRequest.ack:type_name -> yardarm.spoke.v1.Ack
-	20, // 4: yardarm.spoke.v1.ConnectRequest.nack:type_name -> yardarm.spoke.v1.Nack
-	21, // 5: yardarm.spoke.v1.ConnectRequest.reports:type_name -> yardarm.spoke.v1.ReportUpdate
+	20, // 3: yardarm.spoke.v1.ConnectRequest.ack:type_name -> yardarm.spoke.v1.Ack
+	21, // 4: yardarm.spoke.v1.ConnectRequest.nack:type_name -> yardarm.spoke.v1.Nack
+	22, // 5: yardarm.spoke.v1.ConnectRequest.reports:type_name -> yardarm.spoke.v1.ReportUpdate
 	11, // 6: yardarm.spoke.v1.ConnectRequest.heartbeat:type_name -> yardarm.spoke.v1.Heartbeat
 	12, // 7: yardarm.spoke.v1.ConnectRequest.holdings:type_name -> yardarm.spoke.v1.Holdings
-	25, // 8: yardarm.spoke.v1.ConnectRequest.facts:type_name -> yardarm.v1.Facts
+	26, // 8: yardarm.spoke.v1.ConnectRequest.facts:type_name -> yardarm.v1.Facts
 	10, // 9: yardarm.spoke.v1.ConnectResponse.welcome:type_name -> yardarm.spoke.v1.Welcome
 	14, // 10: yardarm.spoke.v1.ConnectResponse.delta:type_name -> yardarm.spoke.v1.Delta
-	22, // 11: yardarm.spoke.v1.ConnectResponse.drain:type_name -> yardarm.spoke.v1.Drain
+	23, // 11: yardarm.spoke.v1.ConnectResponse.drain:type_name -> yardarm.spoke.v1.Drain
 	6,  // 12: yardarm.spoke.v1.Hello.cursor:type_name -> yardarm.spoke.v1.Cursor
 	6,  // 13: yardarm.spoke.v1.Welcome.cursor:type_name -> yardarm.spoke.v1.Cursor
-	26, // 14: yardarm.spoke.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	27, // 14: yardarm.spoke.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
 	13, // 15: yardarm.spoke.v1.Holdings.holdings:type_name -> yardarm.spoke.v1.Holding
 	6,  // 16: yardarm.spoke.v1.Delta.cursor:type_name -> yardarm.spoke.v1.Cursor
 	15, // 17: yardarm.spoke.v1.Delta.changes:type_name -> yardarm.spoke.v1.Change
-	18, // 18: yardarm.spoke.v1.Delta.contents:type_name -> yardarm.spoke.v1.Content
-	27, // 19: yardarm.spoke.v1.Change.assign:type_name -> yardarm.v1.AssignmentSpec
-	16, // 20: yardarm.spoke.v1.Change.remove:type_name -> yardarm.spoke.v1.Tombstone
-	17, // 21: yardarm.spoke.v1.Change.hold:type_name -> yardarm.spoke.v1.Hold
-	28, // 22: yardarm.spoke.v1.Tombstone.workloads:type_name -> yardarm.v1.Workloads
-	6,  // 23: yardarm.spoke.v1.Ack.cursor:type_name -> yardarm.spoke.v1.Cursor
-	6,  // 24: yardarm.spoke.v1.Nack.cursor:type_name -> yardarm.spoke.v1.Cursor
-	0,  // 25: yardarm.spoke.v1.Nack.code:type_name -> yardarm.spoke.v1.NackCode
-	29, // 26: yardarm.spoke.v1.ReportUpdate.reports:type_name -> yardarm.v1.Report
-	26, // 27: yardarm.spoke.v1.Drain.reconnect_within:type_name -> google.protobuf.Duration
-	1,  // 28: yardarm.spoke.v1.SpokeService.Enroll:input_type -> yardarm.spoke.v1.EnrollRequest
-	4,  // 29: yardarm.spoke.v1.SpokeService.Renew:input_type -> yardarm.spoke.v1.RenewRequest
-	7,  // 30: yardarm.spoke.v1.SpokeService.Connect:input_type -> yardarm.spoke.v1.ConnectRequest
-	23, // 31: yardarm.spoke.v1.SpokeService.Fetch:input_type -> yardarm.spoke.v1.FetchRequest
-	2,  // 32: yardarm.spoke.v1.SpokeService.Enroll:output_type -> yardarm.spoke.v1.EnrollResponse
-	5,  // 33: yardarm.spoke.v1.SpokeService.Renew:output_type -> yardarm.spoke.v1.RenewResponse
-	8,  // 34: yardarm.spoke.v1.SpokeService.Connect:output_type -> yardarm.spoke.v1.ConnectResponse
-	24, // 35: yardarm.spoke.v1.SpokeService.Fetch:output_type -> yardarm.spoke.v1.FetchResponse
-	32, // [32:36] is the sub-list for method output_type
-	28, // [28:32] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	19, // 18: yardarm.spoke.v1.Delta.contents:type_name -> yardarm.spoke.v1.Content
+	28, // 19: yardarm.spoke.v1.Change.assign:type_name -> yardarm.v1.AssignmentSpec
+	17, // 20: yardarm.spoke.v1.Change.remove:type_name -> yardarm.spoke.v1.Tombstone
+	18, // 21: yardarm.spoke.v1.Change.hold:type_name -> yardarm.spoke.v1.Hold
+	16, // 22: yardarm.spoke.v1.Change.revise:type_name -> yardarm.spoke.v1.Revise
+	29, // 23: yardarm.spoke.v1.Tombstone.workloads:type_name -> yardarm.v1.Workloads
+	6,  // 24: yardarm.spoke.v1.Ack.cursor:type_name -> yardarm.spoke.v1.Cursor
+	6,  // 25: yardarm.spoke.v1.Nack.cursor:type_name -> yardarm.spoke.v1.Cursor
+	0,  // 26: yardarm.spoke.v1.Nack.code:type_name -> yardarm.spoke.v1.NackCode
+	30, // 27: yardarm.spoke.v1.ReportUpdate.reports:type_name -> yardarm.v1.Report
+	27, // 28: yardarm.spoke.v1.Drain.reconnect_within:type_name -> google.protobuf.Duration
+	1,  // 29: yardarm.spoke.v1.SpokeService.Enroll:input_type -> yardarm.spoke.v1.EnrollRequest
+	4,  // 30: yardarm.spoke.v1.SpokeService.Renew:input_type -> yardarm.spoke.v1.RenewRequest
+	7,  // 31: yardarm.spoke.v1.SpokeService.Connect:input_type -> yardarm.spoke.v1.ConnectRequest
+	24, // 32: yardarm.spoke.v1.SpokeService.Fetch:input_type -> yardarm.spoke.v1.FetchRequest
+	2,  // 33: yardarm.spoke.v1.SpokeService.Enroll:output_type -> yardarm.spoke.v1.EnrollResponse
+	5,  // 34: yardarm.spoke.v1.SpokeService.Renew:output_type -> yardarm.spoke.v1.RenewResponse
+	8,  // 35: yardarm.spoke.v1.SpokeService.Connect:output_type -> yardarm.spoke.v1.ConnectResponse
+	25, // 36: yardarm.spoke.v1.SpokeService.Fetch:output_type -> yardarm.spoke.v1.FetchResponse
+	33, // [33:37] is the sub-list for method output_type
+	29, // [29:33] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_spoke_v1_spoke_proto_init() }
@@ -2187,6 +2318,7 @@ func file_yardarm_spoke_v1_spoke_proto_init() {
 		(*Change_Assign)(nil),
 		(*Change_Remove)(nil),
 		(*Change_Hold)(nil),
+		(*Change_Revise)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2194,7 +2326,7 @@ func file_yardarm_spoke_v1_spoke_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_spoke_v1_spoke_proto_rawDesc), len(file_yardarm_spoke_v1_spoke_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
