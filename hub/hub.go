@@ -19,9 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/keepalive"
 
+	"github.com/yardarm-dev/yardarm/hub/admission"
 	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/ca"
@@ -39,28 +38,8 @@ const (
 	KeyFile   = "hub.key"
 	AdminFile = "admin.yaml"
 
-	// spokeStreams bounds the calls that one connection of a spoke may have open: a session, a few fetches, a renewal.
-	spokeStreams = 16
-	// spokeHandshake bounds how long a connection may take to show who it is.
-	spokeHandshake = 15 * time.Second
-	// spokeHeaders bounds the headers of a call, in bytes: spokes send a handful of short ones.
-	spokeHeaders = 16 << 10
-	// spokeMessage bounds a message of a spoke, in bytes: a list of ten thousand holdings, or a part of an update of reports.
-	spokeMessage = 4 << 20
-	// spokeReadBuffer is none: TLS has a buffer of its own for each connection, and another one of 32 KiB was most of what a
-	// spoke cost.
-	spokeReadBuffer = 0
-	// spokeWriteBuffer is what a connection takes from a pool while it writes, in bytes. A delta for all has every connection
-	// write at once; a large content takes a few writes more.
-	spokeWriteBuffer = 8 << 10
-	// spokeWindow bounds what a spoke may have under way that nobody has read yet, in bytes, for one call and for all of a
-	// connection: a report in some 20 parts over a slow line is no hurry. Being fixed, it needs no pings to find a better one.
-	spokeWindow = 64 << 10
-	// pingAtMost is how often a spoke may ping, which is half of how often ours does.
-	pingAtMost = 15 * time.Second
-	// pingAfter and pingTimeout find spokes whose connection has gone half-open.
-	pingAfter   = time.Minute
-	pingTimeout = 20 * time.Second
+	// strangerTime is how long a connection without a certificate may stay: it enrols, and is done.
+	strangerTime = 30 * time.Second
 	// drainTime is how long a stopping hub waits for spokes to say goodbye, and calls to end.
 	drainTime = 5 * time.Second
 	// drainWindow spreads their return.
@@ -264,17 +243,18 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
-	spokeServer, err := h.spokeServer(authority, spokes)
+	spokeServer, door, err := h.spokePort(authority, spokes, spokeListener)
 	if err != nil {
 		return err
 	}
+	defer door.Close()
 
 	// Dispatch goes on until its last session has said goodbye, which is after ctx has ended.
 	dispatchCtx, stopDispatch := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDispatch()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return spokes.Run(dispatchCtx) })
-	group.Go(func() error { return spokeServer.Serve(spokeListener) })
+	group.Go(func() error { return spokeServer.Serve(door) })
 	group.Go(func() error { return gate.Run(ctx) })
 	group.Go(func() error { return fleet.Run(ctx) })
 	group.Go(func() error { return authority.Run(ctx) })
@@ -373,29 +353,25 @@ func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, listener net.Listener
 	return gateway.New(gateway.Config{
 		GRPC: server, Listener: listener, TLS: config, Logger: h.config.Logger, Drain: drainTime,
 		Ready: func() error { return ready(db) }, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
+		Registerer: h.metrics,
 	})
 }
 
-func (h *Hub) spokeServer(authority *ca.CA, spokes *dispatch.Server) (*grpc.Server, error) {
+// spokePort makes what serves spokes, and what lets them in.
+func (h *Hub) spokePort(authority *ca.CA, spokes *dispatch.Server, listener net.Listener) (*grpc.Server, net.Listener, error) {
 	tls, err := authority.SpokeTLS(hostsOf(h.config.Addresses, h.config.SpokeAddresses...))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	server := grpc.NewServer(append(spokes.Options(),
-		grpc.Creds(credentials.NewTLS(tls)),
-		grpc.MaxConcurrentStreams(spokeStreams),
-		grpc.ConnectionTimeout(spokeHandshake),
-		grpc.MaxHeaderListSize(spokeHeaders),
-		grpc.MaxRecvMsgSize(spokeMessage),
-		grpc.ReadBufferSize(spokeReadBuffer),
-		grpc.WriteBufferSize(spokeWriteBuffer),
-		grpc.InitialWindowSize(spokeWindow),
-		grpc.InitialConnWindowSize(spokeWindow),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAtMost, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
-	)...)
+	door, err := admission.Listen(admission.Config{
+		Port: listener, TLS: tls, Name: "spokes", Logger: h.config.Logger, Registerer: h.metrics, Who: ca.ClusterUID, Stranger: strangerTime,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	server := grpc.NewServer(append(spokes.Options(), grpc.Creds(admission.Credentials(tls)))...)
 	spokes.Register(server)
-	return server, nil
+	return server, door, nil
 }
 
 // ready tells whether the hub takes changes.

@@ -15,11 +15,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/yardarm-dev/yardarm/hub/admission"
 	"github.com/yardarm-dev/yardarm/hub/ca"
 	"github.com/yardarm-dev/yardarm/hub/dispatch"
 	"github.com/yardarm-dev/yardarm/hub/seal"
@@ -31,6 +30,9 @@ import (
 
 // patience is how long a test waits for what is to come, in a machine that has much else to do.
 const patience = 30 * time.Second
+
+// connections is how many one cluster may have: tests keep those that they have done with.
+const connections = 16
 
 // eventually polls until check is content.
 func eventually(t testing.TB, what string, check func() bool) {
@@ -100,16 +102,23 @@ func (h *hub) start() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.grpc = grpc.NewServer(append(h.dispatch.Options(),
-		grpc.Creds(credentials.NewTLS(tls)),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-	)...)
+	stranger := patience
+	if config.HelloTimeout > 0 {
+		stranger = 2 * config.HelloTimeout
+	}
+	door, err := admission.Listen(admission.Config{
+		Port: listener, TLS: tls, Name: "spokes", Logger: logger, Who: ca.ClusterUID, Stranger: stranger, Each: connections,
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.grpc = grpc.NewServer(append(h.dispatch.Options(), grpc.Creds(admission.Credentials(tls)))...)
 	h.dispatch.Register(h.grpc)
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.run("store", func() error { return h.store.Run(ctx) })
 	h.run("dispatch", func() error { return h.dispatch.Run(ctx) })
-	h.run("grpc", func() error { return h.grpc.Serve(listener) })
+	h.run("grpc", func() error { return h.grpc.Serve(door) })
 }
 
 func (h *hub) run(name string, f func() error) {

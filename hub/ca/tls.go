@@ -49,6 +49,18 @@ func (c *CA) SpokeTLS(hosts []string) (*tls.Config, error) {
 	return outer, nil
 }
 
+// ClusterUID answers the uid of the cluster that a connection which has shaken hands by SpokeTLS is of; empty without a certificate.
+func ClusterUID(state tls.ConnectionState) string {
+	if len(state.PeerCertificates) == 0 {
+		return ""
+	}
+	_, uid, err := certs.ClusterOf(state.PeerCertificates[0])
+	if err != nil {
+		return ""
+	}
+	return uid
+}
+
 // Peer is who a caller's certificate says it is. Whether it is welcome is for [CA.Authorize] to say.
 type Peer struct {
 	// UID of the cluster.

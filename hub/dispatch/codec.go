@@ -3,9 +3,7 @@ package dispatch
 import (
 	"bytes"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
-	encodingproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -19,11 +17,6 @@ var (
 	changesField  = (&spokev1.Delta{}).ProtoReflect().Descriptor().Fields().ByName("changes").Number()
 	contentsField = (&spokev1.Delta{}).ProtoReflect().Descriptor().Fields().ByName("contents").Number()
 )
-
-// Options are what a gRPC server needs to serve spokes.
-func (s *Server) Options() []grpc.ServerOption {
-	return []grpc.ServerOption{grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(encodingproto.Name)})}
-}
 
 // codec is gRPC's own, but for what it does with large messages: that one takes a buffer of 1 MiB for each beyond 32 KiB, and
 // has a copy of every content for every spoke.

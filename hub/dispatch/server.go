@@ -58,6 +58,9 @@ type Config struct {
 	// RestartGrace is how long after the hub's start a spoke that has not come back yet is unknown rather than stale.
 	// Default 1 min, twice the longest backoff of a spoke.
 	RestartGrace time.Duration
+	// HelloTimeout bounds how long a connection that has shaken hands may take to speak HTTP/2, and a stream to say Hello.
+	// Default 15 s.
+	HelloTimeout time.Duration
 	// AdmitPerSecond bounds how many sessions may begin. Default 500: what the handshakes of two cores allow for.
 	AdmitPerSecond float64
 }
@@ -73,6 +76,7 @@ func (c *Config) setDefaults() error {
 	fill(&c.StaleAfter, c.HeartbeatInterval*5/2)
 	fill(&c.ReconnectGrace, 5*time.Second)
 	fill(&c.RestartGrace, time.Minute)
+	fill(&c.HelloTimeout, 15*time.Second)
 	fill(&c.AdmitPerSecond, 500)
 	fill(&c.MaxArtifactSize, 64<<20)
 	return nil

@@ -19,8 +19,6 @@ import (
 )
 
 const (
-	// helloTimeout bounds how long a spoke may take to say Hello.
-	helloTimeout = 15 * time.Second
 	// endGrace is how long a session that has been ended has to say so. One that is stuck in a write, because its spoke does
 	// not read, is cut then.
 	endGrace = 300 * time.Millisecond
@@ -144,8 +142,8 @@ func (s *session) run() error {
 		}
 	case err := <-failed:
 		return err
-	case <-time.After(helloTimeout):
-		return status.Errorf(codes.DeadlineExceeded, "no hello within %s", helloTimeout)
+	case <-time.After(s.HelloTimeout):
+		return status.Errorf(codes.DeadlineExceeded, "no hello within %s", s.HelloTimeout)
 	}
 	if err := s.check(hello); err != nil {
 		s.logger.Warn("refused a session", "error", err)

@@ -22,10 +22,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/yardarm-dev/yardarm/hub/admission"
 )
 
 const (
@@ -69,6 +72,8 @@ type Config struct {
 	Drain time.Duration
 	// Logger defaults to discarding.
 	Logger *slog.Logger
+	// Registerer takes the metrics of the port; nil for none.
+	Registerer prometheus.Registerer
 }
 
 // Gateway serves one port.
@@ -78,6 +83,7 @@ type Gateway struct {
 	pipe *bufconn.Listener
 	conn *grpc.ClientConn
 	http *http.Server
+	door *admission.Listener
 }
 
 // New makes a Gateway, which then owns the listener.
@@ -127,6 +133,14 @@ func New(cfg Config) (*Gateway, error) {
 			WriteByteTimeout:     cfg.WriteStall,
 		},
 	}
+	g.http.TLSConfig.NextProtos = []string{"h2", "http/1.1"}
+	// Only a call shows who it is: to the port, all are strangers, and stay as long as the server lets them.
+	g.door, err = admission.Listen(admission.Config{
+		Port: cfg.Listener, TLS: g.http.TLSConfig, Name: "api", Logger: g.log, Registerer: cfg.Registerer, Handshake: headerTimeout,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("gateway: %w", err), g.conn.Close())
+	}
 	return g, nil
 }
 
@@ -140,7 +154,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return nil
 	})
 	tasks.Go(func() error {
-		if err := g.http.ServeTLS(g.cfg.Listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		if err := g.http.Serve(g.door); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("gateway: serve %s: %w", g.cfg.Listener.Addr(), err)
 		}
 		return nil

@@ -14,10 +14,6 @@ import (
 	"github.com/yardarm-dev/yardarm/pkg/run"
 )
 
-// gcPercent has the collector run when the heap has grown by half rather than doubled: what a hub has in memory is connections
-// and rows, which stay, so that processor time for little garbage buys a third of its memory. GOGC wins over it.
-const gcPercent = 50
-
 func runCommand() *cobra.Command {
 	var config hub.Config
 	var logFormat, logLevel string
@@ -44,6 +40,7 @@ without it) and the local administrator's credential (DIR/admin.yaml). The key m
 			if os.Getenv("GOGC") == "" {
 				debug.SetGCPercent(gcPercent)
 			}
+			go giveBack(c.Context())
 			config.Logger = logger
 			config.HubKey = os.Getenv(seal.EnvKey)
 			h, err := hub.New(config)

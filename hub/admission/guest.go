@@ -1,0 +1,112 @@
+package admission
+
+import (
+	"container/list"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// guest is one connection, below its TLS.
+type guest struct {
+	net.Conn
+	from *Listener
+	// place is where it waits, and who is who it is; guests guards both.
+	place *list.Element
+	who   string
+	// until is when it has to go, in Unix nanoseconds; zero for never.
+	until    atomic.Int64
+	handedOn atomic.Bool
+	closed   atomic.Bool
+
+	// shaking and computing belong to the goroutine that shakes hands, until it has handed the connection on.
+	shaking, computing bool
+}
+
+func newGuest(l *Listener, conn net.Conn) *guest {
+	return &guest{Conn: conn, from: l, shaking: true}
+}
+
+// Read implements net.Conn. While hands are shaken, what follows on it is computing, and takes a core.
+func (g *guest) Read(p []byte) (int, error) {
+	if !g.shaking {
+		return g.Conn.Read(p)
+	}
+	g.rest()
+	n, err := g.Conn.Read(p)
+	if err != nil {
+		return n, err
+	}
+	g.from.cores <- struct{}{} // whoever has one gives it back before it waits for anything
+	g.computing = true
+	switch {
+	case g.closed.Load():
+		return 0, net.ErrClosed
+	case time.Now().UnixNano() > g.until.Load():
+		return 0, os.ErrDeadlineExceeded // it could not be answered any more
+	}
+	return n, nil
+}
+
+// rest gives the core back.
+func (g *guest) rest() {
+	if g.computing {
+		<-g.from.cores
+		g.computing = false
+	}
+}
+
+// shaken ends what is particular about a handshake.
+func (g *guest) shaken() {
+	g.rest()
+	g.shaking = false
+}
+
+// stay lets it stay for a time; zero for as long as it likes.
+func (g *guest) stay(d time.Duration) error {
+	var until int64
+	if d > 0 {
+		until = time.Now().Add(d).UnixNano()
+	}
+	g.until.Store(until)
+	return g.SetDeadline(time.Time{})
+}
+
+// SetDeadline implements net.Conn. Nobody can let a guest stay longer than it may.
+func (g *guest) SetDeadline(t time.Time) error { return g.Conn.SetDeadline(g.atMost(t)) }
+
+// SetReadDeadline implements net.Conn.
+func (g *guest) SetReadDeadline(t time.Time) error { return g.Conn.SetReadDeadline(g.atMost(t)) }
+
+// SetWriteDeadline implements net.Conn.
+func (g *guest) SetWriteDeadline(t time.Time) error { return g.Conn.SetWriteDeadline(g.atMost(t)) }
+
+func (g *guest) atMost(t time.Time) time.Time {
+	until := g.until.Load()
+	if until != 0 && (t.IsZero() || t.UnixNano() > until) {
+		return time.Unix(0, until)
+	}
+	return t
+}
+
+// Close implements net.Conn.
+func (g *guest) Close() error {
+	if g.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	g.from.guests.leave(g)
+	return g.Conn.Close()
+}
+
+// address is what counts as one: an IPv4 address, or a /64 of IPv6, which any machine has the whole of.
+func (g *guest) address() netip.Prefix {
+	tcp, ok := g.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
+	prefix, _ := addr.Prefix(min(64, addr.BitLen())) // of any address
+	return prefix
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	// gcPercent has the collector run when the heap has grown by half rather than doubled: what a hub has in memory is connections
+	// and rows, which stay, so that processor time for little garbage buys a third of its memory. GOGC wins over it.
+	gcPercent = 50
+	// lookEvery is how often the hub looks whether it may give memory back.
+	lookEvery = 10 * time.Second
+	// quietShare is how much a quiet hub allocates between two looks, as a part of what it keeps: heartbeats of all spokes are
+	// far below, a change for all is above. So no two collections for this are closer than some minutes, which is how often
+	// the runtime collects when there is nothing to do.
+	quietShare = 1. / 50
+	// spareShare is how much more than it keeps a quiet hub may have, as a part of that, before it gives it back.
+	spareShare = 1. / 4
+)
+
+// giveBack returns to the system what a wave of connections or changes has left, once the hub is quiet, until ctx ends. The
+// collector alone would keep what the wave had taken at its height, for the next one.
+func giveBack(ctx context.Context) {
+	before := readMemory()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := readMemory()
+		if now.spare(before) {
+			debug.FreeOSMemory()
+			now = readMemory()
+		}
+		before = now
+	}
+}
+
+// memory is the heap's, in bytes.
+type memory struct {
+	allocated float64 // since the start
+	live      float64 // what the last collection has left
+	held      float64 // what the system has given and not got back
+}
+
+func readMemory() memory {
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(samples)
+	value := func(i int) float64 { return float64(samples[i].Value.Uint64()) }
+	return memory{allocated: value(0), live: value(1), held: value(2) + value(3)}
+}
+
+// spare tells whether the hub was quiet since before, and has much more than it needs.
+func (m memory) spare(before memory) bool {
+	return m.allocated-before.allocated < quietShare*m.live && m.held > (1+spareShare)*m.live
+}

@@ -1,0 +1,30 @@
+package main
+
+import "testing"
+
+func TestSpareMemory(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		name            string
+		allocated, held float64
+		want            bool
+	}{
+		{"a wave is over", 1 * mib, 200 * mib, true},
+		{"the wave goes on", 10 * mib, 200 * mib, false},
+		{"nothing to spare", 1 * mib, 120 * mib, false},
+		{"idle for minutes after that", 1 * mib, 126 * mib, true},
+	} {
+		before := memory{allocated: 1000 * mib, live: 100 * mib, held: 200 * mib}
+		now := memory{allocated: before.allocated + c.allocated, live: 100 * mib, held: c.held}
+		if got := now.spare(before); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+// What is read is there: a metric that the runtime does not have panics.
+func TestReadMemory(t *testing.T) {
+	if m := readMemory(); m.allocated <= 0 || m.held <= 0 {
+		t.Errorf("%+v", m)
+	}
+}

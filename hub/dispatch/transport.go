@@ -1,0 +1,55 @@
+package dispatch
+
+import (
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	encodingproto "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/keepalive"
+)
+
+// What a connection of a spoke may do, and what it takes up. With the three or four connections that admission leaves to a
+// cluster, they bound what the spoke of one that is hostile costs.
+const (
+	// maxStreams bounds the calls that one connection may have open: a session, a fetch, a renewal, and what a newer spoke may
+	// want.
+	maxStreams = 8
+	// idleTimeout closes connections without a call: a spoke's has its session.
+	idleTimeout = time.Minute
+	// maxHeaders bounds the headers of a call, in bytes: spokes send a handful of short ones.
+	maxHeaders = 16 << 10
+	// maxReceived bounds a message, in bytes: a list of ten thousand holdings, or a part of an update of reports.
+	maxReceived = 4 << 20
+	// readBuffer is none: TLS has a buffer of its own for each connection, and another one of 32 KiB was most of what a spoke
+	// cost.
+	readBuffer = 0
+	// writeBuffer is what a connection takes from a pool while it writes, in bytes. A delta for all has every connection write
+	// at once; a large content takes a few writes more.
+	writeBuffer = 8 << 10
+	// window bounds what a spoke may have under way that nobody has read yet, in bytes, for one call and for all of a
+	// connection: a report in some 20 parts over a slow line is no hurry. Being fixed, it needs no pings to find a better one.
+	window = 64 << 10
+	// pingAtMost is how often a spoke may ping, which is half of how often ours does.
+	pingAtMost = 15 * time.Second
+	// pingAfter and pingTimeout find spokes whose connection has gone half-open.
+	pingAfter   = time.Minute
+	pingTimeout = 20 * time.Second
+)
+
+// Options are those of the gRPC server that the service is registered with, but for its credentials.
+func (s *Server) Options() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(encodingproto.Name)}),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(s.HelloTimeout),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.MaxRecvMsgSize(maxReceived),
+		grpc.ReadBufferSize(readBuffer),
+		grpc.WriteBufferSize(writeBuffer),
+		grpc.InitialWindowSize(window),
+		grpc.InitialConnWindowSize(window),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAtMost, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout, MaxConnectionIdle: idleTimeout}),
+	}
+}
