@@ -65,13 +65,16 @@ func (s *Server) Accept(ctx context.Context, req *hubv1.AcceptRequest) (*hubv1.A
 	return resp, nil
 }
 
-// held yields what is reported as held. A bundle is sought by its name in the report: the hub may not know it.
+// held yields what is reported as held and is the caller's to let go. A bundle is sought by its name in the report: the hub may not know it.
 func (c *change) held(clusters iter.Seq[*yardarmv1.Cluster], bundle string) iter.Seq2[*yardarmv1.Cluster, *yardarmv1.Report] {
 	return func(yield func(*yardarmv1.Cluster, *yardarmv1.Report) bool) {
 		for cluster := range clusters {
 			for o := range c.ObservedBundles(cluster.Metadata.Uid) {
 				r := o.GetReport()
 				if r.GetPhase() != yardarmv1.PhaseHeld || heldByPolicy(r) || bundle != "" && r.GetBundle() != bundle {
+					continue
+				}
+				if !c.view().mayItem(c.need.verb, cluster, r.GetBundle(), r.GetBundleUid()) {
 					continue
 				}
 				if !yield(cluster, r) {

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
@@ -29,8 +30,8 @@ import (
 
 // Authenticator tells who a caller is.
 type Authenticator interface {
-	// Authenticate answers the name of whom a bearer token belongs to, or an error that says no more than that there is none.
-	Authenticate(ctx context.Context, token string) (name string, err error)
+	// Authenticate answers whom a bearer token belongs to, or an error that says no more than that there is none.
+	Authenticate(ctx context.Context, token string) (authz.Identity, error)
 }
 
 // Limits bound what a call may cost. A zero field means its default.
@@ -117,6 +118,9 @@ const parsers = 2
 func New(cfg Config) (*Server, error) {
 	if cfg.Store == nil || cfg.Enroller == nil || cfg.Authenticator == nil {
 		return nil, errors.New("api: a store, an enroller and an authenticator are needed")
+	}
+	if err := checkNeeds(&hubv1.FleetService_ServiceDesc, needs); err != nil {
+		return nil, err
 	}
 	cfg.Limits.fill()
 	if cfg.Heartbeat <= 0 {

@@ -42,7 +42,7 @@ func (s *Server) Apply(ctx context.Context, req *hubv1.ApplyRequest) (*hubv1.App
 		return nil, err
 	}
 	if resp == nil {
-		resp = a.response(s.view(), false)
+		resp = a.response(s.view(ctx), false)
 	}
 	return resp, nil
 }
@@ -86,7 +86,7 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 		kind, meta := describe(r)
 		check := a.checker(i)
 		if kind == "" {
-			check.add("resource", "is missing: one of cluster, clusterGroup and bundle is needed")
+			check.add("resource", "is missing: one of cluster, clusterGroup, bundle, role and roleBinding is needed")
 			continue
 		}
 		key := kind + " " + meta.GetName()
@@ -106,6 +106,12 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 		case *hubv1.Resource_Bundle:
 			check.meta(r.Bundle.GetApiVersion(), r.Bundle.GetKind(), kind, meta)
 			check.bundle(r.Bundle)
+		case *hubv1.Resource_Role:
+			check.meta(r.Role.GetApiVersion(), r.Role.GetKind(), kind, meta)
+			check.role(r.Role)
+		case *hubv1.Resource_RoleBinding:
+			check.meta(r.RoleBinding.GetApiVersion(), r.RoleBinding.GetKind(), kind, meta)
+			check.roleBinding(r.RoleBinding)
 		}
 	}
 	return a, a.violations.err()
@@ -135,13 +141,25 @@ func describe(r *hubv1.Resource) (kind string, meta *yardarmv1.ObjectMeta) {
 		if r.Bundle != nil {
 			return yardarmv1.KindBundle, r.Bundle.Metadata
 		}
+	case *hubv1.Resource_Role:
+		if r.Role != nil {
+			return yardarmv1.KindRole, r.Role.Metadata
+		}
+	case *hubv1.Resource_RoleBinding:
+		if r.RoleBinding != nil {
+			return yardarmv1.KindRoleBinding, r.RoleBinding.Metadata
+		}
 	}
 	return "", nil
 }
 
-// run writes all resources, groups first, since bundles may name them, and clusters next, since claims depend on their labels.
+// passes are the kinds in the order in which they are written: groups first, since bundles may name them, clusters next, since claims depend on their
+// labels, and roles before what gives them.
+var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindBundle, yardarmv1.KindRole, yardarmv1.KindRoleBinding}
+
+// run writes all resources.
 func (a *application) run(c *change) error {
-	for _, pass := range []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindBundle} {
+	for _, pass := range passes {
 		for i, r := range a.resources {
 			if kind, _ := describe(r); kind != pass {
 				continue
@@ -154,6 +172,10 @@ func (a *application) run(c *change) error {
 				err = a.cluster(c, i, r.Cluster)
 			case *hubv1.Resource_Bundle:
 				err = a.bundle(c, i, r.Bundle)
+			case *hubv1.Resource_Role:
+				err = a.role(c, i, r.Role)
+			case *hubv1.Resource_RoleBinding:
+				err = a.roleBinding(c, i, r.RoleBinding)
 			}
 			if err != nil {
 				return err
@@ -311,6 +333,12 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 			shown := v.bundle(row)
 			out.Resource, meta = &hubv1.Resource_Bundle{Bundle: shown}, shown.Metadata
 			warnings = dependencyWarnings(v.ReadTx, row)
+		case *yardarmv1.Role:
+			shown := roleView(row)
+			out.Resource, meta = &hubv1.Resource_Role{Role: shown}, shown.Metadata
+		case *yardarmv1.RoleBinding:
+			shown := roleBindingView(row)
+			out.Resource, meta = &hubv1.Resource_RoleBinding{RoleBinding: shown}, shown.Metadata
 		}
 		if dryRun && a.outcomes[i] != outcomeUnchanged {
 			meta.ResourceVersion = ""

@@ -19,14 +19,20 @@ type pair struct {
 func (p pair) name() string { return assignmentName(p.cluster.Name(), p.Bundle) }
 
 // ListAssignments implements FleetService: by cluster, then bundle. What a cluster still holds though nothing assigns it is among them.
-func (s *Server) ListAssignments(_ context.Context, req *hubv1.ListAssignmentsRequest) (*hubv1.ListAssignmentsResponse, error) {
+func (s *Server) ListAssignments(ctx context.Context, req *hubv1.ListAssignmentsRequest) (*hubv1.ListAssignmentsResponse, error) {
 	list := listRequest{req.GetPageSize(), req.GetPageToken(), req.GetFilter(), req.GetOrderBy(), fmt.Sprintf("assignments %q %q", req.GetCluster(), req.GetBundle())}
 	if list.orderBy == "" {
 		list.orderBy = byClusterAndBundle
 	}
 	var v view
 	p, err := paginate(list, assignmentFields, func(add func(pair)) {
-		v = s.read(func(state *index.State) { eachPair(state, req.GetCluster(), req.GetBundle(), add) })
+		v = s.read(ctx, func(v view, state *index.State) {
+			eachPair(state, req.GetCluster(), req.GetBundle(), func(p pair) {
+				if v.seesItem(p.cluster.Row, p.Item) {
+					add(pair{v.clusterPart(p.cluster), p.Assignment})
+				}
+			})
+		})
 	}, func(p pair) *yardarmv1.Assignment { return v.assignment(p.cluster.Row, p.Item) })
 	if err != nil {
 		return nil, err
@@ -68,8 +74,8 @@ func eachPair(state *index.State, cluster, bundle string, add func(pair)) {
 }
 
 // GetAssignment implements FleetService.
-func (s *Server) GetAssignment(_ context.Context, req *hubv1.GetAssignmentRequest) (*yardarmv1.Assignment, error) {
-	v := s.view()
+func (s *Server) GetAssignment(ctx context.Context, req *hubv1.GetAssignmentRequest) (*yardarmv1.Assignment, error) {
+	v := s.view(ctx)
 	c, it, err := v.item(req.GetCluster(), req.GetBundle())
 	if err != nil {
 		return nil, err

@@ -28,6 +28,9 @@ func (s *Server) GetArtifact(req *hubv1.GetArtifactRequest, stream grpc.ServerSt
 	if err != nil {
 		return invalid("digest", err.Error())
 	}
+	if !s.view(stream.Context()).seesArtifact(digest.String()) {
+		return artifactNotFound(digest)
+	}
 	canonical, err := s.canonical(digest)
 	if err != nil {
 		return err

@@ -12,17 +12,17 @@ import (
 )
 
 // ListBundles implements FleetService.
-func (s *Server) ListBundles(_ context.Context, req *hubv1.ListBundlesRequest) (*hubv1.ListBundlesResponse, error) {
+func (s *Server) ListBundles(ctx context.Context, req *hubv1.ListBundlesRequest) (*hubv1.ListBundlesResponse, error) {
 	labels, err := selector.Parse(req.GetSelector())
 	if err != nil {
 		return nil, invalid("selector", err.Error())
 	}
 	list := listRequest{req.GetPageSize(), req.GetPageToken(), req.GetFilter(), req.GetOrderBy(), fmt.Sprintf("bundles %q", labels)}
 	p, err := paginate(list, bundleFields, func(add func(*index.Bundle)) {
-		s.read(func(state *index.State) {
+		s.read(ctx, func(v view, state *index.State) {
 			for b := range state.Bundles() {
-				if labels.Matches(b.Row.Metadata.Labels) {
-					add(b)
+				if labels.Matches(b.Row.Metadata.Labels) && v.seesBundle(b.Row) {
+					add(v.bundlePart(b))
 				}
 			}
 		})
@@ -34,8 +34,8 @@ func (s *Server) ListBundles(_ context.Context, req *hubv1.ListBundlesRequest) (
 }
 
 // GetBundle implements FleetService.
-func (s *Server) GetBundle(_ context.Context, req *hubv1.GetBundleRequest) (*yardarmv1.Bundle, error) {
-	v := s.view()
+func (s *Server) GetBundle(ctx context.Context, req *hubv1.GetBundleRequest) (*yardarmv1.Bundle, error) {
+	v := s.view(ctx)
 	b := v.BundleByName(req.GetName())
 	if b == nil {
 		return nil, bundleNotFound(req.GetName())

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -17,8 +18,10 @@ import (
 // change is one caller's transaction: who makes it and when, since a transaction may look neither up.
 type change struct {
 	*store.Tx
-	now   time.Time
-	actor string
+	call
+	now    time.Time
+	actor  string
+	access *authz.Access
 	// content reads what an artifact holds, compressed, from the disk.
 	content func(digest string) ([]byte, error)
 }
@@ -26,11 +29,19 @@ type change struct {
 // errDryRun undoes a transaction that went well.
 var errDryRun = errors.New("dry run")
 
-// change runs fn as one transaction. A dry run leaves nothing of it, so it finds just what the change itself would.
+// change runs fn as one transaction, which may write what its caller may change. A dry run leaves nothing of it, so it finds just what the change itself would.
 func (s *Server) change(ctx context.Context, dryRun bool, fn func(*change) error) error {
-	now, actor := s.cfg.Clock(), actorOf(ctx)
+	now, call := s.cfg.Clock(), callOf(ctx)
 	_, err := s.store.Update(ctx, func(tx *store.Tx) error {
-		if err := fn(&change{Tx: tx, now: now, actor: actor, content: s.store.Content}); err != nil {
+		access, err := authz.AccessOf(&tx.ReadTx, call.who, now)
+		if err != nil {
+			return errEnded
+		}
+		c := &change{Tx: tx, call: call, now: now, actor: call.who.Actor(), access: access, content: s.store.Content}
+		if err := fn(c); err != nil {
+			return err
+		}
+		if err := c.judge(); err != nil {
 			return err
 		}
 		if dryRun {
@@ -49,7 +60,7 @@ func (s *Server) change(ctx context.Context, dryRun bool, fn func(*change) error
 }
 
 // view shows what the transaction has written so far.
-func (c *change) view() view { return view{&c.ReadTx, c.now} }
+func (c *change) view() view { return newView(&c.ReadTx, c.now, c.access) }
 
 func (c *change) time() *timestamppb.Timestamp { return timestamppb.New(c.now) }
 

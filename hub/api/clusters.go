@@ -19,22 +19,22 @@ import (
 )
 
 // ListClusters implements FleetService.
-func (s *Server) ListClusters(_ context.Context, req *hubv1.ListClustersRequest) (*hubv1.ListClustersResponse, error) {
+func (s *Server) ListClusters(ctx context.Context, req *hubv1.ListClustersRequest) (*hubv1.ListClustersResponse, error) {
 	labels, err := selector.Parse(req.GetSelector())
 	if err != nil {
 		return nil, invalid("selector", err.Error())
 	}
 	group := req.GetGroup()
 	if group != "" && s.store.Read().Group(group) == nil {
-		return nil, notFound(yardarmv1.KindClusterGroup, group, "")
+		return nil, groupNotFound(group)
 	}
 	list := listRequest{req.GetPageSize(), req.GetPageToken(), req.GetFilter(), req.GetOrderBy(), fmt.Sprintf("clusters %q %q", labels, group)}
 	var v view
 	p, err := paginate(list, clusterFields, func(add func(*index.Cluster)) {
-		v = s.read(func(state *index.State) {
+		v = s.read(ctx, func(v view, state *index.State) {
 			for c := range state.Clusters() {
-				if labels.Matches(c.Row.Metadata.Labels) && (group == "" || slices.Contains(c.Groups, group)) {
-					add(c)
+				if labels.Matches(c.Row.Metadata.Labels) && (group == "" || slices.Contains(c.Groups, group)) && v.seesCluster(c.Row) {
+					add(v.clusterPart(c))
 				}
 			}
 		})
@@ -46,8 +46,8 @@ func (s *Server) ListClusters(_ context.Context, req *hubv1.ListClustersRequest)
 }
 
 // GetCluster implements FleetService.
-func (s *Server) GetCluster(_ context.Context, req *hubv1.GetClusterRequest) (*yardarmv1.Cluster, error) {
-	v := s.view()
+func (s *Server) GetCluster(ctx context.Context, req *hubv1.GetClusterRequest) (*yardarmv1.Cluster, error) {
+	v := s.view(ctx)
 	c := v.ClusterByName(req.GetName())
 	if c == nil {
 		return nil, clusterNotFound(req.GetName())
@@ -188,7 +188,7 @@ func (s *Server) changeCluster(ctx context.Context, name, version string, fn fun
 	if err != nil {
 		return nil, err
 	}
-	return s.view().cluster(row), nil
+	return s.view(ctx).cluster(row), nil
 }
 
 // putCluster puts a cluster, and refuses labels that bring it bundles which hold the same object.
@@ -246,7 +246,7 @@ func (s *Server) DeleteCluster(ctx context.Context, req *hubv1.DeleteClusterRequ
 	if err != nil || waits == nil {
 		return &hubv1.DeleteClusterResponse{}, err
 	}
-	return &hubv1.DeleteClusterResponse{Cluster: s.view().cluster(waits)}, nil
+	return &hubv1.DeleteClusterResponse{Cluster: s.view(ctx).cluster(waits)}, nil
 }
 
 // endCluster removes the row. What the spoke has applied stays; the spoke learns that it is no longer wanted if it comes back.

@@ -72,7 +72,7 @@ func (s *Server) EnrollCluster(ctx context.Context, req *hubv1.EnrollClusterRequ
 		return nil, err
 	}
 	return &hubv1.EnrollClusterResponse{
-		Cluster: s.view().cluster(row), Token: token, Expires: timestamppb.New(draft.Expires), SpokeAddresses: s.cfg.SpokeAddresses,
+		Cluster: s.view(ctx).cluster(row), Token: token, Expires: timestamppb.New(draft.Expires), SpokeAddresses: s.cfg.SpokeAddresses,
 	}, nil
 }
 

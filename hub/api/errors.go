@@ -26,6 +26,8 @@ const errorDomain = "yardarm.dev"
 const (
 	reasonInvalid         = "INVALID"
 	reasonInvalidManifest = "INVALID_MANIFEST"
+	reasonDenied          = "PERMISSION_DENIED"
+	reasonEscalation      = "ESCALATION"
 	reasonNotFound        = "NOT_FOUND"
 	reasonExists          = "ALREADY_EXISTS"
 	reasonStaleVersion    = "RESOURCE_VERSION_MISMATCH"
@@ -167,8 +169,11 @@ func staleVersion(kind, name, given, current string) error {
 
 // words is a kind in a sentence.
 func words(kind string) string {
-	if kind == "ClusterGroup" {
+	switch kind {
+	case yardarmv1.KindClusterGroup:
 		return "cluster group"
+	case yardarmv1.KindRoleBinding:
+		return "role binding"
 	}
 	return strings.ToLower(kind)
 }

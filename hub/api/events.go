@@ -35,7 +35,7 @@ func (s *Server) WatchEvents(req *hubv1.WatchEventsRequest, stream grpc.ServerSt
 	sub := s.store.Subscribe(store.Events)
 	defer sub.Close()
 	last := req.GetAfter()
-	past := matchingEvents(s.store.Read(), filter, &last)
+	past := matchingEvents(s.view(stream.Context()), filter, &last)
 	if n := int(req.GetTail()); n > 0 && len(past) > n {
 		past = past[len(past)-n:]
 	}
@@ -55,17 +55,17 @@ func (s *Server) WatchEvents(req *hubv1.WatchEventsRequest, stream grpc.ServerSt
 			return errStopping
 		case <-sub.C():
 			sub.Take()
-			past = matchingEvents(s.store.Read(), filter, &last)
+			past = matchingEvents(s.view(stream.Context()), filter, &last)
 		}
 	}
 }
 
-// matchingEvents are those after last that pass a filter; last moves on to the newest event, asked for or not.
-func matchingEvents(tx *store.ReadTx, filter query.Filter[*yardarmv1.Event], last *uint64) []*yardarmv1.Event {
+// matchingEvents are those after last that pass a filter and that the caller may see; last moves on to the newest event, asked for or not.
+func matchingEvents(v view, filter query.Filter[*yardarmv1.Event], last *uint64) []*yardarmv1.Event {
 	var out []*yardarmv1.Event
-	for e := range tx.Events(*last) {
+	for e := range v.Events(*last) {
 		*last = max(*last, e.GetSequence())
-		if filter.Matches(e) {
+		if filter.Matches(e) && v.seesEvent(e) {
 			out = append(out, e)
 		}
 	}

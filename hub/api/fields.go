@@ -3,6 +3,7 @@ package api
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -76,6 +77,35 @@ var groupFields = &query.Schema[*index.Group]{
 		{Name: "bundle", Texts: func(g *index.Group) []string { return g.Bundles }},
 		{Name: "created", Time: true, Number: func(g *index.Group) int64 { return nanos(g.Row.GetMetadata().GetCreationTimestamp()) }},
 	},
+}
+
+var roleFields = &query.Schema[*yardarmv1.Role]{
+	Labels: func(r *yardarmv1.Role) map[string]string { return r.GetMetadata().GetLabels() },
+	Name:   func(r *yardarmv1.Role) string { return r.GetMetadata().GetName() },
+	Fields: []query.Field[*yardarmv1.Role]{
+		{Name: "name", Text: func(r *yardarmv1.Role) string { return r.GetMetadata().GetName() }},
+		{Name: "created", Time: true, Number: func(r *yardarmv1.Role) int64 { return nanos(r.GetMetadata().GetCreationTimestamp()) }},
+	},
+}
+
+var bindingFields = &query.Schema[*yardarmv1.RoleBinding]{
+	Labels: func(b *yardarmv1.RoleBinding) map[string]string { return b.GetMetadata().GetLabels() },
+	Name:   func(b *yardarmv1.RoleBinding) string { return b.GetMetadata().GetName() },
+	Fields: []query.Field[*yardarmv1.RoleBinding]{
+		{Name: "name", Text: func(b *yardarmv1.RoleBinding) string { return b.GetMetadata().GetName() }},
+		{Name: "role", Text: func(b *yardarmv1.RoleBinding) string { return b.GetSpec().GetRole() }},
+		{Name: "subject", Texts: subjectsOf},
+		{Name: "created", Time: true, Number: func(b *yardarmv1.RoleBinding) int64 { return nanos(b.GetMetadata().GetCreationTimestamp()) }},
+	},
+}
+
+// subjectsOf are those of a binding, as in token/ci.
+func subjectsOf(b *yardarmv1.RoleBinding) []string {
+	out := make([]string, 0, len(b.GetSpec().GetSubjects()))
+	for _, s := range b.GetSpec().GetSubjects() {
+		out = append(out, strings.ToLower(s.GetKind())+"/"+s.GetName())
+	}
+	return out
 }
 
 var revisionFields = &query.Schema[*yardarmv1.Revision]{

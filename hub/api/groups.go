@@ -12,13 +12,15 @@ import (
 )
 
 // ListClusterGroups implements FleetService.
-func (s *Server) ListClusterGroups(_ context.Context, req *hubv1.ListClusterGroupsRequest) (*hubv1.ListClusterGroupsResponse, error) {
+func (s *Server) ListClusterGroups(ctx context.Context, req *hubv1.ListClusterGroupsRequest) (*hubv1.ListClusterGroupsResponse, error) {
 	list := listRequest{req.GetPageSize(), req.GetPageToken(), req.GetFilter(), req.GetOrderBy(), "clustergroups"}
 	var v view
 	p, err := paginate(list, groupFields, func(add func(*index.Group)) {
-		v = s.read(func(state *index.State) {
+		v = s.read(ctx, func(v view, state *index.State) {
 			for g := range state.Groups() {
-				add(g)
+				if v.seesGroup(g.Row) {
+					add(v.groupPart(g))
+				}
 			}
 		})
 	}, func(g *index.Group) *yardarmv1.ClusterGroup { return v.showGroup(g) })
@@ -29,8 +31,8 @@ func (s *Server) ListClusterGroups(_ context.Context, req *hubv1.ListClusterGrou
 }
 
 // GetClusterGroup implements FleetService.
-func (s *Server) GetClusterGroup(_ context.Context, req *hubv1.GetClusterGroupRequest) (*yardarmv1.ClusterGroup, error) {
-	v := s.view()
+func (s *Server) GetClusterGroup(ctx context.Context, req *hubv1.GetClusterGroupRequest) (*yardarmv1.ClusterGroup, error) {
+	v := s.view(ctx)
 	g := v.Group(req.GetName())
 	if g == nil {
 		return nil, groupNotFound(req.GetName())

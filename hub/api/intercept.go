@@ -9,13 +9,13 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/yardarm-dev/yardarm/hub/authz"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 )
 
@@ -32,19 +32,33 @@ const (
 
 // call is what the interceptors know of a call.
 type call struct {
-	id, actor string
+	id   string
+	who  authz.Identity
+	need need
+	// asked says that a stream's first message is in.
+	asked bool
 }
 
 type callKey struct{}
 
-// actorOf is who calls, for provenance and events.
-func actorOf(ctx context.Context) string {
+// callOf is the call that a handler is in.
+func callOf(ctx context.Context) call {
 	c, _ := ctx.Value(callKey{}).(call)
-	return c.actor
+	return c
+}
+
+// permit refuses a request that its caller may not make.
+func (s *Server) permit(c call, req any) error {
+	tx, now := s.store.Read(), s.cfg.Clock()
+	access, err := authz.AccessOf(tx, c.who, now)
+	if err != nil {
+		return errEnded
+	}
+	return c.need.check(newView(tx, now, access), c.who, req)
 }
 
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	c := call{id: s.requestID(ctx)}
+	c := call{id: s.requestID(ctx), need: needs[info.FullMethod]}
 	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.id)) // fails only when the call is over
 	defer func() {
 		if r := recover(); r != nil {
@@ -54,7 +68,10 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 			resp, err = nil, s.answer(info.FullMethod, c, err)
 		}
 	}()
-	if c.actor, err = s.authenticate(ctx); err != nil {
+	if c.who, err = s.authenticate(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.permit(c, req); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), s.cfg.Limits.CallTimeout)
@@ -64,7 +81,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	ctx := ss.Context()
-	c := call{id: s.requestID(ctx)}
+	c := call{id: s.requestID(ctx), need: needs[info.FullMethod]}
 	_ = ss.SetHeader(metadata.Pairs(requestIDKey, c.id))
 	defer func() {
 		if r := recover(); r != nil {
@@ -74,7 +91,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 			err = s.answer(info.FullMethod, c, err)
 		}
 	}()
-	if c.actor, err = s.authenticate(ctx); err != nil {
+	if c.who, err = s.authenticate(ctx); err != nil {
 		return err
 	}
 	ctx = context.WithValue(ctx, callKey{}, c)
@@ -86,56 +103,34 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		ctx, cancel = context.WithTimeout(ctx, s.cfg.Limits.StreamTimeout)
 		defer cancel()
 	}
-	return handler(srv, &serverStream{ServerStream: ss, ctx: ctx, patience: s.cfg.Limits.CallTimeout})
+	ctx, end := context.WithCancelCause(ctx)
+	guarded := &serverStream{ServerStream: ss, server: s, call: c, ctx: ctx, cancel: end, patience: s.cfg.Limits.CallTimeout}
+	defer guarded.guarded.Wait()
+	defer end(nil)
+	return guarded.ended(handler(srv, guarded))
 }
 
 // open tells the caller that its stream is accepted, before there is anything to send.
 func open(ss grpc.ServerStream) error { return ss.SendHeader(metadata.Pairs(streamKey, "open")) }
 
-// serverStream has the context with who calls, and waits for a caller's messages only so long.
-type serverStream struct {
-	grpc.ServerStream
-	ctx      context.Context
-	patience time.Duration
-}
-
-func (s *serverStream) Context() context.Context { return s.ctx }
-
-// RecvMsg gives up on a caller that sends nothing, which gRPC itself does not. The goroutine that still receives ends with the stream, which
-// the error ends.
-func (s *serverStream) RecvMsg(m any) error {
-	received := make(chan error, 1)
-	go func() { received <- s.ServerStream.RecvMsg(m) }()
-	timer := time.NewTimer(s.patience)
-	defer timer.Stop()
-	select {
-	case err := <-received:
-		return err
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	case <-timer.C:
-		return status.Error(codes.DeadlineExceeded, "the caller has sent nothing for too long; send the rest without pauses")
-	}
-}
-
 // authenticate reads the Authorization header. Every method needs one.
-func (s *Server) authenticate(ctx context.Context) (actor string, err error) {
+func (s *Server) authenticate(ctx context.Context) (authz.Identity, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	values := md.Get("authorization")
 	if len(values) == 0 {
-		return "", status.Error(codes.Unauthenticated, "a credential is needed; send it as `Authorization: Bearer TOKEN`")
+		return authz.Identity{}, status.Error(codes.Unauthenticated, "a credential is needed; send it as `Authorization: Bearer TOKEN`")
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")
 	token = strings.TrimSpace(token)
 	if !ok || len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxBearer {
-		return "", status.Error(codes.Unauthenticated, "the Authorization header must be `Bearer TOKEN`")
+		return authz.Identity{}, status.Error(codes.Unauthenticated, "the Authorization header must be `Bearer TOKEN`")
 	}
-	actor, err = s.cfg.Authenticator.Authenticate(ctx, token)
+	who, err := s.cfg.Authenticator.Authenticate(ctx, token)
 	if err != nil {
 		s.log.Debug("caller refused", "error", err)
-		return "", status.Error(codes.Unauthenticated, "the credential is not known to this hub; it may have been revoked, or be another hub's")
+		return authz.Identity{}, status.Error(codes.Unauthenticated, "the credential is not known to this hub; it may have been revoked, or be another hub's")
 	}
-	return actor, nil
+	return who, nil
 }
 
 // requestID is the caller's own if it is harmless, and a new one otherwise.
@@ -160,7 +155,7 @@ func (s *Server) answer(method string, c call, err error) error {
 	if !forCaller {
 		level = slog.LevelError
 	}
-	s.log.Log(context.Background(), level, "call failed", "method", method, "request", c.id, "actor", c.actor, "code", st.Code().String(), "error", err)
+	s.log.Log(context.Background(), level, "call failed", "method", method, "request", c.id, "actor", c.who.Actor(), "code", st.Code().String(), "error", err)
 	return st.Err()
 }
 

@@ -18,7 +18,7 @@ import (
 // PreviewAssignment implements FleetService. It does what the spoke does, by the same package and from the same assignment; of the
 // cluster's facts it has what was reported last. Nothing is kept: what clusters get is made in them.
 func (s *Server) PreviewAssignment(req *hubv1.PreviewAssignmentRequest, stream grpc.ServerStreamingServer[hubv1.PreviewAssignmentResponse]) error {
-	v := s.view()
+	v := s.view(stream.Context())
 	c, it, err := v.item(req.GetCluster(), req.GetBundle())
 	if err != nil {
 		return err

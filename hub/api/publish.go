@@ -266,7 +266,7 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 		return nil, err
 	}
 	if resp == nil {
-		resp = s.published(rev, outcome)
+		resp = s.view(ctx).published(rev, outcome)
 	}
 	return resp, nil
 }
@@ -305,10 +305,6 @@ func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yard
 // sameStrings compares without regard to order.
 func sameStrings(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
-}
-
-func (s *Server) published(rev *yardarmv1.Revision, outcome string) *hubv1.PublishRevisionResponse {
-	return s.view().published(rev, outcome)
 }
 
 // published is the answer to whoever made, or asked for, a revision.

@@ -86,11 +86,11 @@ func (c *change) reconcileOne(cluster, bundle string) (assignments []string, err
 	return []string{assignmentName(cluster, bundle)}, c.AddReconciliation(row.Metadata.Uid, b.Metadata.Uid)
 }
 
-// running yields the bundles that a cluster is to run.
+// running yields the bundles that a cluster is to run, as far as the caller may have it reconcile them.
 func (c *change) running(cluster *yardarmv1.Cluster) iter.Seq[*yardarmv1.Bundle] {
 	return func(yield func(*yardarmv1.Bundle) bool) {
 		for b := range c.BundlesOf(cluster.Metadata.Uid) {
-			if c.runs(cluster, b) && !yield(b) {
+			if c.runs(cluster, b) && c.view().mayItem(c.need.verb, cluster, b.Metadata.Name, b.Metadata.Uid) && !yield(b) {
 				return
 			}
 		}

@@ -21,8 +21,8 @@ const (
 )
 
 // ListRevisions implements FleetService.
-func (s *Server) ListRevisions(_ context.Context, req *hubv1.ListRevisionsRequest) (*hubv1.ListRevisionsResponse, error) {
-	v := s.view()
+func (s *Server) ListRevisions(ctx context.Context, req *hubv1.ListRevisionsRequest) (*hubv1.ListRevisionsResponse, error) {
+	v := s.view(ctx)
 	b := v.BundleByName(req.GetBundle())
 	if b == nil {
 		return nil, bundleNotFound(req.GetBundle())
@@ -43,8 +43,8 @@ func (s *Server) ListRevisions(_ context.Context, req *hubv1.ListRevisionsReques
 }
 
 // GetRevision implements FleetService.
-func (s *Server) GetRevision(_ context.Context, req *hubv1.GetRevisionRequest) (*yardarmv1.Revision, error) {
-	v := s.view()
+func (s *Server) GetRevision(ctx context.Context, req *hubv1.GetRevisionRequest) (*yardarmv1.Revision, error) {
+	v := s.view(ctx)
 	b := v.BundleByName(req.GetBundle())
 	if b == nil {
 		return nil, bundleNotFound(req.GetBundle())
@@ -104,7 +104,7 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 	if err != nil {
 		return nil, err
 	}
-	return s.published(rev, outcome), nil
+	return s.view(ctx).published(rev, outcome), nil
 }
 
 // undoTarget is the revision to return to: the one named, or the newest before the current whose content differs from it.

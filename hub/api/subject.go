@@ -189,7 +189,7 @@ func (clusterSubject) kind() watchKind { return yardarmv1.KindCluster }
 
 func (s clusterSubject) resources(v view, unit string) []resource {
 	row := v.Cluster(unit)
-	if row == nil || !asked(s.name, row.Metadata) {
+	if row == nil || !asked(s.name, row.Metadata) || !v.seesCluster(row) {
 		return nil
 	}
 	c := v.cluster(row)
@@ -224,7 +224,7 @@ func (s assignmentSubject) resources(v view, unit string) []resource {
 	}
 	var out []resource
 	for _, it := range index.ItemsOf(v.ReadTx, row) {
-		if s.bundle != "" && s.bundle != it.Bundle {
+		if s.bundle != "" && s.bundle != it.Bundle || !v.seesItem(row, it) {
 			continue
 		}
 		a := v.assignment(row, it)
@@ -255,7 +255,7 @@ func (groupSubject) exists(v view, unit string) bool { return v.Group(unit) != n
 
 func (s groupSubject) resources(v view, unit string) []resource {
 	row := v.Group(unit)
-	if row == nil || !asked(s.name, row.Metadata) {
+	if row == nil || !asked(s.name, row.Metadata) || !v.seesGroup(row) {
 		return nil
 	}
 	g := v.group(row)
@@ -288,7 +288,7 @@ func (bundleSubject) exists(v view, unit string) bool { return v.Bundle(unit) !=
 
 func (s bundleSubject) resources(v view, unit string) []resource {
 	row := v.Bundle(unit)
-	if row == nil || !asked(s.name, row.Metadata) {
+	if row == nil || !asked(s.name, row.Metadata) || !v.seesBundle(row) {
 		return nil
 	}
 	b := v.bundle(row)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"slices"
@@ -10,33 +11,49 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/index"
-	"github.com/yardarm-dev/yardarm/hub/status"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// view computes what callers see, status included, from one snapshot at one time. Resources in it are clones: rows are shared.
+// view computes what a caller sees, status included, from one snapshot at one time. Resources in it are clones: rows are shared.
 type view struct {
 	*store.ReadTx
-	now time.Time
+	now    time.Time
+	access *authz.Access
+	// all says that there is nothing about clusters, groups, bundles and assignments that the caller may not see.
+	all bool
 }
 
-func (s *Server) view() view { return view{s.store.Read(), s.cfg.Clock()} }
+func newView(tx *store.ReadTx, now time.Time, access *authz.Access) view {
+	return view{tx, now, access, seesAll(access)}
+}
 
-// read calls fn with the index, and answers the view of the same snapshot.
-func (s *Server) read(fn func(*index.State)) view {
-	v := view{now: s.cfg.Clock()}
+// view is that of whoever calls. A credential that has ended meanwhile sees nothing.
+func (s *Server) view(ctx context.Context) view { return s.viewOf(ctx, s.store.Read()) }
+
+func (s *Server) viewOf(ctx context.Context, tx *store.ReadTx) view {
+	now := s.cfg.Clock()
+	access, err := authz.AccessOf(tx, callOf(ctx).who, now)
+	if err != nil {
+		access = &authz.Access{}
+	}
+	return newView(tx, now, access)
+}
+
+// read calls fn with the index and the view of the same snapshot, which it answers, too.
+func (s *Server) read(ctx context.Context, fn func(view, *index.State)) (v view) {
 	s.index.Read(func(state *index.State) {
-		v.ReadTx = state.Tx
-		fn(state)
+		v = s.viewOf(ctx, state.Tx)
+		fn(v, state)
 	})
 	return v
 }
 
 // cluster shows a row, status derived from the others of its snapshot.
 func (v view) cluster(row *yardarmv1.Cluster) *yardarmv1.Cluster {
-	return v.showCluster(index.ClusterOf(v.ReadTx, row))
+	return v.showCluster(v.clusterPart(index.ClusterOf(v.ReadTx, row)))
 }
 
 // showCluster shows an entry, which may be of the index.
@@ -88,7 +105,7 @@ func (v view) group(row *yardarmv1.ClusterGroup) *yardarmv1.ClusterGroup {
 		g.Bundles = append(g.Bundles, b.GetMetadata().GetName())
 	}
 	slices.Sort(g.Bundles)
-	return v.showGroup(g)
+	return v.showGroup(v.groupPart(g))
 }
 
 func (v view) showGroup(g *index.Group) *yardarmv1.ClusterGroup {
@@ -121,11 +138,7 @@ func (v view) groupConditions(g *index.Group) []*yardarmv1.Condition {
 
 // bundle shows a row, what it counts derived from the others of its snapshot.
 func (v view) bundle(row *yardarmv1.Bundle) *yardarmv1.Bundle {
-	b := &index.Bundle{Row: row, Clusters: &yardarmv1.PhaseCounts{}}
-	for st := range index.StatusesOf(v.ReadTx, row) {
-		status.Count(b.Clusters, st)
-	}
-	return showBundle(b)
+	return showBundle(&index.Bundle{Row: row, Clusters: v.countBundle(row)})
 }
 
 func showBundle(b *index.Bundle) *yardarmv1.Bundle {

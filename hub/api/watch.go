@@ -12,6 +12,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/store"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // Types of messages of a watch.
@@ -40,10 +41,10 @@ func (s *Server) Watch(req *hubv1.WatchRequest, stream grpc.ServerStreamingServe
 		return err
 	}
 	// First the subscription, then the snapshot: no change falls in between.
-	sub := s.store.Subscribe(subject.tables()...)
+	sub := s.store.Subscribe(append(subject.tables(), scopeTables...)...)
 	defer sub.Close()
 	w := &watcher{subject: subject, sent: make(map[string]map[string]sentState), send: stream.Send}
-	if err := w.all(s.view()); err != nil {
+	if err := w.all(s.view(stream.Context())); err != nil {
 		return err
 	}
 	if err := stream.Send(&hubv1.WatchResponse{Type: watchBookmark}); err != nil {
@@ -63,7 +64,7 @@ func (s *Server) Watch(req *hubv1.WatchRequest, stream grpc.ServerStreamingServe
 			}
 		case <-sub.C():
 			changed := sub.Take()
-			if err := w.changed(s.view(), changed); err != nil {
+			if err := w.changed(s.view(stream.Context()), changed); err != nil {
 				return err
 			}
 			if err := s.pause(stream.Context()); err != nil {
@@ -130,10 +131,15 @@ func (w *watcher) all(v view) error {
 	return nil
 }
 
+// scopeTables are those that say what a caller sees, beside the resources themselves.
+var scopeTables = []store.Table{store.Roles, store.RoleBindings, store.Groups}
+
 // changed compares what a change may concern.
 func (w *watcher) changed(v view, changed store.Changed) error {
 	units, all := w.subject.affected(v, changed)
-	if all {
+	// Groups are what scopes are made of; whoever sees everything need not look.
+	scoped := !v.access.Everywhere(yardarmv1.VerbGet, resourceOf[string(w.subject.kind())])
+	if all || changed.Any(store.Roles) || changed.Any(store.RoleBindings) || scoped && changed.Any(store.Groups) {
 		return w.all(v)
 	}
 	each := func(yield func(string) bool) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 const (
@@ -54,12 +55,12 @@ func New(config Config) (*Authz, error) {
 	return &Authz{config: config}, nil
 }
 
-// Authenticate answers the name of whom a bearer token belongs to: the caller's name in events and provenance. The credential is read from
-// the store each time, so one that has been reset is refused at once. The only error is [ErrCredential].
-func (a *Authz) Authenticate(_ context.Context, token string) (name string, err error) {
+// Authenticate answers whom a bearer token belongs to. The credential is read from the store each time, so one that has been reset, revoked or has
+// expired is refused at once. The only error is [ErrCredential].
+func (a *Authz) Authenticate(_ context.Context, token string) (Identity, error) {
 	id, secret, ok := parse(token)
 	if !ok {
-		return "", ErrCredential
+		return Identity{}, ErrCredential
 	}
 	row := a.config.Store.Read().Credential(id)
 	// Compared either way, so that the time does not tell which IDs exist.
@@ -67,9 +68,19 @@ func (a *Authz) Authenticate(_ context.Context, token string) (name string, err 
 	copy(want[:], row.GetSecretHash())
 	got := sha256.Sum256(secret)
 	if subtle.ConstantTimeCompare(got[:], want[:]) != 1 || row == nil {
-		return "", ErrCredential
+		return Identity{}, ErrCredential
 	}
-	return row.GetName(), nil
+	who := Identity{Kind: yardarmv1.SubjectToken, Name: row.GetName(), Credential: id}
+	if id == adminID {
+		who.Kind = ""
+	}
+	if row.GetExpires() != nil {
+		who.Expires = row.Expires.AsTime()
+		if !a.config.Clock().Before(who.Expires) {
+			return Identity{}, ErrCredential
+		}
+	}
+	return who, nil
 }
 
 // secretEncoding needs no quotes in a shell or a header. Strict, so that a secret has one text.

@@ -61,12 +61,12 @@ func (h *hub) token() string {
 
 func (h *hub) admits(token string) bool {
 	h.t.Helper()
-	name, err := h.Authenticate(context.Background(), token)
+	who, err := h.Authenticate(context.Background(), token)
 	if err != nil && !errors.Is(err, ErrCredential) {
 		h.t.Fatal(err)
 	}
-	if err == nil && name != AdminName {
-		h.t.Fatalf("the caller is %q", name)
+	if err == nil && who.Actor() != AdminName {
+		h.t.Fatalf("the caller is %q", who)
 	}
 	return err == nil
 }

@@ -1,8 +1,11 @@
-// Package authz says who calls FleetService: whoever shows a credential that the hub has given out.
+// Package authz says who calls FleetService, and what they may do.
 //
-// A credential is a bearer token, yat_ID_SECRET. The store keeps the ID and the SHA-256 of the secret, which has 256 random bits, so neither
-// the database nor a backup lets anybody in. There is one so far, the local administrator's, made at the hub's first start and written
-// into a file that only the hub's user can read; what a caller may do is not told apart yet.
+// Who: whoever shows a credential that the hub has given out, a bearer token, yat_ID_SECRET. The store keeps the ID and the SHA-256 of the secret,
+// which has 256 random bits, so neither the database nor a backup lets anybody in. The local administrator's is made at the hub's first start and
+// written into a file that only the hub's user can read; it needs no binding, so that nobody is locked out who has the hub's data.
 //
-// The package knows no gRPC: hub/api reads the header and turns the errors into codes.
+// May: an [Access] is what the bindings of one caller allow, by one snapshot of the store. There is no cache: a binding that is gone counts no
+// more in the next call, and in a change it is judged within the transaction itself.
+//
+// The package knows no gRPC and no method: hub/api reads the header, says what each method needs, and turns the errors into codes.
 package authz

@@ -108,6 +108,15 @@ func (c *Cluster) count() {
 	}
 }
 
+// Part is the cluster with those of its groups and assignments that are kept, and what is counted of them alone. Nothing of c changes.
+func (c *Cluster) Part(group func(string) bool, assignment func(*Assignment) bool) *Cluster {
+	out := *c
+	out.Groups = slices.DeleteFunc(slices.Clone(c.Groups), func(name string) bool { return !group(name) })
+	out.Assignments = slices.DeleteFunc(slices.Clone(c.Assignments), func(a *Assignment) bool { return !assignment(a) })
+	out.count()
+	return &out
+}
+
 func phaseOf(c *yardarmv1.Cluster, enrolled bool) string {
 	switch {
 	case c.GetSpec().GetRemoval() != nil:

@@ -104,9 +104,9 @@ func judgeLeaving(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, st *yardarmv1
 	}
 }
 
-// StatusesOf yields how a bundle stands in every cluster that is to run it, and in every one that still holds it.
-func StatusesOf(tx *store.ReadTx, b *yardarmv1.Bundle) iter.Seq[*yardarmv1.AssignmentStatus] {
-	return func(yield func(*yardarmv1.AssignmentStatus) bool) {
+// StatusesOf yields every cluster that is to run a bundle, and every one that still holds it, and how it stands there.
+func StatusesOf(tx *store.ReadTx, b *yardarmv1.Bundle) iter.Seq2[*yardarmv1.Cluster, *yardarmv1.AssignmentStatus] {
+	return func(yield func(*yardarmv1.Cluster, *yardarmv1.AssignmentStatus) bool) {
 		uid, name := b.GetMetadata().GetUid(), b.GetMetadata().GetName()
 		assigner := placement.NewAssigner(tx, b)
 		assigned := make(map[string]bool)
@@ -119,7 +119,7 @@ func StatusesOf(tx *store.ReadTx, b *yardarmv1.Bundle) iter.Seq[*yardarmv1.Assig
 				continue
 			}
 			assigned[c.GetMetadata().GetUid()] = true
-			if !yield(Judge(tx, c, Item{Bundle: name, BundleUID: uid, Target: b}, spec, time.Time{})) {
+			if !yield(c, Judge(tx, c, Item{Bundle: name, BundleUID: uid, Target: b}, spec, time.Time{})) {
 				return
 			}
 		}
@@ -128,7 +128,7 @@ func StatusesOf(tx *store.ReadTx, b *yardarmv1.Bundle) iter.Seq[*yardarmv1.Assig
 			if c == nil || assigned[o.GetClusterUid()] {
 				continue
 			}
-			if !yield(Judge(tx, c, Item{Bundle: name, BundleUID: uid}, nil, time.Time{})) {
+			if !yield(c, Judge(tx, c, Item{Bundle: name, BundleUID: uid}, nil, time.Time{})) {
 				return
 			}
 		}

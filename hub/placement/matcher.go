@@ -44,7 +44,7 @@ func Compile(group *yardarmv1.ClusterGroup) (*Matcher, []Violation) {
 		return nil, []Violation{{"spec", "selector or expression is needed; the empty selector {} selects every cluster"}}
 	}
 	if spec.GetSelector() != nil {
-		m.selector, violations = compileSelector(spec.Selector)
+		m.selector, violations = CompileSelector("spec.selector", spec.Selector)
 	}
 	if spec.GetExpression() != "" {
 		expression, err := selector.Compile(spec.Expression)
@@ -85,27 +85,27 @@ func (m *Matcher) Match(name string, labels map[string]string, facts *yardarmv1.
 	return Result{Member: member, Within: true, Err: err}
 }
 
-// compileSelector compiles each part alone, too, so that a violation names its field.
-func compileSelector(in *yardarmv1.LabelSelector) (selector.Selector, []Violation) {
+// CompileSelector checks a selector, each part alone, too, so that a violation names its field below path, which is that of the selector.
+func CompileSelector(path string, in *yardarmv1.LabelSelector) (selector.Selector, []Violation) {
 	var violations []Violation
-	for _, key := range slices.Sorted(maps.Keys(in.MatchLabels)) {
-		if _, err := selector.New(map[string]string{key: in.MatchLabels[key]}, nil); err != nil {
-			violations = append(violations, Violation{fmt.Sprintf("spec.selector.matchLabels[%q]", key), err.Error()})
+	for _, key := range slices.Sorted(maps.Keys(in.GetMatchLabels())) {
+		if _, err := selector.New(map[string]string{key: in.GetMatchLabels()[key]}, nil); err != nil {
+			violations = append(violations, Violation{fmt.Sprintf("%s.matchLabels[%q]", path, key), err.Error()})
 		}
 	}
-	requirements := make([]selector.Requirement, len(in.MatchExpressions))
-	for i, e := range in.MatchExpressions {
+	requirements := make([]selector.Requirement, len(in.GetMatchExpressions()))
+	for i, e := range in.GetMatchExpressions() {
 		requirements[i] = selector.Requirement{Key: e.GetKey(), Operator: selector.Operator(e.GetOperator()), Values: e.GetValues()}
 		if _, err := selector.New(nil, requirements[i:i+1]); err != nil {
-			violations = append(violations, Violation{fmt.Sprintf("spec.selector.matchExpressions[%d]", i), err.Error()})
+			violations = append(violations, Violation{fmt.Sprintf("%s.matchExpressions[%d]", path, i), err.Error()})
 		}
 	}
 	if len(violations) > 0 {
 		return selector.Selector{}, violations
 	}
-	s, err := selector.New(in.MatchLabels, requirements)
+	s, err := selector.New(in.GetMatchLabels(), requirements)
 	if err != nil {
-		return selector.Selector{}, []Violation{{"spec.selector", err.Error()}}
+		return selector.Selector{}, []Violation{{path, err.Error()}}
 	}
 	return s, nil
 }

@@ -117,7 +117,7 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations.
+// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations, roles and bindings.
 func TestMigrateFromFormat1(t *testing.T) {
 	s := opened(t, Config{})
 	update(t, s, func(tx *Tx) error {
@@ -126,14 +126,15 @@ func TestMigrateFromFormat1(t *testing.T) {
 	m := proto.CloneOf(s.Meta())
 	m.Format = 1
 	if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error {
-		return errors.Join(tx.DeleteBucket([]byte(Reconciliations.String())), putMeta(tx, m))
+		return errors.Join(tx.DeleteBucket([]byte(Reconciliations.String())), tx.DeleteBucket([]byte(Roles.String())),
+			tx.DeleteBucket([]byte(RoleBindings.String())), putMeta(tx, m))
 	}); err != nil {
 		t.Fatal(err)
 	}
 	crash(t, s) // its last word would be the format that it knows
 	for range 2 {
 		s = opened(t, Config{Dir: s.config.Dir})
-		if tx := s.Read(); s.Meta().Format != 2 || tx.Bundle("b1") == nil || tx.Credential("c") == nil {
+		if tx := s.Read(); s.Meta().Format != Format || tx.Bundle("b1") == nil || tx.Credential("c") == nil {
 			t.Fatalf("format %d, bundle %v", s.Meta().Format, tx.Bundle("b1"))
 		}
 		if err := s.Close(); err != nil {

@@ -77,7 +77,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 2
+const Format = 3
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -87,12 +87,19 @@ func migrations() []migration {
 	return []migration{
 		// Format 2 has reconciliations. An older hub would also overlook customizations, and hand out what they are to change as it is.
 		addTable(Reconciliations),
+		// Format 3 has roles and their bindings. An older hub would let every credential do everything.
+		addTable(Roles, RoleBindings),
 	}
 }
 
-// addTable makes an empty table: writing to a table makes it, and deleting a row that is not there writes nothing else.
-func addTable(t Table) migration {
-	return func(Log) ([]Op, error) { return []Op{{Table: t.String(), Key: "none"}}, nil }
+// addTable makes empty tables: writing to a table makes it, and deleting a row that is not there writes nothing else.
+func addTable(tables ...Table) migration {
+	return func(Log) (ops []Op, err error) {
+		for _, t := range tables {
+			ops = append(ops, Op{Table: t.String(), Key: "none"})
+		}
+		return ops, nil
+	}
 }
 
 // migrate brings a log up to a format. Each step is one commit, so that a crash leaves a format that can be read.

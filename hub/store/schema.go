@@ -4,8 +4,8 @@ import memdb "github.com/hashicorp/go-memdb"
 
 // tables lists every table, in the order in which they are loaded.
 func tables() []anyTable {
-	return []anyTable{metaTable, clusters, groups, bundles, revisions, artifacts, identities, tokens, credentials, secrets, deletedBundles, deletedClusters,
-		acceptances, reconciliations, observed, observedBundles, events, presences, members}
+	return []anyTable{metaTable, clusters, groups, bundles, revisions, artifacts, identities, tokens, credentials, secrets,
+		roles, roleBindings, deletedBundles, deletedClusters, acceptances, reconciliations, observed, observedBundles, events, presences, members}
 }
 
 func schema() *memdb.DBSchema {

@@ -23,6 +23,8 @@ const (
 	Tokens                       // id
 	Credentials                  // id
 	Secrets                      // name
+	Roles                        // name
+	RoleBindings                 // name
 	DeletedBundles               // bundle uid
 	DeletedClusters              // cluster uid
 	Acceptances                  // in Changed: cluster uid/bundle uid
@@ -37,7 +39,7 @@ const (
 )
 
 var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets",
-	"deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "observed", "observed_bundles", "events", "presences", "members", "meta"}
+	"roles", "role_bindings", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "observed", "observed_bundles", "events", "presences", "members", "meta"}
 
 // String returns the table's name in metrics, on disk and in errors.
 func (t Table) String() string { return tableNames[t] }

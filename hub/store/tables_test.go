@@ -107,6 +107,31 @@ func TestTables(t *testing.T) {
 			},
 			func(tx *ReadTx) int { return count(tx.Secrets()) },
 			func(tx *Tx) error { return tx.DeleteSecret("s") }},
+		{Roles,
+			func(tx *Tx, v string) error {
+				return tx.PutRole(&yardarmv1.Role{Metadata: &yardarmv1.ObjectMeta{Name: "r"}, Spec: &yardarmv1.RoleSpec{Description: v}})
+			},
+			func(tx *ReadTx) (string, bool) {
+				r := tx.Role("r")
+				return r.GetSpec().GetDescription(), r != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Roles()) },
+			func(tx *Tx) error { return tx.DeleteRole("r") }},
+		{RoleBindings,
+			func(tx *Tx, v string) error {
+				return tx.PutRoleBinding(&yardarmv1.RoleBinding{Metadata: &yardarmv1.ObjectMeta{Name: "b"}, Spec: &yardarmv1.RoleBindingSpec{
+					Role: v, Subjects: []*yardarmv1.Subject{{Kind: "User", Name: "a/b"}}}})
+			},
+			func(tx *ReadTx) (string, bool) {
+				b := tx.RoleBinding("b")
+				role := b.GetSpec().GetRole()
+				if b != nil && (count(tx.RoleBindingsOf("User", "a/b")) != 1 || count(tx.RoleBindingsOf("User", "a")) != 0 || count(tx.RoleBindingsTo(role)) != 1) {
+					t.Error("the binding is not found by its subject and its role, and by those alone")
+				}
+				return role, b != nil
+			},
+			func(tx *ReadTx) int { return count(tx.RoleBindings()) },
+			func(tx *Tx) error { return tx.DeleteRoleBinding("b") }},
 		{DeletedBundles,
 			func(tx *Tx, v string) error {
 				return tx.PutDeletedBundle(&storev1.DeletedBundle{Uid: "b", Name: v})

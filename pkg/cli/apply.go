@@ -33,8 +33,8 @@ func (a *app) applyCommand() *cobra.Command {
 	var f applyFlags
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE|DIR|-",
-		Short: "Make or change clustergroups, bundles and labels of clusters",
-		Long: `Make or change clustergroups, bundles and the labels of clusters, from YAML or JSON.
+		Short: "Make or change clustergroups, bundles, roles, rolebindings and labels of clusters",
+		Long: `Make or change clustergroups, bundles, roles, rolebindings and the labels of clusters, from YAML or JSON.
 
 Everything given is one change: all of it is done, or nothing. Objects for the clusters do not go here
 but into the directory that 'yardarm publish' takes.`,
@@ -122,6 +122,10 @@ func objectIn(r *hubv1.Resource) client.Object {
 		return r.ClusterGroup
 	case *hubv1.Resource_Bundle:
 		return r.Bundle
+	case *hubv1.Resource_Role:
+		return r.Role
+	case *hubv1.Resource_RoleBinding:
+		return r.RoleBinding
 	}
 	return nil
 }

@@ -109,6 +109,10 @@ func typeOf(object client.Object) resource.Type {
 		return resource.Bundle
 	case *yardarmv1.Revision:
 		return resource.Revision
+	case *yardarmv1.Role:
+		return resource.Role
+	case *yardarmv1.RoleBinding:
+		return resource.Binding
 	}
 	return resource.Assignment
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
+	"github.com/yardarm-dev/yardarm/pkg/client"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -31,9 +32,9 @@ func (f deleteFlags) workloads() yardarmv1.Workloads {
 func (a *app) deleteCommand() *cobra.Command {
 	var f deleteFlags
 	cmd := &cobra.Command{
-		Use:   "delete cluster|bundle|clustergroup NAME… | TYPE/NAME…",
-		Short: "Delete clusters, bundles and clustergroups, and say what becomes of the workloads",
-		Long: `Delete clusters, bundles and clustergroups.
+		Use:   "delete TYPE NAME… | TYPE/NAME…",
+		Short: "Delete clusters, bundles, clustergroups and roles, and say what becomes of the workloads",
+		Long: `Delete clusters, bundles, clustergroups, roles and rolebindings.
 
 For a cluster and for a bundle, say what becomes of the objects in the clusters:
   --keep     they stay as they are, and nobody manages them any more
@@ -44,14 +45,14 @@ spoke is not there, it waits until it comes back; deleting it again with --keep 
 leaves the workloads where they are. A bundle's objects in a cluster that is away are removed when it is back.
 
 On a terminal it asks for what is not said, after telling what happens; --yes answers. Scripts have to say
---keep or --remove. A clustergroup is refused while a bundle targets it.`,
+--keep or --remove. A clustergroup is refused while a bundle targets it, a role while a rolebinding gives it.`,
 		Example: `  yardarm delete bundle web --remove
   yardarm delete cluster eu-1 --keep
   yardarm delete clustergroup/staging`,
 		Args:              arguments(1, -1, "what to delete, as in bundle web"),
-		ValidArgsFunction: a.completeArgs(resource.Cluster, resource.Bundle, resource.Group),
+		ValidArgsFunction: a.completeArgs(deletable...),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			selections, err := some(args, resource.Cluster, resource.Group, resource.Bundle)
+			selections, err := some(args, deletable...)
 			if err != nil {
 				return err
 			}
@@ -69,10 +70,11 @@ func (a *app) delete(ctx context.Context, selections []resource.Selection, f del
 		return usage("--keep and --remove do not go together")
 	}
 	for _, s := range selections {
-		if s.Type.Is(resource.Group) && len(selections) == 1 && (f.keep || f.remove) {
-			return usage("a clustergroup has no workloads to keep or remove; they belong to bundles")
+		workloads := s.Type.Is(resource.Cluster) || s.Type.Is(resource.Bundle)
+		if !workloads && len(selections) == 1 && (f.keep || f.remove) {
+			return usage("a %s has no workloads to keep or remove; they belong to bundles", s.Type.Name)
 		}
-		if !s.Type.Is(resource.Group) && f.workloads() == yardarmv1.Workloads_WORKLOADS_UNSPECIFIED && (!a.io.InTerminal || f.yes) {
+		if workloads && f.workloads() == yardarmv1.Workloads_WORKLOADS_UNSPECIFIED && (!a.io.InTerminal || f.yes) {
 			return usage("say what becomes of the workloads: --keep leaves them in the clusters, --remove has the spokes remove them")
 		}
 	}
@@ -88,8 +90,8 @@ func (a *app) delete(ctx context.Context, selections []resource.Selection, f del
 			case s.Type.Is(resource.Bundle):
 				err = a.deleteBundle(ctx, name, f)
 			default:
-				if _, err = hub.DeleteClusterGroup(ctx, &hubv1.DeleteClusterGroupRequest{Name: name}); err == nil {
-					a.print("clustergroup/%s deleted", name)
+				if err = deletePlain(ctx, hub, s.Type, name); err == nil {
+					a.print("%s/%s deleted", s.Type.Name, name)
 				}
 			}
 			if err != nil {
@@ -98,6 +100,23 @@ func (a *app) delete(ctx context.Context, selections []resource.Selection, f del
 		}
 	}
 	return nil
+}
+
+// deletable are the types that can be deleted.
+var deletable = []resource.Type{resource.Cluster, resource.Bundle, resource.Group, resource.Role, resource.Binding}
+
+// deletePlain deletes what has no workloads.
+func deletePlain(ctx context.Context, hub *client.Client, t resource.Type, name string) error {
+	var err error
+	switch {
+	case t.Is(resource.Role):
+		_, err = hub.DeleteRole(ctx, &hubv1.DeleteRoleRequest{Name: name})
+	case t.Is(resource.Binding):
+		_, err = hub.DeleteRoleBinding(ctx, &hubv1.DeleteRoleBindingRequest{Name: name})
+	default:
+		_, err = hub.DeleteClusterGroup(ctx, &hubv1.DeleteClusterGroupRequest{Name: name})
+	}
+	return err
 }
 
 func (a *app) deleteBundle(ctx context.Context, name string, f deleteFlags) error {

@@ -27,7 +27,8 @@ func (a *app) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get TYPE [NAME…] | TYPE/NAME…",
 		Short: "List resources",
-		Long: `List resources: clusters, clustergroups (groups), bundles, revisions and assignments.
+		Long: `List resources: clusters, clustergroups (groups), bundles, revisions, assignments, roles and
+rolebindings.
 
 What the hub knows of a cluster is what its spoke last reported. The column AS OF tells until when that
 is known to hold; what is stale never counts as ready.`,
@@ -86,6 +87,8 @@ func (f *getFlags) check(selections []resource.Selection) error {
 		return usage("-w and --limit do not go together")
 	case selections[0].Type.Is(resource.Revision):
 		return usage("revisions do not change; watch their bundle: yardarm get bundles -w")
+	case selections[0].Type.Is(resource.Role), selections[0].Type.Is(resource.Binding):
+		return usage("%s cannot be watched", selections[0].Type.Plural)
 	case selections[0].Type.Is(resource.Assignment) && f.group != "":
 		return usage("-w watches assignments of a cluster or a bundle, not of a group")
 	}
@@ -147,8 +150,8 @@ func none(t resource.Type, f filter) string {
 	switch {
 	case t.Is(resource.Cluster):
 		return "there are no clusters; 'yardarm enroll NAME' adds one"
-	case t.Is(resource.Group):
-		return "there are no clustergroups; 'yardarm apply -f FILE' makes them"
+	case t.Is(resource.Group), t.Is(resource.Role), t.Is(resource.Binding):
+		return fmt.Sprintf("there are no %s; 'yardarm apply -f FILE' makes them", t.Plural)
 	case t.Is(resource.Assignment):
 		return "there are no assignments; they follow from bundles and the groups that they target"
 	}
@@ -213,6 +216,10 @@ func fetchNamed(ctx context.Context, hub *client.Client, t resource.Type, name s
 			return nil, err
 		}
 		return object(hub.GetRevision(ctx, &hubv1.GetRevisionRequest{Bundle: bundle, Number: number}))
+	case t.Is(resource.Role):
+		return object(hub.GetRole(ctx, &hubv1.GetRoleRequest{Name: name}))
+	case t.Is(resource.Binding):
+		return object(hub.GetRoleBinding(ctx, &hubv1.GetRoleBindingRequest{Name: name}))
 	}
 	cluster, bundle, err := splitAssignment(name)
 	if err != nil {
@@ -236,6 +243,10 @@ func list(ctx context.Context, hub *client.Client, t resource.Type, f getFlags) 
 		return objectsOf(hub.Bundles(ctx, &hubv1.ListBundlesRequest{PageSize: page, Selector: f.selector}))
 	case t.Is(resource.Assignment):
 		return objectsOf(hub.Assignments(ctx, &hubv1.ListAssignmentsRequest{PageSize: page, Cluster: f.cluster, Bundle: f.bundle}))
+	case t.Is(resource.Role):
+		return objectsOf(hub.Roles(ctx, &hubv1.ListRolesRequest{PageSize: page}))
+	case t.Is(resource.Binding):
+		return objectsOf(hub.RoleBindings(ctx, &hubv1.ListRoleBindingsRequest{PageSize: page}))
 	case f.bundle != "":
 		return objectsOf(hub.Revisions(ctx, &hubv1.ListRevisionsRequest{PageSize: page, Bundle: f.bundle}))
 	}

@@ -54,6 +54,22 @@ func (c *Client) Assignments(ctx context.Context, req *hubv1.ListAssignmentsRequ
 	}
 }
 
+// Roles lists roles as [Client.Clusters] lists clusters.
+func (c *Client) Roles(ctx context.Context, req *hubv1.ListRolesRequest) iter.Seq2[*yardarmv1.Role, error] {
+	return func(yield func(*yardarmv1.Role, error) bool) {
+		page := &hubv1.ListRolesRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken()}
+		pages(ctx, c.ListRoles, page, (*hubv1.ListRolesResponse).GetRoles, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
+// RoleBindings lists role bindings as [Client.Clusters] lists clusters.
+func (c *Client) RoleBindings(ctx context.Context, req *hubv1.ListRoleBindingsRequest) iter.Seq2[*yardarmv1.RoleBinding, error] {
+	return func(yield func(*yardarmv1.RoleBinding, error) bool) {
+		page := &hubv1.ListRoleBindingsRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken()}
+		pages(ctx, c.ListRoleBindings, page, (*hubv1.ListRoleBindingsResponse).GetRoleBindings, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
 func size(asked uint32) uint32 {
 	if asked == 0 {
 		return PageSize

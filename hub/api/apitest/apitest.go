@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,6 +46,7 @@ type Hub struct {
 	Store *store.Store
 	CA    *ca.CA
 	API   *api.Server
+	Authz *authz.Authz
 
 	stop func() error
 }
@@ -119,7 +121,7 @@ func Start(t testing.TB, options ...Option) *Hub {
 	transport := &http.Transport{TLSClientConfig: client, ForceAttemptHTTP2: true}
 	h := &Hub{
 		FleetServiceClient: hubv1.NewFleetServiceClient(conn), Conn: conn, HTTP: &http.Client{Transport: transport},
-		URL: "https://" + address, Token: admin.Token, Store: st, CA: authority, API: svc,
+		URL: "https://" + address, Token: admin.Token, Store: st, CA: authority, API: svc, Authz: who,
 	}
 	h.stop = sync.OnceValue(func() error { cancel(); return <-served })
 	t.Cleanup(func() {
@@ -139,6 +141,37 @@ func Start(t testing.TB, options ...Option) *Hub {
 
 // Stop shuts the hub down, and answers what its gateway ended with. The store stays open until the test ends.
 func (h *Hub) Stop() error { return h.stop() }
+
+// Issue makes a token that has no binding yet, and answers its text.
+func (h *Hub) Issue(t testing.TB, name string, expires time.Time) string {
+	t.Helper()
+	draft, err := h.Authz.DraftToken()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Update(t, func(tx *store.Tx) error { return tx.PutCredential(draft.Credential(name, "test", time.Now(), expires)) })
+	return draft.Text
+}
+
+// As is a client that calls with a token.
+func (h *Hub) As(t testing.TB, token string) hubv1.FleetServiceClient {
+	t.Helper()
+	return hubv1.NewFleetServiceClient(h.Dial(t, token))
+}
+
+// Dial connects; calls carry the token.
+func (h *Hub) Dial(t testing.TB, token string) *grpc.ClientConn {
+	t.Helper()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(h.CA.TrustPEM()))
+	conn, err := grpc.NewClient(strings.TrimPrefix(h.URL, "https://"), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots})),
+		grpc.WithPerRPCCredentials(Bearer(token)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
 
 // Bearer is a token as a credential of gRPC calls.
 type Bearer string

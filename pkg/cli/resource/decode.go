@@ -172,7 +172,7 @@ func (d *decoder) readResource(node *yaml.Node) {
 	}
 	switch {
 	case kind == "":
-		fail(node.Line, "kind", "is missing; it is one of Cluster, ClusterGroup and Bundle")
+		fail(node.Line, "kind", "is missing; it is one of "+applicable)
 		return
 	case version == "":
 		fail(node.Line, "apiVersion", "is missing; it is "+yardarmv1.APIVersion)
@@ -196,7 +196,7 @@ func (d *decoder) readResource(node *yaml.Node) {
 		fail(kindLine, "kind", "assignments follow from groups and bundles and are not applied")
 		return
 	default:
-		fail(kindLine, "kind", fmt.Sprintf("there is no kind %s; it is one of Cluster, ClusterGroup and Bundle", kind))
+		fail(kindLine, "kind", fmt.Sprintf("there is no kind %s; it is one of %s", kind, applicable))
 		return
 	}
 	document.Type, _ = ParseType(kind)
@@ -231,6 +231,9 @@ func (d *decoder) readResource(node *yaml.Node) {
 	d.documents = append(d.documents, document)
 }
 
+// applicable are the kinds that newMessage knows.
+const applicable = "Cluster, ClusterGroup, Bundle, Role and RoleBinding"
+
 // newMessage makes an empty message of a kind and puts it into the resource; nil for kinds that are not applied.
 func newMessage(kind string, resource *hubv1.Resource) proto.Message {
 	switch kind {
@@ -245,6 +248,14 @@ func newMessage(kind string, resource *hubv1.Resource) proto.Message {
 	case yardarmv1.KindBundle:
 		m := &yardarmv1.Bundle{}
 		resource.Resource = &hubv1.Resource_Bundle{Bundle: m}
+		return m
+	case yardarmv1.KindRole:
+		m := &yardarmv1.Role{}
+		resource.Resource = &hubv1.Resource_Role{Role: m}
+		return m
+	case yardarmv1.KindRoleBinding:
+		m := &yardarmv1.RoleBinding{}
+		resource.Resource = &hubv1.Resource_RoleBinding{RoleBinding: m}
 		return m
 	}
 	return nil

@@ -36,10 +36,12 @@ var (
 	Bundle     = Type{Kind: yardarmv1.KindBundle, Name: "bundle", Plural: "bundles", Aliases: []string{"b"}}
 	Revision   = Type{Kind: yardarmv1.KindRevision, Name: "revision", Plural: "revisions", Aliases: []string{"rev", "revs"}}
 	Assignment = Type{Kind: yardarmv1.KindAssignment, Name: "assignment", Plural: "assignments", Aliases: []string{"assign", "as"}}
+	Role       = Type{Kind: yardarmv1.KindRole, Name: "role", Plural: "roles"}
+	Binding    = Type{Kind: yardarmv1.KindRoleBinding, Name: "rolebinding", Plural: "rolebindings", Aliases: []string{"binding", "bindings", "rb"}}
 )
 
 // Types returns all types, in the order in which help lists them.
-func Types() []Type { return []Type{Cluster, Group, Bundle, Revision, Assignment} }
+func Types() []Type { return []Type{Cluster, Group, Bundle, Revision, Assignment, Role, Binding} }
 
 // Is tells whether t is the type other.
 func (t Type) Is(other Type) bool { return t.Kind == other.Kind }

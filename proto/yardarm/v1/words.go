@@ -14,6 +14,47 @@ const (
 	KindBundle       = "Bundle"
 	KindRevision     = "Revision"
 	KindAssignment   = "Assignment"
+	KindRole         = "Role"
+	KindRoleBinding  = "RoleBinding"
+)
+
+// Verbs of rules.
+const (
+	VerbGet       = "get"
+	VerbApply     = "apply"
+	VerbDelete    = "delete"
+	VerbPublish   = "publish"
+	VerbUndo      = "undo"
+	VerbLabel     = "label"
+	VerbEnroll    = "enroll"
+	VerbBan       = "ban"
+	VerbAccept    = "accept"
+	VerbReconcile = "reconcile"
+	VerbBackup    = "backup"
+)
+
+// Resources of rules. Artifacts are what revisions and assignments hold: the manifests themselves.
+const (
+	ResourceHub           = "hub"
+	ResourceClusters      = "clusters"
+	ResourceClusterGroups = "clustergroups"
+	ResourceBundles       = "bundles"
+	ResourceRevisions     = "revisions"
+	ResourceArtifacts     = "artifacts"
+	ResourceAssignments   = "assignments"
+	ResourceEvents        = "events"
+	ResourceRoles         = "roles"
+	ResourceRoleBindings  = "rolebindings"
+)
+
+// Any in a rule stands for all verbs, or all resources.
+const Any = "*"
+
+// Kinds of subjects.
+const (
+	SubjectUser  = "User"
+	SubjectGroup = "Group"
+	SubjectToken = "Token"
 )
 
 // Presence of a cluster, by the hub's clock.

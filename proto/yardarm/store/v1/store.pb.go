@@ -471,9 +471,13 @@ type Credential struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Who the caller is, in events and provenance.
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	SecretHash    []byte                 `protobuf:"bytes,3,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
-	Created       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created,proto3" json:"created,omitempty"`
+	Name       string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	SecretHash []byte                 `protobuf:"bytes,3,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
+	Created    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created,proto3" json:"created,omitempty"`
+	// When it ends; never when absent.
+	Expires *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires,proto3" json:"expires,omitempty"`
+	// Who made it.
+	Actor         string `protobuf:"bytes,6,opt,name=actor,proto3" json:"actor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -534,6 +538,20 @@ func (x *Credential) GetCreated() *timestamppb.Timestamp {
 		return x.Created
 	}
 	return nil
+}
+
+func (x *Credential) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *Credential) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
 }
 
 // SealedSecret is a secret of the hub, encrypted under the hub key (AES-256-GCM, its name as associated data).
@@ -1177,14 +1195,16 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\aexpires\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12'\n" +
 	"\x10used_by_key_hash\x18\x06 \x01(\fR\rusedByKeyHash\x12\"\n" +
 	"\fcertificates\x18\a \x03(\fR\fcertificates\x12\x19\n" +
-	"\bkube_uid\x18\b \x01(\tR\akubeUid\"\x87\x01\n" +
+	"\bkube_uid\x18\b \x01(\tR\akubeUid\"\xd3\x01\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1f\n" +
 	"\vsecret_hash\x18\x03 \x01(\fR\n" +
 	"secretHash\x124\n" +
-	"\acreated\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\"X\n" +
+	"\acreated\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x124\n" +
+	"\aexpires\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12\x14\n" +
+	"\x05actor\x18\x06 \x01(\tR\x05actor\"X\n" +
 	"\fSealedSecret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1e\n" +
@@ -1284,21 +1304,22 @@ var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	15, // 4: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
 	15, // 5: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
 	15, // 6: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	16, // 7: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	15, // 8: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	15, // 9: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	17, // 10: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	15, // 11: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	18, // 12: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	15, // 13: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	15, // 14: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	19, // 15: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	15, // 16: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	15, // 7: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	16, // 8: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	15, // 9: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	15, // 10: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	17, // 11: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	15, // 12: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	18, // 13: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	15, // 14: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	15, // 15: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	19, // 16: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	15, // 17: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }

@@ -1,0 +1,150 @@
+package api
+
+import (
+	"github.com/yardarm-dev/yardarm/hub/store"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// withAssignments are the tables about assignments, whose rows go with the bundle or the cluster that they belong to.
+var withAssignments = []store.Table{store.Acceptances, store.Reconciliations}
+
+// needs says of every method what it needs of its caller. A method that is not here cannot be served.
+var needs = map[string]need{
+	hubv1.FleetService_GetHub_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceHub, objects: whole},
+	hubv1.FleetService_Backup_FullMethodName: {verb: yardarmv1.VerbBackup, resource: yardarmv1.ResourceHub, objects: whole},
+	hubv1.FleetService_Apply_FullMethodName:  {verb: yardarmv1.VerbApply, objects: applied},
+
+	hubv1.FleetService_ListClusters_FullMethodName:  {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceClusters, objects: inGroup},
+	hubv1.FleetService_GetCluster_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceClusters, objects: namedCluster},
+	hubv1.FleetService_LabelCluster_FullMethodName:  {verb: yardarmv1.VerbLabel, resource: yardarmv1.ResourceClusters, objects: namedCluster},
+	hubv1.FleetService_EnrollCluster_FullMethodName: {verb: yardarmv1.VerbEnroll, resource: yardarmv1.ResourceClusters, objects: newCluster},
+	hubv1.FleetService_BanCluster_FullMethodName:    {verb: yardarmv1.VerbBan, resource: yardarmv1.ResourceClusters, objects: namedCluster},
+	hubv1.FleetService_UnbanCluster_FullMethodName:  {verb: yardarmv1.VerbBan, resource: yardarmv1.ResourceClusters, objects: namedCluster},
+	hubv1.FleetService_DeleteCluster_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceClusters, objects: namedCluster,
+		consequences: withAssignments},
+
+	hubv1.FleetService_ListClusterGroups_FullMethodName:  {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceClusterGroups},
+	hubv1.FleetService_GetClusterGroup_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceClusterGroups, objects: namedGroup},
+	hubv1.FleetService_DeleteClusterGroup_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceClusterGroups, objects: namedGroup},
+
+	hubv1.FleetService_ListBundles_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceBundles},
+	hubv1.FleetService_GetBundle_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceBundles, objects: namedBundle},
+	hubv1.FleetService_DeleteBundle_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceBundles, objects: namedBundle,
+		consequences: withAssignments},
+
+	hubv1.FleetService_PublishRevision_FullMethodName: {verb: yardarmv1.VerbPublish, resource: yardarmv1.ResourceBundles, objects: published},
+	hubv1.FleetService_UndoRollout_FullMethodName:     {verb: yardarmv1.VerbUndo, resource: yardarmv1.ResourceBundles, objects: ofBundle},
+	hubv1.FleetService_ListRevisions_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRevisions, objects: ofBundle},
+	hubv1.FleetService_GetRevision_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRevisions, objects: ofBundle},
+	hubv1.FleetService_GetArtifact_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceArtifacts},
+
+	hubv1.FleetService_ListAssignments_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
+	hubv1.FleetService_GetAssignment_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
+	hubv1.FleetService_PreviewAssignment_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceArtifacts, objects: assignments},
+	hubv1.FleetService_Accept_FullMethodName:            {verb: yardarmv1.VerbAccept, resource: yardarmv1.ResourceAssignments, objects: assignments},
+	hubv1.FleetService_Reconcile_FullMethodName:         {verb: yardarmv1.VerbReconcile, resource: yardarmv1.ResourceAssignments, objects: assignments},
+
+	hubv1.FleetService_Watch_FullMethodName:       {verb: yardarmv1.VerbGet, objects: watched},
+	hubv1.FleetService_WatchEvents_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceEvents},
+
+	hubv1.FleetService_ListRoles_FullMethodName:         {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRoles, objects: whole},
+	hubv1.FleetService_GetRole_FullMethodName:           {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRoles, objects: whole},
+	hubv1.FleetService_DeleteRole_FullMethodName:        {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceRoles, objects: whole},
+	hubv1.FleetService_ListRoleBindings_FullMethodName:  {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRoleBindings, objects: whole},
+	hubv1.FleetService_GetRoleBinding_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRoleBindings, objects: whole},
+	hubv1.FleetService_DeleteRoleBinding_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceRoleBindings, objects: whole},
+}
+
+// whole is what is one, or belongs to no bundle and no cluster.
+func whole(any) []object { return []object{{}} }
+
+func namedCluster(req any) []object {
+	return []object{{cluster: req.(interface{ GetName() string }).GetName()}}
+}
+
+func newCluster(req any) []object {
+	return []object{{cluster: req.(*hubv1.EnrollClusterRequest).GetName(), makes: true}}
+}
+
+func namedGroup(req any) []object {
+	return []object{{group: req.(interface{ GetName() string }).GetName()}}
+}
+
+func namedBundle(req any) []object {
+	return []object{{bundle: req.(interface{ GetName() string }).GetName()}}
+}
+
+func ofBundle(req any) []object {
+	return []object{{bundle: req.(interface{ GetBundle() string }).GetBundle()}}
+}
+
+// inGroup is the group that a list of clusters is narrowed to.
+func inGroup(req any) []object {
+	if group := req.(*hubv1.ListClustersRequest).GetGroup(); group != "" {
+		return []object{{membersOf: group}}
+	}
+	return nil
+}
+
+// assignments are those of a cluster, of a bundle, or of both; without either, what is answered is narrowed to what may be seen.
+func assignments(req any) []object {
+	r := req.(interface {
+		GetCluster() string
+		GetBundle() string
+	})
+	if r.GetCluster() == "" && r.GetBundle() == "" {
+		return nil
+	}
+	return []object{{cluster: r.GetCluster(), bundle: r.GetBundle()}}
+}
+
+// published is what a publication names; the messages after the first name nothing.
+func published(req any) []object {
+	p := req.(*hubv1.PublishRevisionRequest).GetPublication()
+	if p == nil {
+		return nil
+	}
+	return []object{{bundle: p.GetBundle(), targets: p.GetGroups(), makes: true}}
+}
+
+// applied is what a call of Apply names.
+func applied(req any) (objects []object) {
+	for _, r := range req.(*hubv1.ApplyRequest).GetResources() {
+		kind, meta := describe(r)
+		o := object{resource: resourceOf[kind], makes: true}
+		switch kind {
+		case yardarmv1.KindCluster:
+			o.cluster, o.makes = meta.GetName(), false
+		case yardarmv1.KindClusterGroup:
+			o.group = meta.GetName()
+		case yardarmv1.KindBundle:
+			o.bundle, o.labels = meta.GetName(), meta.GetLabels()
+			o.targets = groupsOf(r.GetBundle().GetSpec().GetTargets())
+		case "":
+			continue // which is refused for what it is
+		}
+		objects = append(objects, o)
+	}
+	return objects
+}
+
+// watched is the kind that a watch is about; what it shows is narrowed to what may be seen.
+func watched(req any) []object {
+	resource, ok := resourceOf[req.(*hubv1.WatchRequest).GetKind()]
+	if !ok {
+		return nil // which is refused for what it is
+	}
+	return []object{{resource: resource, any: true}}
+}
+
+// resourceOf is what rules call a kind.
+var resourceOf = map[string]string{
+	yardarmv1.KindCluster:      yardarmv1.ResourceClusters,
+	yardarmv1.KindClusterGroup: yardarmv1.ResourceClusterGroups,
+	yardarmv1.KindBundle:       yardarmv1.ResourceBundles,
+	yardarmv1.KindRevision:     yardarmv1.ResourceRevisions,
+	yardarmv1.KindAssignment:   yardarmv1.ResourceAssignments,
+	yardarmv1.KindRole:         yardarmv1.ResourceRoles,
+	yardarmv1.KindRoleBinding:  yardarmv1.ResourceRoleBindings,
+}
