@@ -227,8 +227,8 @@ func (s *Spoke) health() (string, error) {
 		return "", errors.New("not enrolled yet, or the API server does not answer")
 	}
 	text := s.link.String()
-	if err := s.policy.Broken(); err != nil {
-		text += fmt.Sprintf("\nthe policy file is broken, and the policy before it stays in force: %v", err)
+	if broken := s.policy.Broken(); broken != nil {
+		text += "\n" + broken.String()
 	}
 	return text, nil
 }

@@ -148,6 +148,23 @@ func TestClusterPolicy(t *testing.T) {
 	w.must(w.hub.Start(w.ctx))
 	w.ready("web", w.publish("web", "all", namespace, settings("one", "2")))
 	w.holds("one", "value", "2", boston)
+
+	// A policy that cannot be read changes nothing, and is told until it can be.
+	set("freeze: yes, please\n")
+	described := func() string { return w.do("describe", "assignment", boston+".web") }
+	w.eventually("the broken policy is told", func() error {
+		if text := described(); !strings.Contains(text, "PolicyCurrent") || !strings.Contains(text, "stays in force (enforced)") {
+			return errors.New(text)
+		}
+		return nil
+	})
+	set("namespaces: {allow: [NS]}\nclusterScoped: {allow: [core/Namespace]}\n")
+	w.eventually("it is told no more", func() error {
+		if text := described(); strings.Contains(text, "PolicyCurrent") {
+			return errors.New(text)
+		}
+		return nil
+	})
 }
 
 // Asked to, the spokes compare at once, and the answer to that is about nothing older.

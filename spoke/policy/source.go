@@ -36,11 +36,27 @@ type Config struct {
 type Source struct {
 	config  Config
 	current atomic.Pointer[Policy]
-	broken  atomic.Pointer[error] // why the file is not in force as it is now
-	changed chan struct{}         // cap 1
+	broken  atomic.Pointer[Broken] // nil while the file is in force as it is
+	changed chan struct{}          // cap 1
 
-	// data is what the policy in force was read from. Run's goroutine only, after Open.
+	// data is what the policy in force was read from, and read when. Run's goroutine only, after Open.
 	data []byte
+	read time.Time
+}
+
+// Broken is a file that is not in force as it is.
+type Broken struct {
+	// Err is why, and Since since when.
+	Err   error
+	Since time.Time
+	// InForce is the policy that was read before, at Read, and stays in force.
+	InForce *Policy
+	Read    time.Time
+}
+
+// String is as in: the policy file cannot be used: line 1: …; the policy of 2026-01-31T12:00:00Z stays in force (enforced)
+func (b *Broken) String() string {
+	return fmt.Sprintf("the policy file cannot be used: %v; the policy of %s stays in force (%s)", b.Err, b.Read.UTC().Format(time.RFC3339), b.InForce.Mode())
 }
 
 // Open reads the file. A file that cannot be read, or that is no policy, is an error here: a spoke that began without its
@@ -55,7 +71,7 @@ func Open(c Config) (*Source, error) {
 	if c.Policy == nil {
 		c.Policy = Default(c.Namespace)
 	}
-	s := &Source{config: c, changed: make(chan struct{}, 1)}
+	s := &Source{config: c, changed: make(chan struct{}, 1), read: time.Now()}
 	s.current.Store(c.Policy)
 	if c.File != "" {
 		data, err := read(c.File)
@@ -113,16 +129,11 @@ func (s *Source) gauge(name, help string, labels prometheus.Labels, is func() bo
 // Current is the policy in force.
 func (s *Source) Current() *Policy { return s.current.Load() }
 
-// Changed tells, once for any number of changes, that another policy is in force. It has one reader.
+// Changed tells, once for any number of changes, that Current or Broken answers something else. It has one reader.
 func (s *Source) Changed() <-chan struct{} { return s.changed }
 
 // Broken answers why the file is not in force as it is now; nil if it is.
-func (s *Source) Broken() error {
-	if err := s.broken.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
+func (s *Source) Broken() *Broken { return s.broken.Load() }
 
 // Run reads the file again and again until ctx ends.
 func (s *Source) Run(ctx context.Context) error {
@@ -146,7 +157,10 @@ func (s *Source) Run(ctx context.Context) error {
 func (s *Source) look() {
 	data, err := read(s.config.File)
 	if err == nil && bytes.Equal(data, s.data) {
-		s.broken.Store(nil)
+		if s.broken.Swap(nil) != nil {
+			s.config.Logger.Info("the policy file is in force again", "file", s.config.File)
+			s.tell()
+		}
 		return
 	}
 	var p *Policy
@@ -154,16 +168,26 @@ func (s *Source) look() {
 		p, err = Parse(data, s.config.Namespace)
 	}
 	if err != nil {
-		if old := s.Broken(); old == nil || old.Error() != err.Error() {
-			s.config.Logger.Error("the policy file is broken; the policy before it stays in force", "file", s.config.File, "error", err)
+		next := &Broken{Err: err, Since: time.Now(), InForce: s.Current(), Read: s.read}
+		if old := s.Broken(); old != nil {
+			if old.Err.Error() == err.Error() {
+				return
+			}
+			next.Since = old.Since
 		}
-		s.broken.Store(&err)
+		s.config.Logger.Error("the policy file is broken; the policy before it stays in force", "file", s.config.File, "error", err)
+		s.broken.Store(next)
+		s.tell()
 		return
 	}
 	s.broken.Store(nil)
-	s.data = data
+	s.data, s.read = data, time.Now()
 	s.current.Store(p)
 	s.config.Logger.Info("another policy is in force", "file", s.config.File, "mode", p.Mode(), "freeze", p.Freeze)
+	s.tell()
+}
+
+func (s *Source) tell() {
 	select {
 	case s.changed <- struct{}{}:
 	default:

@@ -92,24 +92,30 @@ func TestSourceFollowsItsFile(t *testing.T) {
 
 	// One that is broken, or gone, leaves the one before it in force, and it is told.
 	replace(t, file, "readOnly: maybe")
-	eventually(t, "the broken file is told", func() bool { return s.Broken() != nil })
-	if err := s.Broken(); !strings.Contains(err.Error(), "line 1: readOnly") {
-		t.Errorf("it is told as %v", err)
+	<-s.Changed()
+	broken := s.Broken()
+	if text := broken.String(); !strings.Contains(text, "line 1: readOnly") || !strings.Contains(text, "stays in force (read-only)") {
+		t.Errorf("it is told as %s", text)
+	}
+	if broken.Since.Before(broken.Read) || time.Since(broken.Since) > time.Minute || broken.InForce != s.Current() {
+		t.Errorf("broken: %+v", broken)
 	}
 	want(ModeReadOnly, 1)
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the missing file is told", func() bool { return strings.Contains(s.Broken().Error(), "no such file") })
+	<-s.Changed()
+	if next := s.Broken(); !strings.Contains(next.Err.Error(), "no such file") || !next.Since.Equal(broken.Since) {
+		t.Errorf("broken: %+v", next)
+	}
 	want(ModeReadOnly, 1)
 
-	// The one before it comes back: nothing has changed, and nothing is broken.
+	// The one before it comes back: nothing else is in force, and nothing is broken.
+	current := s.Current()
 	replace(t, file, "readOnly: true")
-	eventually(t, "all is well", func() bool { return s.Broken() == nil })
-	select {
-	case <-s.Changed():
-		t.Error("a policy that is in force already is told as another one")
-	default:
+	<-s.Changed()
+	if s.Broken() != nil || s.Current() != current {
+		t.Errorf("broken: %v", s.Broken())
 	}
 	replace(t, file, "freeze: {reason: stocktaking}")
 	<-s.Changed()

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/spoke/policy"
 )
 
 // Reasons of conditions, besides those of phases and of problems.
@@ -18,6 +20,7 @@ const (
 	reasonNothingApplied = "NothingApplied"
 	reasonNoDrift        = "NoDrift"
 	reasonDrifted        = "Drifted"
+	reasonPolicyBroken   = "PolicyFileBroken"
 )
 
 // conditions say one by one what a report's phase sums up. They follow from the outcome of the last whole pass, from the
@@ -102,6 +105,17 @@ func nothingApplied(o *outcome, n *yardarmv1.ObjectCounts) bool {
 	return n.Applied == 0 && (n.Total > 0 || o.phase != "")
 }
 
+// policyCurrent tells each bundle that the cluster's policy is not the one that somebody has written last: what they meant may be to stop it.
+func policyCurrent(broken *policy.Broken) []*yardarmv1.Condition {
+	if broken == nil {
+		return nil
+	}
+	return []*yardarmv1.Condition{{
+		Type: yardarmv1.ConditionPolicyCurrent, Status: yardarmv1.ConditionFalse, Reason: reasonPolicyBroken, Message: broken.String(),
+		LastTransitionTime: timestamppb.New(broken.Since),
+	}}
+}
+
 // among counts the problems that weigh so, and answers the first of them; nil if there is none.
 func among(problems []problem, weights ...weight) (n int, first *problem) {
 	for i := range problems {
@@ -131,9 +145,12 @@ func (r *reporter) conditionsWhileApplying(message string) []*yardarmv1.Conditio
 }
 
 // stamp gives conditions the time of their last change of status, and remembers them. A change of reason or message alone is
-// none, as in Kubernetes.
+// none, as in Kubernetes. One that comes with its time keeps it.
 func (r *reporter) stamp(conditions []*yardarmv1.Condition, now time.Time) {
 	for _, c := range conditions {
+		if c.LastTransitionTime != nil {
+			continue
+		}
 		c.LastTransitionTime = timestamppb.New(now)
 		if last := r.conditions[c.Type]; last != nil && last.Status == c.Status {
 			c.LastTransitionTime = last.LastTransitionTime

@@ -18,7 +18,9 @@ import (
 // Policy is what those who run the cluster let bundles do; *policy.Source is one.
 type Policy interface {
 	Current() *policy.Policy
-	// Changed tells that Current is another one.
+	// Broken answers why that is not what is written in its file now; nil if it is.
+	Broken() *policy.Broken
+	// Changed tells that one of the two is another one.
 	Changed() <-chan struct{}
 }
 
@@ -26,6 +28,7 @@ type Policy interface {
 type fixed struct{ policy *policy.Policy }
 
 func (f fixed) Current() *policy.Policy  { return f.policy }
+func (f fixed) Broken() *policy.Broken   { return nil }
 func (f fixed) Changed() <-chan struct{} { return nil }
 
 // review has all bundles looked at again, by another policy.

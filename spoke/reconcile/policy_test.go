@@ -2,10 +2,13 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"google.golang.org/protobuf/proto"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -19,6 +22,7 @@ type playedPolicy struct {
 	t       *testing.T
 	own     string
 	current atomic.Pointer[policy.Policy]
+	broken  atomic.Pointer[policy.Broken]
 	changed chan struct{}
 }
 
@@ -29,6 +33,7 @@ func newPlayedPolicy(t *testing.T, own string) *playedPolicy {
 }
 
 func (p *playedPolicy) Current() *policy.Policy  { return p.current.Load() }
+func (p *playedPolicy) Broken() *policy.Broken   { return p.broken.Load() }
 func (p *playedPolicy) Changed() <-chan struct{} { return p.changed }
 
 func (p *playedPolicy) set(text string) {
@@ -38,6 +43,16 @@ func (p *playedPolicy) set(text string) {
 		p.t.Fatal(err)
 	}
 	p.current.Store(next)
+	p.tell()
+}
+
+// breaks has the file cannot be used from now on; nil: it can.
+func (p *playedPolicy) breaks(broken *policy.Broken) {
+	p.broken.Store(broken)
+	p.tell()
+}
+
+func (p *playedPolicy) tell() {
 	select {
 	case p.changed <- struct{}{}:
 	default:
@@ -275,4 +290,43 @@ func TestFreeze(t *testing.T) {
 	if got := value(e.get("m0")); got != "two" {
 		t.Errorf("m0 is %s", got)
 	}
+}
+
+// A policy file that cannot be used is told of each bundle, for as long as it cannot: somebody may have meant to stop them. The policy before it goes on
+// to count.
+func TestBrokenPolicyIsACondition(t *testing.T) {
+	e := newEnv(t)
+	e.policy.set("kinds: {deny: [core/Secret]}")
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(1, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	told := func(r *yardarmv1.Report) *yardarmv1.Condition {
+		for _, c := range r.GetConditions() {
+			if c.Type == yardarmv1.ConditionPolicyCurrent {
+				return c
+			}
+		}
+		return nil
+	}
+	if c := told(s.report("web")); c != nil {
+		t.Errorf("told while all is well: %v", c)
+	}
+	since := time.Now().Add(-time.Hour)
+	e.policy.breaks(&policy.Broken{Err: errors.New("line 1: what is this?"), Since: since, InForce: e.policy.Current(), Read: since.Add(-time.Hour)})
+	r := s.await("web", "it is told", func(r *yardarmv1.Report) bool { return told(r) != nil })
+	c := told(r)
+	if c.Status != yardarmv1.ConditionFalse || c.Reason != "PolicyFileBroken" || !c.LastTransitionTime.AsTime().Equal(since) ||
+		!strings.Contains(c.Message, "line 1: what is this?; the policy of ") || !strings.HasSuffix(c.Message, "stays in force (enforced)") {
+		t.Errorf("condition: %v", c)
+	}
+	if r.Phase != yardarmv1.PhaseReady {
+		t.Errorf("report: %v", r)
+	}
+	e.assign(assignment{bundle: "web", revision: 2, objects: []string{configMap("m0", "two"), secret("s", "one")}})
+	r = s.awaitPhase("web", yardarmv1.PhaseFailed)
+	if p := problemOf(r, "/s"); p == nil || p.Reason != yardarmv1.ReasonPolicyDenied || !proto.Equal(told(r), c) {
+		t.Errorf("report: %v", r)
+	}
+	e.policy.breaks(nil)
+	s.await("web", "it is told no more", func(r *yardarmv1.Report) bool { return told(r) == nil })
 }

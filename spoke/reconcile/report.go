@@ -137,6 +137,7 @@ func (b *bundle) publish(r *yardarmv1.Report, now time.Time) {
 		b.logger.Info("phase", "phase", r.Phase, "reason", r.Reason, "message", r.Message, "revision", r.Revision)
 	}
 	b.tellPhase(r)
+	r.Conditions = append(r.Conditions, policyCurrent(b.r.policy.Broken())...)
 	b.status.stamp(r.Conditions, now)
 	r.Since, r.ObservedTime = timestamppb.New(b.status.since), timestamppb.New(now)
 	b.stand(r)

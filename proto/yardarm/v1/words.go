@@ -151,6 +151,8 @@ const (
 	ConditionHealthy = "Healthy"
 	// ConditionInSync: no live object differs from what was applied.
 	ConditionInSync = "InSync"
+	// ConditionPolicyCurrent: the policy that is in force in the cluster is what its file says. It is told while it is False.
+	ConditionPolicyCurrent = "PolicyCurrent"
 )
 
 // Labels and annotations of managed objects.
