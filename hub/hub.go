@@ -42,7 +42,7 @@ const (
 	strangerTime = 30 * time.Second
 	// drainTime is how long a stopping hub waits for spokes to say goodbye, and calls to end.
 	drainTime = 5 * time.Second
-	// drainWindow spreads their return.
+	// drainWindow spreads their return, and more of them over more.
 	drainWindow = 5 * time.Second
 )
 

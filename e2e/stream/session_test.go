@@ -325,21 +325,31 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// Spokes that come at once are admitted at a rate; those that would stand in line for long are told when to come back.
 func TestAdmissionIsBounded(t *testing.T) {
-	h := newHub(t, func(c *dispatch.Config) { c.AdmitPerSecond = 1 })
+	h := newHub(t, func(c *dispatch.Config) { c.AdmitPerSecond, c.AdmitWait = 4, time.Second })
 	id := enrol(t, h, "edge-1", nil)
 	s := newSpoke(t, h, "edge-2", nil)
-	admitted, refused := 0, 0
-	for range 6 {
+	began := time.Now()
+	var streams []*raw
+	for range 14 {
 		r := connect(t, h, id)
 		r.hello(id, nil)
+		streams = append(streams, r)
+	}
+	admitted, refused := 0, 0
+	for _, r := range streams {
 		select {
 		case <-r.messages:
 			admitted++
 		case err := <-r.ended:
 			st := status.Convert(err)
+			if st.Code() == codes.Aborted {
+				admitted++ // and a newer one has taken its place
+				continue
+			}
 			info, ok := st.Details()[0].(*errdetails.RetryInfo)
-			if st.Code() != codes.ResourceExhausted || !ok || info.RetryDelay.AsDuration() < 500*time.Millisecond {
+			if st.Code() != codes.ResourceExhausted || !ok || info.RetryDelay.AsDuration() < time.Second {
 				t.Errorf("refused with %v", st)
 			}
 			refused++
@@ -347,12 +357,31 @@ func TestAdmissionIsBounded(t *testing.T) {
 			t.Fatal("neither admitted nor refused")
 		}
 	}
-	if admitted < 2 || refused < 2 {
-		t.Errorf("%d admitted, %d refused", admitted, refused)
+	// Four at once, and four a second.
+	if most := 4 + int(4*time.Since(began).Seconds()) + 1; admitted < 8 || admitted > most || refused == 0 {
+		t.Errorf("%d admitted, %d refused; at most %d were to be admitted", admitted, refused, most)
 	}
 	// A spoke that is told to come back does.
 	s.start()
 	s.awaitConnected(h)
+}
+
+// A large fleet is drained over the time that it takes to come back.
+func TestDrainIsAsLongAsTheFleetIsLarge(t *testing.T) {
+	h := newHub(t, func(c *dispatch.Config) { c.AdmitPerSecond = 2 })
+	var streams []*raw
+	for _, name := range []string{"a", "b", "c", "d"} {
+		id := enrol(t, h, name, nil)
+		r := connect(t, h, id)
+		r.greet(id, nil)
+		streams = append(streams, r)
+	}
+	h.dispatch.Drain(t.Context(), time.Millisecond)
+	for _, r := range streams {
+		if d := r.next().GetDrain().GetReconnectWithin().AsDuration(); d != 2*time.Second {
+			t.Errorf("four spokes at two a second are to be back within %s", d)
+		}
+	}
 }
 
 // A spoke whose API server hangs is still heard. Regression: its heartbeats waited for its facts.

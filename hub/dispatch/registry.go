@@ -328,10 +328,11 @@ func turnPresence(tx *store.Tx, uid string, t turn, now time.Time) error {
 	return tx.PutPresence(p)
 }
 
-// drain asks every spoke to come back at a time of its own within the window, and waits until all have gone.
-func (r *registry) drain(ctx context.Context, within time.Duration) {
-	d := &spokev1.Drain{ReconnectWithin: durationpb.New(within)}
+// drain asks every spoke to come back at a time of its own, within a window that is at least as long as asked for, and waits
+// until all have gone.
+func (r *registry) drain(ctx context.Context, atLeast time.Duration) {
 	r.mu.Lock()
+	d := &spokev1.Drain{ReconnectWithin: durationpb.New(r.spread(len(r.sessions), atLeast))}
 	r.draining = d
 	for _, s := range r.sessions {
 		s.end(&draining{d})

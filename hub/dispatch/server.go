@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,9 +26,6 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 )
-
-// admitAgain is when a spoke that is not admitted is to come back, at the earliest; spokes add as much again, at random.
-const admitAgain = time.Second
 
 // Protocol versions of the stream that this hub speaks.
 const (
@@ -61,8 +59,11 @@ type Config struct {
 	// HelloTimeout bounds how long a connection that has shaken hands may take to speak HTTP/2, and a stream to say Hello.
 	// Default 15 s.
 	HelloTimeout time.Duration
-	// AdmitPerSecond bounds how many sessions may begin. Default 500: what the handshakes of two cores allow for.
+	// AdmitPerSecond bounds how many sessions may begin. Default 500 for each core.
 	AdmitPerSecond float64
+	// AdmitWait is how long a spoke may stand in line for that; beyond, it is told when to come back. Default 10 s, which is
+	// well within a spoke's patience.
+	AdmitWait time.Duration
 }
 
 func (c *Config) setDefaults() error {
@@ -77,7 +78,8 @@ func (c *Config) setDefaults() error {
 	fill(&c.ReconnectGrace, 5*time.Second)
 	fill(&c.RestartGrace, time.Minute)
 	fill(&c.HelloTimeout, 15*time.Second)
-	fill(&c.AdmitPerSecond, 500)
+	fill(&c.AdmitPerSecond, 500*float64(runtime.GOMAXPROCS(0)))
+	fill(&c.AdmitWait, 10*time.Second)
 	fill(&c.MaxArtifactSize, 64<<20)
 	return nil
 }
@@ -110,7 +112,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		Config:  c,
-		admit:   rate.NewLimiter(rate.Limit(c.AdmitPerSecond), max(1, int(2*c.AdmitPerSecond))),
+		admit:   rate.NewLimiter(rate.Limit(c.AdmitPerSecond), max(1, int(c.AdmitPerSecond))),
 		metrics: newMetrics(c.Registerer),
 		placer:  placement.NewPlacer(),
 	}
@@ -137,8 +139,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// Drain asks all spokes to come back within the window, and returns when they have gone or ctx ends.
-func (s *Server) Drain(ctx context.Context, within time.Duration) { s.sessions.drain(ctx, within) }
+// Drain asks all spokes to come back, spread over at least the time given, and returns when they have gone or ctx ends.
+func (s *Server) Drain(ctx context.Context, atLeast time.Duration) { s.sessions.drain(ctx, atLeast) }
 
 // Sessions is the number of sessions now.
 func (s *Server) Sessions() int { return s.sessions.len() }

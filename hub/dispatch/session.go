@@ -65,9 +65,8 @@ func (s *Server) Connect(stream grpc.BidiStreamingServer[spokev1.ConnectRequest,
 	if err != nil {
 		return err
 	}
-	if !s.admit.Allow() {
-		s.metrics.refused.Inc()
-		return retryLater("many spokes are connecting; come back in a moment", admitAgain)
+	if err := s.admitted(stream.Context()); err != nil {
+		return err
 	}
 	cluster := s.Store.Read().Cluster(p.UID)
 	if cluster == nil {
