@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +52,8 @@ type hub struct {
 	address string // host:port; stays the same over restarts
 	names   []string
 	edit    func(*dispatch.Config)
+	// skew is how far its clock is off, in nanoseconds.
+	skew    atomic.Int64
 	wrapLog func(store.Log) store.Log // nil for none
 
 	store    *store.Store
@@ -80,7 +83,7 @@ func (h *hub) start() {
 	if h.store, err = store.Open(store.Config{Dir: h.dir, FlushInterval: 20 * time.Millisecond, WrapLog: h.wrapLog}); err != nil {
 		h.t.Fatal(err)
 	}
-	if h.ca, err = ca.New(ca.Config{Store: h.store, Sealer: key}); err != nil {
+	if h.ca, err = ca.New(ca.Config{Store: h.store, Sealer: key, Clock: h.now}); err != nil {
 		h.t.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", h.address)
@@ -89,7 +92,7 @@ func (h *hub) start() {
 	}
 	h.address = listener.Addr().String()
 	config := dispatch.Config{
-		Store: h.store, CA: h.ca, Logger: logger, Addresses: []string{h.address},
+		Store: h.store, CA: h.ca, Logger: logger, Addresses: []string{h.address}, Clock: h.now,
 		HeartbeatInterval: 200 * time.Millisecond, StaleAfter: time.Second, ReconnectGrace: time.Second, RestartGrace: 3 * time.Second,
 	}
 	if h.edit != nil {
@@ -120,6 +123,9 @@ func (h *hub) start() {
 	h.run("dispatch", func() error { return h.dispatch.Run(ctx) })
 	h.run("grpc", func() error { return h.grpc.Serve(door) })
 }
+
+// now is what the hub's clock says.
+func (h *hub) now() time.Time { return time.Now().Add(time.Duration(h.skew.Load())) }
 
 func (h *hub) run(name string, f func() error) {
 	h.running.Go(func() {

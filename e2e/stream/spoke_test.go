@@ -130,6 +130,8 @@ type spoke struct {
 	// asks makes removals wait until they are accepted, and idle keeps the cluster from being looked at.
 	asks, idle bool
 	err        error // what Run ended with
+	// renewed is its newest certificate, if it has asked for one.
+	renewed *x509.Certificate
 
 	stop context.CancelFunc
 	done sync.WaitGroup

@@ -68,7 +68,7 @@ func TestRequestGivesItsKeyAndNothingElse(t *testing.T) {
 		t.Errorf("key usage %b", got.KeyUsage)
 	case len(got.ExtKeyUsage) != 1 || got.ExtKeyUsage[0] != x509.ExtKeyUsageClientAuth || len(got.UnknownExtKeyUsage) != 0:
 		t.Errorf("usages %v %v, want client only", got.ExtKeyUsage, got.UnknownExtKeyUsage)
-	case !got.NotBefore.Equal(h.now().Add(-5*time.Minute)) || !got.NotAfter.Equal(h.now().Add(24*time.Hour)):
+	case !got.NotBefore.Equal(h.now().Add(-certs.Backdate)) || !got.NotAfter.Equal(h.now().Add(24*time.Hour)):
 		t.Errorf("from %v to %v", got.NotBefore, got.NotAfter)
 	case got.SerialNumber.BitLen() < 120:
 		t.Errorf("serial number of %d bits", got.SerialNumber.BitLen())

@@ -32,7 +32,8 @@ const farewellTimeout = 2 * time.Second
 // errSuperseded ends a session that a newer one has overtaken before it began.
 var errSuperseded = errors.New("a newer session of the same cluster has begun")
 
-// registry knows the one session of each cluster, and keeps its presence. A cluster's newest session wins: it ends the
+// registry knows the one session of each cluster, and keeps its presence: by how long ago a spoke was heard, not by what the
+// clock says, which may be set by an hour or a year without anything having happened. A cluster's newest session wins: it ends the
 // older one, whose reports do not count any more.
 type registry struct {
 	*Server
@@ -46,7 +47,11 @@ type registry struct {
 	draining *spokev1.Drain
 }
 
-type departure struct{ ended, lastSeen time.Time }
+// departure is when a session ended, as of Server.elapsed, and what time it was when its spoke was last heard.
+type departure struct {
+	ended    time.Duration
+	lastSeen time.Time
+}
 
 func newRegistry(s *Server) *registry {
 	return &registry{Server: s, sessions: map[string]*session{}, gone: map[string]departure{}, silent: map[string]bool{}}
@@ -120,9 +125,9 @@ func (r *registry) remove(s *session, unwanted bool) {
 	if r.sessions[s.uid] == s {
 		delete(r.sessions, s.uid)
 		delete(r.silent, s.uid)
-		d := departure{ended: r.Clock(), lastSeen: time.Unix(0, s.lastSeen.Load())}
+		d := departure{ended: r.elapsed(), lastSeen: r.Clock().Add(-s.silence())}
 		if unwanted {
-			d.ended = d.ended.Add(-r.ReconnectGrace)
+			d.ended -= r.ReconnectGrace
 		}
 		r.gone[s.uid] = d
 	}
@@ -163,7 +168,7 @@ func (r *registry) begin(ctx context.Context) error {
 	for o := range r.Store.Read().AllObserved() {
 		if o.FirstConnected != nil {
 			// Not gone before the restart's grace is over, which is longer than the usual one.
-			before[o.ClusterUid] = departure{ended: now.Add(r.RestartGrace - r.ReconnectGrace), lastSeen: o.LastSeen.AsTime()}
+			before[o.ClusterUid] = departure{ended: r.elapsed() + r.RestartGrace - r.ReconnectGrace, lastSeen: o.LastSeen.AsTime()}
 		}
 	}
 	r.mu.Lock()
@@ -215,7 +220,7 @@ func (r *registry) farewell(ctx context.Context) error {
 		seen[uid] = d.lastSeen
 	}
 	for uid, s := range r.sessions {
-		seen[uid] = time.Unix(0, s.lastSeen.Load())
+		seen[uid] = r.Clock().Add(-s.silence())
 	}
 	r.mu.Unlock()
 	return r.Store.Observe(ctx, func(tx *store.Tx) error {
@@ -260,14 +265,14 @@ func (r *registry) due(now time.Time) map[string]turn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for uid, d := range r.gone {
-		if now.Sub(d.ended) >= r.ReconnectGrace {
+		if r.elapsed()-d.ended >= r.ReconnectGrace {
 			delete(r.gone, uid)
 			turns[uid] = turn{yardarmv1.PresenceStale, d.lastSeen, nil}
 		}
 	}
 	for uid, s := range r.sessions {
-		seen := time.Unix(0, s.lastSeen.Load())
-		silent := now.Sub(seen) >= r.StaleAfter
+		silence := s.silence()
+		silent, seen := silence >= r.StaleAfter, now.Add(-silence)
 		if silent != r.silent[uid] {
 			if silent {
 				r.silent[uid] = true

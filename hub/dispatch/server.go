@@ -40,7 +40,7 @@ type Config struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil for none.
 	Registerer prometheus.Registerer
-	// Clock is time.Now by default.
+	// Clock tells what time it is, for what is written down; nothing is waited for by it, since it can be set. Default: time.Now.
 	Clock func() time.Time
 	// Addresses are where spokes dial: told to them in Welcome.
 	Addresses []string
@@ -103,6 +103,8 @@ type Server struct {
 	intake    *intake
 	admit     *rate.Limiter
 	metrics   *metrics
+	// elapsed is how long the server has been there, by a clock that nobody sets: presence goes by it.
+	elapsed func() time.Duration
 }
 
 // New makes a server; Register it and Run it.
@@ -110,8 +112,10 @@ func New(c Config) (*Server, error) {
 	if err := c.setDefaults(); err != nil {
 		return nil, err
 	}
+	started := time.Now()
 	s := &Server{
 		Config:  c,
+		elapsed: func() time.Duration { return time.Since(started) },
 		admit:   rate.NewLimiter(rate.Limit(c.AdmitPerSecond), max(1, int(c.AdmitPerSecond))),
 		metrics: newMetrics(c.Registerer),
 		placer:  placement.NewPlacer(),

@@ -42,7 +42,7 @@ type session struct {
 	dirty chan struct{}
 	// events is used by intake, for one batch at a time.
 	events *rate.Limiter
-	// lastSeen is when the spoke last said anything, in Unix nanoseconds by the hub's clock.
+	// lastSeen is when the spoke last said anything, as of Server.elapsed.
 	lastSeen atomic.Int64
 
 	endOnce sync.Once
@@ -111,7 +111,10 @@ func (s *session) end(reason error) {
 	})
 }
 
-func (s *session) seen() { s.lastSeen.Store(s.Clock().UnixNano()) }
+func (s *session) seen() { s.lastSeen.Store(int64(s.elapsed())) }
+
+// silence is for how long the spoke has said nothing.
+func (s *session) silence() time.Duration { return s.elapsed() - time.Duration(s.lastSeen.Load()) }
 
 func (s *session) run() error {
 	incoming := make(chan *spokev1.ConnectRequest)

@@ -63,7 +63,7 @@ func TestComingBackWinsOverTheSweep(t *testing.T) {
 	}
 	// The same for a silent stream that was replaced.
 	w.turnClock(w.StaleAfter)
-	s.lastSeen.Store(w.clock().Add(-w.StaleAfter).UnixNano())
+	s.lastSeen.Store(int64(w.elapsed() - w.StaleAfter))
 	turns = w.sessions.due(w.clock())
 	if len(turns) != 1 {
 		t.Fatalf("turns %v", turns)

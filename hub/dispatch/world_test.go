@@ -56,6 +56,8 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	began := w.clock()
+	w.elapsed = func() time.Duration { return w.clock().Sub(began) }
 	w.update(func(tx *store.Tx) error {
 		if err := tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: "edge", Uid: "c1", Labels: map[string]string{"env": "prod"}}, Spec: &yardarmv1.ClusterSpec{}}); err != nil {
 			return err

@@ -10,6 +10,7 @@ import "time"
 // down for a weekend nor a cluster that was off for a season has to be enrolled anew.
 const RenewalWindow = 90 * 24 * time.Hour
 
-// Backdate is how far certificates begin before they are issued, for clocks that lag behind the hub's: five minutes. A certificate's life
-// counts from its issue.
-const Backdate = 5 * time.Minute
+// Backdate is how far certificates begin before they are issued, for clocks that lag behind the hub's: two hours, so that a clock that is
+// off by a whole hour, as one is that takes local time for another, shuts nobody out, whichever side has it. A certificate's life counts
+// from its issue.
+const Backdate = 2 * time.Hour
