@@ -28,13 +28,20 @@ type revisions struct {
 	contents *contents
 
 	mu    sync.Mutex
-	cache *simplelru.LRU // revisionKey → *inlineRevision
+	cache *simplelru.LRU // revisionKey → *pendingRevision
 }
 
 // revisionKey is the hashes of two assignments.
 type revisionKey struct{ from, to string }
 
-// inlineRevision is a change as it travels within a delta. None at all is one, too: then the change is no brief one.
+// pendingRevision is made once, by whoever asks first: a change that all get has all ask at once.
+type pendingRevision struct {
+	once sync.Once
+	made *inlineRevision
+	err  error
+}
+
+// inlineRevision is a change as it travels within a delta.
 type inlineRevision struct {
 	// encoded is the field of the delta, and digest the artifact whose content is in it; empty for none.
 	encoded []byte
@@ -58,19 +65,26 @@ type artifacts interface {
 func (r *revisions) inline(tx artifacts, from holding, a *yardarmv1.AssignmentSpec) (*inlineRevision, error) {
 	key := revisionKey{string(from.hash), string(a.Hash)}
 	r.mu.Lock()
-	known, ok := r.cache.Get(key)
+	value, ok := r.cache.Get(key)
+	if !ok {
+		value = &pendingRevision{}
+		r.cache.Add(key, value)
+	}
 	r.mu.Unlock()
-	if ok {
-		return known.(*inlineRevision), nil
-	}
-	made, err := r.encode(tx, from, a)
-	if err != nil {
-		return nil, err
-	}
+	p := value.(*pendingRevision)
+	p.once.Do(func() {
+		if p.made, p.err = r.encode(tx, from, a); p.err != nil {
+			r.forget(key)
+		}
+	})
+	return p.made, p.err
+}
+
+// forget makes a failure be tried again.
+func (r *revisions) forget(key revisionKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cache.Add(key, made)
-	return made, nil
+	r.cache.Remove(key)
 }
 
 func (r *revisions) encode(tx artifacts, from holding, a *yardarmv1.AssignmentSpec) (*inlineRevision, error) {

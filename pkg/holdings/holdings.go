@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 	"slices"
 	"strings"
 
@@ -19,16 +18,17 @@ import (
 // and the hash itself are left out, so that one assignment serves all clusters of a group. A field that is unset does not
 // count, so a hub that knows more fields comes to the same hash as long as it does not set them.
 func AssignmentHash(a *yardarmv1.AssignmentSpec) []byte {
-	h := sha256.New()
-	hashMessage(h, a.ProtoReflect(), func(name protoreflect.Name) bool { return name == "cluster" || name == "hash" })
-	return h.Sum(nil)
+	return sum(appendMessage(nil, a.ProtoReflect(), func(name protoreflect.Name) bool { return name == "cluster" || name == "hash" }))
 }
 
 // MessageHash is SHA-256 over the set fields of a message.
 func MessageHash(m protoreflect.ProtoMessage) []byte {
-	h := sha256.New()
-	hashMessage(h, m.ProtoReflect(), func(protoreflect.Name) bool { return false })
-	return h.Sum(nil)
+	return sum(appendMessage(nil, m.ProtoReflect(), func(protoreflect.Name) bool { return false }))
+}
+
+func sum(b []byte) []byte {
+	h := sha256.Sum256(b)
+	return h[:]
 }
 
 const (
@@ -65,22 +65,22 @@ func SetHash(items []Item) []byte {
 		}
 		return bytes.Compare(a.Hash, b.Hash)
 	})
-	h := sha256.New()
+	var b []byte
 	for _, it := range items {
-		hashBytes(h, []byte(it.BundleUID))
-		hashBytes(h, it.Hash)
+		b = appendBytes(b, it.BundleUID)
+		b = appendBytes(b, it.Hash)
 		if it.Held {
-			h.Write([]byte{1})
+			b = append(b, 1)
 		} else {
-			h.Write([]byte{0})
+			b = append(b, 0)
 		}
 	}
-	return h.Sum(nil)
+	return sum(b)
 }
 
-// hashMessage feeds h the set fields in the order of their numbers. Protobuf's own deterministic encoding promises nothing
+// appendMessage appends the set fields in the order of their numbers. Protobuf's own deterministic encoding promises nothing
 // across versions of the library; this does.
-func hashMessage(h hash.Hash, m protoreflect.Message, skip func(protoreflect.Name) bool) {
+func appendMessage(b []byte, m protoreflect.Message, skip func(protoreflect.Name) bool) []byte {
 	var fields []protoreflect.FieldDescriptor
 	m.Range(func(fd protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
 		if !skip(fd.Name()) {
@@ -89,54 +89,50 @@ func hashMessage(h hash.Hash, m protoreflect.Message, skip func(protoreflect.Nam
 		return true
 	})
 	slices.SortFunc(fields, func(a, b protoreflect.FieldDescriptor) int { return int(a.Number()) - int(b.Number()) })
-	hashUint(h, uint64(len(fields)))
+	b = binary.AppendUvarint(b, uint64(len(fields)))
 	for _, fd := range fields {
-		hashUint(h, uint64(fd.Number()))
+		b = binary.AppendUvarint(b, uint64(fd.Number()))
 		v := m.Get(fd)
 		switch {
 		case fd.IsList():
 			list := v.List()
-			hashUint(h, uint64(list.Len()))
+			b = binary.AppendUvarint(b, uint64(list.Len()))
 			for i := range list.Len() {
-				hashValue(h, fd, list.Get(i))
+				b = appendValue(b, fd, list.Get(i))
 			}
 		case fd.IsMap():
-			hashMap(h, fd, v.Map())
+			b = appendMap(b, fd, v.Map())
 		default:
-			hashValue(h, fd, v)
+			b = appendValue(b, fd, v)
 		}
 	}
+	return b
 }
 
-func hashMap(h hash.Hash, fd protoreflect.FieldDescriptor, m protoreflect.Map) {
+func appendMap(b []byte, fd protoreflect.FieldDescriptor, m protoreflect.Map) []byte {
 	var keys []protoreflect.MapKey
 	m.Range(func(k protoreflect.MapKey, _ protoreflect.Value) bool { keys = append(keys, k); return true })
 	slices.SortFunc(keys, func(a, b protoreflect.MapKey) int { return strings.Compare(a.String(), b.String()) })
-	hashUint(h, uint64(len(keys)))
+	b = binary.AppendUvarint(b, uint64(len(keys)))
 	for _, k := range keys {
-		hashBytes(h, []byte(k.String()))
-		hashValue(h, fd.MapValue(), m.Get(k))
+		b = appendBytes(b, k.String())
+		b = appendValue(b, fd.MapValue(), m.Get(k))
 	}
+	return b
 }
 
-func hashValue(h hash.Hash, fd protoreflect.FieldDescriptor, v protoreflect.Value) {
+func appendValue(b []byte, fd protoreflect.FieldDescriptor, v protoreflect.Value) []byte {
 	switch fd.Kind() {
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		hashMessage(h, v.Message(), func(protoreflect.Name) bool { return false })
+		return appendMessage(b, v.Message(), func(protoreflect.Name) bool { return false })
 	case protoreflect.BytesKind:
-		hashBytes(h, v.Bytes())
+		return appendBytes(b, v.Bytes())
 	default:
 		// Strings as they are; numbers, booleans and enums by their one decimal or literal form.
-		hashBytes(h, []byte(v.String()))
+		return appendBytes(b, v.String())
 	}
 }
 
-func hashBytes(h hash.Hash, b []byte) {
-	hashUint(h, uint64(len(b)))
-	h.Write(b)
-}
-
-func hashUint(h hash.Hash, n uint64) {
-	var buf [binary.MaxVarintLen64]byte
-	h.Write(buf[:binary.PutUvarint(buf[:], n)])
+func appendBytes[T string | []byte](b []byte, s T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }

@@ -2,6 +2,7 @@ package holdings
 
 import (
 	"bytes"
+	"encoding/hex"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -43,6 +44,40 @@ func TestAssignmentHashCoversEveryField(t *testing.T) {
 	inner.Delivery.Namespace = "other"
 	if bytes.Equal(whole, AssignmentHash(inner)) {
 		t.Error("a nested field does not count")
+	}
+}
+
+// Both sides of a stream compute these, in whatever versions they are.
+func TestHashesStayWhatTheyAre(t *testing.T) {
+	if got := hex.EncodeToString(AssignmentHash(assignment())); got != "dcb96ea6ef3eb1da06059ffc502419fe79b84f34ce75d94c35d2ea81bbc51eef" {
+		t.Errorf("of an assignment: %s", got)
+	}
+	items := []Item{{"b", []byte("x"), true}, {"a", []byte("y"), false}}
+	if got := hex.EncodeToString(SetHash(items)); got != "ae2f4bb67491d28b3c87c6894d786c1f2ca3c30ad69859ce7a55b30db2a475da" {
+		t.Errorf("of a set: %s", got)
+	}
+}
+
+func TestSame(t *testing.T) {
+	whole := AssignmentHash(assignment())
+	other := bytes.Clone(whole)
+	other[31]++
+	for _, tc := range []struct {
+		name string
+		a, b []byte
+		want bool
+	}{
+		{"whole", whole, whole, true},
+		{"one of them cut", whole, Cut(whole), true},
+		{"both cut", Cut(whole), Cut(other), true},
+		{"another", whole, other, false},
+		{"cut too much", whole, whole[:7], false},
+		{"nothing", nil, nil, false},
+		{"one of them nothing", whole, nil, false},
+	} {
+		if Same(tc.a, tc.b) != tc.want || Same(tc.b, tc.a) != tc.want {
+			t.Errorf("%s: not %v", tc.name, tc.want)
+		}
 	}
 }
 

@@ -45,6 +45,11 @@ func EncodeDelta(base, target []byte) ([]byte, error) {
 // come out at this size is refused with [ErrCorrupt], a size beyond [MaxDelta] with [ErrTooLarge]. A wrong base can go unnoticed here: the caller
 // verifies the target's digest. Safe for concurrent use.
 func ApplyDelta(base, delta []byte, size int) ([]byte, error) {
+	return ApplyDeltaTo(nil, base, delta, size)
+}
+
+// ApplyDeltaTo is ApplyDelta into the memory of dst, if that has room; it is not that of base.
+func ApplyDeltaTo(dst, base, delta []byte, size int) ([]byte, error) {
 	if len(base) > MaxDelta || size > MaxDelta {
 		return nil, fmt.Errorf("apply delta from %d to %d bytes: %w: the limit is %d", len(base), size, ErrTooLarge, MaxDelta)
 	}
@@ -53,7 +58,7 @@ func ApplyDelta(base, delta []byte, size int) ([]byte, error) {
 	if err := decoder.ResetWithOptions(nil, zstd.WithDecoderDictRaw(0, base)); err != nil {
 		return nil, fmt.Errorf("apply delta: %w", err)
 	}
-	target, err := decode(decoder, delta, size)
+	target, err := decode(decoder, dst, delta, size)
 	// So that an idle decoder does not hold on to the base.
 	if reset := decoder.ResetWithOptions(nil, zstd.WithDecoderDictDelete()); err == nil && reset != nil {
 		err = fmt.Errorf("apply delta: %w", reset)

@@ -41,10 +41,13 @@ func compress(pool *sync.Pool, target []byte) []byte {
 // Decompress is the inverse of [Compress] and of [CompressFast]. size is what the sender announced: data that expands to anything else is refused with [ErrCorrupt],
 // without expanding it further, and a size beyond 64 MiB with [ErrTooLarge]. It checks no content; that is what digests are for. Safe for
 // concurrent use.
-func Decompress(data []byte, size int) ([]byte, error) {
+func Decompress(data []byte, size int) ([]byte, error) { return DecompressTo(nil, data, size) }
+
+// DecompressTo is Decompress into the memory of dst, if that has room.
+func DecompressTo(dst, data []byte, size int) ([]byte, error) {
 	decoder := decoders.Get().(*zstd.Decoder)
 	defer decoders.Put(decoder)
-	return decode(decoder, data, size)
+	return decode(decoder, dst, data, size)
 }
 
 // encoders and decoders hold the state that is expensive to set up: hash tables of about a megabyte, decoding buffers. Idle ones are
@@ -77,12 +80,15 @@ func decoderOptions() []zstd.DOption {
 	}
 }
 
-// decode expands data to exactly size bytes.
-func decode(decoder *zstd.Decoder, data []byte, size int) ([]byte, error) {
+// decode expands data to exactly size bytes, into the memory of dst if that has room.
+func decode(decoder *zstd.Decoder, dst, data []byte, size int) ([]byte, error) {
 	if size < 0 || size > maxDecoded {
 		return nil, fmt.Errorf("decode content of %d bytes: %w", size, ErrTooLarge)
 	}
-	out, err := decoder.DecodeAll(data, make([]byte, 0, size))
+	if cap(dst) < size {
+		dst = make([]byte, 0, size)
+	}
+	out, err := decoder.DecodeAll(data, dst[:0:size]) // which goes no further
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}

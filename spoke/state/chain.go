@@ -2,11 +2,13 @@ package state
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 )
@@ -65,8 +67,8 @@ func supports(contents map[string]string, named map[string]bool) {
 	}
 }
 
-// assemble answers a stored artifact's canonical form. Nothing of it is verified.
-func (s *State) assemble(ctx context.Context, digest string) ([]byte, error) {
+// assemble answers a stored artifact's canonical form, in the memory of room. Nothing of it is verified.
+func (s *State) assemble(ctx context.Context, digest string, room *room) ([]byte, error) {
 	var keys []string
 	s.mu.RLock()
 	for next := digest; next != "" && len(keys) <= maxLinks; next = s.contents[next] {
@@ -82,11 +84,56 @@ func (s *State) assemble(ctx context.Context, digest string) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("artifact %s: %w", digest, err)
 		}
-		if content, err = unpack(value, content, i < len(keys)-1); err != nil {
+		if content, err = room.unpack(value, content, i < len(keys)-1); err != nil {
 			return nil, fmt.Errorf("artifact %s: %w: %w", digest, errLost, err)
 		}
 	}
 	return content, nil
+}
+
+// room is memory for what is made link by link, where each needs the one before and none after it. A nil one has none to offer.
+type room struct {
+	parts [2][]byte
+	turn  int
+}
+
+// maxRoom is how much of it is kept for the next time, in bytes: enough for most artifacts, and nothing beside what a spoke takes.
+const maxRoom = 256 << 10
+
+var rooms = sync.Pool{New: func() any { return &room{} }}
+
+func newRoom() *room { return rooms.Get().(*room) }
+
+// done gives it back, and with it what has been made in it.
+func (r *room) done() {
+	if cap(r.parts[0])+cap(r.parts[1]) <= maxRoom {
+		rooms.Put(r)
+	}
+}
+
+// next answers memory for n bytes, which may be that of the last but one.
+func (r *room) next(n int) []byte {
+	if r == nil {
+		return nil
+	}
+	r.turn = 1 - r.turn
+	if cap(r.parts[r.turn]) < n {
+		r.parts[r.turn] = make([]byte, 0, n)
+	}
+	return r.parts[r.turn][:0]
+}
+
+// unpack answers what is packed, which is a delta against base if it is said to be one. It is bounded by what manifest decodes at
+// all: a hub that lowers its limit takes nothing away that is here.
+func (r *room) unpack(packed, base []byte, delta bool) ([]byte, error) {
+	size, n := binary.Uvarint(packed)
+	if n <= 0 || size > DefaultMaxArtifactSize {
+		return nil, errors.New("stored artifact has no valid size")
+	}
+	if delta {
+		return manifest.ApplyDeltaTo(r.next(int(size)), base, packed[n:], int(size))
+	}
+	return manifest.DecompressTo(r.next(int(size)), packed[n:], int(size))
 }
 
 // artifactKey is where an artifact is kept, by how it is.

@@ -37,7 +37,7 @@ var errLost = errors.New("the stored artifact is lost")
 
 // read answers a stored artifact's canonical form, verified.
 func (s *State) read(ctx context.Context, digest string) ([]byte, error) {
-	content, err := s.assemble(ctx, digest)
+	content, err := s.assemble(ctx, digest, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,9 @@ func (s *State) decode(ctx context.Context, c *spokev1.Content) (stored, spokev1
 	if _, err := manifest.ParseDigest(c.Digest); err != nil {
 		return stored{}, spokev1.NackCode_NACK_CODE_INVALID, err
 	}
-	content, code, err := s.expand(ctx, c.BaseDigest, c.Data, c.Size)
+	room := newRoom()
+	defer room.done()
+	content, code, err := s.expand(ctx, c.BaseDigest, c.Data, c.Size, room)
 	if err != nil {
 		return stored{}, code, err
 	}
@@ -106,24 +108,26 @@ func (s *State) decode(ctx context.Context, c *spokev1.Content) (stored, spokev1
 	return s.keep(c.Digest, c.BaseDigest, c.Data, content), 0, nil
 }
 
-// expand answers the canonical form of an artifact that came as zstd, against a base if that is not empty. The caller holds writing, and
-// verifies what comes out.
-func (s *State) expand(ctx context.Context, base string, data []byte, size uint64) ([]byte, spokev1.NackCode, error) {
+// expand answers the canonical form of an artifact that came as zstd, against a base if that is not empty, in the memory of room. The caller
+// holds writing, and verifies what comes out.
+func (s *State) expand(ctx context.Context, base string, data []byte, size uint64, room *room) ([]byte, spokev1.NackCode, error) {
 	if limit := s.limit(); size > limit {
 		return nil, spokev1.NackCode_NACK_CODE_UNSUPPORTED, fmt.Errorf("the artifact has %d bytes, and the limit is %d", size, limit)
 	}
-	expand := func() ([]byte, error) { return manifest.Decompress(data, int(size)) }
-	if base != "" {
+	var content []byte
+	var err error
+	if base == "" {
+		content, err = manifest.DecompressTo(room.next(int(size)), data, int(size))
+	} else {
 		if _, here := s.contents[base]; !here {
 			return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, fmt.Errorf("base %s: %w", base, ErrNoContent)
 		}
-		from, err := s.assemble(ctx, base)
-		if err != nil {
-			return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, err
+		from, missing := s.assemble(ctx, base, room)
+		if missing != nil {
+			return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, missing
 		}
-		expand = func() ([]byte, error) { return manifest.ApplyDelta(from, data, int(size)) }
+		content, err = manifest.ApplyDeltaTo(room.next(int(size)), from, data, int(size))
 	}
-	content, err := expand()
 	if err != nil {
 		return nil, spokev1.NackCode_NACK_CODE_WRONG_DIGEST, err
 	}
@@ -138,17 +142,4 @@ func (s *State) limit() uint64 {
 
 func pack(size uint64, encoded []byte) []byte {
 	return append(binary.AppendUvarint(make([]byte, 0, len(encoded)+binary.MaxVarintLen64), size), encoded...)
-}
-
-// unpack answers what is packed, which is a delta against base if it is said to be one. It is bounded by what manifest decodes at
-// all: a hub that lowers its limit takes nothing away that is here.
-func unpack(packed, base []byte, delta bool) ([]byte, error) {
-	size, n := binary.Uvarint(packed)
-	if n <= 0 || size > DefaultMaxArtifactSize {
-		return nil, errors.New("stored artifact has no valid size")
-	}
-	if delta {
-		return manifest.ApplyDelta(base, packed[n:], int(size))
-	}
-	return manifest.Decompress(packed[n:], int(size))
 }

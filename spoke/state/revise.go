@@ -29,7 +29,9 @@ func (s *State) revise(ctx context.Context, entries map[string]*Entry, contents 
 	a.Revision = r.Revision
 	var kept stored
 	if len(r.Delta) > 0 {
-		content, code, err := s.expand(ctx, a.Digest, r.Delta, r.Size)
+		room := newRoom()
+		defer room.done()
+		content, code, err := s.expand(ctx, a.Digest, r.Delta, r.Size, room)
 		if err != nil {
 			return uid, code, err
 		}
