@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -44,8 +45,10 @@ type Limits struct {
 	Publications int
 	// Previews is how many may be under way at once; each holds what it shows, up to MaxArtifactSize of it, in memory. Default 2.
 	Previews int
-	// Watches is how many watches may be open at once. Default 512.
+	// Watches is how many watches may be open at once; each costs some 50 KB. Default 2,048.
 	Watches int
+	// Remember is how many changes of each kind are remembered for watches that go on. Default 32,768.
+	Remember int
 	// CallTimeout is how long a call that is no stream may take. Default 30 s.
 	CallTimeout time.Duration
 	// StreamTimeout is how long an upload or a download may take; watches have no end. Default 10 min.
@@ -57,15 +60,15 @@ const (
 	defaultMaxFiles      = 10_000
 	defaultPublications  = 4
 	defaultPreviews      = 2
-	defaultWatches       = 512
+	defaultWatches       = 2048
 	defaultCallTimeout   = 30 * time.Second
 	defaultStreamTimeout = 10 * time.Minute
 
 	// defaultHeartbeat is how often a watch says that it is alive, as the proto promises.
 	defaultHeartbeat = 15 * time.Second
-	// defaultCoalesce is the least time between two rounds of changes to one watcher: people see no difference, and a burst of
-	// reports becomes one message a resource.
-	defaultCoalesce = 100 * time.Millisecond
+	// defaultCoalesce is the least time between two rounds of changes to one watcher: the first change of a quiet fleet comes at once, and a
+	// burst of reports becomes one message a resource.
+	defaultCoalesce = 500 * time.Millisecond
 )
 
 // Config is what a Server is made of.
@@ -80,7 +83,7 @@ type Config struct {
 	Limits         Limits
 	// Heartbeat is how often a watch says that it is alive. Default 15 s.
 	Heartbeat time.Duration
-	// Coalesce is the least time between two rounds of changes to one watcher. Default 100 ms.
+	// Coalesce is the least time between two rounds of changes to one watcher. Default 500 ms.
 	Coalesce time.Duration
 	// Clock defaults to time.Now, Rand to crypto/rand, Logger to discarding, Registerer to none. Clock and Rand are used concurrently.
 	Clock      func() time.Time
@@ -99,7 +102,10 @@ type Server struct {
 	metrics *grpcprom.ServerMetrics
 	started time.Time
 	// index is what lists, facets and watches read.
-	index *index.Index
+	index  *index.Index
+	facets facetAnswers
+	// run tells this run of the hub from others, in bookmarks.
+	run [8]byte
 
 	// publications, parses and previews are semaphores: of uploads in memory, of parsers at work, and of previews from their making to
 	// their last byte.
@@ -149,8 +155,11 @@ func New(cfg Config) (*Server, error) {
 		previews:     make(chan struct{}, cfg.Limits.Previews),
 		stopping:     make(chan struct{}),
 	}
+	if _, err := io.ReadFull(cfg.Rand, s.run[:]); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
 	var err error
-	if s.index, err = index.New(cfg.Store); err != nil {
+	if s.index, err = index.New(cfg.Store, cfg.Limits.Remember); err != nil {
 		return nil, err
 	}
 	if cfg.Registerer != nil {

@@ -41,6 +41,7 @@ const (
 	reasonReadOnly        = "HUB_READ_ONLY"
 	reasonTooLarge        = "TOO_LARGE"
 	reasonBusy            = "BUSY"
+	reasonTooOld          = "WATCH_TOO_OLD"
 	reasonCustomization   = "CUSTOMIZATION_FAILED"
 )
 

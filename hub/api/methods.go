@@ -45,6 +45,7 @@ var needs = map[string]need{
 	hubv1.FleetService_Accept_FullMethodName:            {verb: yardarmv1.VerbAccept, resource: yardarmv1.ResourceAssignments, objects: assignments},
 	hubv1.FleetService_Reconcile_FullMethodName:         {verb: yardarmv1.VerbReconcile, resource: yardarmv1.ResourceAssignments, objects: assignments},
 
+	hubv1.FleetService_GetFacets_FullMethodName:   {verb: yardarmv1.VerbGet, objects: watched},
 	hubv1.FleetService_Watch_FullMethodName:       {verb: yardarmv1.VerbGet, objects: watched},
 	hubv1.FleetService_WatchEvents_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceEvents},
 
@@ -129,9 +130,9 @@ func applied(req any) (objects []object) {
 	return objects
 }
 
-// watched is the kind that a watch is about; what it shows is narrowed to what may be seen.
+// watched is the kind that a watch or a count is about; what it shows is narrowed to what may be seen.
 func watched(req any) []object {
-	resource, ok := resourceOf[req.(*hubv1.WatchRequest).GetKind()]
+	resource, ok := resourceOf[req.(interface{ GetKind() string }).GetKind()]
 	if !ok {
 		return nil // which is refused for what it is
 	}

@@ -37,8 +37,22 @@ func (v view) seesItem(cluster *yardarmv1.Cluster, it index.Item) bool {
 	return v.all || v.mayItem(yardarmv1.VerbGet, cluster, it.Bundle, it.BundleUID)
 }
 
-// mayItem tells whether the caller may do it to an assignment. A bundle that is gone has its name only.
+// seesEntry and seesPair judge by the groups that an entry has, which may be those of before.
+func (v view) seesEntry(c *index.Cluster) bool {
+	return v.all || v.access.Cluster(yardarmv1.VerbGet, yardarmv1.ResourceClusters, c.Groups)
+}
+
+func (v view) seesPair(p pair) bool {
+	return v.all || v.mayPair(yardarmv1.VerbGet, p.cluster.Groups, p.Bundle, p.BundleUID)
+}
+
+// mayItem tells whether the caller may do it to an assignment.
 func (v view) mayItem(verb string, cluster *yardarmv1.Cluster, bundle, bundleUID string) bool {
+	return v.mayPair(verb, v.GroupsOf(cluster.GetMetadata().GetUid()), bundle, bundleUID)
+}
+
+// mayPair is mayItem for a cluster of these groups. A bundle that is gone has its name only.
+func (v view) mayPair(verb string, groups []string, bundle, bundleUID string) bool {
 	const resource = yardarmv1.ResourceAssignments
 	if v.access.Everywhere(verb, resource) {
 		return true
@@ -47,7 +61,7 @@ func (v view) mayItem(verb string, cluster *yardarmv1.Cluster, bundle, bundleUID
 	if meta == nil {
 		meta = &yardarmv1.ObjectMeta{Name: bundle}
 	}
-	return v.access.Assignment(verb, resource, meta, v.GroupsOf(cluster.GetMetadata().GetUid()))
+	return v.access.Assignment(verb, resource, meta, groups)
 }
 
 // clusterPart is what of a cluster's entry the caller may see: it is filtered, ordered and counted by that alone.
@@ -56,7 +70,7 @@ func (v view) clusterPart(c *index.Cluster) *index.Cluster {
 		return c
 	}
 	return c.Part(func(group string) bool { return v.access.Group(yardarmv1.VerbGet, group) },
-		func(a *index.Assignment) bool { return v.seesItem(c.Row, a.Item) })
+		func(a *index.Assignment) bool { return v.seesPair(pair{c, a}) })
 }
 
 // groupPart is what of a group's entry the caller may see.

@@ -1,33 +1,109 @@
 package api
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/hub/index"
-	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/hub/query"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// subject is what a watch is about: one kind of resource, cut into units that are computed and compared as a whole. A unit is named by
-// its row's key in the store.
+// subject is what a watch is about: the resources of one kind that were asked for, as far as the caller sees them.
 type subject interface {
-	kind() watchKind
-	// tables are those whose changes may matter.
-	tables() []store.Table
-	// units yields all units there are.
-	units(v view) iter.Seq[string]
-	exists(v view, unit string) bool
-	// resources computes those of a unit that were asked for; none if it is no more.
-	resources(v view, unit string) []resource
-	// affected names the units that a change may concern, or says that it may concern any.
-	affected(v view, c store.Changed) (units map[string]bool, all bool)
+	// snapshot are those that there are, by name.
+	snapshot(view, *index.State) []seen
+	// since are the steps from what there was at a seq to what there is, ends before everything else, since what has taken a name may follow; ok is
+	// false where the index does not remember.
+	since(v view, state *index.State, seq uint64) (steps []step, ok bool)
+	// touched is what there is of that which has changed since, and the names of all that may have ended.
+	touched(v view, state *index.State, seq uint64) (now []seen, names []string, ok bool)
+}
+
+// seen is one resource, as a watcher sees it at some time.
+type seen struct {
+	name, uid string
+	// same tells whether a later state of it looks the same.
+	same func(later seen) bool
+	// content is what same compares.
+	content any
+	show    func(view) proto.Message
+}
+
+// is tells whether both are the same resource.
+func (s seen) is(other seen) bool { return s.uid == other.uid && s.name == other.name }
+
+// step is what has become of a resource.
+type step struct {
+	kind string
+	seen
+}
+
+// entries are a subject made of the index's entries, each of which shows some resources.
+type entries[E any] struct {
+	all     func(*index.State) iter.Seq[*E]
+	changes func(*index.State, uint64, func(*E) bool) ([]index.Change[E], bool)
+	// shows are the resources of an entry that were asked for and that the caller sees; has tells whether there are any, and names are those of all.
+	shows func(view, *E) []seen
+	has   func(view, *E) bool
+	names func(*E) []string
+}
+
+func (e entries[E]) snapshot(v view, state *index.State) []seen {
+	var out []seen
+	for entry := range e.all(state) {
+		out = append(out, e.of(v, entry)...)
+	}
+	slices.SortFunc(out, func(a, b seen) int { return strings.Compare(a.name, b.name) })
+	return out
+}
+
+func (e entries[E]) since(v view, state *index.State, seq uint64) (steps []step, ok bool) {
+	changes, ok := e.changes(state, seq, func(entry *E) bool { return e.has(v, entry) })
+	if !ok {
+		return nil, false
+	}
+	var after []step
+	for _, c := range changes {
+		before, now := e.of(v, c.Old), e.of(v, c.New)
+		for _, old := range before {
+			if !slices.ContainsFunc(now, old.is) {
+				steps = append(steps, step{watchDeleted, old})
+			}
+		}
+		for _, r := range now {
+			switch i := slices.IndexFunc(before, r.is); {
+			case i < 0:
+				after = append(after, step{watchAdded, r})
+			case !before[i].same(r):
+				after = append(after, step{watchModified, r})
+			}
+		}
+	}
+	return append(steps, after...), true
+}
+
+func (e entries[E]) touched(v view, state *index.State, seq uint64) (now []seen, names []string, ok bool) {
+	changes, ok := e.changes(state, seq, func(*E) bool { return true })
+	for _, c := range changes {
+		now = append(now, e.of(v, c.New)...)
+		if c.Old != nil {
+			names = append(names, e.names(c.Old)...)
+		}
+	}
+	return now, names, ok
+}
+
+func (e entries[E]) of(v view, entry *E) []seen {
+	if entry == nil || !e.has(v, entry) {
+		return nil
+	}
+	return e.shows(v, entry)
 }
 
 // subjectOf makes the subject of a request, which is then checked.
@@ -41,46 +117,128 @@ func subjectOf(req *hubv1.WatchRequest) (subject, error) {
 	}
 	switch req.GetKind() {
 	case yardarmv1.KindCluster:
-		return clusterSubject{name: req.GetName()}, nil
+		return clusterSubject(req)
 	case yardarmv1.KindClusterGroup:
-		return groupSubject{name: req.GetName()}, nil
+		return groupSubject(req)
 	case yardarmv1.KindBundle:
-		return bundleSubject{name: req.GetName()}, nil
+		return bundleSubject(req)
 	case yardarmv1.KindAssignment:
-		return newAssignmentSubject(req)
+		return assignmentSubject(req)
 	}
 	return nil, invalid("kind", fmt.Sprintf("is %q; %s, %s, %s and %s can be watched", clip(req.GetKind()),
 		yardarmv1.KindCluster, yardarmv1.KindClusterGroup, yardarmv1.KindBundle, yardarmv1.KindAssignment))
 }
 
-// resource is one of those that a watcher sees.
-type resource struct {
-	kind    watchKind
-	meta    *yardarmv1.ObjectMeta
-	message proto.Message
-	// fresh are the fields that only say until when the hub is sure of the rest. They move with its clock, and count as no change.
-	fresh **timestamppb.Timestamp
-}
-
-// hash identifies what a caller sees.
-func (r resource) hash() [32]byte {
-	if r.fresh != nil {
-		at := *r.fresh
-		*r.fresh = nil
-		defer func() { *r.fresh = at }()
-	}
-	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(r.message)
+// asked is the filter of a request, with the name that it gives.
+func asked[R any](req *hubv1.WatchRequest, schema *query.Schema[R]) (query.Filter[R], error) {
+	filter, err := schema.Filter(req.GetFilter())
 	if err != nil {
-		return [32]byte{} // not valid UTF-8, which sending it will say
+		return filter, invalid("filter", err.Error())
 	}
-	return sha256.Sum256(raw)
+	if name := req.GetName(); name != "" {
+		filter = filter.And(func(r R) bool { return schema.Name(r) == name })
+	}
+	return filter, nil
 }
 
-// watchKind makes the messages about one kind.
-type watchKind string
+func clusterSubject(req *hubv1.WatchRequest) (subject, error) {
+	filter, err := asked(req, clusterFields)
+	return entries[index.Cluster]{
+		all: (*index.State).Clusters, changes: (*index.State).ClustersSince,
+		has:   func(v view, c *index.Cluster) bool { return v.seesEntry(c) && filter.Matches(v.clusterPart(c)) },
+		names: func(c *index.Cluster) []string { return []string{c.Name()} },
+		shows: func(v view, c *index.Cluster) []seen {
+			c = v.clusterPart(c)
+			return []seen{{name: c.Name(), uid: c.UID(), content: c,
+				same: func(later seen) bool { return c.SameItself(later.content.(*index.Cluster)) },
+				show: func(v view) proto.Message { return v.showCluster(c) }}}
+		},
+	}, err
+}
 
-func (k watchKind) response(kind string, message proto.Message) *hubv1.WatchResponse {
-	out := &hubv1.WatchResponse{Type: kind}
+func groupSubject(req *hubv1.WatchRequest) (subject, error) {
+	filter, err := asked(req, groupFields)
+	return entries[index.Group]{
+		all: (*index.State).Groups, changes: (*index.State).GroupsSince,
+		has:   func(v view, g *index.Group) bool { return v.seesGroup(g.Row) && filter.Matches(v.groupPart(g)) },
+		names: func(g *index.Group) []string { return []string{g.Name()} },
+		shows: func(v view, g *index.Group) []seen {
+			g = v.groupPart(g)
+			return []seen{{name: g.Name(), uid: g.Row.GetMetadata().GetUid(), content: g,
+				same: func(later seen) bool { return g.Same(later.content.(*index.Group)) },
+				show: func(v view) proto.Message { return v.showGroup(g) }}}
+		},
+	}, err
+}
+
+func bundleSubject(req *hubv1.WatchRequest) (subject, error) {
+	filter, err := asked(req, bundleFields)
+	return entries[index.Bundle]{
+		all: (*index.State).Bundles, changes: (*index.State).BundlesSince,
+		has:   func(v view, b *index.Bundle) bool { return v.seesBundle(b.Row) && filter.Matches(v.bundlePart(b)) },
+		names: func(b *index.Bundle) []string { return []string{b.Row.GetMetadata().GetName()} },
+		shows: func(v view, b *index.Bundle) []seen {
+			b = v.bundlePart(b)
+			return []seen{{name: b.Row.GetMetadata().GetName(), uid: b.UID(), content: b,
+				same: func(later seen) bool { return b.Same(later.content.(*index.Bundle)) },
+				show: func(view) proto.Message { return showBundle(b) }}}
+		},
+	}, err
+}
+
+// assignmentSubject takes CLUSTER.BUNDLE as a name, too.
+func assignmentSubject(req *hubv1.WatchRequest) (subject, error) {
+	cluster, bundle := req.GetCluster(), req.GetBundle()
+	if req.GetName() != "" {
+		var ok bool
+		if cluster, bundle, ok = strings.Cut(req.GetName(), "."); !ok || req.GetCluster() != "" || req.GetBundle() != "" {
+			return nil, invalid("name", "must be CLUSTER.BUNDLE, without cluster and bundle beside it")
+		}
+	}
+	filter, err := asked(req, assignmentFields)
+	matches := func(v view, c *index.Cluster) iter.Seq[pair] {
+		return func(yield func(pair) bool) {
+			if cluster != "" && cluster != c.Name() {
+				return
+			}
+			part := v.clusterPart(c)
+			for _, a := range part.Assignments {
+				if p := (pair{part, a}); (bundle == "" || bundle == a.Bundle) && filter.Matches(p) && !yield(p) {
+					return
+				}
+			}
+		}
+	}
+	return entries[index.Cluster]{
+		all: (*index.State).Clusters, changes: (*index.State).ClustersSince,
+		has: func(v view, c *index.Cluster) bool { return !isEmpty(matches(v, c)) },
+		names: func(c *index.Cluster) (names []string) {
+			for _, a := range c.Assignments {
+				names = append(names, pair{c, a}.name())
+			}
+			return names
+		},
+		shows: func(v view, c *index.Cluster) []seen {
+			var out []seen
+			for p := range matches(v, c) {
+				out = append(out, seen{name: p.name(), uid: assignmentName(c.UID(), p.BundleUID), content: p,
+					same: func(later seen) bool { return p.Same(later.content.(pair).Assignment) },
+					show: func(v view) proto.Message { return v.assignment(c.Row, p.Item) }})
+			}
+			return out
+		},
+	}, err
+}
+
+// response is what a watcher is sent of a step.
+func (st step) response(kind string, v view) *hubv1.WatchResponse {
+	message := proto.Message(nil)
+	if st.kind == watchDeleted {
+		message = ended(kind, st.name, st.uid)
+	} else {
+		message = st.show(v)
+	}
+	out := &hubv1.WatchResponse{Type: st.kind}
 	switch m := message.(type) {
 	case *yardarmv1.Cluster:
 		out.Resource = &hubv1.WatchResponse_Cluster{Cluster: m}
@@ -94,236 +252,17 @@ func (k watchKind) response(kind string, message proto.Message) *hubv1.WatchResp
 	return out
 }
 
-// deleted is the end of a resource, by its identity.
-func (k watchKind) deleted(name, uid string) *hubv1.WatchResponse {
-	meta := &yardarmv1.ObjectMeta{Name: name, Uid: uid}
-	api, kind := yardarmv1.APIVersion, string(k)
+// ended is a resource that is no more, or no more what was asked for: its identity alone.
+func ended(kind, name, uid string) proto.Message {
+	meta, api := &yardarmv1.ObjectMeta{Name: name, Uid: uid}, yardarmv1.APIVersion
 	switch kind {
 	case yardarmv1.KindCluster:
-		return k.response(watchDeleted, &yardarmv1.Cluster{ApiVersion: api, Kind: kind, Metadata: meta})
+		return &yardarmv1.Cluster{ApiVersion: api, Kind: kind, Metadata: meta}
 	case yardarmv1.KindClusterGroup:
-		return k.response(watchDeleted, &yardarmv1.ClusterGroup{ApiVersion: api, Kind: kind, Metadata: meta})
+		return &yardarmv1.ClusterGroup{ApiVersion: api, Kind: kind, Metadata: meta}
 	case yardarmv1.KindBundle:
-		return k.response(watchDeleted, &yardarmv1.Bundle{ApiVersion: api, Kind: kind, Metadata: meta})
+		return &yardarmv1.Bundle{ApiVersion: api, Kind: kind, Metadata: meta}
 	}
 	cluster, bundle, _ := strings.Cut(name, ".")
-	return k.response(watchDeleted, &yardarmv1.Assignment{ApiVersion: api, Kind: kind, Metadata: meta,
-		Spec: &yardarmv1.AssignmentSpec{Cluster: cluster, Bundle: bundle}})
-}
-
-// clusterUnits is what clusters and assignments share: a cluster is a unit of both.
-type clusterUnits struct{}
-
-func (clusterUnits) tables() []store.Table {
-	return []store.Table{store.Clusters, store.Identities, store.Members, store.Bundles, store.Acceptances, store.Reconciliations,
-		store.Presences, store.Observed, store.ObservedBundles, store.DeletedBundles}
-}
-
-func (clusterUnits) exists(v view, unit string) bool { return v.Cluster(unit) != nil }
-
-func (clusterUnits) affected(v view, c store.Changed) (units map[string]bool, all bool) {
-	units = make(map[string]bool)
-	for _, t := range []store.Table{store.Clusters, store.Identities, store.Members, store.Presences, store.Observed} {
-		if c.All(t) {
-			return nil, true
-		}
-		for uid := range c.Keys(t) {
-			units[uid] = true
-		}
-	}
-	for _, t := range []store.Table{store.Acceptances, store.ObservedBundles} {
-		if c.All(t) {
-			return nil, true
-		}
-		for key := range c.Keys(t) {
-			uid, _, _ := strings.Cut(key, "/")
-			units[uid] = true
-		}
-	}
-	if c.All(store.Bundles) || c.All(store.DeletedBundles) || c.All(store.Reconciliations) {
-		return nil, true
-	}
-	for key := range c.Keys(store.Reconciliations) {
-		bundle, cluster, one := strings.Cut(key, "/")
-		if one {
-			units[cluster] = true
-			continue
-		}
-		for c := range v.ClustersOf(bundle) {
-			units[c.GetMetadata().GetUid()] = true
-		}
-	}
-	// A cluster that a bundle no longer goes to is among Members.
-	for _, t := range []store.Table{store.Bundles, store.DeletedBundles} {
-		for uid := range c.Keys(t) {
-			for cluster := range v.ClustersOf(uid) {
-				units[cluster.GetMetadata().GetUid()] = true
-			}
-			for o := range v.ObservedOfBundle(uid) {
-				units[o.GetClusterUid()] = true
-			}
-		}
-	}
-	return units, false
-}
-
-func (clusterUnits) units(v view) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for c := range v.Clusters() {
-			if !yield(c.GetMetadata().GetUid()) {
-				return
-			}
-		}
-	}
-}
-
-// asked tells whether a resource is the one that was asked for; every one is if none was named.
-func asked(name string, m *yardarmv1.ObjectMeta) bool { return name == "" || name == m.GetName() }
-
-type clusterSubject struct {
-	clusterUnits
-	name string
-}
-
-func (clusterSubject) kind() watchKind { return yardarmv1.KindCluster }
-
-func (s clusterSubject) resources(v view, unit string) []resource {
-	row := v.Cluster(unit)
-	if row == nil || !asked(s.name, row.Metadata) || !v.seesCluster(row) {
-		return nil
-	}
-	c := v.cluster(row)
-	return []resource{{yardarmv1.KindCluster, c.Metadata, c, &c.Status.LastSeen}}
-}
-
-// assignmentSubject has the clusters as units. Only assignments of the cluster and of the bundle are computed, where those are set.
-type assignmentSubject struct {
-	clusterUnits
-	cluster, bundle string
-}
-
-// newAssignmentSubject takes CLUSTER.BUNDLE as a name, too.
-func newAssignmentSubject(req *hubv1.WatchRequest) (subject, error) {
-	s := assignmentSubject{cluster: req.GetCluster(), bundle: req.GetBundle()}
-	if req.GetName() == "" {
-		return s, nil
-	}
-	cluster, bundle, ok := strings.Cut(req.GetName(), ".")
-	if !ok || s.cluster != "" || s.bundle != "" {
-		return nil, invalid("name", "must be CLUSTER.BUNDLE, without cluster and bundle beside it")
-	}
-	return assignmentSubject{cluster: cluster, bundle: bundle}, nil
-}
-
-func (assignmentSubject) kind() watchKind { return yardarmv1.KindAssignment }
-
-func (s assignmentSubject) resources(v view, unit string) []resource {
-	row := v.Cluster(unit)
-	if row == nil || !asked(s.cluster, row.Metadata) {
-		return nil
-	}
-	var out []resource
-	for _, it := range index.ItemsOf(v.ReadTx, row) {
-		if s.bundle != "" && s.bundle != it.Bundle || !v.seesItem(row, it) {
-			continue
-		}
-		a := v.assignment(row, it)
-		out = append(out, resource{yardarmv1.KindAssignment, a.Metadata, a, &a.Status.AsOf})
-	}
-	return out
-}
-
-type groupSubject struct{ name string }
-
-func (groupSubject) kind() watchKind { return yardarmv1.KindClusterGroup }
-
-func (groupSubject) tables() []store.Table {
-	return []store.Table{store.Groups, store.Members, store.Bundles}
-}
-
-func (groupSubject) units(v view) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for g := range v.Groups() {
-			if !yield(g.GetMetadata().GetName()) {
-				return
-			}
-		}
-	}
-}
-
-func (groupSubject) exists(v view, unit string) bool { return v.Group(unit) != nil }
-
-func (s groupSubject) resources(v view, unit string) []resource {
-	row := v.Group(unit)
-	if row == nil || !asked(s.name, row.Metadata) || !v.seesGroup(row) {
-		return nil
-	}
-	g := v.group(row)
-	return []resource{{yardarmv1.KindClusterGroup, g.Metadata, g, nil}}
-}
-
-// affected says any: groups are few, and which ones a membership or a target was of before is not told.
-func (groupSubject) affected(view, store.Changed) (units map[string]bool, all bool) { return nil, true }
-
-type bundleSubject struct{ name string }
-
-func (bundleSubject) kind() watchKind { return yardarmv1.KindBundle }
-
-func (bundleSubject) tables() []store.Table {
-	return []store.Table{store.Bundles, store.Clusters, store.Members, store.Acceptances, store.Reconciliations,
-		store.Presences, store.Observed, store.ObservedBundles}
-}
-
-func (bundleSubject) units(v view) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for b := range v.Bundles() {
-			if !yield(b.GetMetadata().GetUid()) {
-				return
-			}
-		}
-	}
-}
-
-func (bundleSubject) exists(v view, unit string) bool { return v.Bundle(unit) != nil }
-
-func (s bundleSubject) resources(v view, unit string) []resource {
-	row := v.Bundle(unit)
-	if row == nil || !asked(s.name, row.Metadata) || !v.seesBundle(row) {
-		return nil
-	}
-	b := v.bundle(row)
-	return []resource{{yardarmv1.KindBundle, b.Metadata, b, nil}}
-}
-
-func (bundleSubject) affected(v view, c store.Changed) (units map[string]bool, all bool) {
-	// What a cluster ran before it left a group is not told.
-	if c.Any(store.Clusters) || c.Any(store.Members) || c.All(store.Bundles) || c.All(store.Acceptances) || c.All(store.ObservedBundles) ||
-		c.All(store.Presences) || c.All(store.Observed) || c.All(store.Reconciliations) {
-		return nil, true
-	}
-	units = make(map[string]bool)
-	for uid := range c.Keys(store.Bundles) {
-		units[uid] = true
-	}
-	for _, t := range []store.Table{store.Acceptances, store.ObservedBundles} {
-		for key := range c.Keys(t) {
-			_, uid, _ := strings.Cut(key, "/")
-			units[uid] = true
-		}
-	}
-	for key := range c.Keys(store.Reconciliations) {
-		uid, _, _ := strings.Cut(key, "/")
-		units[uid] = true
-	}
-	for _, t := range []store.Table{store.Presences, store.Observed} {
-		for cluster := range c.Keys(t) {
-			for b := range v.BundlesOf(cluster) {
-				units[b.GetMetadata().GetUid()] = true
-			}
-			for o := range v.ObservedBundles(cluster) {
-				units[o.GetReport().GetBundleUid()] = true
-			}
-		}
-	}
-	return units, false
+	return &yardarmv1.Assignment{ApiVersion: api, Kind: kind, Metadata: meta, Spec: &yardarmv1.AssignmentSpec{Cluster: cluster, Bundle: bundle}}
 }

@@ -1,8 +1,14 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -10,9 +16,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
-	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // Types of messages of a watch.
@@ -24,9 +30,12 @@ const (
 	watchHeartbeat = "HEARTBEAT"
 )
 
-// Watch implements FleetService. It is level-triggered: when rows change that may matter, what the watcher would see now is compared
-// with what it was sent last, and the difference is sent. Nothing is queued, so a slow watcher skips intermediate states and costs no
-// more than a fast one: a hash for each resource. DELETED carries the resource's identity only.
+// errTooOld ends a watch that the index cannot tell any more what has changed since.
+var errTooOld = refuse(codes.Aborted, reasonTooOld, nil, "what has changed since is not remembered any more; open the watch without a bookmark, and take its snapshot")
+
+// Watch implements FleetService. It is level-triggered: a watcher has a place in the index's log, and is sent what differs between then and now. Nothing is
+// queued for it, so a slow watcher skips intermediate states and holds nobody up; one that the log has left behind is told so. DELETED carries the
+// resource's identity only.
 func (s *Server) Watch(req *hubv1.WatchRequest, stream grpc.ServerStreamingServer[hubv1.WatchResponse]) error {
 	subject, err := subjectOf(req)
 	if err != nil {
@@ -37,39 +46,55 @@ func (s *Server) Watch(req *hubv1.WatchRequest, stream grpc.ServerStreamingServe
 		return err
 	}
 	defer done()
+	defer s.index.Watching()()
+	// First the subscription, then the snapshot: no change falls in between.
+	scope := s.store.Subscribe(scopeTables...)
+	defer scope.Close()
+	w := &watcher{ctx: stream.Context(), server: s, req: req, subject: subject, marks: s.bookmarks(req), send: stream.Send}
+	if !s.view(w.ctx).all {
+		w.sent = make(map[string]seen)
+	}
+	if req.GetBookmark() != "" {
+		if w.seq, err = w.parse(req.GetBookmark()); err != nil {
+			return err
+		}
+	}
 	if err := open(stream); err != nil {
 		return err
 	}
-	// First the subscription, then the snapshot: no change falls in between.
-	sub := s.store.Subscribe(append(subject.tables(), scopeTables...)...)
-	defer sub.Close()
-	w := &watcher{subject: subject, sent: make(map[string]map[string]sentState), send: stream.Send}
-	if err := w.all(s.view(stream.Context())); err != nil {
-		return err
+	if req.GetBookmark() == "" {
+		if err := w.snapshot(); err != nil {
+			return err
+		}
 	}
-	if err := stream.Send(&hubv1.WatchResponse{Type: watchBookmark}); err != nil {
+	if err := w.send(&hubv1.WatchResponse{Type: watchBookmark, Bookmark: w.bookmark()}); err != nil {
 		return err
 	}
 	heartbeat := time.NewTicker(s.cfg.Heartbeat)
 	defer heartbeat.Stop()
 	for {
+		grown := s.index.Grown()
+		sent, err := w.round(scope.Take().Empty())
+		if err != nil {
+			return err
+		}
+		if sent {
+			if err := s.pause(stream.Context()); err != nil {
+				return err
+			}
+			continue
+		}
 		select {
 		case <-stream.Context().Done():
 			return stream.Context().Err()
 		case <-s.stopping:
 			return errStopping
 		case <-heartbeat.C:
-			if err := stream.Send(&hubv1.WatchResponse{Type: watchHeartbeat}); err != nil {
+			if err := w.send(&hubv1.WatchResponse{Type: watchHeartbeat, Bookmark: w.bookmark()}); err != nil {
 				return err
 			}
-		case <-sub.C():
-			changed := sub.Take()
-			if err := w.changed(s.view(stream.Context()), changed); err != nil {
-				return err
-			}
-			if err := s.pause(stream.Context()); err != nil {
-				return err
-			}
+		case <-grown:
+		case <-scope.C():
 		}
 	}
 }
@@ -98,119 +123,155 @@ func (s *Server) admitWatch() (done func(), err error) {
 	return func() { s.watches.Add(-1) }, nil
 }
 
-// watcher is one watch. It belongs to its call's goroutine.
-type watcher struct {
-	subject subject
-	send    func(*hubv1.WatchResponse) error
-	// sent is what the caller has, by unit and name.
-	sent map[string]map[string]sentState
-}
-
-// sentState identifies what was sent last of a resource.
-type sentState struct {
-	uid  string
-	hash [32]byte
-}
-
-// all compares everything.
-func (w *watcher) all(v view) error {
-	if err := w.gone(v, func(yield func(string) bool) {
-		for unit := range w.sent {
-			if !yield(unit) {
-				return
-			}
-		}
-	}); err != nil {
-		return err
-	}
-	for unit := range w.subject.units(v) {
-		if err := w.compare(v, unit); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // scopeTables are those that say what a caller sees, beside the resources themselves.
 var scopeTables = []store.Table{store.Roles, store.RoleBindings, store.Groups}
 
-// changed compares what a change may concern.
-func (w *watcher) changed(v view, changed store.Changed) error {
-	units, all := w.subject.affected(v, changed)
-	// Groups are what scopes are made of; whoever sees everything need not look.
-	scoped := !v.access.Everywhere(yardarmv1.VerbGet, resourceOf[string(w.subject.kind())])
-	if all || changed.Any(store.Roles) || changed.Any(store.RoleBindings) || scoped && changed.Any(store.Groups) {
-		return w.all(v)
-	}
-	each := func(yield func(string) bool) {
-		for unit := range units {
-			if !yield(unit) {
-				return
-			}
-		}
-	}
-	if err := w.gone(v, each); err != nil {
-		return err
-	}
-	for unit := range each {
-		if err := w.compare(v, unit); err != nil {
+// watcher is one watch. It belongs to its call's goroutine.
+type watcher struct {
+	ctx     context.Context
+	server  *Server
+	req     *hubv1.WatchRequest
+	subject subject
+	marks   bookmarks
+	send    func(*hubv1.WatchResponse) error
+	// seq is how far the caller has been told.
+	seq uint64
+	// sent is what the caller has, by name, where it does not see all there is: what it sees changes with roles and groups, too, of which the index's
+	// log knows nothing. Such a watch has no bookmarks.
+	sent map[string]seen
+}
+
+// snapshot sends all that there is.
+func (w *watcher) snapshot() error {
+	var all []seen
+	v := w.server.read(w.ctx, func(v view, state *index.State) {
+		all, w.seq = w.subject.snapshot(v, state), state.Seq
+	})
+	for _, r := range all {
+		if err := w.tell(v, step{watchAdded, r}, false); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// gone sends the end of units that are no more. It comes before everything else, since what has taken the name of one may follow.
-func (w *watcher) gone(v view, units func(func(string) bool)) error {
-	for unit := range units {
-		if w.sent[unit] != nil && !w.subject.exists(v, unit) {
-			if err := w.compare(v, unit); err != nil {
-				return err
-			}
+// round sends what has changed since the last one, and tells whether there was anything. sameScope says that the caller sees what it saw before.
+func (w *watcher) round(sameScope bool) (sent bool, err error) {
+	var steps []step
+	ok := true
+	v := w.server.read(w.ctx, func(v view, state *index.State) {
+		switch {
+		case w.sent != nil:
+			steps = w.differences(v, state, sameScope)
+		case !v.all:
+			ok = false // it did before
+		default:
+			steps, ok = w.subject.since(v, state, w.seq)
+		}
+		w.seq = state.Seq
+	})
+	if !ok {
+		// Whoever may not watch at all is told that.
+		if err := w.server.permit(callOf(w.ctx), w.req); err != nil {
+			return false, err
+		}
+		return false, errTooOld
+	}
+	for i, st := range steps {
+		if err := w.tell(v, st, i == len(steps)-1); err != nil {
+			return false, err
 		}
 	}
-	return nil
+	return len(steps) > 0, nil
 }
 
-// compare sends what has changed of a unit since it was sent last.
-func (w *watcher) compare(v view, unit string) error {
-	before := w.sent[unit]
-	var now map[string]sentState
-	for _, r := range w.subject.resources(v, unit) {
-		state := sentState{r.meta.GetUid(), r.hash()}
-		if now == nil {
-			now = make(map[string]sentState)
-		}
-		now[r.meta.GetName()] = state
-		old, known := before[r.meta.GetName()]
-		if known && old == state {
-			continue
-		}
-		kind := watchModified
-		if !known {
-			kind = watchAdded
-		} else if old.uid != state.uid {
-			// Another resource has taken the name.
-			if err := w.send(r.kind.deleted(r.meta.GetName(), old.uid)); err != nil {
-				return err
-			}
-			kind = watchAdded
-		}
-		if err := w.send(r.kind.response(kind, r.message)); err != nil {
-			return err
+// differences are the steps from what was sent to what there is: of what has changed, or of all where that is not enough.
+func (w *watcher) differences(v view, state *index.State, sameScope bool) (steps []step) {
+	now, names, ok := w.subject.touched(v, state, w.seq)
+	if !ok || !sameScope {
+		now, names = w.subject.snapshot(v, state), slices.Collect(maps.Keys(w.sent))
+	}
+	byName := make(map[string]seen, len(now))
+	for _, r := range now {
+		byName[r.name] = r
+	}
+	for _, name := range names {
+		old, had := w.sent[name]
+		if r, has := byName[name]; had && !(has && r.is(old)) {
+			steps = append(steps, step{watchDeleted, old})
 		}
 	}
-	for name, old := range before {
-		if _, still := now[name]; !still {
-			if err := w.send(w.subject.kind().deleted(name, old.uid)); err != nil {
-				return err
-			}
+	for _, r := range now {
+		switch old, had := w.sent[r.name]; {
+		case !had || !old.is(r):
+			steps = append(steps, step{watchAdded, r})
+		case !old.same(r):
+			steps = append(steps, step{watchModified, r})
 		}
 	}
-	if now == nil {
-		delete(w.sent, unit)
-	} else {
-		w.sent[unit] = now
+	return steps
+}
+
+// tell sends one step; the last of a round with a bookmark.
+func (w *watcher) tell(v view, st step, last bool) error {
+	m := st.response(w.req.GetKind(), v)
+	if last {
+		m.Bookmark = w.bookmark()
 	}
-	return nil
+	switch {
+	case w.sent == nil:
+	case st.kind == watchDeleted:
+		delete(w.sent, st.name)
+	default:
+		w.sent[st.name] = st.seen
+	}
+	return w.send(m)
+}
+
+func (w *watcher) bookmark() string {
+	if w.sent != nil {
+		return ""
+	}
+	return w.marks.at(w.seq)
+}
+
+func (w *watcher) parse(bookmark string) (seq uint64, err error) {
+	if w.sent != nil {
+		return 0, errTooOld // it is of a time when the caller saw more
+	}
+	return w.marks.parse(bookmark)
+}
+
+// bookmarks are the places that one request's watches can go on from. They count for this run of the hub, whose index they are about.
+type bookmarks struct {
+	run  [8]byte
+	what [8]byte
+}
+
+// bookmarkSize is that of a bookmark, decoded, in bytes.
+const bookmarkSize = 8 + 8 + 8
+
+func (s *Server) bookmarks(req *hubv1.WatchRequest) bookmarks {
+	b := bookmarks{run: s.run}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", req.GetKind(), req.GetName(), req.GetCluster(), req.GetBundle(), req.GetFilter()))
+	copy(b.what[:], sum[:])
+	return b
+}
+
+func (b bookmarks) at(seq uint64) string {
+	raw := append(append([]byte(nil), b.run[:]...), b.what[:]...)
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(raw, seq))
+}
+
+func (b bookmarks) parse(text string) (seq uint64, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	switch {
+	case err != nil || len(raw) != bookmarkSize:
+		return 0, invalid("bookmark", "is none that a watch has given out; leave it out")
+	case !bytes.Equal(raw[:8], b.run[:]):
+		return 0, errTooOld
+	case !bytes.Equal(raw[8:16], b.what[:]):
+		return 0, invalid("bookmark", "belongs to a watch of something else; leave it out, or ask for the same")
+	}
+	return binary.BigEndian.Uint64(raw[16:]), nil
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -286,5 +287,100 @@ func TestWatchRefusals(t *testing.T) {
 	} {
 		_, err := watch(t, h, req).stream.Recv()
 		refused(t, err, codes.InvalidArgument, field)
+	}
+}
+
+func TestWatchFilters(t *testing.T) {
+	h := smallFleet(t)
+	w := watch(t, h, &hubv1.WatchRequest{Kind: "Cluster", Filter: "env=prod,presence=connected"})
+	w.expect("ADDED berlin", "ADDED paris", "BOOKMARK")
+	failed := watch(t, h, &hubv1.WatchRequest{Kind: "Assignment", Filter: "phase=failed"})
+	failed.expect("ADDED paris.web", "BOOKMARK")
+	relabel := func(name, env string) {
+		t.Helper()
+		must[any](t)(h.LabelCluster(t.Context(), &hubv1.LabelClusterRequest{Name: name, Set: map[string]string{"env": env}, Overwrite: true}))
+	}
+	relabel("berlin", "test")
+	if m := w.expect("DELETED berlin"); m.GetCluster().Metadata.Labels != nil || m.GetCluster().Metadata.Uid == "" {
+		t.Errorf("deleted %v", m)
+	}
+	relabel("rome", "prod") // stale, so it does not show
+	relabel("berlin", "prod")
+	w.expect("ADDED berlin")
+	uid := must[*yardarmv1.Cluster](t)(h.GetCluster(t.Context(), &hubv1.GetClusterRequest{Name: "paris"})).Metadata.Uid
+	h.Present(t, uid, yardarmv1.PresenceStale)
+	w.expect("DELETED paris")
+	failed.expect("DELETED paris.web")
+}
+
+func TestWatchGoesOnFromABookmark(t *testing.T) {
+	h := apitest.Start(t)
+	h.Enrolled(t, "berlin", nil)
+	h.Enrolled(t, "paris", nil)
+	req := &hubv1.WatchRequest{Kind: "Cluster"}
+	first := watch(t, h, req)
+	start := first.expect("ADDED berlin", "ADDED paris", "BOOKMARK").Bookmark
+	label := func(name, value string) {
+		t.Helper()
+		must[any](t)(h.LabelCluster(t.Context(), &hubv1.LabelClusterRequest{Name: name, Set: map[string]string{"n": value}, Overwrite: true}))
+	}
+	label("berlin", "1")
+	next := first.expect("MODIFIED berlin").Bookmark
+	label("paris", "1")
+	must[any](t)(h.DeleteCluster(t.Context(), &hubv1.DeleteClusterRequest{Name: "berlin", Workloads: yardarmv1.Workloads_WORKLOADS_KEEP}))
+	for bookmark, want := range map[string][]string{
+		start: {"BOOKMARK", "DELETED berlin", "MODIFIED paris"},
+		next:  {"BOOKMARK", "DELETED berlin", "MODIFIED paris"},
+	} {
+		again := watch(t, h, &hubv1.WatchRequest{Kind: "Cluster", Bookmark: bookmark})
+		again.expect(want...)
+	}
+	for name, tc := range map[string]struct {
+		req  *hubv1.WatchRequest
+		code codes.Code
+	}{
+		"another filter": {&hubv1.WatchRequest{Kind: "Cluster", Bookmark: next, Filter: "n=1"}, codes.InvalidArgument},
+		"nonsense":       {&hubv1.WatchRequest{Kind: "Cluster", Bookmark: "x"}, codes.InvalidArgument},
+		"another run":    {&hubv1.WatchRequest{Kind: "Cluster", Bookmark: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, codes.Aborted},
+	} {
+		_, err := watch(t, h, tc.req).stream.Recv()
+		if st := refused(t, err, tc.code, "bookmark"); tc.code == codes.Aborted && reason(st) != "WATCH_TOO_OLD" {
+			t.Errorf("%s: reason %q", name, reason(st))
+		}
+	}
+}
+
+// TestSlowWatchersHoldNobodyUp: a watcher that reads nothing is left behind, others are not, and it is told so once it reads on.
+func TestSlowWatchersHoldNobodyUp(t *testing.T) {
+	h := apitest.Start(t, func(c *api.Config, g *gateway.Config) { c.Limits.Remember, g.WriteStall = 200, 5*time.Minute })
+	const clusters, rounds = 100, 10 // more changes than are remembered
+	put := func(n string, annotation string) {
+		t.Helper()
+		h.Update(t, func(tx *store.Tx) error {
+			for i := range clusters {
+				meta := &yardarmv1.ObjectMeta{Name: fmt.Sprintf("c%03d", i), Uid: fmt.Sprint(i), Labels: map[string]string{"n": n}, Annotations: map[string]string{"a": annotation}}
+				if err := tx.PutCluster(&yardarmv1.Cluster{Metadata: meta}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	put("0", strings.Repeat("x", 50_000))
+	slow := watch(t, h, &hubv1.WatchRequest{Kind: "Cluster"}) // whose snapshot alone is more than it is sent unread
+	one := watch(t, h, &hubv1.WatchRequest{Kind: "Cluster", Name: "c000"})
+	one.expect("ADDED c000", "BOOKMARK")
+	for i := 1; i <= rounds; i++ {
+		n := fmt.Sprint(i)
+		put(n, "")
+		one.until(func(_ string, m *hubv1.WatchResponse) bool { return m.GetCluster().GetMetadata().GetLabels()["n"] == n })
+	}
+	for {
+		if _, err := slow.stream.Recv(); err != nil {
+			if st := refused(t, err, codes.Aborted, "without a bookmark"); reason(st) != "WATCH_TOO_OLD" {
+				t.Errorf("reason %q", reason(st))
+			}
+			return
+		}
 	}
 }

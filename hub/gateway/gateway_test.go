@@ -104,6 +104,12 @@ func TestEveryCallOverREST(t *testing.T) {
 	if list := call(t, h, "GET", "/v1/clusters?page_size=10&selector=env%3Dprod&group=prod", "", 200); list.at("totalSize") != 1.0 {
 		t.Errorf("list %s", list.body)
 	}
+	if list := call(t, h, "GET", "/v1/clusters?filter=env%3Dprod%2Cphase%3Denrolling&order_by=name%20desc", "", 200); list.at("totalSize") != 1.0 {
+		t.Errorf("list %s", list.body)
+	}
+	if facets := call(t, h, "GET", "/v1/facets/Cluster?facets=env&facets=group", "", 200); facets.at("totalSize") != 1.0 || !strings.Contains(string(facets.body), `"prod"`) {
+		t.Errorf("facets %s", facets.body)
+	}
 	labelled := call(t, h, "POST", "/v1/clusters/berlin:label", `{"set": {"tier": "gold"}}`, 200)
 	if labelled.at("metadata", "labels", "tier") != "gold" {
 		t.Errorf("labelled %s", labelled.body)

@@ -132,7 +132,7 @@ func (st *step) cluster(uid string, bundles map[string]bool) {
 		st.clusters[uid] = next
 	}
 	st.recount(old, next)
-	if old == nil || next == nil || !sameCluster(old, next) || !sameAssignments(old, next) {
+	if old == nil || next == nil || !old.SameItself(next) || !sameAssignments(old, next) {
 		st.Seq++
 		st.clusterLog.add(st.Seq, Change[Cluster]{old, next})
 	}

@@ -159,8 +159,8 @@ func (c *Cluster) Assignment(bundle string) *Assignment {
 	return nil
 }
 
-// same tells whether a caller would see no difference, but for until when something is known.
-func (a *Assignment) same(b *Assignment) bool {
+// Same tells whether a caller would see no difference, but for until when something is known.
+func (a *Assignment) Same(b *Assignment) bool {
 	if a == b {
 		return true
 	}
@@ -168,8 +168,8 @@ func (a *Assignment) same(b *Assignment) bool {
 		a.Revision == b.Revision && a.hash == b.hash && (a.Target == nil) == (b.Target == nil) && (a.Report == b.Report || proto.Equal(a.Report, b.Report))
 }
 
-// sameCluster tells whether a caller would see no difference in the cluster itself.
-func sameCluster(a, b *Cluster) bool {
+// SameItself tells whether a caller would see no difference in the cluster itself, whatever its assignments, but for until when something is known.
+func (a *Cluster) SameItself(b *Cluster) bool {
 	return a.Row == b.Row && a.Phase == b.Phase && samePresence(a.Presence, b.Presence) && sameFacts(a.Observed, b.Observed) &&
 		proto.Equal(a.Identity.GetNotAfter(), b.Identity.GetNotAfter()) && slices.Equal(a.Groups, b.Groups) && proto.Equal(a.Bundles, b.Bundles) &&
 		slices.Equal(a.Phases, b.Phases)
@@ -188,5 +188,5 @@ func sameFacts(a, b *storev1.Observed) bool {
 
 // sameAssignments tells whether no assignment differs in what a caller sees.
 func sameAssignments(a, b *Cluster) bool {
-	return slices.EqualFunc(a.Assignments, b.Assignments, (*Assignment).same)
+	return slices.EqualFunc(a.Assignments, b.Assignments, (*Assignment).Same)
 }

@@ -26,6 +26,11 @@ func (b *Bundle) targets() []*yardarmv1.Target {
 	return slices.Clip(b.Row.GetSpec().GetTargets())
 }
 
+// Same tells whether a caller would see no difference.
+func (b *Bundle) Same(other *Bundle) bool {
+	return b.Row == other.Row && proto.Equal(b.Clusters, other.Clusters)
+}
+
 // Group is a group, how many clusters belong to it, and which bundles target it.
 type Group struct {
 	Row      *yardarmv1.ClusterGroup
@@ -41,6 +46,11 @@ type Group struct {
 
 // Name is the group's.
 func (g *Group) Name() string { return g.Row.GetMetadata().GetName() }
+
+// Same tells whether a caller would see no difference.
+func (g *Group) Same(other *Group) bool {
+	return g.Row == other.Row && g.Clusters == other.Clusters && g.failures == other.failures && slices.Equal(g.Bundles, other.Bundles)
+}
 
 // membership counts a group's clusters. There may be one for a group that is no more, or not yet there.
 type membership struct {
@@ -127,7 +137,7 @@ func (st *step) compareBundle(uid string) {
 		if counts != nil {
 			next.Clusters = proto.CloneOf(counts)
 		}
-		if old != nil && old.Row == row && proto.Equal(old.Clusters, next.Clusters) {
+		if old != nil && old.Same(next) {
 			return
 		}
 		st.bundles[uid] = next
@@ -158,7 +168,7 @@ func (st *step) compareGroup(name string) {
 			next.Bundles = append(next.Bundles, b.GetMetadata().GetName())
 		}
 		slices.Sort(next.Bundles)
-		if old != nil && old.Row == row && old.Clusters == next.Clusters && old.failures == next.failures && slices.Equal(old.Bundles, next.Bundles) {
+		if old != nil && old.Same(next) {
 			return
 		}
 		st.groups[name] = next

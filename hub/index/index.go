@@ -38,7 +38,7 @@ type Index struct {
 
 // State is the index as of one snapshot of the store. It is valid only within the function that it is given to; its entries are for ever.
 type State struct {
-	// Tx is the snapshot; nil before the first.
+	// Tx is the snapshot, the newest that there was; nil before the first.
 	Tx *store.ReadTx
 	// Seq is that of the newest entry of the log. What is counted of entries with the same Seq is the same.
 	Seq uint64
@@ -56,12 +56,17 @@ type State struct {
 	groupLog   log[Group]
 }
 
-// New makes the index of a store. Nothing is derived before it is read.
-func New(s *store.Store) (*Index, error) {
-	if s == nil {
-		return nil, errors.New("index: a store is needed")
+// New makes the index of a store, which remembers so many changes of each kind for watches; 32,768 if 0. Nothing is derived before it is read.
+func New(s *store.Store, remember int) (*Index, error) {
+	if s == nil || remember < 0 {
+		return nil, errors.New("index: a store is needed, and a number of changes that is not negative")
 	}
-	return &Index{store: s, sub: s.Subscribe(tables...), grown: make(chan struct{})}, nil
+	if remember == 0 {
+		remember = defaultRemember
+	}
+	x := &Index{store: s, sub: s.Subscribe(tables...), grown: make(chan struct{})}
+	x.s.clusterLog.remember, x.s.bundleLog.remember, x.s.groupLog.remember = remember, remember, remember
+	return x, nil
 }
 
 // Run lets the index follow the store while somebody watches it, or has read it lately. It returns when ctx ends; reads follow by themselves.
@@ -103,11 +108,13 @@ func (x *Index) follow() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	changed := x.sub.Take()
+	tx := x.store.Read()
 	if x.s.Tx != nil && changed.Empty() {
+		x.s.Tx = tx // other rows may have changed, such as those that say who sees what
 		return
 	}
 	before := x.s.Seq
-	x.s.apply(x.store.Read(), changed)
+	x.s.apply(tx, changed)
 	if x.s.Seq != before {
 		close(x.grown)
 		x.grown = make(chan struct{})

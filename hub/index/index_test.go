@@ -36,7 +36,7 @@ func newFleet(t testing.TB) *fleet {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	x, err := New(s)
+	x, err := New(s, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestFollowingIsDerivingAnew(t *testing.T) {
 		} else {
 			f.observe(observations[name])
 		}
-		fresh, err := New(f.store)
+		fresh, err := New(f.store, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -325,7 +325,8 @@ func (f *follower) shown() map[string]string {
 }
 
 func TestLogForgets(t *testing.T) {
-	var l log[Group]
+	const maxLog = 100
+	l := log[Group]{remember: maxLog}
 	all := func(*Group) bool { return true }
 	for i := range uint64(2 * maxLog) {
 		l.add(i+1, Change[Group]{New: &Group{Row: &yardarmv1.ClusterGroup{Metadata: meta("g")}}})
@@ -380,7 +381,7 @@ func BenchmarkIndex(b *testing.B) {
 	f.seed(10_000, 20)
 	b.Run("derive all", func(b *testing.B) {
 		for b.Loop() {
-			x, err := New(f.store)
+			x, err := New(f.store, 0)
 			if err != nil {
 				b.Fatal(err)
 			}

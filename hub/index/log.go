@@ -1,8 +1,8 @@
 package index
 
-// maxLog is how many changes of a kind are remembered: of all clusters of a large fleet, some times over. Old entries share most of what they hold with
-// new ones; 32,768 of clusters with 20 bundles take about 20 MB.
-const maxLog = 32_768
+// defaultRemember is how many changes of a kind are remembered: of all clusters of a large fleet, some times over. Old entries share most of what they
+// hold with new ones; 32,768 of clusters with 20 bundles take about 20 MB.
+const defaultRemember = 32_768
 
 // Change is what has become of one resource: Old is nil where it is new, New where it is no more.
 type Change[E any] struct{ Old, New *E }
@@ -10,6 +10,8 @@ type Change[E any] struct{ Old, New *E }
 // log remembers the newest changes of one kind.
 type log[E any] struct {
 	records []record[E] // ascending by seq
+	// remember is how many there are at least, once there have been so many.
+	remember int
 	// lost is the seq of the newest one that is not remembered any more.
 	lost uint64
 }
@@ -22,8 +24,8 @@ type record[E any] struct {
 func (l *log[E]) add(seq uint64, c Change[E]) {
 	l.records = append(l.records, record[E]{seq, c})
 	// Cut by half a log at a time, so that it costs little for each.
-	if len(l.records) > maxLog+maxLog/2 {
-		cut := len(l.records) - maxLog
+	if len(l.records) > l.remember+l.remember/2 {
+		cut := len(l.records) - l.remember
 		l.lost = l.records[cut-1].seq
 		l.records = append([]record[E](nil), l.records[cut:]...)
 	}

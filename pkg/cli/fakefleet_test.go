@@ -43,6 +43,8 @@ type fleet struct {
 	pageSize int
 	// calls are the requests of methods that change something.
 	calls []proto.Message
+	// asked are the filters and orders of lists of clusters.
+	asked []string
 	// published are the files of the last publication.
 	published []manifest.File
 	// watches counts the streams that were opened, and open those that are open.
@@ -200,6 +202,9 @@ func (f *fleet) ListClusters(_ context.Context, req *hubv1.ListClustersRequest) 
 	all := sorted(f, yardarmv1.KindCluster, func(c *yardarmv1.Cluster) bool {
 		return labels.Matches(c.GetMetadata().GetLabels()) && (req.GetGroup() == "" || slices.Contains(c.GetStatus().GetGroups(), req.GetGroup()))
 	})
+	f.mu.Lock()
+	f.asked = append(f.asked, req.GetFilter()+"|"+req.GetOrderBy())
+	f.mu.Unlock()
 	resp := &hubv1.ListClustersResponse{}
 	resp.Clusters, resp.NextPageToken, resp.TotalSize = paged(f, all, req.GetPageSize(), req.GetPageToken())
 	return resp, nil

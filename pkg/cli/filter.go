@@ -17,6 +17,8 @@ import (
 // filter narrows a list. The hub applies what its lists know; the rest is applied here.
 type filter struct {
 	selector string
+	fields   string // --filter
+	order    string // --sort
 	group    string
 	bundle   string
 	cluster  string
@@ -24,6 +26,8 @@ type filter struct {
 
 func (f *filter) add(a *app, cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.selector, "selector", "l", "", "only those with these labels, as in env=prod,region in (eu,us)")
+	cmd.Flags().StringVar(&f.fields, "filter", "", "only those that match, by labels and fields, as in presence=stale,env=prod,name=shop-*,version<1.31")
+	cmd.Flags().StringVar(&f.order, "sort", "", "in this order of fields or labels, as in \"bundles.failed desc,name\"; by name when empty")
 	cmd.Flags().StringVar(&f.group, "group", "", "only clusters and assignments of this group, bundles for it")
 	cmd.Flags().StringVar(&f.bundle, "bundle", "", "only revisions and assignments of this bundle")
 	cmd.Flags().StringVar(&f.cluster, "cluster", "", "only assignments of this cluster")
@@ -43,6 +47,8 @@ func (f *filter) check(s resource.Selection) error {
 		types       []resource.Type
 	}{
 		{"-l", f.selector, []resource.Type{resource.Cluster, resource.Group, resource.Bundle}},
+		{"--filter", f.fields, []resource.Type{resource.Cluster, resource.Group, resource.Bundle, resource.Revision, resource.Assignment, resource.Role, resource.Binding}},
+		{"--sort", f.order, []resource.Type{resource.Cluster, resource.Group, resource.Bundle, resource.Revision, resource.Assignment, resource.Role, resource.Binding}},
 		{"--group", f.group, []resource.Type{resource.Cluster, resource.Bundle, resource.Assignment}},
 		{"--bundle", f.bundle, []resource.Type{resource.Revision, resource.Assignment}},
 		{"--cluster", f.cluster, []resource.Type{resource.Assignment}},

@@ -37,6 +37,11 @@ is known to hold; what is stale never counts as ready.`,
   yardarm get clusters -l env=prod,region!=us
   yardarm get clusters --group prod -o wide
 
+  # Those that are away, by version; the ten with the most failed bundles
+  yardarm get clusters --filter presence=stale --sort version
+  yardarm get clusters --sort "bundles.failed desc" --limit 10
+  yardarm get assignments --filter phase=failed,env=prod
+
   # How far every cluster is with a bundle, and what changes
   yardarm get assignments --bundle web -w
 
@@ -85,6 +90,8 @@ func (f *getFlags) check(selections []resource.Selection) error {
 		return usage("-w watches one type only")
 	case f.limit > 0:
 		return usage("-w and --limit do not go together")
+	case f.order != "":
+		return usage("-w and --sort do not go together: what changes comes as it changes")
 	case selections[0].Type.Is(resource.Revision):
 		return usage("revisions do not change; watch their bundle: yardarm get bundles -w")
 	case selections[0].Type.Is(resource.Role), selections[0].Type.Is(resource.Binding):
@@ -236,19 +243,19 @@ func list(ctx context.Context, hub *client.Client, t resource.Type, f getFlags) 
 	}
 	switch {
 	case t.Is(resource.Cluster):
-		return objectsOf(hub.Clusters(ctx, &hubv1.ListClustersRequest{PageSize: page, Selector: f.selector, Group: f.group}))
+		return objectsOf(hub.Clusters(ctx, &hubv1.ListClustersRequest{PageSize: page, Selector: f.selector, Group: f.group, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Group):
-		return objectsOf(hub.ClusterGroups(ctx, &hubv1.ListClusterGroupsRequest{PageSize: page}))
+		return objectsOf(hub.ClusterGroups(ctx, &hubv1.ListClusterGroupsRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Bundle):
-		return objectsOf(hub.Bundles(ctx, &hubv1.ListBundlesRequest{PageSize: page, Selector: f.selector}))
+		return objectsOf(hub.Bundles(ctx, &hubv1.ListBundlesRequest{PageSize: page, Selector: f.selector, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Assignment):
-		return objectsOf(hub.Assignments(ctx, &hubv1.ListAssignmentsRequest{PageSize: page, Cluster: f.cluster, Bundle: f.bundle}))
+		return objectsOf(hub.Assignments(ctx, &hubv1.ListAssignmentsRequest{PageSize: page, Cluster: f.cluster, Bundle: f.bundle, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Role):
-		return objectsOf(hub.Roles(ctx, &hubv1.ListRolesRequest{PageSize: page}))
+		return objectsOf(hub.Roles(ctx, &hubv1.ListRolesRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Binding):
-		return objectsOf(hub.RoleBindings(ctx, &hubv1.ListRoleBindingsRequest{PageSize: page}))
+		return objectsOf(hub.RoleBindings(ctx, &hubv1.ListRoleBindingsRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
 	case f.bundle != "":
-		return objectsOf(hub.Revisions(ctx, &hubv1.ListRevisionsRequest{PageSize: page, Bundle: f.bundle}))
+		return objectsOf(hub.Revisions(ctx, &hubv1.ListRevisionsRequest{PageSize: page, Bundle: f.bundle, Filter: f.fields, OrderBy: f.order}))
 	}
 	// Revisions of all bundles.
 	return func(yield func(client.Object, error) bool) {
@@ -257,7 +264,8 @@ func list(ctx context.Context, hub *client.Client, t resource.Type, f getFlags) 
 				yield(nil, err)
 				return
 			}
-			for revision, err := range hub.Revisions(ctx, &hubv1.ListRevisionsRequest{PageSize: page, Bundle: bundle.GetMetadata().GetName()}) {
+			for revision, err := range hub.Revisions(ctx, &hubv1.ListRevisionsRequest{
+				PageSize: page, Bundle: bundle.GetMetadata().GetName(), Filter: f.fields, OrderBy: f.order}) {
 				if !yield(revision, err) || err != nil {
 					return
 				}
@@ -302,7 +310,7 @@ func (a *app) getWatch(ctx context.Context, s resource.Selection, f getFlags) er
 	}
 	w := &watchView{app: a, flags: f, kind: s.Type, names: s.Names, keep: keep, shown: make(map[string]string)}
 	w.view = a.newView(s.Type, f.output == formatWide)
-	req := &hubv1.WatchRequest{Kind: s.Type.Kind, Cluster: f.cluster, Bundle: f.bundle}
+	req := &hubv1.WatchRequest{Kind: s.Type.Kind, Cluster: f.cluster, Bundle: f.bundle, Filter: f.fields}
 	if len(s.Names) == 1 {
 		req.Name = s.Names[0]
 		// The answer for a name that is not there is an error at once, as without -w, rather than silence.

@@ -41,6 +41,22 @@ func TestGetWatch(t *testing.T) {
 	golden(t, "get-watch", r.out.String())
 }
 
+// TestGetLeavesFiltersToTheHub: the hub alone knows their grammar, and says what is wrong with them.
+func TestGetLeavesFiltersToTheHub(t *testing.T) {
+	h := serve(t, exampleFleet())
+	if r := h.run(t, "get", "clusters", "--filter", "presence=stale", "--sort", "version desc"); r.code != 0 {
+		t.Fatalf("exit %d: %s", r.code, r.err)
+	}
+	for _, asked := range h.asked {
+		if asked != "presence=stale|version desc" {
+			t.Errorf("asked for %q", asked)
+		}
+	}
+	if len(h.asked) == 0 {
+		t.Error("the hub was not asked")
+	}
+}
+
 func TestGetWatchForPrograms(t *testing.T) {
 	h := serve(t, newFleet(newBundle("web", 1, nil), newBundle("db", 1, nil)))
 	r := h.background(t, invocation{args: []string{"get", "bundles", "web", "-w", "-o", "json", "--output-watch-events"}})

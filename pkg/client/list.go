@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -17,7 +18,9 @@ const PageSize = 500
 // Clusters lists clusters, page by page as they are consumed. It ends with the first error. The request is not changed.
 func (c *Client) Clusters(ctx context.Context, req *hubv1.ListClustersRequest) iter.Seq2[*yardarmv1.Cluster, error] {
 	return func(yield func(*yardarmv1.Cluster, error) bool) {
-		page := &hubv1.ListClustersRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Selector: req.GetSelector(), Group: req.GetGroup()}
+		page := &hubv1.ListClustersRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
 		pages(ctx, c.ListClusters, page, (*hubv1.ListClustersResponse).GetClusters, func(token string) { page.PageToken = token }, yield)
 	}
 }
@@ -25,7 +28,9 @@ func (c *Client) Clusters(ctx context.Context, req *hubv1.ListClustersRequest) i
 // ClusterGroups lists groups as [Client.Clusters] lists clusters.
 func (c *Client) ClusterGroups(ctx context.Context, req *hubv1.ListClusterGroupsRequest) iter.Seq2[*yardarmv1.ClusterGroup, error] {
 	return func(yield func(*yardarmv1.ClusterGroup, error) bool) {
-		page := &hubv1.ListClusterGroupsRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken()}
+		page := &hubv1.ListClusterGroupsRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
 		pages(ctx, c.ListClusterGroups, page, (*hubv1.ListClusterGroupsResponse).GetClusterGroups, func(token string) { page.PageToken = token }, yield)
 	}
 }
@@ -33,7 +38,9 @@ func (c *Client) ClusterGroups(ctx context.Context, req *hubv1.ListClusterGroups
 // Bundles lists bundles as [Client.Clusters] lists clusters.
 func (c *Client) Bundles(ctx context.Context, req *hubv1.ListBundlesRequest) iter.Seq2[*yardarmv1.Bundle, error] {
 	return func(yield func(*yardarmv1.Bundle, error) bool) {
-		page := &hubv1.ListBundlesRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Selector: req.GetSelector()}
+		page := &hubv1.ListBundlesRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
 		pages(ctx, c.ListBundles, page, (*hubv1.ListBundlesResponse).GetBundles, func(token string) { page.PageToken = token }, yield)
 	}
 }
@@ -41,7 +48,9 @@ func (c *Client) Bundles(ctx context.Context, req *hubv1.ListBundlesRequest) ite
 // Revisions lists a bundle's revisions, newest first, as [Client.Clusters] lists clusters.
 func (c *Client) Revisions(ctx context.Context, req *hubv1.ListRevisionsRequest) iter.Seq2[*yardarmv1.Revision, error] {
 	return func(yield func(*yardarmv1.Revision, error) bool) {
-		page := &hubv1.ListRevisionsRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Bundle: req.GetBundle()}
+		page := &hubv1.ListRevisionsRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
 		pages(ctx, c.ListRevisions, page, (*hubv1.ListRevisionsResponse).GetRevisions, func(token string) { page.PageToken = token }, yield)
 	}
 }
@@ -49,7 +58,9 @@ func (c *Client) Revisions(ctx context.Context, req *hubv1.ListRevisionsRequest)
 // Assignments lists assignments as [Client.Clusters] lists clusters.
 func (c *Client) Assignments(ctx context.Context, req *hubv1.ListAssignmentsRequest) iter.Seq2[*yardarmv1.Assignment, error] {
 	return func(yield func(*yardarmv1.Assignment, error) bool) {
-		page := &hubv1.ListAssignmentsRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Cluster: req.GetCluster(), Bundle: req.GetBundle()}
+		page := &hubv1.ListAssignmentsRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
 		pages(ctx, c.ListAssignments, page, (*hubv1.ListAssignmentsResponse).GetAssignments, func(token string) { page.PageToken = token }, yield)
 	}
 }

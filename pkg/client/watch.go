@@ -6,6 +6,8 @@ import (
 	"iter"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -51,8 +53,8 @@ type WatchOptions struct {
 }
 
 // Watch yields the resources that match the request, Synced, and then their changes, until the context ends or the consumer stops. When the
-// connection is lost it connects again, with backoff and jitter, and starts from a new snapshot; of that, it yields only what differs
-// from what it yielded before, deletions included. So a consumer sees one continuous watch, in which intermediate states may be missing.
+// connection is lost it connects again, with backoff and jitter, and goes on where it was, or from a new snapshot where the hub does not
+// remember that; of a snapshot, it yields only what differs from what it yielded before, deletions included. So a consumer sees one continuous watch, in which intermediate states may be missing.
 //
 // An error is yielded last: the context's, one before the first message arrived, or one that trying again does not change, such as a refused
 // credential.
@@ -76,19 +78,29 @@ type watch struct {
 
 	known  map[string]Object // what the consumer has seen, by name
 	synced bool              // the consumer has seen Synced
+	// bookmark is where the hub can go on from: all before it is known.
+	bookmark string
 }
 
 // stream reads one stream until it ends. It calls alive for each message.
 func (w *watch) stream(ctx context.Context, alive func()) error {
-	stream, err := w.client.FleetServiceClient.Watch(ctx, w.req)
+	req := proto.CloneOf(w.req)
+	req.Bookmark = w.bookmark
+	stream, err := w.client.FleetServiceClient.Watch(ctx, req)
 	if err != nil {
 		return err
 	}
-	// During a snapshot, the names in it; nil afterwards.
-	snapshot := make(map[string]bool)
+	// During a snapshot, the names in it; nil afterwards, and where the hub goes on from a bookmark.
+	var snapshot map[string]bool
+	if w.bookmark == "" {
+		snapshot = make(map[string]bool)
+	}
 	for {
 		resp, err := stream.Recv()
 		if err != nil {
+			if status.Code(err) == codes.Aborted {
+				w.bookmark = "" // of which the hub does not remember what has changed since
+			}
 			return err
 		}
 		alive()
@@ -107,22 +119,25 @@ func (w *watch) stream(ctx context.Context, alive func()) error {
 			if snapshot != nil {
 				snapshot[object.GetMetadata().GetName()] = true
 			}
-			ok = w.put(object, snapshot != nil)
+			ok = w.put(object, w.synced || snapshot != nil)
 		}
 		if !ok {
 			return errStopped
 		}
+		if resp.GetBookmark() != "" {
+			w.bookmark = resp.GetBookmark()
+		}
 	}
 }
 
-func (w *watch) put(object Object, inSnapshot bool) bool {
+func (w *watch) put(object Object, again bool) bool {
 	name := object.GetMetadata().GetName()
 	before, known := w.known[name]
 	w.known[name] = object
 	switch {
 	case !known:
 		return w.yield(Change{Type: Added, Object: object}, nil)
-	case inSnapshot && same(before, object):
+	case again && same(before, object):
 		return true
 	}
 	return w.yield(Change{Type: Modified, Object: object}, nil)

@@ -91,6 +91,37 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// A watch goes on from the newest bookmark, and takes a snapshot where the hub does not remember that.
+func TestWatchGoesOnFromItsBookmark(t *testing.T) {
+	var asked []string
+	lost := status.Error(codes.Unavailable, "restarting")
+	marked := func(m *hubv1.WatchResponse, bookmark string) *hubv1.WatchResponse { m.Bookmark = bookmark; return m }
+	scripts := []script{
+		{[]*hubv1.WatchResponse{added(cluster("a", "Active")), added(cluster("b", "Active")), marked(bookmark(), "one"), modified(cluster("a", "Banned"))}, lost},
+		{[]*hubv1.WatchResponse{marked(bookmark(), "one"), modified(cluster("a", "Banned")), marked(deleted("b"), "two")}, lost},
+		{nil, status.Error(codes.Aborted, "not remembered")},
+		{[]*hubv1.WatchResponse{added(cluster("a", "Banned")), added(cluster("c", "Active")), marked(bookmark(), "three")}, nil},
+	}
+	c := start(t, &fakeHub{watch: func(req *hubv1.WatchRequest, s watchStream) error {
+		asked = append(asked, req.GetBookmark())
+		script := scripts[len(asked)-1]
+		for _, m := range script.messages {
+			if err := s.Send(m); err != nil {
+				return err
+			}
+		}
+		if script.err == nil {
+			<-s.Context().Done()
+		}
+		return script.err
+	}}, nil)
+	got := collect(t, c, 6)
+	want := []string{"ADDED a Active", "ADDED b Active", "SYNCED", "MODIFIED a Banned", "DELETED b Active", "ADDED c Active"}
+	if !slices.Equal(got, want) || !slices.Equal(asked, []string{"", "one", "two", ""}) {
+		t.Errorf("got %q, want %q; asked from %q", got, want, asked)
+	}
+}
+
 // A watch that has lost its stream yields what differs from before: nothing twice, and what went away meanwhile as deleted.
 func TestWatchGoesOnAfterALostStream(t *testing.T) {
 	var calls atomic.Int32

@@ -2864,6 +2864,256 @@ func (x *ReconcileResponse) GetAssignments() []string {
 	return nil
 }
 
+type GetFacetsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Cluster, Assignment or Bundle.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Which of them, as in ListClustersRequest.
+	Filter string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Fields or keys of labels. When empty: presence, phase, version, distribution, provider, region, group and label (keys) of
+	// clusters; phase, reason and bundle of assignments; group of bundles. At most 32.
+	Facets []string `protobuf:"bytes,3,rep,name=facets,proto3" json:"facets,omitempty"`
+	// At most so many values of each facet, the most frequent ones; 50 when 0, at most 1,000.
+	Limit         uint32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetFacetsRequest) Reset() {
+	*x = GetFacetsRequest{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetFacetsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetFacetsRequest) ProtoMessage() {}
+
+func (x *GetFacetsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetFacetsRequest.ProtoReflect.Descriptor instead.
+func (*GetFacetsRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *GetFacetsRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *GetFacetsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *GetFacetsRequest) GetFacets() []string {
+	if x != nil {
+		return x.Facets
+	}
+	return nil
+}
+
+func (x *GetFacetsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type Facets struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many resources were counted.
+	TotalSize uint32 `protobuf:"varint,1,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// In the order in which they were asked for.
+	Facets        []*Facet `protobuf:"bytes,2,rep,name=facets,proto3" json:"facets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Facets) Reset() {
+	*x = Facets{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Facets) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Facets) ProtoMessage() {}
+
+func (x *Facets) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Facets.ProtoReflect.Descriptor instead.
+func (*Facets) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Facets) GetTotalSize() uint32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
+func (x *Facets) GetFacets() []*Facet {
+	if x != nil {
+		return x.Facets
+	}
+	return nil
+}
+
+type Facet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The most frequent first.
+	Values []*FacetValue `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	// How often any other value was found.
+	Others uint32 `protobuf:"varint,3,opt,name=others,proto3" json:"others,omitempty"`
+	// How many have no value.
+	None          uint32 `protobuf:"varint,4,opt,name=none,proto3" json:"none,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Facet) Reset() {
+	*x = Facet{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Facet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Facet) ProtoMessage() {}
+
+func (x *Facet) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Facet.ProtoReflect.Descriptor instead.
+func (*Facet) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Facet) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Facet) GetValues() []*FacetValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *Facet) GetOthers() uint32 {
+	if x != nil {
+		return x.Others
+	}
+	return 0
+}
+
+func (x *Facet) GetNone() uint32 {
+	if x != nil {
+		return x.None
+	}
+	return 0
+}
+
+type FacetValue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Value         string                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
+	Count         uint32                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FacetValue) Reset() {
+	*x = FacetValue{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FacetValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FacetValue) ProtoMessage() {}
+
+func (x *FacetValue) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FacetValue.ProtoReflect.Descriptor instead.
+func (*FacetValue) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *FacetValue) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *FacetValue) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Cluster, ClusterGroup, Bundle or Assignment.
@@ -2871,15 +3121,19 @@ type WatchRequest struct {
 	// Only the resource of this name.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// For assignments: only this cluster's, only this bundle's.
-	Cluster       string `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Bundle        string `protobuf:"bytes,4,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Cluster string `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Bundle  string `protobuf:"bytes,4,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// Only those that match, as in the kind's list. One that matches no more is told as DELETED.
+	Filter string `protobuf:"bytes,5,opt,name=filter,proto3" json:"filter,omitempty"`
+	// The newest bookmark of an earlier watch with the same request: changes since then are answered, and no snapshot.
+	Bookmark      string `protobuf:"bytes,6,opt,name=bookmark,proto3" json:"bookmark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2891,7 +3145,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2904,7 +3158,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{46}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *WatchRequest) GetKind() string {
@@ -2935,9 +3189,23 @@ func (x *WatchRequest) GetBundle() string {
 	return ""
 }
 
+func (x *WatchRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *WatchRequest) GetBookmark() string {
+	if x != nil {
+		return x.Bookmark
+	}
+	return ""
+}
+
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// ADDED, MODIFIED, DELETED, BOOKMARK (the snapshot is complete) or HEARTBEAT (every 15 s).
+	// ADDED, MODIFIED, DELETED, BOOKMARK (the snapshot is complete, or the earlier watch goes on) or HEARTBEAT (every 15 s).
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
 	// Types that are valid to be assigned to Resource:
 	//
@@ -2945,14 +3213,16 @@ type WatchResponse struct {
 	//	*WatchResponse_ClusterGroup
 	//	*WatchResponse_Bundle
 	//	*WatchResponse_Assignment
-	Resource      isWatchResponse_Resource `protobuf_oneof:"resource"`
+	Resource isWatchResponse_Resource `protobuf_oneof:"resource"`
+	// Where to go on from after this message; empty in between.
+	Bookmark      string `protobuf:"bytes,6,opt,name=bookmark,proto3" json:"bookmark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2964,7 +3234,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2977,7 +3247,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{47}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *WatchResponse) GetType() string {
@@ -3030,6 +3300,13 @@ func (x *WatchResponse) GetAssignment() *v1.Assignment {
 	return nil
 }
 
+func (x *WatchResponse) GetBookmark() string {
+	if x != nil {
+		return x.Bookmark
+	}
+	return ""
+}
+
 type isWatchResponse_Resource interface {
 	isWatchResponse_Resource()
 }
@@ -3075,7 +3352,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3087,7 +3364,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3100,7 +3377,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{48}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *WatchEventsRequest) GetAfter() uint64 {
@@ -3154,7 +3431,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3166,7 +3443,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3179,7 +3456,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{49}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WatchEventsResponse) GetEvent() *v1.Event {
@@ -3202,7 +3479,7 @@ type ListRolesRequest struct {
 
 func (x *ListRolesRequest) Reset() {
 	*x = ListRolesRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3214,7 +3491,7 @@ func (x *ListRolesRequest) String() string {
 func (*ListRolesRequest) ProtoMessage() {}
 
 func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3227,7 +3504,7 @@ func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolesRequest.ProtoReflect.Descriptor instead.
 func (*ListRolesRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{50}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListRolesRequest) GetPageSize() uint32 {
@@ -3269,7 +3546,7 @@ type ListRolesResponse struct {
 
 func (x *ListRolesResponse) Reset() {
 	*x = ListRolesResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3281,7 +3558,7 @@ func (x *ListRolesResponse) String() string {
 func (*ListRolesResponse) ProtoMessage() {}
 
 func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3294,7 +3571,7 @@ func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolesResponse.ProtoReflect.Descriptor instead.
 func (*ListRolesResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{51}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ListRolesResponse) GetRoles() []*v1.Role {
@@ -3327,7 +3604,7 @@ type GetRoleRequest struct {
 
 func (x *GetRoleRequest) Reset() {
 	*x = GetRoleRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3339,7 +3616,7 @@ func (x *GetRoleRequest) String() string {
 func (*GetRoleRequest) ProtoMessage() {}
 
 func (x *GetRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3352,7 +3629,7 @@ func (x *GetRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRoleRequest.ProtoReflect.Descriptor instead.
 func (*GetRoleRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{52}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetRoleRequest) GetName() string {
@@ -3372,7 +3649,7 @@ type DeleteRoleRequest struct {
 
 func (x *DeleteRoleRequest) Reset() {
 	*x = DeleteRoleRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3384,7 +3661,7 @@ func (x *DeleteRoleRequest) String() string {
 func (*DeleteRoleRequest) ProtoMessage() {}
 
 func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3397,7 +3674,7 @@ func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRoleRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{53}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DeleteRoleRequest) GetName() string {
@@ -3422,7 +3699,7 @@ type DeleteRoleResponse struct {
 
 func (x *DeleteRoleResponse) Reset() {
 	*x = DeleteRoleResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3434,7 +3711,7 @@ func (x *DeleteRoleResponse) String() string {
 func (*DeleteRoleResponse) ProtoMessage() {}
 
 func (x *DeleteRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3447,7 +3724,7 @@ func (x *DeleteRoleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoleResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRoleResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{54}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{58}
 }
 
 type ListRoleBindingsRequest struct {
@@ -3463,7 +3740,7 @@ type ListRoleBindingsRequest struct {
 
 func (x *ListRoleBindingsRequest) Reset() {
 	*x = ListRoleBindingsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3475,7 +3752,7 @@ func (x *ListRoleBindingsRequest) String() string {
 func (*ListRoleBindingsRequest) ProtoMessage() {}
 
 func (x *ListRoleBindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3488,7 +3765,7 @@ func (x *ListRoleBindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoleBindingsRequest.ProtoReflect.Descriptor instead.
 func (*ListRoleBindingsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{55}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ListRoleBindingsRequest) GetPageSize() uint32 {
@@ -3530,7 +3807,7 @@ type ListRoleBindingsResponse struct {
 
 func (x *ListRoleBindingsResponse) Reset() {
 	*x = ListRoleBindingsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3542,7 +3819,7 @@ func (x *ListRoleBindingsResponse) String() string {
 func (*ListRoleBindingsResponse) ProtoMessage() {}
 
 func (x *ListRoleBindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3555,7 +3832,7 @@ func (x *ListRoleBindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoleBindingsResponse.ProtoReflect.Descriptor instead.
 func (*ListRoleBindingsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{56}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListRoleBindingsResponse) GetRoleBindings() []*v1.RoleBinding {
@@ -3588,7 +3865,7 @@ type GetRoleBindingRequest struct {
 
 func (x *GetRoleBindingRequest) Reset() {
 	*x = GetRoleBindingRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3600,7 +3877,7 @@ func (x *GetRoleBindingRequest) String() string {
 func (*GetRoleBindingRequest) ProtoMessage() {}
 
 func (x *GetRoleBindingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3613,7 +3890,7 @@ func (x *GetRoleBindingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRoleBindingRequest.ProtoReflect.Descriptor instead.
 func (*GetRoleBindingRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{57}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GetRoleBindingRequest) GetName() string {
@@ -3633,7 +3910,7 @@ type DeleteRoleBindingRequest struct {
 
 func (x *DeleteRoleBindingRequest) Reset() {
 	*x = DeleteRoleBindingRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[58]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3645,7 +3922,7 @@ func (x *DeleteRoleBindingRequest) String() string {
 func (*DeleteRoleBindingRequest) ProtoMessage() {}
 
 func (x *DeleteRoleBindingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[58]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,7 +3935,7 @@ func (x *DeleteRoleBindingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoleBindingRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRoleBindingRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{58}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DeleteRoleBindingRequest) GetName() string {
@@ -3683,7 +3960,7 @@ type DeleteRoleBindingResponse struct {
 
 func (x *DeleteRoleBindingResponse) Reset() {
 	*x = DeleteRoleBindingResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[59]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3695,7 +3972,7 @@ func (x *DeleteRoleBindingResponse) String() string {
 func (*DeleteRoleBindingResponse) ProtoMessage() {}
 
 func (x *DeleteRoleBindingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[59]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3708,7 +3985,7 @@ func (x *DeleteRoleBindingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoleBindingResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRoleBindingResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{59}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{63}
 }
 
 type BackupRequest struct {
@@ -3719,7 +3996,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[60]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3731,7 +4008,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[60]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3744,7 +4021,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{60}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{64}
 }
 
 type BackupResponse struct {
@@ -3756,7 +4033,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[61]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3768,7 +4045,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[61]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3781,7 +4058,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{61}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *BackupResponse) GetData() []byte {
@@ -3992,12 +4269,32 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\tR\x06bundle\"5\n" +
 	"\x11ReconcileResponse\x12 \n" +
-	"\vassignments\x18\x01 \x03(\tR\vassignments\"h\n" +
+	"\vassignments\x18\x01 \x03(\tR\vassignments\"l\n" +
+	"\x10GetFacetsRequest\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x16\n" +
+	"\x06facets\x18\x03 \x03(\tR\x06facets\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\"V\n" +
+	"\x06Facets\x12\x1d\n" +
+	"\n" +
+	"total_size\x18\x01 \x01(\rR\ttotalSize\x12-\n" +
+	"\x06facets\x18\x02 \x03(\v2\x15.yardarm.hub.v1.FacetR\x06facets\"{\n" +
+	"\x05Facet\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x122\n" +
+	"\x06values\x18\x02 \x03(\v2\x1a.yardarm.hub.v1.FacetValueR\x06values\x12\x16\n" +
+	"\x06others\x18\x03 \x01(\rR\x06others\x12\x12\n" +
+	"\x04none\x18\x04 \x01(\rR\x04none\"8\n" +
+	"\n" +
+	"FacetValue\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\tR\x05value\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\"\x9c\x01\n" +
 	"\fWatchRequest\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\acluster\x18\x03 \x01(\tR\acluster\x12\x16\n" +
-	"\x06bundle\x18\x04 \x01(\tR\x06bundle\"\x89\x02\n" +
+	"\x06bundle\x18\x04 \x01(\tR\x06bundle\x12\x16\n" +
+	"\x06filter\x18\x05 \x01(\tR\x06filter\x12\x1a\n" +
+	"\bbookmark\x18\x06 \x01(\tR\bbookmark\"\xa5\x02\n" +
 	"\rWatchResponse\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12/\n" +
 	"\acluster\x18\x02 \x01(\v2\x13.yardarm.v1.ClusterH\x00R\acluster\x12?\n" +
@@ -4005,7 +4302,8 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x06bundle\x18\x04 \x01(\v2\x12.yardarm.v1.BundleH\x00R\x06bundle\x128\n" +
 	"\n" +
 	"assignment\x18\x05 \x01(\v2\x16.yardarm.v1.AssignmentH\x00R\n" +
-	"assignmentB\n" +
+	"assignment\x12\x1a\n" +
+	"\bbookmark\x18\x06 \x01(\tR\bbookmarkB\n" +
 	"\n" +
 	"\bresource\"\xa0\x01\n" +
 	"\x12WatchEventsRequest\x12\x14\n" +
@@ -4053,7 +4351,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x19DeleteRoleBindingResponse\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xdc\x16\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xa3\x17\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -4081,7 +4379,8 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\rGetAssignment\x12$.yardarm.hub.v1.GetAssignmentRequest\x1a\x16.yardarm.v1.Assignment\x12j\n" +
 	"\x11PreviewAssignment\x12(.yardarm.hub.v1.PreviewAssignmentRequest\x1a).yardarm.hub.v1.PreviewAssignmentResponse0\x01\x12G\n" +
 	"\x06Accept\x12\x1d.yardarm.hub.v1.AcceptRequest\x1a\x1e.yardarm.hub.v1.AcceptResponse\x12P\n" +
-	"\tReconcile\x12 .yardarm.hub.v1.ReconcileRequest\x1a!.yardarm.hub.v1.ReconcileResponse\x12F\n" +
+	"\tReconcile\x12 .yardarm.hub.v1.ReconcileRequest\x1a!.yardarm.hub.v1.ReconcileResponse\x12E\n" +
+	"\tGetFacets\x12 .yardarm.hub.v1.GetFacetsRequest\x1a\x16.yardarm.hub.v1.Facets\x12F\n" +
 	"\x05Watch\x12\x1c.yardarm.hub.v1.WatchRequest\x1a\x1d.yardarm.hub.v1.WatchResponse0\x01\x12X\n" +
 	"\vWatchEvents\x12\".yardarm.hub.v1.WatchEventsRequest\x1a#.yardarm.hub.v1.WatchEventsResponse0\x01\x12P\n" +
 	"\tListRoles\x12 .yardarm.hub.v1.ListRolesRequest\x1a!.yardarm.hub.v1.ListRolesResponse\x12;\n" +
@@ -4105,7 +4404,7 @@ func file_yardarm_hub_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_fleet_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*GetHubRequest)(nil),              // 0: yardarm.hub.v1.GetHubRequest
 	(*Hub)(nil),                        // 1: yardarm.hub.v1.Hub
@@ -4153,146 +4452,154 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*AcceptResponse)(nil),             // 43: yardarm.hub.v1.AcceptResponse
 	(*ReconcileRequest)(nil),           // 44: yardarm.hub.v1.ReconcileRequest
 	(*ReconcileResponse)(nil),          // 45: yardarm.hub.v1.ReconcileResponse
-	(*WatchRequest)(nil),               // 46: yardarm.hub.v1.WatchRequest
-	(*WatchResponse)(nil),              // 47: yardarm.hub.v1.WatchResponse
-	(*WatchEventsRequest)(nil),         // 48: yardarm.hub.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 49: yardarm.hub.v1.WatchEventsResponse
-	(*ListRolesRequest)(nil),           // 50: yardarm.hub.v1.ListRolesRequest
-	(*ListRolesResponse)(nil),          // 51: yardarm.hub.v1.ListRolesResponse
-	(*GetRoleRequest)(nil),             // 52: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 53: yardarm.hub.v1.DeleteRoleRequest
-	(*DeleteRoleResponse)(nil),         // 54: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsRequest)(nil),    // 55: yardarm.hub.v1.ListRoleBindingsRequest
-	(*ListRoleBindingsResponse)(nil),   // 56: yardarm.hub.v1.ListRoleBindingsResponse
-	(*GetRoleBindingRequest)(nil),      // 57: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 58: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*DeleteRoleBindingResponse)(nil),  // 59: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*BackupRequest)(nil),              // 60: yardarm.hub.v1.BackupRequest
-	(*BackupResponse)(nil),             // 61: yardarm.hub.v1.BackupResponse
-	nil,                                // 62: yardarm.hub.v1.LabelClusterRequest.SetEntry
-	nil,                                // 63: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil),      // 64: google.protobuf.Timestamp
-	(*v1.Cluster)(nil),                 // 65: yardarm.v1.Cluster
-	(*v1.ClusterGroup)(nil),            // 66: yardarm.v1.ClusterGroup
-	(*v1.Bundle)(nil),                  // 67: yardarm.v1.Bundle
-	(*v1.Role)(nil),                    // 68: yardarm.v1.Role
-	(*v1.RoleBinding)(nil),             // 69: yardarm.v1.RoleBinding
-	(*durationpb.Duration)(nil),        // 70: google.protobuf.Duration
-	(v1.Workloads)(0),                  // 71: yardarm.v1.Workloads
-	(*v1.Provenance)(nil),              // 72: yardarm.v1.Provenance
-	(*v1.Revision)(nil),                // 73: yardarm.v1.Revision
-	(*v1.Assignment)(nil),              // 74: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 75: yardarm.v1.Event
+	(*GetFacetsRequest)(nil),           // 46: yardarm.hub.v1.GetFacetsRequest
+	(*Facets)(nil),                     // 47: yardarm.hub.v1.Facets
+	(*Facet)(nil),                      // 48: yardarm.hub.v1.Facet
+	(*FacetValue)(nil),                 // 49: yardarm.hub.v1.FacetValue
+	(*WatchRequest)(nil),               // 50: yardarm.hub.v1.WatchRequest
+	(*WatchResponse)(nil),              // 51: yardarm.hub.v1.WatchResponse
+	(*WatchEventsRequest)(nil),         // 52: yardarm.hub.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 53: yardarm.hub.v1.WatchEventsResponse
+	(*ListRolesRequest)(nil),           // 54: yardarm.hub.v1.ListRolesRequest
+	(*ListRolesResponse)(nil),          // 55: yardarm.hub.v1.ListRolesResponse
+	(*GetRoleRequest)(nil),             // 56: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 57: yardarm.hub.v1.DeleteRoleRequest
+	(*DeleteRoleResponse)(nil),         // 58: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsRequest)(nil),    // 59: yardarm.hub.v1.ListRoleBindingsRequest
+	(*ListRoleBindingsResponse)(nil),   // 60: yardarm.hub.v1.ListRoleBindingsResponse
+	(*GetRoleBindingRequest)(nil),      // 61: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 62: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*DeleteRoleBindingResponse)(nil),  // 63: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*BackupRequest)(nil),              // 64: yardarm.hub.v1.BackupRequest
+	(*BackupResponse)(nil),             // 65: yardarm.hub.v1.BackupResponse
+	nil,                                // 66: yardarm.hub.v1.LabelClusterRequest.SetEntry
+	nil,                                // 67: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),      // 68: google.protobuf.Timestamp
+	(*v1.Cluster)(nil),                 // 69: yardarm.v1.Cluster
+	(*v1.ClusterGroup)(nil),            // 70: yardarm.v1.ClusterGroup
+	(*v1.Bundle)(nil),                  // 71: yardarm.v1.Bundle
+	(*v1.Role)(nil),                    // 72: yardarm.v1.Role
+	(*v1.RoleBinding)(nil),             // 73: yardarm.v1.RoleBinding
+	(*durationpb.Duration)(nil),        // 74: google.protobuf.Duration
+	(v1.Workloads)(0),                  // 75: yardarm.v1.Workloads
+	(*v1.Provenance)(nil),              // 76: yardarm.v1.Provenance
+	(*v1.Revision)(nil),                // 77: yardarm.v1.Revision
+	(*v1.Assignment)(nil),              // 78: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 79: yardarm.v1.Event
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
-	64, // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
-	65, // 1: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
-	66, // 2: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	67, // 3: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
-	68, // 4: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
-	69, // 5: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
+	68, // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
+	69, // 1: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
+	70, // 2: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	71, // 3: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
+	72, // 4: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
+	73, // 5: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
 	2,  // 6: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
 	5,  // 7: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
 	2,  // 8: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
-	65, // 9: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
-	62, // 10: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
-	63, // 11: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	70, // 12: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
-	65, // 13: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	64, // 14: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
-	71, // 15: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
-	65, // 16: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	66, // 17: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
-	67, // 18: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
-	71, // 19: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
+	69, // 9: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
+	66, // 10: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
+	67, // 11: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	74, // 12: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
+	69, // 13: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	68, // 14: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
+	75, // 15: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
+	69, // 16: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	70, // 17: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
+	71, // 18: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
+	75, // 19: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
 	27, // 20: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
 	28, // 21: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
-	72, // 22: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	73, // 23: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	73, // 24: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	74, // 25: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	76, // 22: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
+	77, // 23: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	77, // 24: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	78, // 25: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
 	41, // 26: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	64, // 27: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
-	65, // 28: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	66, // 29: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	67, // 30: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	74, // 31: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	75, // 32: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	68, // 33: yardarm.hub.v1.ListRolesResponse.roles:type_name -> yardarm.v1.Role
-	69, // 34: yardarm.hub.v1.ListRoleBindingsResponse.role_bindings:type_name -> yardarm.v1.RoleBinding
-	0,  // 35: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	3,  // 36: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	6,  // 37: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	8,  // 38: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	9,  // 39: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	10, // 40: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	12, // 41: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	13, // 42: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	14, // 43: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	16, // 44: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	18, // 45: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	19, // 46: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	21, // 47: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	23, // 48: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	24, // 49: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	26, // 50: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	30, // 51: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	32, // 52: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	33, // 53: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	35, // 54: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	36, // 55: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	38, // 56: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	39, // 57: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	42, // 58: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	44, // 59: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	46, // 60: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	48, // 61: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	50, // 62: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	52, // 63: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	53, // 64: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	55, // 65: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	57, // 66: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	58, // 67: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	60, // 68: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	1,  // 69: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	4,  // 70: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	7,  // 71: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	65, // 72: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	65, // 73: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	11, // 74: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	65, // 75: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	65, // 76: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	15, // 77: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	17, // 78: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	66, // 79: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	20, // 80: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	22, // 81: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	67, // 82: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	25, // 83: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	29, // 84: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	31, // 85: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	73, // 86: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	34, // 87: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	29, // 88: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37, // 89: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	74, // 90: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	40, // 91: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	43, // 92: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	45, // 93: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	47, // 94: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	49, // 95: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	51, // 96: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	68, // 97: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	54, // 98: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	56, // 99: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	69, // 100: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	59, // 101: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	61, // 102: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	69, // [69:103] is the sub-list for method output_type
-	35, // [35:69] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	68, // 27: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	48, // 28: yardarm.hub.v1.Facets.facets:type_name -> yardarm.hub.v1.Facet
+	49, // 29: yardarm.hub.v1.Facet.values:type_name -> yardarm.hub.v1.FacetValue
+	69, // 30: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	70, // 31: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	71, // 32: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	78, // 33: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	79, // 34: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	72, // 35: yardarm.hub.v1.ListRolesResponse.roles:type_name -> yardarm.v1.Role
+	73, // 36: yardarm.hub.v1.ListRoleBindingsResponse.role_bindings:type_name -> yardarm.v1.RoleBinding
+	0,  // 37: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	3,  // 38: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	6,  // 39: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	8,  // 40: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	9,  // 41: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	10, // 42: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	12, // 43: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	13, // 44: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	14, // 45: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	16, // 46: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	18, // 47: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	19, // 48: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	21, // 49: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	23, // 50: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	24, // 51: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	26, // 52: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	30, // 53: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	32, // 54: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	33, // 55: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	35, // 56: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	36, // 57: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	38, // 58: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	39, // 59: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	42, // 60: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	44, // 61: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	46, // 62: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	50, // 63: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	52, // 64: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	54, // 65: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	56, // 66: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	57, // 67: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	59, // 68: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	61, // 69: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	62, // 70: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	64, // 71: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	1,  // 72: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	4,  // 73: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	7,  // 74: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	69, // 75: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	69, // 76: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	11, // 77: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	69, // 78: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	69, // 79: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	15, // 80: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	17, // 81: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	70, // 82: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	20, // 83: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	22, // 84: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	71, // 85: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	25, // 86: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	29, // 87: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	31, // 88: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	77, // 89: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	34, // 90: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	29, // 91: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37, // 92: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	78, // 93: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	40, // 94: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	43, // 95: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	45, // 96: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	47, // 97: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	51, // 98: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	53, // 99: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	55, // 100: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	72, // 101: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	58, // 102: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	60, // 103: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	73, // 104: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	63, // 105: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	65, // 106: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	72, // [72:107] is the sub-list for method output_type
+	37, // [37:72] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -4315,7 +4622,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		(*PreviewAssignmentResponse_Preview)(nil),
 		(*PreviewAssignmentResponse_Data)(nil),
 	}
-	file_yardarm_hub_v1_fleet_proto_msgTypes[47].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[51].OneofWrappers = []any{
 		(*WatchResponse_Cluster)(nil),
 		(*WatchResponse_ClusterGroup)(nil),
 		(*WatchResponse_Bundle)(nil),
@@ -4327,7 +4634,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_fleet_proto_rawDesc), len(file_yardarm_hub_v1_fleet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   64,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

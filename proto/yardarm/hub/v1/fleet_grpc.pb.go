@@ -47,6 +47,7 @@ const (
 	FleetService_PreviewAssignment_FullMethodName  = "/yardarm.hub.v1.FleetService/PreviewAssignment"
 	FleetService_Accept_FullMethodName             = "/yardarm.hub.v1.FleetService/Accept"
 	FleetService_Reconcile_FullMethodName          = "/yardarm.hub.v1.FleetService/Reconcile"
+	FleetService_GetFacets_FullMethodName          = "/yardarm.hub.v1.FleetService/GetFacets"
 	FleetService_Watch_FullMethodName              = "/yardarm.hub.v1.FleetService/Watch"
 	FleetService_WatchEvents_FullMethodName        = "/yardarm.hub.v1.FleetService/WatchEvents"
 	FleetService_ListRoles_FullMethodName          = "/yardarm.hub.v1.FleetService/ListRoles"
@@ -106,7 +107,10 @@ type FleetServiceClient interface {
 	Accept(ctx context.Context, in *AcceptRequest, opts ...grpc.CallOption) (*AcceptResponse, error)
 	// Reconcile has spokes compare bundles with what is in their clusters at once, and try again what failed.
 	Reconcile(ctx context.Context, in *ReconcileRequest, opts ...grpc.CallOption) (*ReconcileResponse, error)
-	// Watch answers the matching resources, a bookmark, and then their changes, coalesced.
+	// GetFacets counts resources by what they have of some fields: what a page shows beside a list, without the list.
+	GetFacets(ctx context.Context, in *GetFacetsRequest, opts ...grpc.CallOption) (*Facets, error)
+	// Watch answers the matching resources, a bookmark, and then their changes, coalesced. One that falls too far behind ends with
+	// ABORTED and the reason WATCH_TOO_OLD, and has to be opened anew without a bookmark.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// WatchEvents answers past events, and follows if asked to.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
@@ -401,6 +405,16 @@ func (c *fleetServiceClient) Reconcile(ctx context.Context, in *ReconcileRequest
 	return out, nil
 }
 
+func (c *fleetServiceClient) GetFacets(ctx context.Context, in *GetFacetsRequest, opts ...grpc.CallOption) (*Facets, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Facets)
+	err := c.cc.Invoke(ctx, FleetService_GetFacets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *fleetServiceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[3], FleetService_Watch_FullMethodName, cOpts...)
@@ -566,7 +580,10 @@ type FleetServiceServer interface {
 	Accept(context.Context, *AcceptRequest) (*AcceptResponse, error)
 	// Reconcile has spokes compare bundles with what is in their clusters at once, and try again what failed.
 	Reconcile(context.Context, *ReconcileRequest) (*ReconcileResponse, error)
-	// Watch answers the matching resources, a bookmark, and then their changes, coalesced.
+	// GetFacets counts resources by what they have of some fields: what a page shows beside a list, without the list.
+	GetFacets(context.Context, *GetFacetsRequest) (*Facets, error)
+	// Watch answers the matching resources, a bookmark, and then their changes, coalesced. One that falls too far behind ends with
+	// ABORTED and the reason WATCH_TOO_OLD, and has to be opened anew without a bookmark.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// WatchEvents answers past events, and follows if asked to.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
@@ -664,6 +681,9 @@ func (UnimplementedFleetServiceServer) Accept(context.Context, *AcceptRequest) (
 }
 func (UnimplementedFleetServiceServer) Reconcile(context.Context, *ReconcileRequest) (*ReconcileResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reconcile not implemented")
+}
+func (UnimplementedFleetServiceServer) GetFacets(context.Context, *GetFacetsRequest) (*Facets, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetFacets not implemented")
 }
 func (UnimplementedFleetServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
@@ -1138,6 +1158,24 @@ func _FleetService_Reconcile_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FleetService_GetFacets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetFacetsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).GetFacets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_GetFacets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).GetFacets(ctx, req.(*GetFacetsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FleetService_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -1373,6 +1411,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Reconcile",
 			Handler:    _FleetService_Reconcile_Handler,
+		},
+		{
+			MethodName: "GetFacets",
+			Handler:    _FleetService_GetFacets_Handler,
 		},
 		{
 			MethodName: "ListRoles",
