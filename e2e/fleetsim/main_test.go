@@ -76,7 +76,7 @@ func TestChange(t *testing.T) {
 // TestStorm: all come back, and say no more than that nothing has changed.
 func TestStorm(t *testing.T) {
 	f := small[report.Storm](t, "storm")
-	if f.Spokes != spokesInTest || f.ConvergedSeconds <= 0 || f.JitterWindow <= 0 || f.FloorFull <= 0 || f.FloorResumed <= 0 || f.ResyncBytesPerSpoke <= 100 || f.ResyncBytesPerSpoke > 2000 {
+	if f.Spokes != spokesInTest || f.ConvergedSeconds <= 0 || f.JitterWindow <= 0 || f.FloorFull <= 0 || f.FloorResumed <= 0 || f.Writes == 0 || f.WriteP99 <= 0 || f.ResyncBytesPerSpoke <= 100 || f.ResyncBytesPerSpoke > 2000 {
 		t.Errorf("got %+v", f)
 	}
 }

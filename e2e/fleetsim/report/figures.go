@@ -12,11 +12,15 @@ type Connect struct {
 	EnrolmentsPerSecond float64 `json:"enrolments_per_s"`
 	HandshakesPerSecond float64 `json:"handshakes_per_s"`
 	// HubRSSPerSpoke is what the hub's resident memory has grown by since it had no cluster, after 20 changes.
-	HubRSSPerSpoke  int64   `json:"hub_rss_per_spoke_bytes"`
-	BareRSSPerSpoke int64   `json:"bare_rss_per_stream_bytes"`
-	RSSRatioToBare  float64 `json:"rss_ratio_to_bare"`
-	GeneratorCPU    float64 `json:"generator_cpu_s"`
-	HubCPU          float64 `json:"hub_cpu_s"`
+	HubRSSPerSpoke  int64 `json:"hub_rss_per_spoke_bytes"`
+	BareRSSPerSpoke int64 `json:"bare_rss_per_stream_bytes"`
+	// RSSSlope is what each spoke of the second half has added, so that what a hub costs by itself is in no figure; BareRSSSlope
+	// is that of the bare streams.
+	RSSSlope       int64   `json:"hub_rss_slope_bytes"`
+	BareRSSSlope   int64   `json:"bare_rss_slope_bytes"`
+	RSSRatioToBare float64 `json:"rss_ratio_to_bare"`
+	GeneratorCPU   float64 `json:"generator_cpu_s"`
+	HubCPU         float64 `json:"hub_cpu_s"`
 }
 
 // Idle is a fleet in which nothing changes.
@@ -60,8 +64,11 @@ type Storm struct {
 	ResyncBytesPerSpoke float64 `json:"resync_bytes_per_spoke"`
 	SocketBytesPerSpoke float64 `json:"socket_bytes_per_spoke"`
 	RSSPeakRatio        float64 `json:"rss_peak_ratio"`
-	HubCPU              float64 `json:"hub_cpu_s"`
-	GeneratorCPU        float64 `json:"generator_cpu_s"`
+	// Writes are changes made over the API, one after another, until all are connected.
+	Writes       int     `json:"writes"`
+	WriteP99     float64 `json:"write_p99_ms"`
+	HubCPU       float64 `json:"hub_cpu_s"`
+	GeneratorCPU float64 `json:"generator_cpu_s"`
 }
 
 // Write is the store's own speed.

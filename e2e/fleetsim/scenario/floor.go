@@ -22,6 +22,8 @@ type echo struct {
 	cpu      time.Duration // of both sides, for one fan-out
 	// memory is the server's resident memory for each stream, in bytes.
 	memory int64
+	// slope is what each stream of the second half has added to it.
+	slope int64
 }
 
 // echoFloor measures a bare fan-out of down bytes at the socket to n streams, each of which answers up bytes, rounds times.
@@ -55,15 +57,25 @@ func echoFloor(ctx context.Context, c Config, n int, down, up float64, rounds in
 	if err != nil {
 		return echo{}, err
 	}
+	half := max(n/2, 1)
+	between := before
 	for left, i := n, 0; left > 0; i++ {
 		client, err := start(fmt.Sprintf("floor-clients-%d", i))
 		if err != nil {
 			return echo{}, err
 		}
 		some := min(left, c.PerProcess)
+		if n-left < half {
+			some = min(some, half-(n-left))
+		}
 		left -= some
 		if err := client.DialEcho(worker.FloorArgs{Identity: id, Address: address, Network: firstNetwork + i, N: some, Size: max(int(up)-framing, 1)}); err != nil {
 			return echo{}, err
+		}
+		if n-left == half {
+			if between, err = settledEcho(workers, down); err != nil {
+				return echo{}, err
+			}
 		}
 	}
 	var samples []time.Duration
@@ -96,9 +108,25 @@ func echoFloor(ctx context.Context, c Config, n int, down, up float64, rounds in
 	if err != nil {
 		return echo{}, err
 	}
-	out = echo{measure.Percentile(samples, 0.5), measure.Percentile(samples, 0.99), spent / time.Duration(rounds), (after.Resident - before.Resident) / int64(n)}
+	out = echo{measure.Percentile(samples, 0.5), measure.Percentile(samples, 0.99), spent / time.Duration(rounds), (after.Resident - before.Resident) / int64(n), (after.Resident - between.Resident) / int64(max(n-half, 1))}
 	c.say("floor: bare fan-out to %d streams: p50 %s, p99 %s, CPU %s, %d bytes of memory a stream", n, short(out.p50), short(out.p99), short(out.cpu), out.memory)
 	return out, nil
+}
+
+// settledEcho answers the memory of a bare server, the first of the workers, after a few messages to its streams.
+func settledEcho(workers []*worker.Worker, down float64) (measure.Memory, error) {
+	server, clients := workers[0], workers[1:]
+	for range 5 {
+		if _, err := server.Broadcast(worker.FloorArgs{Size: max(int(down)-framing, 1), Timeout: patience}); err != nil {
+			return measure.Memory{}, err
+		}
+	}
+	for _, client := range clients {
+		if _, err := client.TakeEcho(); err != nil { // of no interest
+			return measure.Memory{}, err
+		}
+	}
+	return measure.MemoryOf(server.PID())
 }
 
 func cpuOf(workers []*worker.Worker) (sum time.Duration, err error) {

@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
+
+// writeEvery is the pause between changes that are made during a storm.
+const writeEvery = 20 * time.Millisecond
 
 // storm kills the hub, starts it again, and waits until all spokes are back and what they observe is confirmed.
 func storm(ctx context.Context, c Config) (_ any, err error) {
@@ -47,8 +52,10 @@ func storm(ctx context.Context, c Config) (_ any, err error) {
 		return nil, err
 	}
 	w.say("the hub serves again after %s", short(time.Since(began)))
+	stopWriting := w.write(ctx)
 	last, err := w.awaitConnected()
-	if err != nil {
+	writes, writeErr := stopWriting()
+	if err := errors.Join(err, writeErr); err != nil {
 		return nil, err
 	}
 	w.say("all are connected after %s", short(last.Sub(began)))
@@ -90,8 +97,38 @@ func storm(ctx context.Context, c Config) (_ any, err error) {
 		ResyncBytesPerSpoke: float64(after.MessageBytes-before.MessageBytes) / n,
 		SocketBytesPerSpoke: float64(after.BytesIn+after.BytesOut-before.BytesIn-before.BytesOut) / n,
 		RSSPeakRatio:        measure.Ratio(float64(memory.Peak), float64(steady.Resident)),
-		HubCPU:              hubCPU.Seconds(), GeneratorCPU: (generatorAfter - generator).Seconds(),
+		Writes:              len(writes), WriteP99: measure.Milliseconds(measure.Percentile(writes, 0.99)),
+		HubCPU: hubCPU.Seconds(), GeneratorCPU: (generatorAfter - generator).Seconds(),
 	}, nil
+}
+
+// write makes one change after another that concerns no cluster, as a person at work does, until it is told to stop; then it
+// answers how long each took.
+func (w *world) write(ctx context.Context) (stop func() ([]time.Duration, error)) {
+	ctx, cancel := context.WithCancel(ctx)
+	var took []time.Duration
+	var writer errgroup.Group
+	writer.Go(func() error {
+		for i := 0; ; i++ {
+			began := time.Now()
+			_, err := w.hub.client.Apply(ctx, &hubv1.ApplyRequest{Resources: []*hubv1.Resource{group("fleetsim-nobody", fmt.Sprintf("nobody-%d", i))}})
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("write during the storm: %w", err)
+			}
+			took = append(took, time.Since(began))
+			if pause(ctx, writeEvery) != nil {
+				return nil
+			}
+		}
+	})
+	return func() ([]time.Duration, error) {
+		cancel()
+		err := writer.Wait()
+		return took, err
+	}
 }
 
 // awaitConfirmed waits until the hub shows all clusters as connected and what it knows of them as confirmed, and answers when:
