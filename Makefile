@@ -14,7 +14,7 @@ AGAINST   ?=
 .PHONY: help
 help: ## list the targets
 	@echo "make TARGET; on a new machine, Go and git are enough"
-	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t about; do printf '  %-10s %s\n' "$$t" "$$about"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t about; do printf '  %-10s %s\n' "$$t" "$$about"; done
 
 .PHONY: demo
 demo: ## a hub and three real clusters on this machine (CHECK=1: unattended, and checked)
@@ -43,6 +43,10 @@ lint: ## gofmt, vet, staticcheck, buf lint, buf breaking (AGAINST=COMMIT), gener
 .PHONY: e2e
 e2e: ## only the end-to-end tests
 	@go run ./e2e/test machine controlplanes e2e
+
+.PHONY: e2e-node
+e2e-node: ## hub and spokes by their charts on real nodes of this machine; needs root, and Debian's packages, which it installs
+	@go run ./e2e/test node
 
 .PHONY: bench
 bench: ## a fleet of SPOKES, 10000 by default, against its floors; writes bench/ (HOLD=10m: how long all are to stay); one spoke beside kubectl

@@ -11,8 +11,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -28,20 +30,38 @@ const (
 	lockPoll = 500 * time.Millisecond
 )
 
-// Source is a module in this repository that becomes one program.
+// Source is a module in this repository, and what is built by its requirements.
 type Source struct {
-	// Folder is where its go.mod is, below the repository's, and Package what is built there.
-	Folder, Package string
+	// Folder is where its go.mod is, below the repository's.
+	Folder string
+	// Packages are the programs, by their import paths. Default: the one in the folder, by its name.
+	Packages []string
 	// About says what it is, and Took how long it builds on two cores, for people who wait.
 	About, Took string
 	// Version is part of the key in the cache, and LDFlags tell the program its version.
 	Version, LDFlags string
-	// Programs are the names under which the program is called: links to it. Without any, it is called by its folder's name.
-	Programs []string
+	// Links are other names under which the first program is called.
+	Links []string
 }
 
-// name is the program's own name, and that of its folder in the cache.
+// name is that of the folder in the cache, and of the program in the folder.
 func (s Source) name() string { return filepath.Base(s.Folder) }
+
+// packages are what is built.
+func (s Source) packages() []string {
+	if len(s.Packages) == 0 {
+		return []string{"."}
+	}
+	return s.Packages
+}
+
+// first is the name of the first program.
+func (s Source) first() string {
+	if len(s.Packages) == 0 {
+		return s.name()
+	}
+	return path.Base(s.Packages[0])
+}
 
 // Programs returns the folder with the programs in the user's cache folder, building them there first if they are not.
 //
@@ -88,7 +108,7 @@ func Programs(ctx context.Context, s Source, progress io.Writer) (dir string, er
 
 // complete says whether the programs are there. The folder appears whole, so one of them stands for all.
 func (s Source) complete(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, s.name()))
+	_, err := os.Stat(filepath.Join(dir, s.first()))
 	return err == nil
 }
 
@@ -135,12 +155,12 @@ func (s Source) key(source string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, path := range append([]string{filepath.Join(source, "go.mod"), filepath.Join(source, "go.sum")}, code...) {
-		content, err := os.ReadFile(path)
+	for _, file := range append([]string{filepath.Join(source, "go.mod"), filepath.Join(source, "go.sum")}, code...) {
+		content, err := os.ReadFile(file)
 		if err != nil {
 			return "", fmt.Errorf("read the sources of %s: %w", s.About, err)
 		}
-		fmt.Fprintf(hash, "%s %d\n", filepath.Base(path), len(content))
+		fmt.Fprintf(hash, "%s %d\n", filepath.Base(file), len(content))
 		hash.Write(content)
 	}
 	return s.Version + "-" + hex.EncodeToString(hash.Sum(nil))[:16], nil
@@ -160,7 +180,7 @@ func (s Source) build(ctx context.Context, source, dir string, progress io.Write
 	began := time.Now()
 
 	output := new(buildOutput)
-	command := exec.CommandContext(ctx, "go", append(s.args(), "-o", filepath.Join(temp, s.name()), s.Package)...)
+	command := exec.CommandContext(ctx, "go", slices.Concat(s.args(), []string{"-o", temp + string(filepath.Separator)}, s.packages())...)
 	command.Dir = source
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
 	command.Stdout, command.Stderr = output, output
@@ -172,8 +192,8 @@ func (s Source) build(ctx context.Context, source, dir string, progress io.Write
 		return fmt.Errorf("%w\n%s", err, output.tail)
 	}
 
-	for _, name := range s.Programs {
-		if err := os.Symlink(s.name(), filepath.Join(temp, name)); err != nil {
+	for _, name := range s.Links {
+		if err := os.Symlink(s.first(), filepath.Join(temp, name)); err != nil {
 			return err
 		}
 	}

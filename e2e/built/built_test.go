@@ -15,7 +15,7 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/process"
 )
 
-var small = Source{Folder: "somewhere/small", Package: ".", About: "a small program", Took: "a second", Version: "v1", Programs: []string{"one", "two"}}
+var small = Source{Folder: "somewhere/small", About: "a small program", Took: "a second", Version: "v1", Links: []string{"one", "two"}}
 
 func TestModuleDir(t *testing.T) {
 	if _, err := moduleDir("e2e/cluster/controlplane"); err != nil {
@@ -85,7 +85,7 @@ func TestBuild(t *testing.T) {
 	if !small.complete(dir) {
 		t.Error("not complete after it is built")
 	}
-	for _, name := range append(small.Programs, small.name()) {
+	for _, name := range append(small.Links, small.name()) {
 		if out, err := exec.Command(filepath.Join(dir, name)).CombinedOutput(); err != nil || string(out) != "hello\n" {
 			t.Errorf("%s: got %q, %v", name, out, err)
 		}

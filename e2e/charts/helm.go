@@ -15,7 +15,7 @@ import (
 const helmVersion = "v3.22.0"
 
 var helm = built.Source{
-	Folder: "e2e/charts/helm", Package: "helm.sh/helm/v3/cmd/helm", About: "Helm " + helmVersion, Took: "2 minutes", Version: helmVersion,
+	Folder: "e2e/charts/helm", Packages: []string{"helm.sh/helm/v3/cmd/helm"}, About: "Helm " + helmVersion, Took: "2 minutes", Version: helmVersion,
 	// What Helm's own build says: its version, and the Kubernetes that it takes itself to be for without a cluster.
 	LDFlags: " -X helm.sh/helm/v3/internal/version.version=" + helmVersion +
 		" -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36" +

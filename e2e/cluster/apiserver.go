@@ -50,9 +50,19 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		// because on a busy machine simulated heartbeats come late and pods would be evicted.
 		disabled += "TaintNodesByCondition"
 	}
+	args = append(args, disabled)
+	if c.spec.Reach != "" {
+		// Given again, a flag counts by its last value.
+		args = append(args,
+			"--bind-address=0.0.0.0",
+			"--advertise-address="+c.spec.Reach,
+			"--endpoint-reconciler-type=lease", // pods of other makers' nodes reach Service default/kubernetes
+			"--kubelet-preferred-address-types=InternalIP",
+		)
+	}
 	apiserver, err := process.Start(process.Program{
 		Path: c.bin.Path("kube-apiserver"),
-		Args: append(append(args, disabled), c.spec.APIServerFlags...),
+		Args: append(args, c.spec.APIServerFlags...),
 		Dir:  c.dir,
 	})
 	if err != nil {

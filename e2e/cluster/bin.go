@@ -9,16 +9,16 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/built"
 )
 
-// kubernetesVersion is what the API server says it is. It has to be told when it is linked; the code
+// KubernetesVersion is what the API server says it is. It has to be told when it is linked; the code
 // itself comes from controlplane/go.mod, and a test keeps the two the same.
-const kubernetesVersion = "v1.36.3"
+const KubernetesVersion = "v1.36.3"
 
 // controlPlane is the multi-call program.
 var controlPlane = built.Source{
-	Folder: "e2e/cluster/controlplane", Package: ".",
-	About: "Kubernetes " + kubernetesVersion + " (API server, controller manager, scheduler, etcd, kwok, kubectl)", Took: "5 minutes",
-	Version: kubernetesVersion, LDFlags: versionFlags(),
-	Programs: []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"},
+	Folder: "e2e/cluster/controlplane",
+	About:  "Kubernetes " + KubernetesVersion + " (API server, controller manager, scheduler, etcd, kwok, kubectl)", Took: "5 minutes",
+	Version: KubernetesVersion, LDFlags: VersionFlags(),
+	Links: []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"},
 }
 
 // Bin is a folder with the built programs: etcd, kube-apiserver, kube-controller-manager, kube-scheduler,
@@ -39,15 +39,15 @@ func Binaries(ctx context.Context, progress io.Writer) (*Bin, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bin{Dir: dir, KubernetesVersion: kubernetesVersion}, nil
+	return &Bin{Dir: dir, KubernetesVersion: KubernetesVersion}, nil
 }
 
-// versionFlags tell a program of Kubernetes its version.
-func versionFlags() string {
+// VersionFlags tell a program of Kubernetes its version.
+func VersionFlags() string {
 	const version = "k8s.io/component-base/version."
-	major, minor, _ := strings.Cut(strings.TrimPrefix(kubernetesVersion, "v"), ".")
+	major, minor, _ := strings.Cut(strings.TrimPrefix(KubernetesVersion, "v"), ".")
 	minor, _, _ = strings.Cut(minor, ".")
-	return " -X " + version + "gitVersion=" + kubernetesVersion +
+	return " -X " + version + "gitVersion=" + KubernetesVersion +
 		" -X " + version + "gitMajor=" + major +
 		" -X " + version + "gitMinor=" + minor
 }

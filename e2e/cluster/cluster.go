@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -30,6 +31,9 @@ type Spec struct {
 	Provider string
 	// Region is the nodes' topology.kubernetes.io/region; their zones are <Region>a, b and c. Default: "local".
 	Region string
+	// Reach is an IP of this machine by which nodes of other makers (see e2e/node) and their pods reach the API server, besides
+	// 127.0.0.1. With it, a controller manager and a scheduler run too, as such nodes need them; there are no simulated ones beside.
+	Reach string
 	// APIServerFlags are added to the API server's. A flag with a single value overrides the one given before.
 	APIServerFlags []string
 }
@@ -45,7 +49,10 @@ func (s *Spec) validate() error {
 	if s.Nodes < 0 {
 		return fmt.Errorf("%d nodes", s.Nodes)
 	}
-	s.Controllers = s.Controllers || s.Nodes > 0
+	if s.Reach != "" && (s.Nodes > 0 || net.ParseIP(s.Reach) == nil) {
+		return fmt.Errorf("reach %q and %d simulated nodes: want an IP, and none", s.Reach, s.Nodes)
+	}
+	s.Controllers = s.Controllers || s.Nodes > 0 || s.Reach != ""
 	if s.Provider == "" {
 		s.Provider = "kwok"
 	}
@@ -82,7 +89,7 @@ func newCluster(f *Fleet, spec Spec) (_ *Cluster, err error) {
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return nil, err
 	}
-	if c.credentials, err = newCredentials(c.dir); err != nil {
+	if c.credentials, err = newCredentials(c.dir, spec.Reach); err != nil {
 		return nil, err
 	}
 	if c.port, err = process.ReservePort(); err != nil {
@@ -107,6 +114,9 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err == nil && c.spec.Nodes > 0 {
 		err = c.startNodes(ctx)
 	}
+	if err == nil && c.spec.Reach != "" {
+		err = c.startScheduler()
+	}
 	if err != nil {
 		return fmt.Errorf("start cluster %s: %w", c.spec.Name, err)
 	}
@@ -127,6 +137,12 @@ func (c *Cluster) Kubeconfig() []byte { return slices.Clone(c.kubeconfig) }
 
 // KubeconfigPath is a file with the same content. It is gone with the fleet's folder.
 func (c *Cluster) KubeconfigPath() string { return c.path }
+
+// NodeKubeconfig writes the kubeconfig of a node, which reaches the API server by Spec.Reach, and returns its path.
+func (c *Cluster) NodeKubeconfig() (path string, err error) {
+	_, path, err = c.credentials.writeKubeconfig(c.spec.Name, fmt.Sprintf("https://%s:%d", c.spec.Reach, c.port.Number), "node")
+	return path, err
+}
 
 // PIDs returns the process ids of the cluster's running programs, by name.
 func (c *Cluster) PIDs() map[string]int {

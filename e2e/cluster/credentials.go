@@ -24,7 +24,7 @@ const certificateLife = 365 * 24 * time.Hour
 
 // users are who holds a token: a person, and the control plane's own parts. All are in system:masters;
 // the names are there to tell them apart in audit logs and managed fields.
-var users = []string{"admin", "system:kube-controller-manager", "system:kube-scheduler", "kwok"}
+var users = []string{"admin", "system:kube-controller-manager", "system:kube-scheduler", "kwok", "node"}
 
 // credentials are a cluster's secrets, in files in its folder:
 //
@@ -41,15 +41,16 @@ type credentials struct {
 	tokens map[string]string // by user
 }
 
-// newCredentials makes a cluster's secrets and writes them to its folder, kubeconfigs aside.
-func newCredentials(dir string) (*credentials, error) {
+// newCredentials makes a cluster's secrets and writes them to its folder, kubeconfigs aside. reach is another IP of the API server,
+// or empty.
+func newCredentials(dir, reach string) (*credentials, error) {
 	c := &credentials{dir: dir, tokens: make(map[string]string)}
 	var tokens strings.Builder
 	for _, user := range users {
 		c.tokens[user] = rand.Text()
 		fmt.Fprintf(&tokens, "%s,%s,%s,system:masters\n", c.tokens[user], user, user)
 	}
-	ca, cert, key, err := newServingCertificate()
+	ca, cert, key, err := newServingCertificate(reach)
 	if err != nil {
 		return nil, fmt.Errorf("make certificates: %w", err)
 	}
@@ -97,7 +98,7 @@ func (c *credentials) writeKubeconfig(cluster, server, user string) (content []b
 }
 
 // newServingCertificate makes a CA and a certificate of an API server on this machine, all PEM.
-func newServingCertificate() (ca, cert, key []byte, err error) {
+func newServingCertificate(reach string) (ca, cert, key []byte, err error) {
 	now := time.Now()
 	caKey, _, err := newKey()
 	if err != nil {
@@ -120,6 +121,10 @@ func newServingCertificate() (ca, cert, key []byte, err error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	ips := []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 96, 0, 1)}
+	if ip := net.ParseIP(reach); ip != nil {
+		ips = append(ips, ip)
+	}
 	certDER, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		SerialNumber: big.NewInt(2),
 		Subject:      pkix.Name{CommonName: "kube-apiserver"},
@@ -128,7 +133,7 @@ func newServingCertificate() (ca, cert, key []byte, err error) {
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:     []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 96, 0, 1)},
+		IPAddresses:  ips,
 	}, authority, serverKey.Public(), caKey)
 	if err != nil {
 		return nil, nil, nil, err

@@ -13,7 +13,7 @@ func TestVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "\tk8s.io/kubernetes " + kubernetesVersion + "\n"; !strings.Contains(string(mod), want) {
+	if want := "\tk8s.io/kubernetes " + KubernetesVersion + "\n"; !strings.Contains(string(mod), want) {
 		t.Errorf("controlplane/go.mod does not require %q", strings.TrimSpace(want))
 	}
 }
@@ -32,6 +32,9 @@ func TestSpec(t *testing.T) {
 		{Spec{Name: "-a"}, false},
 		{Spec{Name: strings.Repeat("a", 64)}, false},
 		{Spec{Name: "a", Nodes: -1}, false},
+		{Spec{Name: "a", Reach: "10.0.0.1"}, true},
+		{Spec{Name: "a", Reach: "host"}, false},
+		{Spec{Name: "a", Reach: "10.0.0.1", Nodes: 1}, false},
 	} {
 		if err := test.spec.validate(); (err == nil) != test.ok {
 			t.Errorf("%+v: got %v", test.spec, err)

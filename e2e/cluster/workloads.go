@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/yardarm-dev/yardarm/e2e/process"
@@ -46,6 +47,14 @@ var controllers = []string{
 	"validatingadmissionpolicy-status-controller",
 }
 
+// realNodes are the controllers that clusters with real nodes have besides: claims are bound to volumes, and nodes that say nothing
+// lose their pods.
+var realNodes = []string{
+	"node-lifecycle-controller",
+	"persistentvolume-binder-controller",
+	"taint-eviction-controller",
+}
+
 // fastClient lets controllers write as fast as they can: waiting for a client's own limit is time that
 // tests spend.
 var fastClient = []string{"--kube-api-qps=1000", "--kube-api-burst=2000"}
@@ -53,8 +62,12 @@ var fastClient = []string{"--kube-api-qps=1000", "--kube-api-burst=2000"}
 // startControllers starts the controller manager, and returns when it has made the first service account,
 // without which no pod can be created. The caller holds mu.
 func (c *Cluster) startControllers(ctx context.Context) error {
+	run := controllers
+	if c.spec.Reach != "" {
+		run = append(slices.Clone(run), realNodes...)
+	}
 	args := append([]string{
-		"--controllers=" + strings.Join(controllers, ","),
+		"--controllers=" + strings.Join(run, ","),
 		"--root-ca-file=" + c.credentials.path("ca.crt"),
 		"--service-account-private-key-file=" + c.credentials.path("service-accounts.key"),
 	}, fastClient...)
@@ -74,7 +87,7 @@ func (c *Cluster) startNodes(ctx context.Context) error {
 	if err := os.WriteFile(config, stages, 0o644); err != nil {
 		return err
 	}
-	if _, err := c.startComponent("kube-scheduler", "system:kube-scheduler", fastClient...); err != nil {
+	if err := c.startScheduler(); err != nil {
 		return err
 	}
 	kwok, err := c.startKwok(config)
@@ -90,6 +103,11 @@ func (c *Cluster) startNodes(ctx context.Context) error {
 		}
 	}
 	return awaitReady(ctx, kwok, c.nodesReady)
+}
+
+func (c *Cluster) startScheduler() error {
+	_, err := c.startComponent("kube-scheduler", "system:kube-scheduler", fastClient...)
+	return err
 }
 
 // startComponent starts the controller manager or the scheduler, as a user.

@@ -1,6 +1,7 @@
 // Command test checks the whole repository; `make test` is `go run ./e2e/test`.
 //
-// It runs parts in order: machine, modules, lint, controlplanes, unit, e2e. Names of parts as arguments run only those.
+// It runs parts in order: machine, modules, lint, controlplanes, unit, e2e. Names of parts as arguments run only those; fuzz and
+// node are run only so.
 // A part that fails does not keep the others from running, so that one run tells all that is wrong; the last lines name
 // what failed, how long each part took, and how much passed. A test that is skipped counts as failed unless skips.go
 // names it.
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	all, optional := parts(root, ""), []part{fuzz(root, 0)}
+	all, optional := parts(root, ""), []part{fuzz(root, 0), node(root)}
 	flags := flag.NewFlagSet("test", flag.ContinueOnError)
 	against := flags.String("against", "", "commit whose protos `REF` the protos have to be compatible with (default: see protos.go)")
 	fuzzTime := flags.Duration("fuzztime", 10*time.Second, "how long each fuzz test runs, in the part fuzz")
@@ -61,7 +62,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	all, optional = parts(root, *against), []part{fuzz(root, *fuzzTime)}
+	all, optional = parts(root, *against), []part{fuzz(root, *fuzzTime), node(root)}
 	chosen := all
 	if flags.NArg() > 0 {
 		if chosen, err = choose(append(all, optional...), flags.Args()); err != nil {
@@ -94,10 +95,23 @@ func parts(root, against string) []part {
 		{name: "e2e", about: "tests on real API servers, with the race detector", needs: "controlplanes", steps: []step{
 			// One package at a time: they promise times, and each runs parts of its own beside each other. Never cached:
 			// they depend on programs that Go does not see.
-			{name: "go test", run: repo.test([]string{"-race", "-p=1", "-count=1", "-timeout=20m"}, endToEnd)},
+			{name: "go test", run: repo.test([]string{"-race", "-p=1", "-count=1", "-timeout=20m"}, func(pkg string) bool { return endToEnd(pkg) && !onNodes(pkg) })},
 		}},
 	}
 }
+
+// node is the part that installs Yardarm on real nodes.
+func node(root string) part {
+	repo := commands{dir: root}
+	return part{name: "node", about: "hub and spokes by their charts on real nodes, as root; only when asked for", steps: []step{
+		{name: "tools", run: repo.step("bash", ".ci/tools", "node")},
+		// Not with the race detector: what matters runs in containers, from the images that people get.
+		{name: "go test", run: repo.test([]string{"-count=1", "-timeout=40m"}, onNodes)},
+	}}
+}
+
+// onNodes says whether a package is the one whose tests need nodes.
+func onNodes(pkg string) bool { return strings.HasSuffix(pkg, "/yardarm/e2e/node") }
 
 // endToEnd says whether a package, by its import path, is below e2e.
 func endToEnd(pkg string) bool {

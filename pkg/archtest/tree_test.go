@@ -67,10 +67,12 @@ func TestNamesSaySomething(t *testing.T) {
 	}
 }
 
-// TestControlPlaneIsApart: a module's requirements reach everyone who requires it, and these are Kubernetes itself.
-func TestControlPlaneIsApart(t *testing.T) {
-	if _, err := os.Stat(filepath.Join(root(t), "e2e/cluster/controlplane/go.mod")); err != nil {
-		t.Errorf("the control plane is to be a module of its own: %v", err)
+// TestOthersAreApart: a module's requirements reach everyone who requires it, and these are Kubernetes itself, and Helm.
+func TestOthersAreApart(t *testing.T) {
+	for _, folder := range []string{"e2e/cluster/controlplane", "e2e/node/agents", "e2e/charts/helm"} {
+		if _, err := os.Stat(filepath.Join(root(t), folder, "go.mod")); err != nil {
+			t.Errorf("%s is to be a module of its own: %v", folder, err)
+		}
 	}
 	mod, err := os.ReadFile(filepath.Join(root(t), "go.mod"))
 	if err != nil {
@@ -78,7 +80,7 @@ func TestControlPlaneIsApart(t *testing.T) {
 	}
 	for _, apart := range []string{module + "/e2e/cluster/controlplane", "k8s.io/kubernetes ", "sigs.k8s.io/kwok ", "go.etcd.io/etcd/server/"} {
 		if bytes.Contains(mod, []byte(apart)) {
-			t.Errorf("go.mod names %s: only the control plane's own module may", strings.TrimSpace(apart))
+			t.Errorf("go.mod names %s: only a module of its own may", strings.TrimSpace(apart))
 		}
 	}
 	if _, err := os.Stat(filepath.Join(root(t), "go.work")); err == nil {
