@@ -76,6 +76,7 @@ type Config struct {
 	Store         *store.Store
 	Enroller      Enroller
 	Authenticator Authenticator
+	Tokens        TokenDrafter
 	// Version is the hub's.
 	Version string
 	// SpokeAddresses is where spokes dial, as host:port.
@@ -122,8 +123,8 @@ const parsers = 2
 
 // New makes a Server.
 func New(cfg Config) (*Server, error) {
-	if cfg.Store == nil || cfg.Enroller == nil || cfg.Authenticator == nil {
-		return nil, errors.New("api: a store, an enroller and an authenticator are needed")
+	if cfg.Store == nil || cfg.Enroller == nil || cfg.Authenticator == nil || cfg.Tokens == nil {
+		return nil, errors.New("api: a store, an enroller, an authenticator and a drafter of tokens are needed")
 	}
 	if err := checkNeeds(&hubv1.FleetService_ServiceDesc, needs); err != nil {
 		return nil, err

@@ -99,6 +99,18 @@ var bindingFields = &query.Schema[*yardarmv1.RoleBinding]{
 	},
 }
 
+var tokenFields = &query.Schema[*yardarmv1.Token]{
+	Name: func(t *yardarmv1.Token) string { return t.GetMetadata().GetName() },
+	Fields: []query.Field[*yardarmv1.Token]{
+		{Name: "name", Text: func(t *yardarmv1.Token) string { return t.GetMetadata().GetName() }},
+		{Name: "actor", Text: func(t *yardarmv1.Token) string { return t.GetStatus().GetActor() }},
+		{Name: "role", Texts: func(t *yardarmv1.Token) []string { return t.GetStatus().GetRoles() }},
+		{Name: "created", Time: true, Number: func(t *yardarmv1.Token) int64 { return nanos(t.GetMetadata().GetCreationTimestamp()) }},
+		{Name: "expires", Time: true, Number: func(t *yardarmv1.Token) int64 { return nanos(t.GetStatus().GetExpires()) }},
+		{Name: "lastUsed", Time: true, Number: func(t *yardarmv1.Token) int64 { return nanos(t.GetStatus().GetLastUsed()) }},
+	},
+}
+
 // subjectsOf are those of a binding, as in token/ci.
 func subjectsOf(b *yardarmv1.RoleBinding) []string {
 	out := make([]string, 0, len(b.GetSpec().GetSubjects()))

@@ -18,6 +18,7 @@ var resourceIn = map[store.Table]string{
 	store.Reconciliations: yardarmv1.ResourceAssignments,
 	store.Roles:           yardarmv1.ResourceRoles,
 	store.RoleBindings:    yardarmv1.ResourceRoleBindings,
+	store.Credentials:     yardarmv1.ResourceTokens,
 }
 
 // followers are the tables whose rows change only along with one that is judged.

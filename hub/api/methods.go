@@ -49,6 +49,15 @@ var needs = map[string]need{
 	hubv1.FleetService_Watch_FullMethodName:       {verb: yardarmv1.VerbGet, objects: watched},
 	hubv1.FleetService_WatchEvents_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceEvents},
 
+	hubv1.FleetService_CreateToken_FullMethodName: {verb: yardarmv1.VerbCreate, resource: yardarmv1.ResourceTokens, objects: whole,
+		consequences: []store.Table{store.RoleBindings}},
+	hubv1.FleetService_ListTokens_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceTokens, objects: whole},
+	hubv1.FleetService_GetToken_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceTokens, objects: whole},
+	hubv1.FleetService_RevokeToken_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceTokens, objects: whole,
+		consequences: []store.Table{store.RoleBindings}},
+	hubv1.FleetService_WhoAmI_FullMethodName: {anybody: true},
+	hubv1.FleetService_CanI_FullMethodName:   {anybody: true},
+
 	hubv1.FleetService_ListRoles_FullMethodName:         {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRoles, objects: whole},
 	hubv1.FleetService_GetRole_FullMethodName:           {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRoles, objects: whole},
 	hubv1.FleetService_DeleteRole_FullMethodName:        {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceRoles, objects: whole},

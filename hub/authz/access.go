@@ -35,14 +35,25 @@ func AccessOf(tx *store.ReadTx, who Identity, now time.Time) (*Access, error) {
 		a.grants = []grant{{rules: builtInRole(AdminRole).Spec.Rules}}
 		return a, nil
 	}
-	for _, s := range who.subjects() {
-		for b := range tx.RoleBindingsOf(s.Kind, s.Name) {
-			if r := Role(tx, b.GetSpec().GetRole()); r != nil {
-				a.grants = append(a.grants, grant{rules: r.GetSpec().GetRules(), bundles: b.Spec.Bundles, groups: b.Spec.ClusterGroups})
-			}
+	for b := range Bindings(tx, who) {
+		if r := Role(tx, b.GetSpec().GetRole()); r != nil {
+			a.grants = append(a.grants, grant{rules: r.GetSpec().GetRules(), bundles: b.Spec.Bundles, groups: b.Spec.ClusterGroups})
 		}
 	}
 	return a, nil
+}
+
+// Bindings yields those that give a caller a role.
+func Bindings(tx *store.ReadTx, who Identity) iter.Seq[*yardarmv1.RoleBinding] {
+	return func(yield func(*yardarmv1.RoleBinding) bool) {
+		for _, s := range who.subjects() {
+			for b := range tx.RoleBindingsOf(s.Kind, s.Name) {
+				if !yield(b) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // May tells whether the caller may do it to any resource of the kind, or might if it were there.

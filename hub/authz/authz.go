@@ -12,7 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/yardarm-dev/yardarm/hub/store"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -20,6 +23,8 @@ const (
 	tokenPrefix = "yat_"
 	// secretSize is the size of a credential's secret in bytes: 256 bits, so that a plain SHA-256 of it is safe to keep.
 	secretSize = 32
+	// useInterval is how exact it is known when a token was last used.
+	useInterval = time.Minute
 	// maxToken bounds what is looked at, in bytes; ours are much shorter.
 	maxToken = 256
 )
@@ -57,7 +62,7 @@ func New(config Config) (*Authz, error) {
 
 // Authenticate answers whom a bearer token belongs to. The credential is read from the store each time, so one that has been reset, revoked or has
 // expired is refused at once. The only error is [ErrCredential].
-func (a *Authz) Authenticate(_ context.Context, token string) (Identity, error) {
+func (a *Authz) Authenticate(ctx context.Context, token string) (Identity, error) {
 	id, secret, ok := parse(token)
 	if !ok {
 		return Identity{}, ErrCredential
@@ -80,7 +85,20 @@ func (a *Authz) Authenticate(_ context.Context, token string) (Identity, error) 
 			return Identity{}, ErrCredential
 		}
 	}
+	a.noteUse(ctx, row)
 	return who, nil
+}
+
+// noteUse keeps when a token was shown, at most once a minute: it is to be seen which ones nobody uses any more, and no call should cost a write.
+func (a *Authz) noteUse(ctx context.Context, row *storev1.Credential) {
+	now := a.config.Clock()
+	if IsLocalAdmin(row) || now.Sub(a.config.Store.Read().CredentialUse(row.Id).GetTime().AsTime()) < useInterval {
+		return
+	}
+	// It is soft, and lost if the hub dies; a store that takes nothing has worse to tell.
+	_ = a.config.Store.Observe(ctx, func(tx *store.Tx) error {
+		return tx.PutCredentialUse(&storev1.CredentialUse{Id: row.Id, Time: timestamppb.New(now)})
+	})
 }
 
 // secretEncoding needs no quotes in a shell or a header. Strict, so that a secret has one text.

@@ -39,6 +39,12 @@ func (a *Authz) DraftToken() (*Draft, error) {
 	return d, nil
 }
 
+// IsLocalAdmin tells the local administrator's credential from tokens.
+func IsLocalAdmin(row *storev1.Credential) bool { return row.GetId() == adminID }
+
+// Prefix is how the token with an ID begins.
+func Prefix(id string) string { return tokenPrefix + id }
+
 // Credential is the row that lets the token in, as the token of this name, until it expires; a zero time is never.
 func (d *Draft) Credential(name, actor string, created, expires time.Time) *storev1.Credential {
 	row := &storev1.Credential{Id: d.ID, Name: name, SecretHash: d.hash[:], Actor: actor, Created: timestamppb.New(created)}

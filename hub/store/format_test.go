@@ -127,7 +127,7 @@ func TestMigrateFromFormat1(t *testing.T) {
 	m.Format = 1
 	if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error {
 		return errors.Join(tx.DeleteBucket([]byte(Reconciliations.String())), tx.DeleteBucket([]byte(Roles.String())),
-			tx.DeleteBucket([]byte(RoleBindings.String())), putMeta(tx, m))
+			tx.DeleteBucket([]byte(RoleBindings.String())), tx.DeleteBucket([]byte(CredentialUses.String())), putMeta(tx, m))
 	}); err != nil {
 		t.Fatal(err)
 	}

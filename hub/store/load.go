@@ -88,7 +88,7 @@ func migrations() []migration {
 		// Format 2 has reconciliations. An older hub would also overlook customizations, and hand out what they are to change as it is.
 		addTable(Reconciliations),
 		// Format 3 has roles and their bindings. An older hub would let every credential do everything.
-		addTable(Roles, RoleBindings),
+		addTable(Roles, RoleBindings, CredentialUses),
 	}
 }
 

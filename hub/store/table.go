@@ -29,6 +29,7 @@ const (
 	DeletedClusters              // cluster uid
 	Acceptances                  // in Changed: cluster uid/bundle uid
 	Reconciliations              // bundle uid, or bundle uid/cluster uid
+	CredentialUses               // id
 	Observed                     // cluster uid
 	ObservedBundles              // cluster uid/bundle uid
 	Events                       // sequence, of 20 digits
@@ -39,7 +40,7 @@ const (
 )
 
 var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets",
-	"roles", "role_bindings", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "observed", "observed_bundles", "events", "presences", "members", "meta"}
+	"roles", "role_bindings", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "credential_uses", "observed", "observed_bundles", "events", "presences", "members", "meta"}
 
 // String returns the table's name in metrics, on disk and in errors.
 func (t Table) String() string { return tableNames[t] }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -97,6 +99,24 @@ func TestTables(t *testing.T) {
 			},
 			func(tx *ReadTx) int { return count(tx.Credentials()) },
 			func(tx *Tx) error { return tx.DeleteCredential("c") }},
+		{CredentialUses,
+			func(tx *Tx, v string) error {
+				return errors.Join(tx.PutCredential(&storev1.Credential{Id: "u", Name: "u"}),
+					tx.PutCredentialUse(&storev1.CredentialUse{Id: "u", Time: &timestamppb.Timestamp{Seconds: int64(len(v)), Nanos: int32(v[0])}}),
+					tx.PutCredentialUse(&storev1.CredentialUse{Id: "nobody"}))
+			},
+			func(tx *ReadTx) (string, bool) {
+				u := tx.CredentialUse("u")
+				if tx.CredentialUse("nobody") != nil {
+					t.Error("a credential that there is not has been used")
+				}
+				if u == nil {
+					return "", false
+				}
+				return map[int32]string{'o': "one", 't': "two"}[u.Time.Nanos], true
+			},
+			func(tx *ReadTx) int { return count(credentialUses.scan(tx, idIndex, "")) },
+			func(tx *Tx) error { return tx.DeleteCredential("u") }},
 		{Secrets,
 			func(tx *Tx, v string) error {
 				return tx.PutSecret(&storev1.SealedSecret{Name: "s", Nonce: []byte(v)})

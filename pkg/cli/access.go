@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/table"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -22,6 +25,27 @@ var bindingColumns = []column{
 	col("BUNDLES", func(_ *app, b *yardarmv1.RoleBinding) string { return scope(b.GetSpec().GetBundles()) }),
 	col("GROUPS", func(_ *app, b *yardarmv1.RoleBinding) string { return scope(b.GetSpec().GetClusterGroups()) }),
 	ageColumn,
+}
+
+var tokenColumns = []column{
+	nameColumn,
+	col("PREFIX", func(_ *app, t *yardarmv1.Token) string { return t.GetStatus().GetPrefix() }),
+	col("ROLES", func(_ *app, t *yardarmv1.Token) string { return strings.Join(t.GetStatus().GetRoles(), ",") }),
+	col("EXPIRES", func(a *app, t *yardarmv1.Token) string { return a.until(t.GetStatus().GetExpires()) }).moving(),
+	col("LAST USED", func(a *app, t *yardarmv1.Token) string { return cmp.Or(a.ago(t.GetStatus().GetLastUsed()), "never") }).moving(),
+	ageColumn,
+	col("BY", func(_ *app, t *yardarmv1.Token) string { return t.GetStatus().GetActor() }).onlyWide(),
+}
+
+// until is when something ends, as in "in 12d".
+func (a *app) until(t *timestamppb.Timestamp) string {
+	switch {
+	case t == nil:
+		return "never"
+	case !t.AsTime().After(a.io.Now()):
+		return "expired"
+	}
+	return "in " + table.Duration(t.AsTime().Sub(a.io.Now()))
 }
 
 // rules are what a role allows, as in "get hub,bundles; publish bundles".
@@ -66,6 +90,16 @@ func (d *sheet) role(r *yardarmv1.Role) {
 		d.line(ruleText(rule))
 	}
 	d.end()
+}
+
+func (d *sheet) token(t *yardarmv1.Token) {
+	st := t.GetStatus()
+	d.metadata(t.GetMetadata())
+	d.field("Prefix", st.GetPrefix())
+	d.field("Made by", st.GetActor())
+	d.field("Expires", d.app.at(st.GetExpires()))
+	d.field("Last used", cmp.Or(d.app.at(st.GetLastUsed()), "never"))
+	d.field("Roles", cmp.Or(strings.Join(st.GetRoles(), ", "), "none"))
 }
 
 func (d *sheet) binding(b *yardarmv1.RoleBinding) {

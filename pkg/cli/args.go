@@ -113,6 +113,8 @@ func typeOf(object client.Object) resource.Type {
 		return resource.Role
 	case *yardarmv1.RoleBinding:
 		return resource.Binding
+	case *yardarmv1.Token:
+		return resource.Token
 	}
 	return resource.Assignment
 }

@@ -57,6 +57,8 @@ func columnsOf(t resource.Type) []column {
 		return roleColumns
 	case yardarmv1.KindRoleBinding:
 		return bindingColumns
+	case yardarmv1.KindToken:
+		return tokenColumns
 	}
 	return assignmentColumns
 }

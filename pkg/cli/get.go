@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
@@ -27,8 +28,8 @@ func (a *app) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get TYPE [NAME…] | TYPE/NAME…",
 		Short: "List resources",
-		Long: `List resources: clusters, clustergroups (groups), bundles, revisions, assignments, roles and
-rolebindings.
+		Long: `List resources: clusters, clustergroups (groups), bundles, revisions, assignments, roles,
+rolebindings and tokens.
 
 What the hub knows of a cluster is what its spoke last reported. The column AS OF tells until when that
 is known to hold; what is stale never counts as ready.`,
@@ -94,7 +95,7 @@ func (f *getFlags) check(selections []resource.Selection) error {
 		return usage("-w and --sort do not go together: what changes comes as it changes")
 	case selections[0].Type.Is(resource.Revision):
 		return usage("revisions do not change; watch their bundle: yardarm get bundles -w")
-	case selections[0].Type.Is(resource.Role), selections[0].Type.Is(resource.Binding):
+	case slices.ContainsFunc([]resource.Type{resource.Role, resource.Binding, resource.Token}, selections[0].Type.Is):
 		return usage("%s cannot be watched", selections[0].Type.Plural)
 	case selections[0].Type.Is(resource.Assignment) && f.group != "":
 		return usage("-w watches assignments of a cluster or a bundle, not of a group")
@@ -159,6 +160,8 @@ func none(t resource.Type, f filter) string {
 		return "there are no clusters; 'yardarm enroll NAME' adds one"
 	case t.Is(resource.Group), t.Is(resource.Role), t.Is(resource.Binding):
 		return fmt.Sprintf("there are no %s; 'yardarm apply -f FILE' makes them", t.Plural)
+	case t.Is(resource.Token):
+		return "there are no tokens; 'yardarm token create NAME' makes one"
 	case t.Is(resource.Assignment):
 		return "there are no assignments; they follow from bundles and the groups that they target"
 	}
@@ -227,6 +230,8 @@ func fetchNamed(ctx context.Context, hub *client.Client, t resource.Type, name s
 		return object(hub.GetRole(ctx, &hubv1.GetRoleRequest{Name: name}))
 	case t.Is(resource.Binding):
 		return object(hub.GetRoleBinding(ctx, &hubv1.GetRoleBindingRequest{Name: name}))
+	case t.Is(resource.Token):
+		return object(hub.GetToken(ctx, &hubv1.GetTokenRequest{Name: name}))
 	}
 	cluster, bundle, err := splitAssignment(name)
 	if err != nil {
@@ -254,6 +259,8 @@ func list(ctx context.Context, hub *client.Client, t resource.Type, f getFlags) 
 		return objectsOf(hub.Roles(ctx, &hubv1.ListRolesRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Binding):
 		return objectsOf(hub.RoleBindings(ctx, &hubv1.ListRoleBindingsRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
+	case t.Is(resource.Token):
+		return objectsOf(hub.Tokens(ctx, &hubv1.ListTokensRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
 	case f.bundle != "":
 		return objectsOf(hub.Revisions(ctx, &hubv1.ListRevisionsRequest{PageSize: page, Bundle: f.bundle, Filter: f.fields, OrderBy: f.order}))
 	}

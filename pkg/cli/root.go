@@ -109,6 +109,6 @@ connection, hub), 124 out of time, 130 interrupted.`,
 		a.reconcileCommand())
 	add(groupLook, a.statusCommand(), a.getCommand(), a.describeCommand(), a.previewCommand(), a.eventsCommand())
 	add(groupClusters, a.enrollCommand(), a.labelCommand(), a.banCommand(), a.unbanCommand())
-	add(groupSettings, a.configCommand(), a.versionCommand())
+	add(groupSettings, a.configCommand(), a.tokenCommand(), a.authCommand(), a.versionCommand())
 	return root
 }

@@ -47,6 +47,8 @@ type Hub struct {
 	CA    *ca.CA
 	API   *api.Server
 	Authz *authz.Authz
+	// Dir is the store's folder.
+	Dir string
 
 	stop func() error
 }
@@ -93,7 +95,7 @@ func Start(t testing.TB, options ...Option) *Hub {
 
 	server, err := authority.ServerTLS([]string{"127.0.0.1"})
 	must(err)
-	apiConfig := api.Config{Store: st, Enroller: authority, Authenticator: who, Version: "test", SpokeAddresses: []string{"127.0.0.1:1"}, Coalesce: time.Millisecond}
+	apiConfig := api.Config{Store: st, Enroller: authority, Authenticator: who, Tokens: who, Version: "test", SpokeAddresses: []string{"127.0.0.1:1"}, Coalesce: time.Millisecond}
 	gatewayConfig := gateway.Config{Listener: listener, TLS: server}
 	for _, option := range options {
 		option(&apiConfig, &gatewayConfig)
@@ -121,7 +123,7 @@ func Start(t testing.TB, options ...Option) *Hub {
 	transport := &http.Transport{TLSClientConfig: client, ForceAttemptHTTP2: true}
 	h := &Hub{
 		FleetServiceClient: hubv1.NewFleetServiceClient(conn), Conn: conn, HTTP: &http.Client{Transport: transport},
-		URL: "https://" + address, Token: admin.Token, Store: st, CA: authority, API: svc, Authz: who,
+		URL: "https://" + address, Token: admin.Token, Store: st, CA: authority, API: svc, Authz: who, Dir: filepath.Join(dir, "data"),
 	}
 	h.stop = sync.OnceValue(func() error { cancel(); return <-served })
 	t.Cleanup(func() {

@@ -195,6 +195,9 @@ func (d *decoder) readResource(node *yaml.Node) {
 	case kind == yardarmv1.KindAssignment:
 		fail(kindLine, "kind", "assignments follow from groups and bundles and are not applied")
 		return
+	case kind == yardarmv1.KindToken:
+		fail(kindLine, "kind", "tokens are made by 'yardarm token create', not applied")
+		return
 	default:
 		fail(kindLine, "kind", fmt.Sprintf("there is no kind %s; it is one of %s", kind, applicable))
 		return

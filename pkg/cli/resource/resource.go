@@ -38,10 +38,13 @@ var (
 	Assignment = Type{Kind: yardarmv1.KindAssignment, Name: "assignment", Plural: "assignments", Aliases: []string{"assign", "as"}}
 	Role       = Type{Kind: yardarmv1.KindRole, Name: "role", Plural: "roles"}
 	Binding    = Type{Kind: yardarmv1.KindRoleBinding, Name: "rolebinding", Plural: "rolebindings", Aliases: []string{"binding", "bindings", "rb"}}
+	Token      = Type{Kind: yardarmv1.KindToken, Name: "token", Plural: "tokens"}
 )
 
 // Types returns all types, in the order in which help lists them.
-func Types() []Type { return []Type{Cluster, Group, Bundle, Revision, Assignment, Role, Binding} }
+func Types() []Type {
+	return []Type{Cluster, Group, Bundle, Revision, Assignment, Role, Binding, Token}
+}
 
 // Is tells whether t is the type other.
 func (t Type) Is(other Type) bool { return t.Kind == other.Kind }

@@ -9,6 +9,7 @@ package yardarmv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -148,9 +149,10 @@ func (x *RoleSpec) GetDescription() string {
 // Rule allows each of the verbs on each of the resources.
 type Rule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// get (lists and watches, too), apply, delete, publish, undo, label, enroll, ban, accept, reconcile or backup; "*" is all of them.
+	// get (lists and watches, too), apply, create, delete, publish, undo, label, enroll, ban, accept, reconcile or backup; "*" is all of them.
 	Verbs []string `protobuf:"bytes,1,rep,name=verbs,proto3" json:"verbs,omitempty"`
-	// hub, clusters, clustergroups, bundles, revisions, artifacts, assignments, events, roles or rolebindings; "*" is all of them.
+	// hub, clusters, clustergroups, bundles, revisions, artifacts, assignments, events, roles, rolebindings or tokens;
+	// "*" is all of them.
 	Resources     []string `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -455,12 +457,161 @@ func (x *Scope) GetSelector() *LabelSelector {
 	return nil
 }
 
+// Token is a credential that the hub has given out, without its secret.
+type Token struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ApiVersion    string                 `protobuf:"bytes,1,opt,name=api_version,json=apiVersion,proto3" json:"api_version,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Metadata      *ObjectMeta            `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Status        *TokenStatus           `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Token) Reset() {
+	*x = Token{}
+	mi := &file_yardarm_v1_access_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Token) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Token) ProtoMessage() {}
+
+func (x *Token) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_access_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Token.ProtoReflect.Descriptor instead.
+func (*Token) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_access_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Token) GetApiVersion() string {
+	if x != nil {
+		return x.ApiVersion
+	}
+	return ""
+}
+
+func (x *Token) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Token) GetMetadata() *ObjectMeta {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Token) GetStatus() *TokenStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type TokenStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How the token begins, so that one that was found can be told.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Who made it.
+	Actor   string                 `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	Expires *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires,proto3" json:"expires,omitempty"`
+	// When it was last shown, to the minute; absent if it never was.
+	LastUsed *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_used,json=lastUsed,proto3" json:"last_used,omitempty"`
+	// The roles that bindings give it, sorted.
+	Roles         []string `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenStatus) Reset() {
+	*x = TokenStatus{}
+	mi := &file_yardarm_v1_access_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenStatus) ProtoMessage() {}
+
+func (x *TokenStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_access_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenStatus.ProtoReflect.Descriptor instead.
+func (*TokenStatus) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_access_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TokenStatus) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *TokenStatus) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *TokenStatus) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *TokenStatus) GetLastUsed() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUsed
+	}
+	return nil
+}
+
+func (x *TokenStatus) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
 var File_yardarm_v1_access_proto protoreflect.FileDescriptor
 
 const file_yardarm_v1_access_proto_rawDesc = "" +
 	"\n" +
 	"\x17yardarm/v1/access.proto\x12\n" +
-	"yardarm.v1\x1a\x18yardarm/v1/cluster.proto\x1a\x15yardarm/v1/meta.proto\"\x99\x01\n" +
+	"yardarm.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x15yardarm/v1/meta.proto\"\x99\x01\n" +
 	"\x04Role\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
 	"apiVersion\x12\x12\n" +
@@ -489,7 +640,19 @@ const file_yardarm_v1_access_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"T\n" +
 	"\x05Scope\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x125\n" +
-	"\bselector\x18\x02 \x01(\v2\x19.yardarm.v1.LabelSelectorR\bselectorB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
+	"\bselector\x18\x02 \x01(\v2\x19.yardarm.v1.LabelSelectorR\bselector\"\xa1\x01\n" +
+	"\x05Token\x12\x1f\n" +
+	"\vapi_version\x18\x01 \x01(\tR\n" +
+	"apiVersion\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
+	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12/\n" +
+	"\x06status\x18\x04 \x01(\v2\x17.yardarm.v1.TokenStatusR\x06status\"\xc0\x01\n" +
+	"\vTokenStatus\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x124\n" +
+	"\aexpires\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x127\n" +
+	"\tlast_used\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\blastUsed\x12\x14\n" +
+	"\x05roles\x18\x05 \x03(\tR\x05rolesB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
 
 var (
 	file_yardarm_v1_access_proto_rawDescOnce sync.Once
@@ -503,33 +666,40 @@ func file_yardarm_v1_access_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_access_proto_rawDescData
 }
 
-var file_yardarm_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_yardarm_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_yardarm_v1_access_proto_goTypes = []any{
-	(*Role)(nil),            // 0: yardarm.v1.Role
-	(*RoleSpec)(nil),        // 1: yardarm.v1.RoleSpec
-	(*Rule)(nil),            // 2: yardarm.v1.Rule
-	(*RoleBinding)(nil),     // 3: yardarm.v1.RoleBinding
-	(*RoleBindingSpec)(nil), // 4: yardarm.v1.RoleBindingSpec
-	(*Subject)(nil),         // 5: yardarm.v1.Subject
-	(*Scope)(nil),           // 6: yardarm.v1.Scope
-	(*ObjectMeta)(nil),      // 7: yardarm.v1.ObjectMeta
-	(*LabelSelector)(nil),   // 8: yardarm.v1.LabelSelector
+	(*Role)(nil),                  // 0: yardarm.v1.Role
+	(*RoleSpec)(nil),              // 1: yardarm.v1.RoleSpec
+	(*Rule)(nil),                  // 2: yardarm.v1.Rule
+	(*RoleBinding)(nil),           // 3: yardarm.v1.RoleBinding
+	(*RoleBindingSpec)(nil),       // 4: yardarm.v1.RoleBindingSpec
+	(*Subject)(nil),               // 5: yardarm.v1.Subject
+	(*Scope)(nil),                 // 6: yardarm.v1.Scope
+	(*Token)(nil),                 // 7: yardarm.v1.Token
+	(*TokenStatus)(nil),           // 8: yardarm.v1.TokenStatus
+	(*ObjectMeta)(nil),            // 9: yardarm.v1.ObjectMeta
+	(*LabelSelector)(nil),         // 10: yardarm.v1.LabelSelector
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_yardarm_v1_access_proto_depIdxs = []int32{
-	7, // 0: yardarm.v1.Role.metadata:type_name -> yardarm.v1.ObjectMeta
-	1, // 1: yardarm.v1.Role.spec:type_name -> yardarm.v1.RoleSpec
-	2, // 2: yardarm.v1.RoleSpec.rules:type_name -> yardarm.v1.Rule
-	7, // 3: yardarm.v1.RoleBinding.metadata:type_name -> yardarm.v1.ObjectMeta
-	4, // 4: yardarm.v1.RoleBinding.spec:type_name -> yardarm.v1.RoleBindingSpec
-	5, // 5: yardarm.v1.RoleBindingSpec.subjects:type_name -> yardarm.v1.Subject
-	6, // 6: yardarm.v1.RoleBindingSpec.bundles:type_name -> yardarm.v1.Scope
-	6, // 7: yardarm.v1.RoleBindingSpec.cluster_groups:type_name -> yardarm.v1.Scope
-	8, // 8: yardarm.v1.Scope.selector:type_name -> yardarm.v1.LabelSelector
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	9,  // 0: yardarm.v1.Role.metadata:type_name -> yardarm.v1.ObjectMeta
+	1,  // 1: yardarm.v1.Role.spec:type_name -> yardarm.v1.RoleSpec
+	2,  // 2: yardarm.v1.RoleSpec.rules:type_name -> yardarm.v1.Rule
+	9,  // 3: yardarm.v1.RoleBinding.metadata:type_name -> yardarm.v1.ObjectMeta
+	4,  // 4: yardarm.v1.RoleBinding.spec:type_name -> yardarm.v1.RoleBindingSpec
+	5,  // 5: yardarm.v1.RoleBindingSpec.subjects:type_name -> yardarm.v1.Subject
+	6,  // 6: yardarm.v1.RoleBindingSpec.bundles:type_name -> yardarm.v1.Scope
+	6,  // 7: yardarm.v1.RoleBindingSpec.cluster_groups:type_name -> yardarm.v1.Scope
+	10, // 8: yardarm.v1.Scope.selector:type_name -> yardarm.v1.LabelSelector
+	9,  // 9: yardarm.v1.Token.metadata:type_name -> yardarm.v1.ObjectMeta
+	8,  // 10: yardarm.v1.Token.status:type_name -> yardarm.v1.TokenStatus
+	11, // 11: yardarm.v1.TokenStatus.expires:type_name -> google.protobuf.Timestamp
+	11, // 12: yardarm.v1.TokenStatus.last_used:type_name -> google.protobuf.Timestamp
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_access_proto_init() }
@@ -545,7 +715,7 @@ func file_yardarm_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_access_proto_rawDesc), len(file_yardarm_v1_access_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -16,12 +16,14 @@ const (
 	KindAssignment   = "Assignment"
 	KindRole         = "Role"
 	KindRoleBinding  = "RoleBinding"
+	KindToken        = "Token"
 )
 
 // Verbs of rules.
 const (
 	VerbGet       = "get"
 	VerbApply     = "apply"
+	VerbCreate    = "create"
 	VerbDelete    = "delete"
 	VerbPublish   = "publish"
 	VerbUndo      = "undo"
@@ -45,6 +47,7 @@ const (
 	ResourceEvents        = "events"
 	ResourceRoles         = "roles"
 	ResourceRoleBindings  = "rolebindings"
+	ResourceTokens        = "tokens"
 )
 
 // Any in a rule stands for all verbs, or all resources.

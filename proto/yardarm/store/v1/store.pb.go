@@ -554,6 +554,59 @@ func (x *Credential) GetActor() string {
 	return ""
 }
 
+// CredentialUse is when a credential was last shown. Soft.
+type CredentialUse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CredentialUse) Reset() {
+	*x = CredentialUse{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CredentialUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CredentialUse) ProtoMessage() {}
+
+func (x *CredentialUse) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CredentialUse.ProtoReflect.Descriptor instead.
+func (*CredentialUse) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CredentialUse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CredentialUse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // SealedSecret is a secret of the hub, encrypted under the hub key (AES-256-GCM, its name as associated data).
 type SealedSecret struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -566,7 +619,7 @@ type SealedSecret struct {
 
 func (x *SealedSecret) Reset() {
 	*x = SealedSecret{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +631,7 @@ func (x *SealedSecret) String() string {
 func (*SealedSecret) ProtoMessage() {}
 
 func (x *SealedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +644,7 @@ func (x *SealedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedSecret.ProtoReflect.Descriptor instead.
 func (*SealedSecret) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SealedSecret) GetName() string {
@@ -637,7 +690,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +702,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +715,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Artifact) GetDigest() string {
@@ -734,7 +787,7 @@ type DeletedBundle struct {
 
 func (x *DeletedBundle) Reset() {
 	*x = DeletedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +799,7 @@ func (x *DeletedBundle) String() string {
 func (*DeletedBundle) ProtoMessage() {}
 
 func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +812,7 @@ func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedBundle.ProtoReflect.Descriptor instead.
 func (*DeletedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeletedBundle) GetUid() string {
@@ -802,7 +855,7 @@ type DeletedCluster struct {
 
 func (x *DeletedCluster) Reset() {
 	*x = DeletedCluster{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +867,7 @@ func (x *DeletedCluster) String() string {
 func (*DeletedCluster) ProtoMessage() {}
 
 func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +880,7 @@ func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedCluster.ProtoReflect.Descriptor instead.
 func (*DeletedCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeletedCluster) GetUid() string {
@@ -868,7 +921,7 @@ type Acceptance struct {
 
 func (x *Acceptance) Reset() {
 	*x = Acceptance{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +933,7 @@ func (x *Acceptance) String() string {
 func (*Acceptance) ProtoMessage() {}
 
 func (x *Acceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +946,7 @@ func (x *Acceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acceptance.ProtoReflect.Descriptor instead.
 func (*Acceptance) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Acceptance) GetClusterUid() string {
@@ -950,7 +1003,7 @@ type Reconciliation struct {
 
 func (x *Reconciliation) Reset() {
 	*x = Reconciliation{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1015,7 @@ func (x *Reconciliation) String() string {
 func (*Reconciliation) ProtoMessage() {}
 
 func (x *Reconciliation) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1028,7 @@ func (x *Reconciliation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
 func (*Reconciliation) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Reconciliation) GetBundleUid() string {
@@ -1016,7 +1069,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1081,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1094,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Observed) GetClusterUid() string {
@@ -1106,7 +1159,7 @@ type ObservedBundle struct {
 
 func (x *ObservedBundle) Reset() {
 	*x = ObservedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1171,7 @@ func (x *ObservedBundle) String() string {
 func (*ObservedBundle) ProtoMessage() {}
 
 func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1184,7 @@ func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedBundle.ProtoReflect.Descriptor instead.
 func (*ObservedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ObservedBundle) GetClusterUid() string {
@@ -1204,7 +1257,10 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"secretHash\x124\n" +
 	"\acreated\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x124\n" +
 	"\aexpires\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12\x14\n" +
-	"\x05actor\x18\x06 \x01(\tR\x05actor\"X\n" +
+	"\x05actor\x18\x06 \x01(\tR\x05actor\"O\n" +
+	"\rCredentialUse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"X\n" +
 	"\fSealedSecret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1e\n" +
@@ -1273,7 +1329,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -1282,44 +1338,46 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Identity)(nil),              // 4: yardarm.store.v1.Identity
 	(*EnrolmentToken)(nil),        // 5: yardarm.store.v1.EnrolmentToken
 	(*Credential)(nil),            // 6: yardarm.store.v1.Credential
-	(*SealedSecret)(nil),          // 7: yardarm.store.v1.SealedSecret
-	(*Artifact)(nil),              // 8: yardarm.store.v1.Artifact
-	(*DeletedBundle)(nil),         // 9: yardarm.store.v1.DeletedBundle
-	(*DeletedCluster)(nil),        // 10: yardarm.store.v1.DeletedCluster
-	(*Acceptance)(nil),            // 11: yardarm.store.v1.Acceptance
-	(*Reconciliation)(nil),        // 12: yardarm.store.v1.Reconciliation
-	(*Observed)(nil),              // 13: yardarm.store.v1.Observed
-	(*ObservedBundle)(nil),        // 14: yardarm.store.v1.ObservedBundle
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(v1.Workloads)(0),             // 16: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 17: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 18: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 19: yardarm.v1.Report
+	(*CredentialUse)(nil),         // 7: yardarm.store.v1.CredentialUse
+	(*SealedSecret)(nil),          // 8: yardarm.store.v1.SealedSecret
+	(*Artifact)(nil),              // 9: yardarm.store.v1.Artifact
+	(*DeletedBundle)(nil),         // 10: yardarm.store.v1.DeletedBundle
+	(*DeletedCluster)(nil),        // 11: yardarm.store.v1.DeletedCluster
+	(*Acceptance)(nil),            // 12: yardarm.store.v1.Acceptance
+	(*Reconciliation)(nil),        // 13: yardarm.store.v1.Reconciliation
+	(*Observed)(nil),              // 14: yardarm.store.v1.Observed
+	(*ObservedBundle)(nil),        // 15: yardarm.store.v1.ObservedBundle
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(v1.Workloads)(0),             // 17: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 18: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 19: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 20: yardarm.v1.Report
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	15, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	16, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	15, // 3: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	15, // 4: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	15, // 5: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	15, // 6: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	15, // 7: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	16, // 8: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	15, // 9: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	15, // 10: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	17, // 11: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	15, // 12: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	18, // 13: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	15, // 14: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	15, // 15: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	19, // 16: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	15, // 17: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	16, // 3: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	16, // 4: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	16, // 5: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	16, // 6: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	16, // 7: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	16, // 8: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	17, // 9: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	16, // 10: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	16, // 11: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	18, // 12: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	16, // 13: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	19, // 14: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	16, // 15: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	16, // 16: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	20, // 17: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	16, // 18: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -1333,7 +1391,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
