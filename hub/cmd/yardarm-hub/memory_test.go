@@ -10,7 +10,8 @@ func TestSpareMemory(t *testing.T) {
 		want            bool
 	}{
 		{"a wave is over", 1 * mib, 200 * mib, true},
-		{"the wave goes on", 10 * mib, 200 * mib, false},
+		{"heartbeats go on", 3 * mib, 200 * mib, true},
+		{"the wave goes on", 12 * mib, 200 * mib, false},
 		{"nothing to spare", 1 * mib, 120 * mib, false},
 		{"idle for minutes after that", 1 * mib, 126 * mib, true},
 	} {
