@@ -23,7 +23,7 @@ func (s *Server) Accept(ctx context.Context, req *hubv1.AcceptRequest) (*hubv1.A
 		return nil, invalid("cluster", "is missing, and so is bundle; name one of them, or both")
 	}
 	resp := &hubv1.AcceptResponse{}
-	err := s.change(ctx, false, func(c *change) error {
+	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
 		clusters := c.Clusters()
 		if name := req.GetCluster(); name != "" {
 			cluster := c.ClusterByName(name)

@@ -185,7 +185,7 @@ func (s *Server) Run(ctx context.Context) error { return s.index.Run(ctx) }
 // Options are those of the gRPC server that serves s: who calls, how long a call may take, what becomes of a panic.
 func (s *Server) Options() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(s.metrics.UnaryServerInterceptor(), s.unary),
+		grpc.ChainUnaryInterceptor(s.metrics.UnaryServerInterceptor(), s.unary, conditional),
 		grpc.ChainStreamInterceptor(s.metrics.StreamServerInterceptor(), s.stream),
 	}
 }

@@ -48,7 +48,7 @@ func (s *Server) DeleteBundle(ctx context.Context, req *hubv1.DeleteBundleReques
 	if err := checkWorkloads(req.GetWorkloads(), "bundle"); err != nil {
 		return nil, err
 	}
-	err := s.change(ctx, false, func(c *change) error {
+	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
 		b := c.BundleByName(req.GetName())
 		if b == nil {
 			return bundleNotFound(req.GetName())

@@ -71,7 +71,7 @@ func (s *Server) LabelCluster(ctx context.Context, req *hubv1.LabelClusterReques
 	if err := v.err(); err != nil {
 		return nil, err
 	}
-	return s.changeCluster(ctx, req.GetName(), req.GetResourceVersion(), func(c *change, next *yardarmv1.Cluster) (bool, error) {
+	return s.changeCluster(ctx, req, func(c *change, next *yardarmv1.Cluster) (bool, error) {
 		if !req.GetOverwrite() {
 			if err := keepsLabels(next.Metadata, req.GetSet()); err != nil {
 				return false, err
@@ -137,7 +137,7 @@ func (s *Server) BanCluster(ctx context.Context, req *hubv1.BanClusterRequest) (
 	if err := v.err(); err != nil {
 		return nil, err
 	}
-	return s.changeCluster(ctx, req.GetName(), "", func(c *change, next *yardarmv1.Cluster) (bool, error) {
+	return s.changeCluster(ctx, req, func(c *change, next *yardarmv1.Cluster) (bool, error) {
 		if next.Spec.Ban != nil {
 			return false, nil // who banned it first, and why, is what counts
 		}
@@ -153,7 +153,7 @@ func (s *Server) BanCluster(ctx context.Context, req *hubv1.BanClusterRequest) (
 
 // UnbanCluster implements FleetService.
 func (s *Server) UnbanCluster(ctx context.Context, req *hubv1.UnbanClusterRequest) (*yardarmv1.Cluster, error) {
-	return s.changeCluster(ctx, req.GetName(), "", func(c *change, next *yardarmv1.Cluster) (bool, error) {
+	return s.changeCluster(ctx, req, func(c *change, next *yardarmv1.Cluster) (bool, error) {
 		if next.Spec.Ban == nil {
 			return false, nil
 		}
@@ -163,16 +163,26 @@ func (s *Server) UnbanCluster(ctx context.Context, req *hubv1.UnbanClusterReques
 	})
 }
 
+// clusterChange is what requests to change one cluster share.
+type clusterChange interface {
+	GetName() string
+	GetResourceVersion() string
+	GetDryRun() bool
+}
+
 // changeCluster changes one cluster, unless fn says that there is nothing to change. fn gets a clone whose Spec is set.
-func (s *Server) changeCluster(ctx context.Context, name, version string, fn func(*change, *yardarmv1.Cluster) (bool, error)) (*yardarmv1.Cluster, error) {
-	var row *yardarmv1.Cluster
-	err := s.change(ctx, false, func(c *change) error {
-		row = c.ClusterByName(name)
+func (s *Server) changeCluster(ctx context.Context, req clusterChange, fn func(*change, *yardarmv1.Cluster) (bool, error)) (*yardarmv1.Cluster, error) {
+	var row, shown *yardarmv1.Cluster
+	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
+		row = c.ClusterByName(req.GetName())
 		if row == nil {
-			return clusterNotFound(name)
+			return clusterNotFound(req.GetName())
 		}
-		if err := checkVersion(yardarmv1.KindCluster, row.Metadata, version); err != nil {
+		if err := checkVersion(yardarmv1.KindCluster, row.Metadata, req.GetResourceVersion()); err != nil {
 			return err
+		}
+		if req.GetDryRun() {
+			shown = c.view().cluster(row)
 		}
 		next := proto.CloneOf(row)
 		if next.Spec == nil {
@@ -182,11 +192,20 @@ func (s *Server) changeCluster(ctx context.Context, name, version string, fn fun
 		if err != nil || !changed {
 			return err
 		}
+		if err := c.putCluster(next); err != nil {
+			return err
+		}
 		row = next
-		return c.putCluster(next)
+		if req.GetDryRun() {
+			shown = c.view().cluster(next)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if req.GetDryRun() {
+		return shown, nil
 	}
 	return s.view(ctx).cluster(row), nil
 }
@@ -209,8 +228,8 @@ func (s *Server) DeleteCluster(ctx context.Context, req *hubv1.DeleteClusterRequ
 	if err := checkWorkloads(req.GetWorkloads(), "cluster"); err != nil {
 		return nil, err
 	}
-	var waits *yardarmv1.Cluster
-	err := s.change(ctx, false, func(c *change) error {
+	var waits, shown *yardarmv1.Cluster
+	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
 		row := c.ClusterByName(req.GetName())
 		if row == nil {
 			return clusterNotFound(req.GetName())
@@ -241,10 +260,16 @@ func (s *Server) DeleteCluster(ctx context.Context, req *hubv1.DeleteClusterRequ
 		if err := c.PutCluster(next); err != nil {
 			return err
 		}
+		if req.GetDryRun() {
+			shown = c.view().cluster(next)
+		}
 		return c.event(&yardarmv1.Event{Reason: "ClusterDeleting", Cluster: row.Metadata.Name, Message: "its spoke is to remove the workloads first"})
 	})
 	if err != nil || waits == nil {
 		return &hubv1.DeleteClusterResponse{}, err
+	}
+	if shown != nil {
+		return &hubv1.DeleteClusterResponse{Cluster: shown}, nil
 	}
 	return &hubv1.DeleteClusterResponse{Cluster: s.view(ctx).cluster(waits)}, nil
 }

@@ -56,14 +56,17 @@ func (s *Server) EnrollCluster(ctx context.Context, req *hubv1.EnrollClusterRequ
 	if err != nil {
 		return nil, err
 	}
-	var row *yardarmv1.Cluster
+	var row, shown *yardarmv1.Cluster
 	var token string
-	err = s.change(ctx, false, func(c *change) error {
+	err = s.change(ctx, req.GetDryRun(), func(c *change) error {
 		if row, err = c.awaitCluster(req, uid); err != nil {
 			return err
 		}
 		if token, err = s.cfg.Enroller.MintToken(c.Tx, row, draft); err != nil {
 			return enrolRefusal(row, err)
+		}
+		if req.GetDryRun() {
+			token, shown = "", c.view().cluster(row)
 		}
 		return c.event(&yardarmv1.Event{Reason: "TokenIssued", Cluster: req.GetName(),
 			Message: "an enrolment token was made, good until " + draft.Expires.UTC().Format(time.RFC3339)})
@@ -71,8 +74,11 @@ func (s *Server) EnrollCluster(ctx context.Context, req *hubv1.EnrollClusterRequ
 	if err != nil {
 		return nil, err
 	}
+	if !req.GetDryRun() {
+		shown = s.view(ctx).cluster(row)
+	}
 	return &hubv1.EnrollClusterResponse{
-		Cluster: s.view(ctx).cluster(row), Token: token, Expires: timestamppb.New(draft.Expires), SpokeAddresses: s.cfg.SpokeAddresses,
+		Cluster: shown, Token: token, Expires: timestamppb.New(draft.Expires), SpokeAddresses: s.cfg.SpokeAddresses,
 	}, nil
 }
 

@@ -42,7 +42,7 @@ func (s *Server) GetClusterGroup(ctx context.Context, req *hubv1.GetClusterGroup
 
 // DeleteClusterGroup implements FleetService.
 func (s *Server) DeleteClusterGroup(ctx context.Context, req *hubv1.DeleteClusterGroupRequest) (*hubv1.DeleteClusterGroupResponse, error) {
-	err := s.change(ctx, false, func(c *change) error {
+	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
 		g := c.Group(req.GetName())
 		if g == nil {
 			return groupNotFound(req.GetName())

@@ -285,10 +285,13 @@ func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yard
 	}
 	b := c.BundleByName(p.GetBundle())
 	if b == nil {
-		if len(p.GetGroups()) == 0 {
+		if len(p.GetGroups()) == 0 || p.GetResourceVersion() != "" {
 			return nil, false, notFound(yardarmv1.KindBundle, p.GetBundle(), "name the groups it is for, and it is made (`--to GROUP`), or apply it first")
 		}
 		return &yardarmv1.Bundle{Metadata: c.newMeta(p.GetBundle(), uid), Spec: &yardarmv1.BundleSpec{Targets: retarget(nil, p.Groups)}, Status: &yardarmv1.BundleStatus{}}, true, nil
+	}
+	if err := checkVersion(yardarmv1.KindBundle, b.Metadata, p.GetResourceVersion()); err != nil {
+		return nil, false, err
 	}
 	next = proto.CloneOf(b)
 	if next.Spec == nil {

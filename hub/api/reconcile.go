@@ -15,7 +15,7 @@ func (s *Server) Reconcile(ctx context.Context, req *hubv1.ReconcileRequest) (*h
 		return nil, invalid("cluster", "is missing, and so is bundle; name one of them, or both")
 	}
 	resp := &hubv1.ReconcileResponse{}
-	err := s.change(ctx, false, func(c *change) error {
+	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
 		var err error
 		switch {
 		case req.GetBundle() == "":

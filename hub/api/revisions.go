@@ -64,11 +64,15 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 		return nil, err
 	}
 	var rev *yardarmv1.Revision
+	var resp *hubv1.PublishRevisionResponse
 	outcome := outcomePublished
-	err = s.change(ctx, false, func(c *change) error {
+	err = s.change(ctx, req.GetDryRun(), func(c *change) error {
 		b := c.BundleByName(req.GetBundle())
 		if b == nil {
 			return bundleNotFound(req.GetBundle())
+		}
+		if err := checkVersion(yardarmv1.KindBundle, b.Metadata, req.GetResourceVersion()); err != nil {
+			return err
 		}
 		current := c.Revision(b.Metadata.Uid, b.GetStatus().GetRevision())
 		target, err := c.undoTarget(b, current, req.GetToRevision())
@@ -84,6 +88,7 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 		}
 		if current != nil && sameContent(current.Spec, snapshot(next.Spec, target.Spec)) {
 			rev, outcome = current, outcomeUnchanged
+			resp = c.view().published(rev, outcome)
 			return nil
 		}
 		rev, err = c.addRevision(next, uid, target.Spec, &yardarmv1.Provenance{
@@ -99,10 +104,17 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 		if err := checkDependencies(&c.ReadTx, next); err != nil {
 			return err
 		}
+		if req.GetDryRun() {
+			resp = c.view().published(rev, outcome)
+			resp.Revision.Metadata.Uid, resp.Revision.Metadata.ResourceVersion = "", ""
+		}
 		return checkClaims(&c.ReadTx, next)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if req.GetDryRun() {
+		return resp, nil
 	}
 	return s.view(ctx).published(rev, outcome), nil
 }

@@ -39,7 +39,7 @@ func (s *Server) GetRole(ctx context.Context, req *hubv1.GetRoleRequest) (*yarda
 
 // DeleteRole implements FleetService.
 func (s *Server) DeleteRole(ctx context.Context, req *hubv1.DeleteRoleRequest) (*hubv1.DeleteRoleResponse, error) {
-	err := s.change(ctx, false, func(c *change) error {
+	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
 		name := req.GetName()
 		if authz.BuiltIn(name) {
 			return builtInRole(name)
@@ -96,7 +96,7 @@ func (s *Server) GetRoleBinding(ctx context.Context, req *hubv1.GetRoleBindingRe
 
 // DeleteRoleBinding implements FleetService.
 func (s *Server) DeleteRoleBinding(ctx context.Context, req *hubv1.DeleteRoleBindingRequest) (*hubv1.DeleteRoleBindingResponse, error) {
-	err := s.change(ctx, false, func(c *change) error {
+	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
 		b := c.RoleBinding(req.GetName())
 		if b == nil {
 			return roleBindingNotFound(req.GetName())

@@ -45,7 +45,7 @@ func (s *Server) CreateToken(ctx context.Context, req *hubv1.CreateTokenRequest)
 		return nil, err
 	}
 	var row *storev1.Credential
-	err = s.change(ctx, false, func(c *change) error {
+	err = s.change(ctx, req.GetDryRun(), func(c *change) error {
 		row = draft.Credential(req.GetName(), c.actor, c.now, c.now.Add(ttl))
 		if err := c.PutCredential(row); errors.Is(err, store.ErrNameTaken) {
 			return exists(yardarmv1.KindToken, req.GetName(), fmt.Sprintf("take another name, or revoke it first (`yardarm token revoke %s`)", req.GetName()))
@@ -68,7 +68,11 @@ func (s *Server) CreateToken(ctx context.Context, req *hubv1.CreateTokenRequest)
 	if err != nil {
 		return nil, err
 	}
-	return &hubv1.CreateTokenResponse{Token: s.view(ctx).token(row), Secret: draft.Text}, nil
+	resp := &hubv1.CreateTokenResponse{Token: s.view(ctx).token(row)}
+	if !req.GetDryRun() {
+		resp.Secret = draft.Text
+	}
+	return resp, nil
 }
 
 // bindToken makes the binding that gives a new token its role.
@@ -134,7 +138,7 @@ func (s *Server) GetToken(ctx context.Context, req *hubv1.GetTokenRequest) (*yar
 
 // RevokeToken implements FleetService. A token that is made under the name later inherits nothing.
 func (s *Server) RevokeToken(ctx context.Context, req *hubv1.RevokeTokenRequest) (*hubv1.RevokeTokenResponse, error) {
-	err := s.change(ctx, false, func(c *change) error {
+	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
 		row := c.CredentialByName(req.GetName())
 		if row == nil || authz.IsLocalAdmin(row) {
 			return tokenNotFound(req.GetName())

@@ -166,6 +166,39 @@ func TestEveryCallOverREST(t *testing.T) {
 	call(t, h, "GET", "/v1/clustergroups/prod", "", 404)
 }
 
+// TestEntityTags: what a resource was read with is what If-Match takes.
+func TestEntityTags(t *testing.T) {
+	h := apitest.Start(t)
+	h.Enrolled(t, "berlin", nil)
+	tag := call(t, h, "GET", "/v1/clusters/berlin", "", 200).header.Get("ETag")
+	label := func(tag, path, body string) answer {
+		t.Helper()
+		r := request(t, h, "POST", path, strings.NewReader(body))
+		r.Header.Set("If-Match", tag)
+		return do(t, h.HTTP, r)
+	}
+	changed := label(tag, "/v1/clusters/berlin:label", `{"set": {"a": "b"}}`)
+	if next := changed.header.Get("ETag"); changed.status != 200 || next == "" || next == tag {
+		t.Errorf("status %d, tag %s after %s", changed.status, next, tag)
+	}
+	for name, tc := range map[string]struct {
+		tag, path, body string
+		status          int
+		words           string
+	}{
+		"outdated":   {tag, "/v1/clusters/berlin:label", `{"set": {"a": "c"}, "overwrite": true}`, 409, "read it again"},
+		"no quotes":  {"1", "/v1/clusters/berlin:ban", `{}`, 400, "with the quotes"},
+		"two":        {`"1", "2"`, "/v1/clusters/berlin:ban", `{}`, 400, "one entity tag"},
+		"both":       {tag, "/v1/clusters/berlin:ban", `{"resourceVersion": "1"}`, 400, "give one of them"},
+		"no single":  {tag, "/v1/apply", `{}`, 400, "leave it out"},
+		"everything": {"*", "/v1/clusters/berlin:ban", `{}`, 400, "one entity tag"},
+	} {
+		if a := label(tc.tag, tc.path, tc.body); a.status != tc.status || !strings.Contains(string(a.body), tc.words) {
+			t.Errorf("%s: status %d, %s", name, a.status, a.body)
+		}
+	}
+}
+
 // publication is a body of /v1/publish: JSON values one after the other.
 func publication(bundle, group, value string) string {
 	f := apitest.ConfigMap("", bundle, value)

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 const (
@@ -39,6 +40,7 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		runtime.WithOutgoingHeaderMatcher(answerHeader),
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithForwardResponseOption(openStream),
+		runtime.WithForwardResponseOption(tag),
 		// Neither has a use here, and both let a request be another than it looks.
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
@@ -86,8 +88,11 @@ func validText(u *url.URL) bool {
 // passHeader tells what of a request's headers becomes metadata. Authorization is passed by the library itself; what looks like
 // gRPC metadata is not, since a caller could otherwise write what only a proxy should.
 func passHeader(key string) (string, bool) {
-	if http.CanonicalHeaderKey(key) == "X-Request-Id" {
+	switch http.CanonicalHeaderKey(key) {
+	case "X-Request-Id":
 		return "x-request-id", true
+	case "If-Match":
+		return "if-match", true
 	}
 	return "", false
 }
@@ -109,6 +114,14 @@ func openStream(ctx context.Context, w http.ResponseWriter, message proto.Messag
 	w.Header().Set("Content-Type", streamType)
 	w.WriteHeader(http.StatusOK)
 	return http.NewResponseController(w).Flush()
+}
+
+// tag gives a resource its version as an entity tag, which If-Match takes.
+func tag(_ context.Context, w http.ResponseWriter, message proto.Message) error {
+	if resource, ok := message.(interface{ GetMetadata() *yardarmv1.ObjectMeta }); ok && resource.GetMetadata().GetResourceVersion() != "" {
+		w.Header().Set("ETag", `"`+resource.GetMetadata().GetResourceVersion()+`"`)
+	}
+	return nil
 }
 
 func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {

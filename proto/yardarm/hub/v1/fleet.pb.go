@@ -664,8 +664,10 @@ type LabelClusterRequest struct {
 	Overwrite bool `protobuf:"varint,4,opt,name=overwrite,proto3" json:"overwrite,omitempty"`
 	// A precondition, if given.
 	ResourceVersion string `protobuf:"bytes,5,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,6,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LabelClusterRequest) Reset() {
@@ -733,12 +735,21 @@ func (x *LabelClusterRequest) GetResourceVersion() string {
 	return ""
 }
 
+func (x *LabelClusterRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
 type EnrollClusterRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Labels map[string]string      `protobuf:"bytes,2,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// How long the token lives: 15 minutes when absent, at most 24 hours.
-	Ttl           *durationpb.Duration `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	Ttl *durationpb.Duration `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// Answers what would come of it, without a token, and changes nothing.
+	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -792,6 +803,13 @@ func (x *EnrollClusterRequest) GetTtl() *durationpb.Duration {
 		return x.Ttl
 	}
 	return nil
+}
+
+func (x *EnrollClusterRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type EnrollClusterResponse struct {
@@ -864,9 +882,13 @@ func (x *EnrollClusterResponse) GetSpokeAddresses() []string {
 }
 
 type BanClusterRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Reason string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// A precondition, if given: the cluster's version that the change was made of.
+	ResourceVersion string `protobuf:"bytes,3,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -915,9 +937,27 @@ func (x *BanClusterRequest) GetReason() string {
 	return ""
 }
 
+func (x *BanClusterRequest) GetResourceVersion() string {
+	if x != nil {
+		return x.ResourceVersion
+	}
+	return ""
+}
+
+func (x *BanClusterRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
 type UnbanClusterRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// A precondition, if given: the cluster's version that the change was made of.
+	ResourceVersion string `protobuf:"bytes,2,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -959,13 +999,29 @@ func (x *UnbanClusterRequest) GetName() string {
 	return ""
 }
 
+func (x *UnbanClusterRequest) GetResourceVersion() string {
+	if x != nil {
+		return x.ResourceVersion
+	}
+	return ""
+}
+
+func (x *UnbanClusterRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
 type DeleteClusterRequest struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Workloads       v1.Workloads           `protobuf:"varint,2,opt,name=workloads,proto3,enum=yardarm.v1.Workloads" json:"workloads,omitempty"`
 	ResourceVersion string                 `protobuf:"bytes,3,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteClusterRequest) Reset() {
@@ -1017,6 +1073,13 @@ func (x *DeleteClusterRequest) GetResourceVersion() string {
 		return x.ResourceVersion
 	}
 	return ""
+}
+
+func (x *DeleteClusterRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type DeleteClusterResponse struct {
@@ -1241,8 +1304,10 @@ type DeleteClusterGroupRequest struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	ResourceVersion string                 `protobuf:"bytes,2,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteClusterGroupRequest) Reset() {
@@ -1287,6 +1352,13 @@ func (x *DeleteClusterGroupRequest) GetResourceVersion() string {
 		return x.ResourceVersion
 	}
 	return ""
+}
+
+func (x *DeleteClusterGroupRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type DeleteClusterGroupResponse struct {
@@ -1512,8 +1584,10 @@ type DeleteBundleRequest struct {
 	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Workloads       v1.Workloads           `protobuf:"varint,2,opt,name=workloads,proto3,enum=yardarm.v1.Workloads" json:"workloads,omitempty"`
 	ResourceVersion string                 `protobuf:"bytes,3,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteBundleRequest) Reset() {
@@ -1565,6 +1639,13 @@ func (x *DeleteBundleRequest) GetResourceVersion() string {
 		return x.ResourceVersion
 	}
 	return ""
+}
+
+func (x *DeleteBundleRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type DeleteBundleResponse struct {
@@ -1691,10 +1772,12 @@ type Publication struct {
 	// If given, the bundle's targets from now on; a bundle that does not exist is made.
 	Groups []string `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
 	// actor, time and undo_of are the hub's to set.
-	Provenance    *v1.Provenance `protobuf:"bytes,3,opt,name=provenance,proto3" json:"provenance,omitempty"`
-	DryRun        bool           `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Provenance *v1.Provenance `protobuf:"bytes,3,opt,name=provenance,proto3" json:"provenance,omitempty"`
+	DryRun     bool           `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// A precondition, if given: the bundle's version that the change was made of.
+	ResourceVersion string `protobuf:"bytes,5,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Publication) Reset() {
@@ -1753,6 +1836,13 @@ func (x *Publication) GetDryRun() bool {
 		return x.DryRun
 	}
 	return false
+}
+
+func (x *Publication) GetResourceVersion() string {
+	if x != nil {
+		return x.ResourceVersion
+	}
+	return ""
 }
 
 // FileChunk is a piece of one manifest file; pieces of one path follow each other.
@@ -2162,7 +2252,11 @@ type UndoRolloutRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Bundle string                 `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	// The one before the current when 0.
-	ToRevision    uint32 `protobuf:"varint,2,opt,name=to_revision,json=toRevision,proto3" json:"to_revision,omitempty"`
+	ToRevision uint32 `protobuf:"varint,2,opt,name=to_revision,json=toRevision,proto3" json:"to_revision,omitempty"`
+	// A precondition, if given: the bundle's version that the change was made of.
+	ResourceVersion string `protobuf:"bytes,3,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2209,6 +2303,20 @@ func (x *UndoRolloutRequest) GetToRevision() uint32 {
 		return x.ToRevision
 	}
 	return 0
+}
+
+func (x *UndoRolloutRequest) GetResourceVersion() string {
+	if x != nil {
+		return x.ResourceVersion
+	}
+	return ""
+}
+
+func (x *UndoRolloutRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type ListAssignmentsRequest struct {
@@ -2671,8 +2779,10 @@ func (x *Preview) GetAsOf() *timestamppb.Timestamp {
 type AcceptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One of both, or both: everything held in the cluster, of the bundle, or of the bundle in the cluster.
-	Cluster       string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Bundle        string `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Cluster string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Bundle  string `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2719,6 +2829,13 @@ func (x *AcceptRequest) GetBundle() string {
 		return x.Bundle
 	}
 	return ""
+}
+
+func (x *AcceptRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type AcceptResponse struct {
@@ -2769,8 +2886,10 @@ func (x *AcceptResponse) GetAccepted() []string {
 type ReconcileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One of both, or both: all bundles of the cluster, the bundle in all its clusters, or the bundle in the cluster.
-	Cluster       string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Bundle        string `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Cluster string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Bundle  string `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2817,6 +2936,13 @@ func (x *ReconcileRequest) GetBundle() string {
 		return x.Bundle
 	}
 	return ""
+}
+
+func (x *ReconcileRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type ReconcileResponse struct {
@@ -3643,8 +3769,10 @@ type DeleteRoleRequest struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	ResourceVersion string                 `protobuf:"bytes,2,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteRoleRequest) Reset() {
@@ -3689,6 +3817,13 @@ func (x *DeleteRoleRequest) GetResourceVersion() string {
 		return x.ResourceVersion
 	}
 	return ""
+}
+
+func (x *DeleteRoleRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type DeleteRoleResponse struct {
@@ -3904,8 +4039,10 @@ type DeleteRoleBindingRequest struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	ResourceVersion string                 `protobuf:"bytes,2,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteRoleBindingRequest) Reset() {
@@ -3950,6 +4087,13 @@ func (x *DeleteRoleBindingRequest) GetResourceVersion() string {
 		return x.ResourceVersion
 	}
 	return ""
+}
+
+func (x *DeleteRoleBindingRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type DeleteRoleBindingResponse struct {
@@ -3997,7 +4141,9 @@ type CreateTokenRequest struct {
 	Bundles       *v1.Scope `protobuf:"bytes,3,opt,name=bundles,proto3" json:"bundles,omitempty"`
 	ClusterGroups *v1.Scope `protobuf:"bytes,4,opt,name=cluster_groups,json=clusterGroups,proto3" json:"cluster_groups,omitempty"`
 	// How long the token lives: 90 days when absent, at most 366.
-	Ttl           *durationpb.Duration `protobuf:"bytes,5,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	Ttl *durationpb.Duration `protobuf:"bytes,5,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// Answers what would come of it, without a secret, and changes nothing.
+	DryRun        bool `protobuf:"varint,6,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4065,6 +4211,13 @@ func (x *CreateTokenRequest) GetTtl() *durationpb.Duration {
 		return x.Ttl
 	}
 	return nil
+}
+
+func (x *CreateTokenRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type CreateTokenResponse struct {
@@ -4294,8 +4447,10 @@ func (x *GetTokenRequest) GetName() string {
 }
 
 type RevokeTokenRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4335,6 +4490,13 @@ func (x *RevokeTokenRequest) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *RevokeTokenRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
 }
 
 type RevokeTokenResponse struct {
@@ -4747,20 +4909,22 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
 	"total_size\x18\x03 \x01(\rR\ttotalSize\"'\n" +
 	"\x11GetClusterRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x82\x02\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x9b\x02\n" +
 	"\x13LabelClusterRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12>\n" +
 	"\x03set\x18\x02 \x03(\v2,.yardarm.hub.v1.LabelClusterRequest.SetEntryR\x03set\x12\x16\n" +
 	"\x06remove\x18\x03 \x03(\tR\x06remove\x12\x1c\n" +
 	"\toverwrite\x18\x04 \x01(\bR\toverwrite\x12)\n" +
-	"\x10resource_version\x18\x05 \x01(\tR\x0fresourceVersion\x1a6\n" +
+	"\x10resource_version\x18\x05 \x01(\tR\x0fresourceVersion\x12\x17\n" +
+	"\adry_run\x18\x06 \x01(\bR\x06dryRun\x1a6\n" +
 	"\bSetEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdc\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf5\x01\n" +
 	"\x14EnrollClusterRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12H\n" +
 	"\x06labels\x18\x02 \x03(\v20.yardarm.hub.v1.EnrollClusterRequest.LabelsEntryR\x06labels\x12+\n" +
-	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x1a9\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbb\x01\n" +
@@ -4768,16 +4932,21 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\acluster\x18\x01 \x01(\v2\x13.yardarm.v1.ClusterR\acluster\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x124\n" +
 	"\aexpires\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12'\n" +
-	"\x0fspoke_addresses\x18\x04 \x03(\tR\x0espokeAddresses\"?\n" +
+	"\x0fspoke_addresses\x18\x04 \x03(\tR\x0espokeAddresses\"\x83\x01\n" +
 	"\x11BanClusterRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\")\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12)\n" +
+	"\x10resource_version\x18\x03 \x01(\tR\x0fresourceVersion\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"m\n" +
 	"\x13UnbanClusterRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x8a\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
+	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"\xa3\x01\n" +
 	"\x14DeleteClusterRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
 	"\tworkloads\x18\x02 \x01(\x0e2\x15.yardarm.v1.WorkloadsR\tworkloads\x12)\n" +
-	"\x10resource_version\x18\x03 \x01(\tR\x0fresourceVersion\"F\n" +
+	"\x10resource_version\x18\x03 \x01(\tR\x0fresourceVersion\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"F\n" +
 	"\x15DeleteClusterResponse\x12-\n" +
 	"\acluster\x18\x01 \x01(\v2\x13.yardarm.v1.ClusterR\acluster\"\x89\x01\n" +
 	"\x18ListClusterGroupsRequest\x12\x1b\n" +
@@ -4792,10 +4961,11 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
 	"total_size\x18\x03 \x01(\rR\ttotalSize\",\n" +
 	"\x16GetClusterGroupRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"Z\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"s\n" +
 	"\x19DeleteClusterGroupRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
-	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\"\x1c\n" +
+	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"\x1c\n" +
 	"\x1aDeleteClusterGroupResponse\"\x9f\x01\n" +
 	"\x12ListBundlesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
@@ -4810,23 +4980,25 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
 	"total_size\x18\x03 \x01(\rR\ttotalSize\"&\n" +
 	"\x10GetBundleRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x89\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xa2\x01\n" +
 	"\x13DeleteBundleRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
 	"\tworkloads\x18\x02 \x01(\x0e2\x15.yardarm.v1.WorkloadsR\tworkloads\x12)\n" +
-	"\x10resource_version\x18\x03 \x01(\tR\x0fresourceVersion\"\x16\n" +
+	"\x10resource_version\x18\x03 \x01(\tR\x0fresourceVersion\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"\x16\n" +
 	"\x14DeleteBundleResponse\"\x95\x01\n" +
 	"\x16PublishRevisionRequest\x12?\n" +
 	"\vpublication\x18\x01 \x01(\v2\x1b.yardarm.hub.v1.PublicationH\x00R\vpublication\x12/\n" +
 	"\x04file\x18\x02 \x01(\v2\x19.yardarm.hub.v1.FileChunkH\x00R\x04fileB\t\n" +
-	"\amessage\"\x8e\x01\n" +
+	"\amessage\"\xb9\x01\n" +
 	"\vPublication\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x16\n" +
 	"\x06groups\x18\x02 \x03(\tR\x06groups\x126\n" +
 	"\n" +
 	"provenance\x18\x03 \x01(\v2\x16.yardarm.v1.ProvenanceR\n" +
 	"provenance\x12\x17\n" +
-	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"3\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12)\n" +
+	"\x10resource_version\x18\x05 \x01(\tR\x0fresourceVersion\"3\n" +
 	"\tFileChunk\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x9d\x01\n" +
@@ -4853,11 +5025,13 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x12GetArtifactRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\")\n" +
 	"\x13GetArtifactResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"M\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x91\x01\n" +
 	"\x12UndoRolloutRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1f\n" +
 	"\vto_revision\x18\x02 \x01(\rR\n" +
-	"toRevision\"\xb9\x01\n" +
+	"toRevision\x12)\n" +
+	"\x10resource_version\x18\x03 \x01(\tR\x0fresourceVersion\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"\xb9\x01\n" +
 	"\x16ListAssignmentsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -4892,15 +5066,17 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\acurrent\x18\b \x01(\bR\acurrent\x12\x12\n" +
 	"\x04same\x18\t \x01(\bR\x04same\x12/\n" +
 	"\x05as_of\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"A\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"Z\n" +
 	"\rAcceptRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
-	"\x06bundle\x18\x02 \x01(\tR\x06bundle\",\n" +
+	"\x06bundle\x18\x02 \x01(\tR\x06bundle\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\",\n" +
 	"\x0eAcceptResponse\x12\x1a\n" +
-	"\baccepted\x18\x01 \x03(\tR\baccepted\"D\n" +
+	"\baccepted\x18\x01 \x03(\tR\baccepted\"]\n" +
 	"\x10ReconcileRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
-	"\x06bundle\x18\x02 \x01(\tR\x06bundle\"5\n" +
+	"\x06bundle\x18\x02 \x01(\tR\x06bundle\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"5\n" +
 	"\x11ReconcileResponse\x12 \n" +
 	"\vassignments\x18\x01 \x03(\tR\vassignments\"l\n" +
 	"\x10GetFacetsRequest\x12\x12\n" +
@@ -4960,10 +5136,11 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
 	"total_size\x18\x03 \x01(\rR\ttotalSize\"$\n" +
 	"\x0eGetRoleRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"R\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"k\n" +
 	"\x11DeleteRoleRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
-	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\"\x14\n" +
+	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"\x14\n" +
 	"\x12DeleteRoleResponse\"\x88\x01\n" +
 	"\x17ListRoleBindingsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
@@ -4977,17 +5154,19 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
 	"total_size\x18\x03 \x01(\rR\ttotalSize\"+\n" +
 	"\x15GetRoleBindingRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"Y\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"r\n" +
 	"\x18DeleteRoleBindingRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
-	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\"\x1b\n" +
-	"\x19DeleteRoleBindingResponse\"\xd0\x01\n" +
+	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"\x1b\n" +
+	"\x19DeleteRoleBindingResponse\"\xe9\x01\n" +
 	"\x12CreateTokenRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12+\n" +
 	"\abundles\x18\x03 \x01(\v2\x11.yardarm.v1.ScopeR\abundles\x128\n" +
 	"\x0ecluster_groups\x18\x04 \x01(\v2\x11.yardarm.v1.ScopeR\rclusterGroups\x12+\n" +
-	"\x03ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\"V\n" +
+	"\x03ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x17\n" +
+	"\adry_run\x18\x06 \x01(\bR\x06dryRun\"V\n" +
 	"\x13CreateTokenResponse\x12'\n" +
 	"\x05token\x18\x01 \x01(\v2\x11.yardarm.v1.TokenR\x05token\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x82\x01\n" +
@@ -5003,9 +5182,10 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
 	"total_size\x18\x03 \x01(\rR\ttotalSize\"%\n" +
 	"\x0fGetTokenRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"(\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"A\n" +
 	"\x12RevokeTokenRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\x15\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
+	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\x15\n" +
 	"\x13RevokeTokenResponse\"\x0f\n" +
 	"\rWhoAmIRequest\"\xe1\x01\n" +
 	"\x0eWhoAmIResponse\x12\x14\n" +
