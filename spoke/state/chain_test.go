@@ -42,10 +42,9 @@ func chained(t testing.TB, m *memory, n int) (*State, []artifact) {
 // What came as a delta is kept as one, whatever it rests on stays as long, and neither the links nor what they take grow without
 // bound.
 func TestChainIsBounded(t *testing.T) {
-	m := newMemory()
 	whole := 0
 	for n := range 3*maxLinks + 2 {
-		m = newMemory()
+		m := newMemory()
 		s, pages := chained(t, m, n)
 		last := pages[n]
 		for where, s := range map[string]*State{"in memory": s, "reopened": open(t, m)} {
