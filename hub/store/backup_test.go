@@ -38,7 +38,7 @@ func TestBackupAndRestore(t *testing.T) {
 	update(t, s, func(tx *Tx) error {
 		banned := cluster("c3", "banned", nil)
 		banned.Spec = &yardarmv1.ClusterSpec{Ban: &yardarmv1.Ban{}}
-		return errors.Join(tx.PutCluster(banned),
+		return errors.Join(tx.PutCluster(banned), tx.PutCredential(&storev1.Credential{Id: "b", Name: "ci"}),
 			tx.PutSecret(&storev1.SealedSecret{Name: TransientSecretPrefix + "tickets", Ciphertext: []byte("ticket-key-bytes")}),
 			tx.PutToken(&storev1.EnrolmentToken{Id: "secret-token", SecretHash: []byte("token-hash-bytes")}),
 			tx.PutToken(&storev1.EnrolmentToken{Id: "deleted", SecretHash: []byte("token-hash-bytes")}))
@@ -73,7 +73,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	m := restored.Meta
 	if restored.BackupIndex != metaAtBackup.Index || !restored.BackupTime.Equal(clock) || restored.Clusters != 3 || restored.Groups != 2 || restored.Bundles != 2 ||
-		!slices.Equal(restored.Banned, []string{"banned"}) || restored.Replaced != "" {
+		!slices.Equal(restored.Banned, []string{"banned"}) || !slices.Contains(restored.Credentials, "ci") || restored.Replaced != "" {
 		t.Errorf("the summary is %+v", restored)
 	}
 	if m.Fleet != metaAtBackup.Fleet || bytes.Compare(m.Epoch, metaAtBackup.Epoch) <= 0 || m.BackupTime != nil || len(m.Past) != 1 ||

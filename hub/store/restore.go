@@ -51,6 +51,8 @@ type Restored struct {
 	// Banned are the names of the clusters that are banned in the backup, sorted. Bans that are newer than the backup are lost: whoever restores has to
 	// compare.
 	Banned []string
+	// Credentials are the names of those that the backup lets in, sorted. One that was revoked since is among them.
+	Credentials []string
 	// Replaced is where the former database is kept; empty if there was none.
 	Replaced string
 }
@@ -169,6 +171,10 @@ func (r *Restored) count(log Log) error {
 			r.Banned = append(r.Banned, c.Metadata.Name)
 		}
 	}
+	for c := range tx.Credentials() {
+		r.Credentials = append(r.Credentials, c.Name)
+	}
+	slices.Sort(r.Credentials)
 	for range tx.Groups() {
 		r.Groups++
 	}

@@ -60,7 +60,7 @@ func fill(tx *Tx, suffix string) error {
 		tx.PutArtifact(&storev1.Artifact{Digest: "d" + suffix}, []byte("content"+suffix)),
 		tx.PutIdentity(&storev1.Identity{ClusterUid: c}),
 		tx.PutToken(&storev1.EnrolmentToken{Id: "t" + suffix}),
-		tx.PutCredential(&storev1.Credential{Id: "k" + suffix}),
+		tx.PutCredential(&storev1.Credential{Id: "k" + suffix, Name: "k" + suffix}),
 		tx.PutSecret(&storev1.SealedSecret{Name: "s" + suffix}),
 		tx.PutDeletedBundle(&storev1.DeletedBundle{Uid: "x" + suffix}),
 		tx.PutDeletedCluster(&storev1.DeletedCluster{Uid: "y" + suffix}),

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/yardarm-dev/yardarm/hub"
+	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/client"
 	"github.com/yardarm-dev/yardarm/pkg/clientconfig"
@@ -174,6 +175,9 @@ The hub key is not in a backup: put the copy of hub.key into the data directory 
 				banned = strings.Join(r.Banned, ", ")
 			}
 			fmt.Fprintf(out, "banned clusters: %s (repeat the bans that are newer than the backup)\n", banned)
+			if tokens := slices.DeleteFunc(r.Credentials, func(name string) bool { return name == authz.AdminName }); len(tokens) > 0 {
+				fmt.Fprintf(out, "tokens that count: %s (revoke again what was revoked since the backup)\n", strings.Join(tokens, ", "))
+			}
 			if _, err := os.Stat(filepath.Join(config.Dir, hub.KeyFile)); errors.Is(err, fs.ErrNotExist) {
 				fmt.Fprintf(out, "next: put the copy of %s into %s, which no backup holds, and start the hub\n", hub.KeyFile, config.Dir)
 			} else {
