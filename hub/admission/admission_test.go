@@ -369,8 +369,7 @@ func (m *mute) Write(b []byte) (int, error) {
 // No more handshakes compute at a time than may: counted where each computes, in the choice of a configuration.
 func TestHandshakesAtOnceAreBounded(t *testing.T) {
 	computing := make(chan struct{}, 100)
-	var p *port
-	p = listen(t, func(c *Config) {
+	p := listen(t, func(c *Config) {
 		c.AtOnce = 2
 		c.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			computing <- struct{}{}
