@@ -51,6 +51,10 @@ func TestInstall(t *testing.T) {
 			w.sh(name, w.yardarm("enroll", name, "-l", "test=yes", "--no-wait"))
 			w.sh(name, "kubectl --namespace yardarm-system rollout status deployment/yardarm-spoke --timeout 2m")
 			w.yardarm("wait", "cluster/"+name, "--for", "connected", "--timeout", patience.String())
+			found := w.sh(name, fmt.Sprintf("kubectl --namespace yardarm-system exec deployment/yardarm-spoke -- /yardarm-spoke preflight --hub %s:%d", hub, spokePort))
+			if !strings.Contains(found, "the hub that made the token answers") || strings.Contains(found, "→") {
+				t.Errorf("preflight in %s:\n%s", name, found)
+			}
 		}
 	})
 	w.step("publish a bundle, whose pods run", func() {
@@ -168,6 +172,9 @@ func (w *world) upgrade() {
 	w.yardarm("wait", "bundle/web", "--timeout", patience.String())
 	w.running(west, "after the freeze")
 
+	if out, err := w.try(west, "kubectl --namespace yardarm-system exec deployment/yardarm-spoke -- /yardarm-spoke preflight --hub 127.0.0.1:1"); err == nil || !strings.Contains(out, "FAILED  127.0.0.1:1: connection") {
+		w.t.Errorf("preflight of what is not there: %v\n%s", err, out)
+	}
 	w.sh(east, spoke+"--set rbac.preset=namespaced --set 'rbac.namespaces={web}' --set podLabels.team=fleet")
 	w.yardarm("wait", "cluster/"+east, "--for", "connected", "--timeout", patience.String())
 	w.ready("web", web(workloadImage, "bounded"))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,12 +45,13 @@ func root() *cobra.Command {
 		Long: `The spoke dials the hub, pulls what is assigned to its cluster, makes it so and keeps it so, and reports what it observes.
 Nothing dials the spoke, and the hub never gets a credential of the cluster.
 
-  yardarm enroll NAME      prints, at the hub, the command that enrols a cluster`,
+  yardarm enroll NAME      prints, at the hub, the command that enrols a cluster
+  yardarm-spoke preflight  says what would keep a spoke from working`,
 		Version:       version.Long(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(runCommand(), policyCommand(), &cobra.Command{
+	c.AddCommand(runCommand(), preflightCommand(), policyCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version.Long()) },
 	})
@@ -85,16 +85,8 @@ The enrolment token is read from ` + tokenEnv + ` or --token-file; it is needed 
 				return err
 			}
 			config.Logger = logger
-			config.Token = os.Getenv(tokenEnv)
-			if tokenFile != "" {
-				if config.Token != "" {
-					return errors.New("give either " + tokenEnv + " or --token-file")
-				}
-				b, err := os.ReadFile(tokenFile)
-				if err != nil {
-					return fmt.Errorf("read the enrolment token: %w", err)
-				}
-				config.Token = strings.TrimSpace(string(b))
+			if config.Token, err = readToken(tokenFile); err != nil {
+				return err
 			}
 			s, err := spoke.New(config)
 			if err != nil {

@@ -14,6 +14,7 @@ func call(t *testing.T, args ...string) (out string, code int) {
 	c := root()
 	var text bytes.Buffer
 	c.SetOut(&text)
+	c.SetErr(&text)
 	c.SetArgs(args)
 	if err := c.ExecuteContext(t.Context()); err != nil {
 		code = fail(&text, err)
