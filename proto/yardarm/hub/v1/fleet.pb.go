@@ -3592,1197 +3592,6 @@ func (x *WatchEventsResponse) GetEvent() *v1.Event {
 	return nil
 }
 
-type ListRolesRequest struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	PageSize  uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// As in ListClustersRequest. Fields: name; in orders created.
-	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
-	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListRolesRequest) Reset() {
-	*x = ListRolesRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListRolesRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListRolesRequest) ProtoMessage() {}
-
-func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListRolesRequest.ProtoReflect.Descriptor instead.
-func (*ListRolesRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{54}
-}
-
-func (x *ListRolesRequest) GetPageSize() uint32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListRolesRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-func (x *ListRolesRequest) GetFilter() string {
-	if x != nil {
-		return x.Filter
-	}
-	return ""
-}
-
-func (x *ListRolesRequest) GetOrderBy() string {
-	if x != nil {
-		return x.OrderBy
-	}
-	return ""
-}
-
-type ListRolesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Roles         []*v1.Role             `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
-	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	TotalSize     uint32                 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListRolesResponse) Reset() {
-	*x = ListRolesResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListRolesResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListRolesResponse) ProtoMessage() {}
-
-func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListRolesResponse.ProtoReflect.Descriptor instead.
-func (*ListRolesResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{55}
-}
-
-func (x *ListRolesResponse) GetRoles() []*v1.Role {
-	if x != nil {
-		return x.Roles
-	}
-	return nil
-}
-
-func (x *ListRolesResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-func (x *ListRolesResponse) GetTotalSize() uint32 {
-	if x != nil {
-		return x.TotalSize
-	}
-	return 0
-}
-
-type GetRoleRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetRoleRequest) Reset() {
-	*x = GetRoleRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetRoleRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetRoleRequest) ProtoMessage() {}
-
-func (x *GetRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetRoleRequest.ProtoReflect.Descriptor instead.
-func (*GetRoleRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{56}
-}
-
-func (x *GetRoleRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-type DeleteRoleRequest struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	ResourceVersion string                 `protobuf:"bytes,2,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
-	// Answers what would come of it, and changes nothing.
-	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DeleteRoleRequest) Reset() {
-	*x = DeleteRoleRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DeleteRoleRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DeleteRoleRequest) ProtoMessage() {}
-
-func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DeleteRoleRequest.ProtoReflect.Descriptor instead.
-func (*DeleteRoleRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{57}
-}
-
-func (x *DeleteRoleRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *DeleteRoleRequest) GetResourceVersion() string {
-	if x != nil {
-		return x.ResourceVersion
-	}
-	return ""
-}
-
-func (x *DeleteRoleRequest) GetDryRun() bool {
-	if x != nil {
-		return x.DryRun
-	}
-	return false
-}
-
-type DeleteRoleResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DeleteRoleResponse) Reset() {
-	*x = DeleteRoleResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[58]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DeleteRoleResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DeleteRoleResponse) ProtoMessage() {}
-
-func (x *DeleteRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[58]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DeleteRoleResponse.ProtoReflect.Descriptor instead.
-func (*DeleteRoleResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{58}
-}
-
-type ListRoleBindingsRequest struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	PageSize  uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// As in ListClustersRequest. Fields: name, role, subject (as in token/ci); in orders created.
-	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
-	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListRoleBindingsRequest) Reset() {
-	*x = ListRoleBindingsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[59]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListRoleBindingsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListRoleBindingsRequest) ProtoMessage() {}
-
-func (x *ListRoleBindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[59]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListRoleBindingsRequest.ProtoReflect.Descriptor instead.
-func (*ListRoleBindingsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{59}
-}
-
-func (x *ListRoleBindingsRequest) GetPageSize() uint32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListRoleBindingsRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-func (x *ListRoleBindingsRequest) GetFilter() string {
-	if x != nil {
-		return x.Filter
-	}
-	return ""
-}
-
-func (x *ListRoleBindingsRequest) GetOrderBy() string {
-	if x != nil {
-		return x.OrderBy
-	}
-	return ""
-}
-
-type ListRoleBindingsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RoleBindings  []*v1.RoleBinding      `protobuf:"bytes,1,rep,name=role_bindings,json=roleBindings,proto3" json:"role_bindings,omitempty"`
-	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	TotalSize     uint32                 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListRoleBindingsResponse) Reset() {
-	*x = ListRoleBindingsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[60]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListRoleBindingsResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListRoleBindingsResponse) ProtoMessage() {}
-
-func (x *ListRoleBindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[60]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListRoleBindingsResponse.ProtoReflect.Descriptor instead.
-func (*ListRoleBindingsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{60}
-}
-
-func (x *ListRoleBindingsResponse) GetRoleBindings() []*v1.RoleBinding {
-	if x != nil {
-		return x.RoleBindings
-	}
-	return nil
-}
-
-func (x *ListRoleBindingsResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-func (x *ListRoleBindingsResponse) GetTotalSize() uint32 {
-	if x != nil {
-		return x.TotalSize
-	}
-	return 0
-}
-
-type GetRoleBindingRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetRoleBindingRequest) Reset() {
-	*x = GetRoleBindingRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[61]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetRoleBindingRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetRoleBindingRequest) ProtoMessage() {}
-
-func (x *GetRoleBindingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[61]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetRoleBindingRequest.ProtoReflect.Descriptor instead.
-func (*GetRoleBindingRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{61}
-}
-
-func (x *GetRoleBindingRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-type DeleteRoleBindingRequest struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	ResourceVersion string                 `protobuf:"bytes,2,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
-	// Answers what would come of it, and changes nothing.
-	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DeleteRoleBindingRequest) Reset() {
-	*x = DeleteRoleBindingRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[62]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DeleteRoleBindingRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DeleteRoleBindingRequest) ProtoMessage() {}
-
-func (x *DeleteRoleBindingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[62]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DeleteRoleBindingRequest.ProtoReflect.Descriptor instead.
-func (*DeleteRoleBindingRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{62}
-}
-
-func (x *DeleteRoleBindingRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *DeleteRoleBindingRequest) GetResourceVersion() string {
-	if x != nil {
-		return x.ResourceVersion
-	}
-	return ""
-}
-
-func (x *DeleteRoleBindingRequest) GetDryRun() bool {
-	if x != nil {
-		return x.DryRun
-	}
-	return false
-}
-
-type DeleteRoleBindingResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DeleteRoleBindingResponse) Reset() {
-	*x = DeleteRoleBindingResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[63]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DeleteRoleBindingResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DeleteRoleBindingResponse) ProtoMessage() {}
-
-func (x *DeleteRoleBindingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[63]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DeleteRoleBindingResponse.ProtoReflect.Descriptor instead.
-func (*DeleteRoleBindingResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{63}
-}
-
-type CreateTokenRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// A DNS-1123 label. Bindings name it so.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// If given, a binding of the token's name is made, which gives it this role within these scopes.
-	Role          string    `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
-	Bundles       *v1.Scope `protobuf:"bytes,3,opt,name=bundles,proto3" json:"bundles,omitempty"`
-	ClusterGroups *v1.Scope `protobuf:"bytes,4,opt,name=cluster_groups,json=clusterGroups,proto3" json:"cluster_groups,omitempty"`
-	// How long the token lives: 90 days when absent, at most 366.
-	Ttl *durationpb.Duration `protobuf:"bytes,5,opt,name=ttl,proto3" json:"ttl,omitempty"`
-	// Answers what would come of it, without a secret, and changes nothing.
-	DryRun        bool `protobuf:"varint,6,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CreateTokenRequest) Reset() {
-	*x = CreateTokenRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[64]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CreateTokenRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CreateTokenRequest) ProtoMessage() {}
-
-func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[64]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
-func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{64}
-}
-
-func (x *CreateTokenRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *CreateTokenRequest) GetRole() string {
-	if x != nil {
-		return x.Role
-	}
-	return ""
-}
-
-func (x *CreateTokenRequest) GetBundles() *v1.Scope {
-	if x != nil {
-		return x.Bundles
-	}
-	return nil
-}
-
-func (x *CreateTokenRequest) GetClusterGroups() *v1.Scope {
-	if x != nil {
-		return x.ClusterGroups
-	}
-	return nil
-}
-
-func (x *CreateTokenRequest) GetTtl() *durationpb.Duration {
-	if x != nil {
-		return x.Ttl
-	}
-	return nil
-}
-
-func (x *CreateTokenRequest) GetDryRun() bool {
-	if x != nil {
-		return x.DryRun
-	}
-	return false
-}
-
-type CreateTokenResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Token *v1.Token              `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
-	// What is sent as "Authorization: Bearer SECRET"; it is shown this once.
-	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CreateTokenResponse) Reset() {
-	*x = CreateTokenResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[65]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CreateTokenResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CreateTokenResponse) ProtoMessage() {}
-
-func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[65]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
-func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{65}
-}
-
-func (x *CreateTokenResponse) GetToken() *v1.Token {
-	if x != nil {
-		return x.Token
-	}
-	return nil
-}
-
-func (x *CreateTokenResponse) GetSecret() string {
-	if x != nil {
-		return x.Secret
-	}
-	return ""
-}
-
-type ListTokensRequest struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	PageSize  uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// As in ListClustersRequest. Fields: name, actor, role; in orders created, expires, lastUsed.
-	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
-	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListTokensRequest) Reset() {
-	*x = ListTokensRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[66]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListTokensRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListTokensRequest) ProtoMessage() {}
-
-func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[66]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
-func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{66}
-}
-
-func (x *ListTokensRequest) GetPageSize() uint32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListTokensRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-func (x *ListTokensRequest) GetFilter() string {
-	if x != nil {
-		return x.Filter
-	}
-	return ""
-}
-
-func (x *ListTokensRequest) GetOrderBy() string {
-	if x != nil {
-		return x.OrderBy
-	}
-	return ""
-}
-
-type ListTokensResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tokens        []*v1.Token            `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
-	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	TotalSize     uint32                 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListTokensResponse) Reset() {
-	*x = ListTokensResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[67]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListTokensResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListTokensResponse) ProtoMessage() {}
-
-func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[67]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
-func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{67}
-}
-
-func (x *ListTokensResponse) GetTokens() []*v1.Token {
-	if x != nil {
-		return x.Tokens
-	}
-	return nil
-}
-
-func (x *ListTokensResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-func (x *ListTokensResponse) GetTotalSize() uint32 {
-	if x != nil {
-		return x.TotalSize
-	}
-	return 0
-}
-
-type GetTokenRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetTokenRequest) Reset() {
-	*x = GetTokenRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[68]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetTokenRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetTokenRequest) ProtoMessage() {}
-
-func (x *GetTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[68]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetTokenRequest.ProtoReflect.Descriptor instead.
-func (*GetTokenRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{68}
-}
-
-func (x *GetTokenRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-type RevokeTokenRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Answers what would come of it, and changes nothing.
-	DryRun        bool `protobuf:"varint,2,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RevokeTokenRequest) Reset() {
-	*x = RevokeTokenRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[69]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RevokeTokenRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RevokeTokenRequest) ProtoMessage() {}
-
-func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[69]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
-func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{69}
-}
-
-func (x *RevokeTokenRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *RevokeTokenRequest) GetDryRun() bool {
-	if x != nil {
-		return x.DryRun
-	}
-	return false
-}
-
-type RevokeTokenResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RevokeTokenResponse) Reset() {
-	*x = RevokeTokenResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[70]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RevokeTokenResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RevokeTokenResponse) ProtoMessage() {}
-
-func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[70]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
-func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{70}
-}
-
-type WhoAmIRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *WhoAmIRequest) Reset() {
-	*x = WhoAmIRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[71]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *WhoAmIRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*WhoAmIRequest) ProtoMessage() {}
-
-func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[71]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
-func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{71}
-}
-
-type WhoAmIResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The caller's name in events and provenance.
-	Actor string `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
-	// User or Token, and which; the kind is empty for the local administrator.
-	Subject *v1.Subject `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
-	// Those of a user, by their identity provider.
-	Groups []string `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
-	// When the credential ends; absent if it does not.
-	Expires *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires,proto3" json:"expires,omitempty"`
-	// Those that concern the caller, by name. The local administrator needs none.
-	RoleBindings  []*v1.RoleBinding `protobuf:"bytes,5,rep,name=role_bindings,json=roleBindings,proto3" json:"role_bindings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *WhoAmIResponse) Reset() {
-	*x = WhoAmIResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[72]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *WhoAmIResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*WhoAmIResponse) ProtoMessage() {}
-
-func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[72]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
-func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{72}
-}
-
-func (x *WhoAmIResponse) GetActor() string {
-	if x != nil {
-		return x.Actor
-	}
-	return ""
-}
-
-func (x *WhoAmIResponse) GetSubject() *v1.Subject {
-	if x != nil {
-		return x.Subject
-	}
-	return nil
-}
-
-func (x *WhoAmIResponse) GetGroups() []string {
-	if x != nil {
-		return x.Groups
-	}
-	return nil
-}
-
-func (x *WhoAmIResponse) GetExpires() *timestamppb.Timestamp {
-	if x != nil {
-		return x.Expires
-	}
-	return nil
-}
-
-func (x *WhoAmIResponse) GetRoleBindings() []*v1.RoleBinding {
-	if x != nil {
-		return x.RoleBindings
-	}
-	return nil
-}
-
-type CanIRequest struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Verb     string                 `protobuf:"bytes,1,opt,name=verb,proto3" json:"verb,omitempty"`
-	Resource string                 `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
-	// What it is about, where that is known: the names of a bundle, a cluster, a cluster group. With a bundle and a group, whether the bundle
-	// may go there.
-	Bundle        string `protobuf:"bytes,3,opt,name=bundle,proto3" json:"bundle,omitempty"`
-	Cluster       string `protobuf:"bytes,4,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	ClusterGroup  string `protobuf:"bytes,5,opt,name=cluster_group,json=clusterGroup,proto3" json:"cluster_group,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CanIRequest) Reset() {
-	*x = CanIRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[73]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CanIRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CanIRequest) ProtoMessage() {}
-
-func (x *CanIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[73]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CanIRequest.ProtoReflect.Descriptor instead.
-func (*CanIRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{73}
-}
-
-func (x *CanIRequest) GetVerb() string {
-	if x != nil {
-		return x.Verb
-	}
-	return ""
-}
-
-func (x *CanIRequest) GetResource() string {
-	if x != nil {
-		return x.Resource
-	}
-	return ""
-}
-
-func (x *CanIRequest) GetBundle() string {
-	if x != nil {
-		return x.Bundle
-	}
-	return ""
-}
-
-func (x *CanIRequest) GetCluster() string {
-	if x != nil {
-		return x.Cluster
-	}
-	return ""
-}
-
-func (x *CanIRequest) GetClusterGroup() string {
-	if x != nil {
-		return x.ClusterGroup
-	}
-	return ""
-}
-
-type CanIResponse struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Allowed bool                   `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
-	// Why not, or what is to be known about it.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CanIResponse) Reset() {
-	*x = CanIResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[74]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CanIResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CanIResponse) ProtoMessage() {}
-
-func (x *CanIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[74]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CanIResponse.ProtoReflect.Descriptor instead.
-func (*CanIResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{74}
-}
-
-func (x *CanIResponse) GetAllowed() bool {
-	if x != nil {
-		return x.Allowed
-	}
-	return false
-}
-
-func (x *CanIResponse) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
 type BackupRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -4791,7 +3600,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[75]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4803,7 +3612,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[75]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4816,7 +3625,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{75}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{54}
 }
 
 type BackupResponse struct {
@@ -4828,7 +3637,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[76]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4840,7 +3649,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[76]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4853,7 +3662,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{76}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *BackupResponse) GetData() []byte {
@@ -4867,7 +3676,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x15yardarm/v1/meta.proto\"\x0f\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x15yardarm/v1/meta.proto\"\x0f\n" +
 	"\rGetHubRequest\"\xfc\x01\n" +
 	"\x03Hub\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
@@ -5123,86 +3932,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x06bundle\x18\x05 \x01(\tR\x06bundle\x12\x16\n" +
 	"\x06filter\x18\x06 \x01(\tR\x06filter\">\n" +
 	"\x13WatchEventsResponse\x12'\n" +
-	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x81\x01\n" +
-	"\x10ListRolesRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
-	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x03 \x01(\tR\x06filter\x12\x19\n" +
-	"\border_by\x18\x04 \x01(\tR\aorderBy\"\x82\x01\n" +
-	"\x11ListRolesResponse\x12&\n" +
-	"\x05roles\x18\x01 \x03(\v2\x10.yardarm.v1.RoleR\x05roles\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
-	"\n" +
-	"total_size\x18\x03 \x01(\rR\ttotalSize\"$\n" +
-	"\x0eGetRoleRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"k\n" +
-	"\x11DeleteRoleRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
-	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\x12\x17\n" +
-	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"\x14\n" +
-	"\x12DeleteRoleResponse\"\x88\x01\n" +
-	"\x17ListRoleBindingsRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
-	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x03 \x01(\tR\x06filter\x12\x19\n" +
-	"\border_by\x18\x04 \x01(\tR\aorderBy\"\x9f\x01\n" +
-	"\x18ListRoleBindingsResponse\x12<\n" +
-	"\rrole_bindings\x18\x01 \x03(\v2\x17.yardarm.v1.RoleBindingR\froleBindings\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
-	"\n" +
-	"total_size\x18\x03 \x01(\rR\ttotalSize\"+\n" +
-	"\x15GetRoleBindingRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"r\n" +
-	"\x18DeleteRoleBindingRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
-	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\x12\x17\n" +
-	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"\x1b\n" +
-	"\x19DeleteRoleBindingResponse\"\xe9\x01\n" +
-	"\x12CreateTokenRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04role\x18\x02 \x01(\tR\x04role\x12+\n" +
-	"\abundles\x18\x03 \x01(\v2\x11.yardarm.v1.ScopeR\abundles\x128\n" +
-	"\x0ecluster_groups\x18\x04 \x01(\v2\x11.yardarm.v1.ScopeR\rclusterGroups\x12+\n" +
-	"\x03ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x17\n" +
-	"\adry_run\x18\x06 \x01(\bR\x06dryRun\"V\n" +
-	"\x13CreateTokenResponse\x12'\n" +
-	"\x05token\x18\x01 \x01(\v2\x11.yardarm.v1.TokenR\x05token\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x82\x01\n" +
-	"\x11ListTokensRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
-	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x03 \x01(\tR\x06filter\x12\x19\n" +
-	"\border_by\x18\x04 \x01(\tR\aorderBy\"\x86\x01\n" +
-	"\x12ListTokensResponse\x12)\n" +
-	"\x06tokens\x18\x01 \x03(\v2\x11.yardarm.v1.TokenR\x06tokens\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
-	"\n" +
-	"total_size\x18\x03 \x01(\rR\ttotalSize\"%\n" +
-	"\x0fGetTokenRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"A\n" +
-	"\x12RevokeTokenRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
-	"\adry_run\x18\x02 \x01(\bR\x06dryRun\"\x15\n" +
-	"\x13RevokeTokenResponse\"\x0f\n" +
-	"\rWhoAmIRequest\"\xe1\x01\n" +
-	"\x0eWhoAmIResponse\x12\x14\n" +
-	"\x05actor\x18\x01 \x01(\tR\x05actor\x12-\n" +
-	"\asubject\x18\x02 \x01(\v2\x13.yardarm.v1.SubjectR\asubject\x12\x16\n" +
-	"\x06groups\x18\x03 \x03(\tR\x06groups\x124\n" +
-	"\aexpires\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12<\n" +
-	"\rrole_bindings\x18\x05 \x03(\v2\x17.yardarm.v1.RoleBindingR\froleBindings\"\x94\x01\n" +
-	"\vCanIRequest\x12\x12\n" +
-	"\x04verb\x18\x01 \x01(\tR\x04verb\x12\x1a\n" +
-	"\bresource\x18\x02 \x01(\tR\bresource\x12\x16\n" +
-	"\x06bundle\x18\x03 \x01(\tR\x06bundle\x12\x18\n" +
-	"\acluster\x18\x04 \x01(\tR\acluster\x12#\n" +
-	"\rcluster_group\x18\x05 \x01(\tR\fclusterGroup\"@\n" +
-	"\fCanIResponse\x12\x18\n" +
-	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x0f\n" +
+	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data2\xf4\x1a\n" +
@@ -5265,7 +3995,7 @@ func file_yardarm_hub_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_fleet_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
+var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*GetHubRequest)(nil),              // 0: yardarm.hub.v1.GetHubRequest
 	(*Hub)(nil),                        // 1: yardarm.hub.v1.Hub
@@ -5321,180 +4051,168 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*WatchResponse)(nil),              // 51: yardarm.hub.v1.WatchResponse
 	(*WatchEventsRequest)(nil),         // 52: yardarm.hub.v1.WatchEventsRequest
 	(*WatchEventsResponse)(nil),        // 53: yardarm.hub.v1.WatchEventsResponse
-	(*ListRolesRequest)(nil),           // 54: yardarm.hub.v1.ListRolesRequest
-	(*ListRolesResponse)(nil),          // 55: yardarm.hub.v1.ListRolesResponse
-	(*GetRoleRequest)(nil),             // 56: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 57: yardarm.hub.v1.DeleteRoleRequest
-	(*DeleteRoleResponse)(nil),         // 58: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsRequest)(nil),    // 59: yardarm.hub.v1.ListRoleBindingsRequest
-	(*ListRoleBindingsResponse)(nil),   // 60: yardarm.hub.v1.ListRoleBindingsResponse
-	(*GetRoleBindingRequest)(nil),      // 61: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 62: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*DeleteRoleBindingResponse)(nil),  // 63: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*CreateTokenRequest)(nil),         // 64: yardarm.hub.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),        // 65: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),          // 66: yardarm.hub.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),         // 67: yardarm.hub.v1.ListTokensResponse
-	(*GetTokenRequest)(nil),            // 68: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 69: yardarm.hub.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),        // 70: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIRequest)(nil),              // 71: yardarm.hub.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),             // 72: yardarm.hub.v1.WhoAmIResponse
-	(*CanIRequest)(nil),                // 73: yardarm.hub.v1.CanIRequest
-	(*CanIResponse)(nil),               // 74: yardarm.hub.v1.CanIResponse
-	(*BackupRequest)(nil),              // 75: yardarm.hub.v1.BackupRequest
-	(*BackupResponse)(nil),             // 76: yardarm.hub.v1.BackupResponse
-	nil,                                // 77: yardarm.hub.v1.LabelClusterRequest.SetEntry
-	nil,                                // 78: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil),      // 79: google.protobuf.Timestamp
-	(*v1.Cluster)(nil),                 // 80: yardarm.v1.Cluster
-	(*v1.ClusterGroup)(nil),            // 81: yardarm.v1.ClusterGroup
-	(*v1.Bundle)(nil),                  // 82: yardarm.v1.Bundle
-	(*v1.Role)(nil),                    // 83: yardarm.v1.Role
-	(*v1.RoleBinding)(nil),             // 84: yardarm.v1.RoleBinding
-	(*durationpb.Duration)(nil),        // 85: google.protobuf.Duration
-	(v1.Workloads)(0),                  // 86: yardarm.v1.Workloads
-	(*v1.Provenance)(nil),              // 87: yardarm.v1.Provenance
-	(*v1.Revision)(nil),                // 88: yardarm.v1.Revision
-	(*v1.Assignment)(nil),              // 89: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 90: yardarm.v1.Event
-	(*v1.Scope)(nil),                   // 91: yardarm.v1.Scope
-	(*v1.Token)(nil),                   // 92: yardarm.v1.Token
-	(*v1.Subject)(nil),                 // 93: yardarm.v1.Subject
+	(*BackupRequest)(nil),              // 54: yardarm.hub.v1.BackupRequest
+	(*BackupResponse)(nil),             // 55: yardarm.hub.v1.BackupResponse
+	nil,                                // 56: yardarm.hub.v1.LabelClusterRequest.SetEntry
+	nil,                                // 57: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),      // 58: google.protobuf.Timestamp
+	(*v1.Cluster)(nil),                 // 59: yardarm.v1.Cluster
+	(*v1.ClusterGroup)(nil),            // 60: yardarm.v1.ClusterGroup
+	(*v1.Bundle)(nil),                  // 61: yardarm.v1.Bundle
+	(*v1.Role)(nil),                    // 62: yardarm.v1.Role
+	(*v1.RoleBinding)(nil),             // 63: yardarm.v1.RoleBinding
+	(*durationpb.Duration)(nil),        // 64: google.protobuf.Duration
+	(v1.Workloads)(0),                  // 65: yardarm.v1.Workloads
+	(*v1.Provenance)(nil),              // 66: yardarm.v1.Provenance
+	(*v1.Revision)(nil),                // 67: yardarm.v1.Revision
+	(*v1.Assignment)(nil),              // 68: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 69: yardarm.v1.Event
+	(*ListRolesRequest)(nil),           // 70: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 71: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 72: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 73: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 74: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 75: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*CreateTokenRequest)(nil),         // 76: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 77: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 78: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 79: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 80: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 81: yardarm.hub.v1.CanIRequest
+	(*ListRolesResponse)(nil),          // 82: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 83: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 84: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 85: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*CreateTokenResponse)(nil),        // 86: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 87: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 88: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 89: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 90: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 91: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
-	79, // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
-	80, // 1: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
-	81, // 2: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	82, // 3: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
-	83, // 4: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
-	84, // 5: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
+	58, // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
+	59, // 1: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
+	60, // 2: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	61, // 3: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
+	62, // 4: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
+	63, // 5: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
 	2,  // 6: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
 	5,  // 7: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
 	2,  // 8: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
-	80, // 9: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
-	77, // 10: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
-	78, // 11: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	85, // 12: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
-	80, // 13: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	79, // 14: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
-	86, // 15: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
-	80, // 16: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	81, // 17: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
-	82, // 18: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
-	86, // 19: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
+	59, // 9: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
+	56, // 10: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
+	57, // 11: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	64, // 12: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
+	59, // 13: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	58, // 14: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
+	65, // 15: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
+	59, // 16: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	60, // 17: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
+	61, // 18: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
+	65, // 19: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
 	27, // 20: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
 	28, // 21: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
-	87, // 22: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	88, // 23: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	88, // 24: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	89, // 25: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	66, // 22: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
+	67, // 23: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	67, // 24: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	68, // 25: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
 	41, // 26: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	79, // 27: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	58, // 27: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
 	48, // 28: yardarm.hub.v1.Facets.facets:type_name -> yardarm.hub.v1.Facet
 	49, // 29: yardarm.hub.v1.Facet.values:type_name -> yardarm.hub.v1.FacetValue
-	80, // 30: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	81, // 31: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	82, // 32: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	89, // 33: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	90, // 34: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	83, // 35: yardarm.hub.v1.ListRolesResponse.roles:type_name -> yardarm.v1.Role
-	84, // 36: yardarm.hub.v1.ListRoleBindingsResponse.role_bindings:type_name -> yardarm.v1.RoleBinding
-	91, // 37: yardarm.hub.v1.CreateTokenRequest.bundles:type_name -> yardarm.v1.Scope
-	91, // 38: yardarm.hub.v1.CreateTokenRequest.cluster_groups:type_name -> yardarm.v1.Scope
-	85, // 39: yardarm.hub.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	92, // 40: yardarm.hub.v1.CreateTokenResponse.token:type_name -> yardarm.v1.Token
-	92, // 41: yardarm.hub.v1.ListTokensResponse.tokens:type_name -> yardarm.v1.Token
-	93, // 42: yardarm.hub.v1.WhoAmIResponse.subject:type_name -> yardarm.v1.Subject
-	79, // 43: yardarm.hub.v1.WhoAmIResponse.expires:type_name -> google.protobuf.Timestamp
-	84, // 44: yardarm.hub.v1.WhoAmIResponse.role_bindings:type_name -> yardarm.v1.RoleBinding
-	0,  // 45: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	3,  // 46: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	6,  // 47: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	8,  // 48: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	9,  // 49: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	10, // 50: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	12, // 51: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	13, // 52: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	14, // 53: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	16, // 54: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	18, // 55: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	19, // 56: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	21, // 57: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	23, // 58: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	24, // 59: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	26, // 60: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	30, // 61: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	32, // 62: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	33, // 63: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	35, // 64: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	36, // 65: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	38, // 66: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	39, // 67: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	42, // 68: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	44, // 69: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	46, // 70: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	50, // 71: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	52, // 72: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	54, // 73: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	56, // 74: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	57, // 75: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	59, // 76: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	61, // 77: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	62, // 78: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	64, // 79: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	66, // 80: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	68, // 81: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	69, // 82: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	71, // 83: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	73, // 84: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	75, // 85: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	1,  // 86: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	4,  // 87: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	7,  // 88: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	80, // 89: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	80, // 90: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	11, // 91: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	80, // 92: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	80, // 93: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	15, // 94: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	17, // 95: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	81, // 96: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	20, // 97: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	22, // 98: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	82, // 99: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	25, // 100: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	29, // 101: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	31, // 102: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	88, // 103: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	34, // 104: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	29, // 105: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37, // 106: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	89, // 107: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	40, // 108: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	43, // 109: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	45, // 110: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	47, // 111: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	51, // 112: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	53, // 113: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	55, // 114: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	83, // 115: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	58, // 116: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	60, // 117: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	84, // 118: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	63, // 119: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	65, // 120: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	67, // 121: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	92, // 122: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	70, // 123: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	72, // 124: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	74, // 125: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	76, // 126: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	86, // [86:127] is the sub-list for method output_type
-	45, // [45:86] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	59, // 30: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	60, // 31: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	61, // 32: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	68, // 33: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	69, // 34: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	0,  // 35: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	3,  // 36: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	6,  // 37: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	8,  // 38: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	9,  // 39: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	10, // 40: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	12, // 41: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	13, // 42: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	14, // 43: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	16, // 44: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	18, // 45: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	19, // 46: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	21, // 47: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	23, // 48: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	24, // 49: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	26, // 50: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	30, // 51: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	32, // 52: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	33, // 53: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	35, // 54: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	36, // 55: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	38, // 56: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	39, // 57: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	42, // 58: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	44, // 59: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	46, // 60: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	50, // 61: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	52, // 62: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	70, // 63: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	71, // 64: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	72, // 65: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	73, // 66: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	74, // 67: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	75, // 68: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	76, // 69: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	77, // 70: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	78, // 71: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	79, // 72: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	80, // 73: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	81, // 74: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	54, // 75: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	1,  // 76: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	4,  // 77: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	7,  // 78: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	59, // 79: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	59, // 80: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	11, // 81: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	59, // 82: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	59, // 83: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	15, // 84: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	17, // 85: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	60, // 86: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	20, // 87: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	22, // 88: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	61, // 89: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	25, // 90: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	29, // 91: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	31, // 92: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	67, // 93: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	34, // 94: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	29, // 95: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37, // 96: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	68, // 97: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	40, // 98: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	43, // 99: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	45, // 100: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	47, // 101: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	51, // 102: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	53, // 103: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	82, // 104: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	62, // 105: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	83, // 106: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	84, // 107: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	63, // 108: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	85, // 109: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	86, // 110: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	87, // 111: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	88, // 112: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	89, // 113: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	90, // 114: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	91, // 115: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	55, // 116: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	76, // [76:117] is the sub-list for method output_type
+	35, // [35:76] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -5502,6 +4220,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	if File_yardarm_hub_v1_fleet_proto != nil {
 		return
 	}
+	file_yardarm_hub_v1_access_proto_init()
 	file_yardarm_hub_v1_fleet_proto_msgTypes[2].OneofWrappers = []any{
 		(*Resource_Cluster)(nil),
 		(*Resource_ClusterGroup)(nil),
@@ -5529,7 +4248,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_fleet_proto_rawDesc), len(file_yardarm_hub_v1_fleet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   79,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
