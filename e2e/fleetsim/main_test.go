@@ -99,6 +99,13 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+func TestAPI(t *testing.T) {
+	f := small[report.API](t, "api")
+	if f.Clusters != 50 || f.Watchers != 50 || f.ListP99 <= 0 || f.FacetsP99 <= 0 || f.FloorP99 <= 0 || f.WatchP99 <= 0 || f.Authz <= 0 || f.Messages == 0 {
+		t.Errorf("got %+v", f)
+	}
+}
+
 func TestGrowth(t *testing.T) {
 	f := small[report.Growth](t, "growth")
 	if !slices.Equal(f.Sizes, []int{10, 20}) || len(f.ChangeCPU) != 2 || f.TenOfManyRatio <= 0 {

@@ -184,7 +184,8 @@ func bundlesOf(c *index.Cluster) []string {
 }
 
 func labelsOf(c *index.Cluster) []string {
-	return slices.Collect(maps.Keys(c.Row.GetMetadata().GetLabels()))
+	labels := c.Row.GetMetadata().GetLabels()
+	return slices.AppendSeq(make([]string, 0, len(labels)), maps.Keys(labels))
 }
 
 func lastSeenOf(c *index.Cluster) int64 {

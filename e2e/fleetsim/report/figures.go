@@ -94,6 +94,26 @@ type Open struct {
 	SeedSeconds   float64 `json:"seed_s"`
 }
 
+// API is what callers see of a large fleet of rows.
+type API struct {
+	Clusters int `json:"clusters"`
+	Bundles  int `json:"bundles"`
+	// Of lists of 50 clusters with filter and order, of facets of all, each after a change; of calls that read no fleet; and from a change until its
+	// messages.
+	ListP99   float64 `json:"list_p99_ms"`
+	FacetsP99 float64 `json:"facets_p99_ms"`
+	FloorP99  float64 `json:"floor_p99_ms"`
+	WatchP99  float64 `json:"watch_p99_ms"`
+	// Authz is one decision about a token among 1,000 bindings, in microseconds.
+	Authz float64 `json:"authz_us"`
+	// ChangesPerSecond is what was asked for, and MadePerSecond what the machine has made of it.
+	Watchers         int     `json:"watchers"`
+	ChangesPerSecond int     `json:"changes_per_s"`
+	MadePerSecond    float64 `json:"changes_made_per_s"`
+	Messages         int     `json:"messages"`
+	RSS              int64   `json:"rss_bytes"`
+}
+
 // Growth is how costs follow size.
 type Growth struct {
 	Sizes []int `json:"sizes"`

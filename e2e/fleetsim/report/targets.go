@@ -42,6 +42,13 @@ func Lines(figures any) []Line {
 			{"open", fmt.Sprintf("%d clusters × %d bundles until serving", f.Clusters, f.Bundles), fmt.Sprintf("%.1f s", f.Seconds), "≤ 10 s", f.Seconds <= 10},
 			{"open", "resident memory", fmt.Sprintf("%.2f GiB", float64(f.RSS)/(1<<30)), "≤ 2 GiB", f.RSS <= 2<<30},
 		}
+	case *API:
+		return []Line{
+			{"api", fmt.Sprintf("list of 50 of %d clusters, p99 (a call alone: %.1f ms)", f.Clusters, f.FloorP99), fmt.Sprintf("%.1f ms", f.ListP99), "≤ 10 ms", f.ListP99 <= 10},
+			{"api", fmt.Sprintf("facets over %d clusters × %d bundles, p99", f.Clusters, f.Bundles), fmt.Sprintf("%.1f ms", f.FacetsP99), "≤ 20 ms", f.FacetsP99 <= 20},
+			{"api", fmt.Sprintf("%d watches of 1 %% of %.0f changes a second, p99", f.Watchers, f.MadePerSecond), fmt.Sprintf("%.0f ms", f.WatchP99), "≤ 600 ms", f.WatchP99 <= 600},
+			{"api", "authorization of a call", fmt.Sprintf("%.1f µs", f.Authz), "≤ 20 µs", f.Authz <= 20},
+		}
 	case *Growth:
 		return []Line{
 			{"growth", "exponent of memory", fmt.Sprintf("%.2f", f.MemoryExponent), "≤ 1.05", f.MemoryExponent <= 1.05},

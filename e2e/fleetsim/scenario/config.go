@@ -100,11 +100,11 @@ type run func(ctx context.Context, c Config) (any, error)
 
 // all are the scenarios by name.
 var all = map[string]run{
-	"connect": connect, "idle": idle, "change": change, "storm": storm, "write": write, "open": open, "growth": growth,
+	"connect": connect, "idle": idle, "change": change, "storm": storm, "write": write, "open": open, "growth": growth, "api": api,
 }
 
 // Names lists the scenarios, the quick ones first.
-var Names = []string{"write", "open", "change", "idle", "storm", "connect", "growth"}
+var Names = []string{"write", "open", "api", "change", "idle", "storm", "connect", "growth"}
 
 // Start runs one scenario.
 func Start(ctx context.Context, name string, c Config) (any, error) {

@@ -118,7 +118,7 @@ func seedClusters(ctx context.Context, c Config, db *store.Store) error {
 	for first := 0; first < c.Clusters; first += some {
 		if _, err := db.Update(ctx, func(tx *store.Tx) error {
 			for i := first; i < min(first+some, c.Clusters); i++ {
-				if err := tx.PutCluster(&yardarmv1.Cluster{Metadata: meta(fmt.Sprintf("shop-%05d", i), map[string]string{"shop": fmt.Sprint(i)}), Spec: &yardarmv1.ClusterSpec{}}); err != nil {
+				if err := tx.PutCluster(&yardarmv1.Cluster{Metadata: meta(fmt.Sprintf("shop-%05d", i), map[string]string{"shop": fmt.Sprint(i), "share": fmt.Sprint(i % shares)}), Spec: &yardarmv1.ClusterSpec{}}); err != nil {
 					return err
 				}
 			}
