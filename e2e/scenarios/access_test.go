@@ -36,7 +36,7 @@ func TestPublisherToken(t *testing.T) {
 		words string
 	}{
 		{[]string{"publish", manifests, "--bundle", "web", "--to", "all,others"}, `"others"`},
-		{[]string{"publish", manifests, "--bundle", "api", "--to", "all"}, `may not publish bundles "api"`},
+		{[]string{"publish", manifests, "--bundle", "api", "--to", "all"}, `may not publish bundle "api"`},
 		{[]string{"get", "bundle/db"}, "there is no bundle"},
 		{[]string{"delete", "bundle", "web", "--keep"}, "may not delete bundles"},
 		{[]string{"label", "cluster", tokyo, "a=b"}, "may not label clusters"},

@@ -46,11 +46,11 @@ func TestPublisherPublishesWithinScope(t *testing.T) {
 		"its bundle":                    {"web", nil, ""},
 		"its bundle to its group":       {"web", []string{"prod"}, ""},
 		"a new one in scope":            {"new", []string{"prod"}, ""},
-		"to another group":              {"web", []string{"prod", "staging"}, `bundles "web" in cluster group "staging"`},
-		"to a group that there is not":  {"web", []string{"nothing"}, `bundles "web" in cluster group "nothing"`},
-		"another bundle":                {"db", nil, `bundles "db"`},
-		"a new one":                     {"other", []string{"prod"}, `bundles "other"`},
-		"a new one that targets nobody": {"other", nil, `bundles "other"`},
+		"to another group":              {"web", []string{"prod", "staging"}, `bundle "web" in cluster group "staging"`},
+		"to a group that there is not":  {"web", []string{"nothing"}, `bundle "web" in cluster group "nothing"`},
+		"another bundle":                {"db", nil, `bundle "db"`},
+		"a new one":                     {"other", []string{"prod"}, `bundle "other"`},
+		"a new one that targets nobody": {"other", nil, `bundle "other"`},
 	} {
 		err := publishAs(t, c, &hubv1.Publication{Bundle: test.bundle, Groups: test.groups})
 		if test.denied == "" {
@@ -75,7 +75,7 @@ func TestOperatorChangesWithinScope(t *testing.T) {
 	h, c := scoped(t, "operator")
 	// With a scope of bundles, clusters are only seen.
 	_, err := c.LabelCluster(t.Context(), &hubv1.LabelClusterRequest{Name: "berlin", Set: map[string]string{"a": "b"}})
-	refused(t, err, codes.PermissionDenied, "clusters \"berlin\"")
+	refused(t, err, codes.PermissionDenied, "cluster \"berlin\"")
 
 	bind(t, h, "ci", "operator", nil, []string{"prod"})
 	label := func(name string, set map[string]string) error {
@@ -108,7 +108,7 @@ func TestOperatorChangesWithinScope(t *testing.T) {
 	// Scopes are made of groups.
 	for _, r := range []*hubv1.Resource{group("prod", ""), group("staging", ""), group("mine", "env=prod")} {
 		_, err = c.Apply(t.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{r}})
-		refused(t, err, codes.PermissionDenied, "clustergroups")
+		refused(t, err, codes.PermissionDenied, "clustergroup ")
 	}
 	_, err = c.Apply(t.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{bundle("web", "prod", "staging")}})
 	refused(t, err, codes.PermissionDenied, "staging")

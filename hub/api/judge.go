@@ -90,7 +90,7 @@ func (c *change) judgeWrite(w store.Write, resource string, moves map[string][]s
 	}
 	for _, group := range moves[w.Key] {
 		if !c.access.Cluster(c.need.verb, resource, []string{group}) {
-			return denied(c.who, c.need.verb, resource, fmt.Sprintf("so that one enters or leaves cluster group %q", group))
+			return denied(c.who, c.need.verb, resource, fmt.Sprintf("%q into or out of cluster group %q", w.New.(*yardarmv1.Cluster).Metadata.Name, group))
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -177,14 +178,14 @@ func (o object) checkBundle(v view, who authz.Identity, verb, resource string) e
 	return deniedBundle(who, verb, resource, o.bundle, beyond)
 }
 
-// denied refuses what no binding allows. name is quoted; it is empty where the refusal is about all resources of the kind.
+// denied refuses what no binding allows. name, in quotes, is what it is about, and may say more; it is empty where the refusal is about all resources of the kind.
 func denied(who authz.Identity, verb, resource, name string) error {
 	if resource == "" {
 		resource = "anything"
 	}
 	what := resource
 	if name != "" {
-		what += " " + name
+		what = strings.TrimSuffix(resource, "s") + " " + name
 	}
 	return refuse(codes.PermissionDenied, reasonDenied, map[string]string{"verb": verb, "resource": resource},
 		fmt.Sprintf("%s may not %s %s; a role binding has to allow it", who, verb, what))
