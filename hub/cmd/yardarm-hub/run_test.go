@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,19 +33,19 @@ func call(ctx context.Context, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// TestGivenCertificate runs a hub behind another address, with a certificate that somebody else issued, as its chart does.
-func TestGivenCertificate(t *testing.T) {
-	dir := t.TempDir()
-	data, backups := filepath.Join(dir, "hub"), filepath.Join(dir, "backups")
-	// All of 127.0.0.0/8 is this machine, and a test of its own process gets an address of its own.
-	ip := fmt.Sprintf("127.%d.%d.1", 220+os.Getpid()/250%30, 1+os.Getpid()%250)
-	files := issue(t, dir, "hub.example.com", ip)
+// address is one of this machine that no other test has: all of 127.0.0.0/8 is, and the process id keeps tests apart.
+func address(n int) string {
+	return fmt.Sprintf("127.%d.%d.%d", 220+os.Getpid()/250%30, 1+os.Getpid()%250, n)
+}
 
+// serve runs a hub until the test's end, and returns once it serves, at the usual ports of an address.
+func serve(t *testing.T, ip string, args ...string) {
+	t.Helper()
+	args = append(args, "--listen", ip+":7443", "--spoke-listen", ip+":7444", "--metrics-listen", ip+":7445")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := call(ctx, "run", "--data-dir", data, "--address", ip, "--api-address", "hub.example.com:443", "--listen", ip+":7443", "--spoke-listen", ip+":7444",
-			"--tls-cert", files.cert, "--tls-key", files.key, "--tls-ca", files.ca, "--log-level", "error")
+		_, err := call(ctx, args...)
 		ended <- err
 		close(ended)
 	}()
@@ -54,11 +55,46 @@ func TestGivenCertificate(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	api := awaitTLS(t, ended, ip+":7443", &tls.Config{ServerName: "hub.example.com", RootCAs: files.pool})
-	if api.Issuer.CommonName != "somebody" {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		response, err := http.Get("http://" + ip + ":7445/livez")
+		if err == nil {
+			response.Body.Close()
+			return
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("the hub has ended: %v", err)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// shown is the certificate that a port shows.
+func shown(t *testing.T, address string, config *tls.Config) *x509.Certificate {
+	t.Helper()
+	connection, err := tls.Dial("tcp", address, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	return connection.ConnectionState().PeerCertificates[0]
+}
+
+// TestGivenCertificate runs a hub behind another address, with a certificate that somebody else issued, as its chart does.
+func TestGivenCertificate(t *testing.T) {
+	dir := t.TempDir()
+	data, backups := filepath.Join(dir, "hub"), filepath.Join(dir, "backups")
+	ip := address(1)
+	files := issue(t, dir, "hub.example.com", ip)
+	serve(t, ip, "run", "--data-dir", data, "--address", ip, "--api-address", "hub.example.com:443",
+		"--tls-cert", files.cert, "--tls-key", files.key, "--tls-ca", files.ca, "--log-level", "error")
+	if api := shown(t, ip+":7443", &tls.Config{ServerName: "hub.example.com", RootCAs: files.pool}); api.Issuer.CommonName != "somebody" {
 		t.Errorf("the API's certificate is by %s", api.Issuer)
 	}
-	if spokes := awaitTLS(t, ended, ip+":7444", &tls.Config{InsecureSkipVerify: true}); !strings.HasPrefix(spokes.Issuer.CommonName, "Yardarm CA") {
+	if spokes := shown(t, ip+":7444", &tls.Config{InsecureSkipVerify: true}); !strings.HasPrefix(spokes.Issuer.CommonName, "Yardarm CA") {
 		t.Errorf("spokes meet a certificate by %s, which no token pins", spokes.Issuer)
 	}
 
@@ -145,22 +181,28 @@ func issue(t *testing.T, dir, name, ip string) issued {
 	return out
 }
 
-// awaitTLS waits until a port is served, and answers the certificate that is shown there.
-func awaitTLS(t *testing.T, ended <-chan error, address string, config *tls.Config) *x509.Certificate {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		connection, err := tls.Dial("tcp", address, config)
-		if err == nil {
-			defer connection.Close()
-			return connection.ConnectionState().PeerCertificates[0]
-		}
-		select {
-		case err := <-ended:
-			t.Fatalf("the hub has ended: %v", err)
-		default:
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
+// TestUnit runs the hub as the systemd unit does, with the variables that systemd and the operator set.
+func TestUnit(t *testing.T) {
+	unit, err := os.ReadFile(filepath.Join("..", "..", "..", "deploy", "systemd", "yardarm-hub.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(unit), "\nExecStart=/usr/local/bin/yardarm-hub ")
+	line, _, ok := strings.Cut(line, "\n")
+	if !ok {
+		t.Fatal("the unit does not start the hub")
+	}
+	ip := address(2)
+	line = os.Expand(line, func(name string) string {
+		return map[string]string{"STATE_DIRECTORY": t.TempDir(), "ADDRESS": ip}[name]
+	})
+	serve(t, ip, strings.Fields(line)...)
+	response, err := http.Get("http://" + ip + ":7445/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("/readyz answers %s", response.Status)
 	}
 }
