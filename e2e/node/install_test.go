@@ -86,7 +86,8 @@ func (w *world) credential() {
 	w.t.Helper()
 	out := w.sh(east, "kubectl --namespace yardarm exec statefulset/yardarm-hub -- /yardarm-hub admin-credential --data-dir /var/lib/yardarm/hub")
 	w.must(os.WriteFile(w.cli.Config, []byte(out), 0o600))
-	w.yardarm("version")
+	// A node passes a port on a moment after its pod is ready.
+	w.eventually("the hub answers", func() error { return w.cli.Run(w.ctx, "version").Err() })
 }
 
 // running waits until both pods serve the greeting, one of them by the service, from a node of its own.
