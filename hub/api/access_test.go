@@ -197,7 +197,23 @@ func TestOneSeesOnlyWhatIsInScope(t *testing.T) {
 			t.Errorf("event %v", e.Event)
 		}
 	}
-	// Counts are of what is seen.
+	// Counts are of what is seen, and so is what can be asked for: a filter is no way to find out.
+	apply(t, h, group("also", "env=prod"))
+	publish(t, h, "agent", "1", "prod")
+	listed := must[*hubv1.ListClustersResponse](t)(c.ListClusters(ctx, &hubv1.ListClustersRequest{})).Clusters[0]
+	for how, cluster := range map[string]*yardarmv1.Cluster{"got": must[*yardarmv1.Cluster](t)(c.GetCluster(ctx, &hubv1.GetClusterRequest{Name: "berlin"})), "listed": listed} {
+		if strings.Join(cluster.Status.Groups, " ") != "prod" || cluster.Status.Bundles.Total != 1 {
+			t.Errorf("%s, it is in %v and runs %v", how, cluster.Status.Groups, cluster.Status.Bundles)
+		}
+	}
+	for filter, want := range map[string]uint32{"bundle=web": 1, "bundle=agent": 0, "group=also": 0} {
+		if got := must[*hubv1.ListClustersResponse](t)(c.ListClusters(ctx, &hubv1.ListClustersRequest{Filter: filter})).TotalSize; got != want {
+			t.Errorf("%s finds %d clusters", filter, got)
+		}
+	}
+	if g := must[*yardarmv1.ClusterGroup](t)(c.GetClusterGroup(ctx, &hubv1.GetClusterGroupRequest{Name: "prod"})); strings.Join(g.Status.Bundles, " ") != "web" {
+		t.Errorf("bundles of the group: %v", g.Status.Bundles)
+	}
 	apply(t, h, bundle("web", "prod", "staging"))
 	if b := must[*yardarmv1.Bundle](t)(c.GetBundle(ctx, &hubv1.GetBundleRequest{Name: "web"})); b.Status.Clusters.Total != 1 {
 		t.Errorf("counts %v", b.Status.Clusters)
