@@ -45,6 +45,8 @@ type Limits struct {
 	Publications int
 	// Previews is how many may be under way at once; each holds what it shows, up to MaxArtifactSize of it, in memory. Default 2.
 	Previews int
+	// Downloads is how many bytes artifacts and previews hold in memory together until callers have taken them. Default 256 MiB: four of the largest artifacts.
+	Downloads int
 	// Watches is how many watches may be open at once; each costs some 50 KB. Default 2,048.
 	Watches int
 	// Remember is how many changes of each kind are remembered for watches that go on. Default 32,768.
@@ -60,6 +62,7 @@ const (
 	defaultMaxFiles      = 10_000
 	defaultPublications  = 4
 	defaultPreviews      = 2
+	defaultDownloads     = 256 << 20
 	defaultWatches       = 2048
 	defaultCallTimeout   = 30 * time.Second
 	defaultStreamTimeout = 10 * time.Minute
@@ -111,6 +114,7 @@ type Server struct {
 	// publications, parses and previews are semaphores: of uploads in memory, of parsers at work, and of previews from their making to
 	// their last byte.
 	publications, parses, previews chan struct{}
+	downloads                      *downloads
 	watches                        atomic.Int32
 
 	// stopping is closed by Shutdown.
@@ -154,6 +158,7 @@ func New(cfg Config) (*Server, error) {
 		publications: make(chan struct{}, cfg.Limits.Publications),
 		parses:       make(chan struct{}, parsers),
 		previews:     make(chan struct{}, cfg.Limits.Previews),
+		downloads:    newDownloads(cfg.Limits.Downloads),
 		stopping:     make(chan struct{}),
 	}
 	if _, err := io.ReadFull(cfg.Rand, s.run[:]); err != nil {
@@ -205,6 +210,7 @@ func (l *Limits) fill() {
 	set(&l.MaxFiles, defaultMaxFiles)
 	set(&l.Publications, defaultPublications)
 	set(&l.Previews, defaultPreviews)
+	set(&l.Downloads, defaultDownloads)
 	set(&l.Watches, defaultWatches)
 	if l.CallTimeout <= 0 {
 		l.CallTimeout = defaultCallTimeout

@@ -8,6 +8,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 )
 
 // chunkSize is what one message of a download carries, in bytes: as on the spokes' stream.
@@ -28,23 +29,30 @@ func (s *Server) GetArtifact(req *hubv1.GetArtifactRequest, stream grpc.ServerSt
 	if err != nil {
 		return invalid("digest", err.Error())
 	}
-	if !s.view(stream.Context()).seesArtifact(digest.String()) {
+	v := s.view(stream.Context())
+	row := v.Artifact(digest.String())
+	if row == nil || !v.seesArtifact(digest.String()) {
 		return artifactNotFound(digest)
 	}
-	canonical, err := s.canonical(digest)
+	turn, cancel := s.turn(stream.Context(), "downloads")
+	defer cancel()
+	share, err := s.downloads.take(turn, downloadSize(row))
 	if err != nil {
 		return err
 	}
+	defer share.keep(0)
+	canonical, err := s.canonical(row)
+	if err != nil {
+		return err
+	}
+	share.keep(int64(len(canonical)))
 	_, err = writerFunc(func(p []byte) error { return stream.Send(&hubv1.GetArtifactResponse{Data: p}) }).Write(canonical)
 	return err
 }
 
 // canonical answers the content of an artifact.
-func (s *Server) canonical(digest manifest.Digest) ([]byte, error) {
-	row := s.store.Read().Artifact(digest.String())
-	if row == nil {
-		return nil, artifactNotFound(digest)
-	}
+func (s *Server) canonical(row *storev1.Artifact) ([]byte, error) {
+	digest := manifest.Digest(row.GetDigest())
 	encoded, err := s.store.Content(digest.String())
 	if isGone(err) {
 		return nil, artifactNotFound(digest) // since it was looked up

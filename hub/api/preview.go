@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/manifest/customize"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -28,16 +28,28 @@ func (s *Server) PreviewAssignment(req *hubv1.PreviewAssignmentRequest, stream g
 		return notFound(yardarmv1.KindAssignment, assignmentName(req.GetCluster(), req.GetBundle()),
 			"the cluster is not to run the bundle any more, and only still holds some of it; `yardarm describe assignment` says why")
 	}
-	leave, err := s.enterPreview(stream.Context())
+	row := v.Artifact(a.GetDigest())
+	if row == nil {
+		return artifactNotFound(manifest.Digest(a.GetDigest()))
+	}
+	turn, cancel := s.turn(stream.Context(), "previews")
+	defer cancel()
+	leave, err := s.enterPreview(turn)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	set, err := s.render(a, v.Observed(c.GetMetadata().GetUid()).GetFacts(), v.files(it.BundleUID, a.GetRevision()))
+	share, err := s.downloads.take(turn, previewSize(row))
 	if err != nil {
 		return err
 	}
-	preview := comparison(a, set, index.Judge(v.ReadTx, c, it, a, v.now))
+	defer share.keep(0)
+	set, err := s.render(row, a, v.Observed(c.GetMetadata().GetUid()).GetFacts(), v.files(it.BundleUID, a.GetRevision()))
+	if err != nil {
+		return err
+	}
+	preview, canonical := comparison(a, set, index.Judge(v.ReadTx, c, it, a, v.now)), set.Canonical()
+	share.keep(int64(len(canonical))) // the objects themselves are not needed any more
 	if err := stream.Send(&hubv1.PreviewAssignmentResponse{Message: &hubv1.PreviewAssignmentResponse_Preview{Preview: preview}}); err != nil {
 		return err
 	}
@@ -46,39 +58,30 @@ func (s *Server) PreviewAssignment(req *hubv1.PreviewAssignmentRequest, stream g
 			return err // of a caller that takes little at a time, and so keeps the place of another
 		}
 		return stream.Send(&hubv1.PreviewAssignmentResponse{Message: &hubv1.PreviewAssignmentResponse_Data{Data: p}})
-	}).Write(set.Canonical())
+	}).Write(canonical)
 	return err
 }
 
 // enterPreview waits for a place, since a preview takes a core for a moment; whoever gets one has to leave it.
 func (s *Server) enterPreview(ctx context.Context) (leave func(), err error) {
-	// Half of what callers wait by default, so that they are told.
-	patience := time.NewTimer(s.cfg.Limits.CallTimeout / 2)
-	defer patience.Stop()
 	select {
 	case s.previews <- struct{}{}:
 		return func() { <-s.previews }, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-patience.C:
-		return nil, busy("previews")
+		return nil, context.Cause(ctx)
 	}
 }
 
 // render makes what a cluster with these facts, nil where none are known, gets by an assignment. The files are for what is wrong.
-func (s *Server) render(a *yardarmv1.AssignmentSpec, facts *yardarmv1.Facts, from files) (*manifest.Set, error) {
-	digest, err := manifest.ParseDigest(a.GetDigest())
-	if err != nil {
-		return nil, err
-	}
-	canonical, err := s.canonical(digest)
+func (s *Server) render(row *storev1.Artifact, a *yardarmv1.AssignmentSpec, facts *yardarmv1.Facts, from files) (*manifest.Set, error) {
+	canonical, err := s.canonical(row)
 	if err != nil {
 		return nil, err
 	}
 	// It was published within the limits of its time.
 	set, err := manifest.Decode(canonical, manifest.Limits{Bytes: max(len(canonical), 1)})
 	if err != nil {
-		return nil, fmt.Errorf("artifact %s: %w", digest.Short(), err)
+		return nil, fmt.Errorf("artifact %s: %w", manifest.Digest(row.GetDigest()).Short(), err)
 	}
 	set, err = customize.Apply(set, a.GetCustomization(), customize.Values{Name: a.GetCluster(), Labels: a.GetLabels(), Facts: facts})
 	if err != nil {

@@ -1,19 +1,14 @@
 package api_test
 
 import (
-	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
-	"github.com/yardarm-dev/yardarm/hub/gateway"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -212,34 +207,5 @@ func TestPreviewNeedsAnAssignment(t *testing.T) {
 	}
 	if p, _, err := preview(t, h, "berlin", "web"); err != nil || p.RenderedDigest != web.Revision.Spec.Digest {
 		t.Errorf("preview %v, %v", p, err)
-	}
-}
-
-func TestPreviewsAreBounded(t *testing.T) {
-	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Limits.Previews, c.Limits.CallTimeout = 1, time.Second })
-	apply(t, h, group("prod", "env=prod"))
-	h.Enrolled(t, "berlin", map[string]string{"env": "prod"})
-	var files []manifest.File
-	for i := range 8 { // more than fits in between
-		files = append(files, apitest.ConfigMap("", "web-"+number(i), strings.Repeat("x", 900_000)))
-	}
-	must[any](t)(h.Publish(t.Context(), &hubv1.Publication{Bundle: "web", Groups: []string{"prod"}}, files...))
-	ctx, leave := context.WithCancel(t.Context())
-	defer leave()
-	slow := must[hubv1.FleetService_PreviewAssignmentClient](t)(h.PreviewAssignment(ctx, &hubv1.PreviewAssignmentRequest{Cluster: "berlin", Bundle: "web"}))
-	must[any](t)(slow.Recv())
-	_, _, err := preview(t, h, "berlin", "web")
-	if st := refused(t, err, codes.ResourceExhausted, "previews"); reason(st) != "BUSY" {
-		t.Errorf("reason %q", reason(st))
-	}
-	leave()
-	for end := time.Now().Add(time.Minute); ; {
-		_, _, err := preview(t, h, "berlin", "web")
-		if err == nil {
-			return
-		}
-		if status.Code(err) != codes.ResourceExhausted || time.Now().After(end) {
-			t.Fatalf("the place is not given back: %v", err)
-		}
 	}
 }
