@@ -35,7 +35,7 @@ func TestSameDigest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		digest, _, ok := strings.Cut(strings.TrimPrefix(said.String(), "ghcr.io/yardarm-dev/yardarm-spoke:v1.2.3@"), " ")
+		digest, _, ok := strings.Cut(strings.TrimPrefix(said.String(), "yardarm-dev/yardarm-spoke:v1.2.3@"), " ")
 		if !ok || !strings.HasPrefix(digest, "sha256:") {
 			t.Fatalf("says %q", said.String())
 		}

@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	source := flags.String("source", ".", "the repository's `folder`")
 	to := flags.String("out", "dist/images", "the `folder` to write to; layouts and archives that are there are replaced")
-	repository := flags.String("repository", "ghcr.io/yardarm-dev", "what stands before a program's `name` in its image's")
+	repository := flags.String("repository", "yardarm-dev", "what stands before a program's `name` in its image's")
 	version := flags.String("version", "devel", "the programs' version, and the images' tag")
 	names := flags.String("programs", "yardarm,yardarm-hub,yardarm-spoke", "which `programs`")
 	targets := flags.String("platforms", "linux/amd64,linux/arm64", "for which `platforms`")

@@ -129,7 +129,7 @@ func TestCharts(t *testing.T) {
 		without             []string
 	}{
 		{"defaults", "yardarm-spoke", enrolled, []string{
-			"ghcr.io/yardarm-dev/yardarm-spoke:devel", "--hub=hub.example.com:7444", "strategy: {type: Recreate}", "name: cluster-admin", "policyTypes: [Ingress]",
+			"yardarm-dev/yardarm-spoke:devel", "--hub=hub.example.com:7444", "strategy: {type: Recreate}", "name: cluster-admin", "policyTypes: [Ingress]",
 			"readOnlyRootFilesystem: true", `token: "ye1abc"`}, []string{"PersistentVolumeClaim", "ServiceMonitor", "HTTPS_PROXY"}},
 		{"enrolled already", "yardarm-spoke", "", nil, []string{"YARDARM_TOKEN", "kind: Secret"}},
 		{"existing secret", "yardarm-spoke", "existingSecret: mine\n", []string{"{name: mine, key: token, optional: true}"}, []string{"kind: Secret"}},
@@ -157,7 +157,7 @@ func TestCharts(t *testing.T) {
 		{"open", "yardarm-spoke", enrolled + "networkPolicy: {enabled: false}\nserviceAccount: {create: false, name: mine}\n", nil, []string{"NetworkPolicy", "kind: ServiceAccount\nmetadata"}},
 
 		{"defaults", "yardarm-hub", "addresses: [hub.example.com]\n", []string{
-			"ghcr.io/yardarm-dev/yardarm-hub:devel", "--address=hub.example.com", "--address=yardarm-hub.yardarm-system.svc", "--api-address=hub.example.com:7443",
+			"yardarm-dev/yardarm-hub:devel", "--address=hub.example.com", "--address=yardarm-hub.yardarm-system.svc", "--api-address=hub.example.com:7443",
 			"--spoke-address=hub.example.com:7444", "type: LoadBalancer", "volumeClaimTemplates", "--server=https://yardarm-hub.yardarm-system.svc:7443", "kind: CronJob",
 			"{claimName: data-yardarm-hub-0, readOnly: true}", "policyTypes: [Ingress]"}, []string{"Ingress\nmetadata", "ServiceMonitor", "storageClassName"}},
 		{"usual", "yardarm-hub", "addresses: [hub.example.com]\n" + usual + "extraArgs: [--heartbeat=1m]\n", []string{

@@ -27,15 +27,6 @@ func replace(t *testing.T, link, text string) {
 	}
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); <-time.After(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within 30 s: %s", what)
-		}
-	}
-}
-
 func TestSourceFollowsItsFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "policy.yaml")
 	replace(t, file, "kinds: {deny: [Secret]}")
