@@ -91,8 +91,11 @@ func TestPolicyDenies(t *testing.T) {
 	s := e.start()
 	denied := []string{strings.ReplaceAll(binding, "NAME", e.ns), configMapIn(other, "m9", "one"), namespace(e.ns + "-another-other")}
 	e.assign(assignment{bundle: "web", revision: 1, objects: append(several(3, "one"), denied...)})
-	r := s.awaitPhase("web", yardarmv1.PhaseFailed)
-	if r.Reason != yardarmv1.ReasonPolicyDenied || r.Objects.Applied != 3 || r.Objects.Failed != 3 {
+	// It has failed as soon as it is known what is denied, which is before the rest is applied.
+	r := s.await("web", "3 objects applied, and 3 denied", func(r *yardarmv1.Report) bool {
+		return r.Phase == yardarmv1.PhaseFailed && r.Objects.Applied == 3 && r.Objects.Failed == 3
+	})
+	if r.Reason != yardarmv1.ReasonPolicyDenied {
 		t.Errorf("report: %v", r)
 	}
 	for suffix, rule := range map[string]string{
