@@ -123,6 +123,7 @@ func New(c Config) (*Hub, error) {
 		return nil, fmt.Errorf("configure hub: %w", err)
 	}
 	h := &Hub{config: c, metrics: prometheus.NewRegistry()}
+	h.metrics.MustRegister(diskMetrics(c.DataDir)...)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "yardarm_build_info", Help: "1, labelled with the build.", ConstLabels: prometheus.Labels{"version": version.String()},
 	})
@@ -216,6 +217,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
+	h.metrics.MustRegister(expiry("ca", authority.Expires))
 	credentials, err := h.admin(ctx, db, authority, listener.Addr())
 	if err != nil {
 		return err
@@ -347,6 +349,7 @@ func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, listener net.Listener
 			return nil, err
 		}
 		config.GetCertificate = given.GetCertificate
+		h.metrics.MustRegister(expiry("api", given.Expires))
 	}
 	server := grpc.NewServer(fleet.Options()...)
 	fleet.Register(server)

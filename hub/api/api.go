@@ -169,8 +169,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	if cfg.Registerer != nil {
-		if err := cfg.Registerer.Register(s.metrics); err != nil {
-			return nil, err
+		for _, c := range []prometheus.Collector{s.metrics, index.NewMetrics(s.index, cfg.Clock)} {
+			if err := cfg.Registerer.Register(c); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return s, nil

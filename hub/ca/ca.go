@@ -144,6 +144,9 @@ func (c *CA) Pin() string { return c.pin.String() }
 // TrustBundle returns the CA certificates (DER) that spokes and clients have to trust. The caller must not change them.
 func (c *CA) TrustBundle() [][]byte { return [][]byte{c.root.Raw} }
 
+// Expires answers when the CA's own certificate ends, and with it all that it issued.
+func (c *CA) Expires() time.Time { return c.root.NotAfter }
+
 // TrustPEM returns the same in PEM, for configuration files.
 func (c *CA) TrustPEM() string { return string(certs.EncodeChain(c.TrustBundle())) }
 

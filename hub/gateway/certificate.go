@@ -54,3 +54,12 @@ func (c *Certificate) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, er
 	}
 	return c.current, nil
 }
+
+// Expires answers when the certificate in use ends.
+func (c *Certificate) Expires() time.Time {
+	now, err := c.GetCertificate(nil)
+	if err != nil || now.Leaf == nil {
+		return time.Time{}
+	}
+	return now.Leaf.NotAfter
+}
