@@ -34,6 +34,7 @@ func TestCheck(t *testing.T) {
 			[]string{"patches: together"}},
 		{"many variables", many, []string{"variables: more than 256"}},
 		{"a long variable", substituted(map[string]string{"a": strings.Repeat("x", maxVariable+1)}), []string{"variables[a]: longer"}},
+		{"a long name", substituted(map[string]string{strings.Repeat("x", maxKey+1): ""}), []string{"variables[" + strings.Repeat("x", maxKey+1) + "]: is no name"}},
 		{"a variable's name", substituted(map[string]string{"a b": "", "": "", "-a": ""}),
 			[]string{"variables[]: no name", "variables[-a]: no name", "variables[a b]: no name"}},
 		{"a variable's value", substituted(map[string]string{"a": "${labels.x", "b": "${vars.a}", "c": "${name | int}", "d": "${facts.x}"}),
