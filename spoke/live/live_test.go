@@ -263,19 +263,29 @@ func TestEventsOlderThanTheListAreNoNews(t *testing.T) {
 	}
 }
 
-// A Job that is done says when, and its metadata that it does.
-func TestOfTellsCompletion(t *testing.T) {
-	status := func(subresource, fields string) bool {
+// A Job that is done says when, and its metadata that it does; one that has given up says so in a condition.
+func TestOfTellsTheEnd(t *testing.T) {
+	end := func(subresource, fields string) End {
 		m := meta("1", `{"f:spec":{"f:completionTime":{}}}`)
 		m.ManagedFields = append(m.ManagedFields, metav1.ManagedFieldsEntry{
 			Manager: "kube-controller-manager", Operation: "Update", Subresource: subresource, FieldsV1: metav1.NewFieldsV1(fields),
 		})
-		return Of(m).Completed
+		return Of(m).End
 	}
-	if !status("status", `{"f:status":{"f:completionTime":{},"f:conditions":{}}}`) {
-		t.Error("a completion goes unseen")
-	}
-	if status("status", `{"f:status":{"f:active":{},"f:startTime":{}}}`) || status("", `{"f:status":{"f:completionTime":{}}}`) {
-		t.Error("what is not done counts as completed")
+	for _, c := range []struct {
+		subresource, fields string
+		want                End
+	}{
+		{"status", `{"f:status":{"f:completionTime":{},"f:conditions":{},"f:succeeded":{}}}`, EndDone},
+		{"status", `{"f:status":{"f:completionTime":{},"f:conditions":{},"f:failed":{}}}`, EndDone}, // at the second try
+		{"status", `{"f:status":{"f:conditions":{},"f:failed":{},"f:startTime":{}}}`, EndFailing},
+		{"status", `{"f:status":{"f:active":{},"f:failed":{},"f:startTime":{}}}`, EndNone}, // it tries again
+		{"status", `{"f:status":{"f:conditions":{}}}`, EndNone},                            // suspended
+		{"status", `{"f:status":{"f:active":{},"f:startTime":{}}}`, EndNone},
+		{"", `{"f:status":{"f:completionTime":{}}}`, EndNone},
+	} {
+		if got := end(c.subresource, c.fields); got != c.want {
+			t.Errorf("%q %s: %d, want %d", c.subresource, c.fields, got, c.want)
+		}
 	}
 }

@@ -29,9 +29,23 @@ type Object struct {
 	Keep Keep
 	// Deleting is set while finalizers hold up the object's deletion.
 	Deleting bool
-	// Completed is set once the status says when the object was done, as that of a Job does.
-	Completed bool
+	// End is how far its status tells that it has ended, as that of a Job does.
+	End End
 }
+
+// End is what the metadata tells of an object's end: which fields its status has, and not what they say.
+type End uint8
+
+// Only a Job's End means anything.
+const (
+	// EndNone: nothing is over.
+	EndNone End = iota
+	// EndFailing: pods have failed, and there is a condition. A Job gets one when it gives up, or has had one if it was ever suspended: it tells how it has
+	// ended once it is gone, and not before.
+	EndFailing
+	// EndDone: there is a time of completion.
+	EndDone
+)
 
 // Keep says whether an object is to survive its bundle.
 type Keep uint8
@@ -61,20 +75,32 @@ func (k Keep) Or(bundle bool) bool { return k == KeepYes || k == KeepUnsaid && b
 func Of(m metav1.Object) Object {
 	fields, scaled := owned(m.GetManagedFields())
 	return Object{
-		UID:       string(m.GetUID()),
-		Version:   parseVersion(m.GetResourceVersion()),
-		Fields:    fields,
-		Scaled:    scaled,
-		Keep:      KeepOf(m.GetAnnotations()),
-		Deleting:  m.GetDeletionTimestamp() != nil,
-		Completed: slices.ContainsFunc(m.GetManagedFields(), completes),
+		UID:      string(m.GetUID()),
+		Version:  parseVersion(m.GetResourceVersion()),
+		Fields:   fields,
+		Scaled:   scaled,
+		Keep:     KeepOf(m.GetAnnotations()),
+		Deleting: m.GetDeletionTimestamp() != nil,
+		End:      endOf(m.GetManagedFields()),
 	}
 }
 
-// completes tells whether an entry of managedFields has a time of completion. The metadata is all that a watch tells, and a Job may delete
-// itself in the moment that it is done.
-func completes(e metav1.ManagedFieldsEntry) bool {
-	return e.Subresource == "status" && e.FieldsV1 != nil && bytes.Contains(e.FieldsV1.GetRawBytes(), []byte(`"f:completionTime"`))
+// endOf reads managedFields: the metadata is all that a watch tells, and a Job may delete itself in the moment that it ends.
+func endOf(entries []metav1.ManagedFieldsEntry) End {
+	end := EndNone
+	for _, e := range entries {
+		if e.Subresource != "status" || e.FieldsV1 == nil {
+			continue
+		}
+		has := func(field string) bool { return bytes.Contains(e.FieldsV1.GetRawBytes(), []byte(field)) }
+		switch {
+		case has(`"f:completionTime"`):
+			return EndDone
+		case has(`"f:conditions"`) && has(`"f:failed"`):
+			end = EndFailing
+		}
+	}
+	return end
 }
 
 func parseVersion(version string) uint64 {

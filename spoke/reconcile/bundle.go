@@ -47,18 +47,18 @@ type bundle struct {
 	// waiting is set while something outside of the bundle may help it on.
 	waiting atomic.Bool
 
-	mu        sync.Mutex
-	entry     state.Entry               // guarded by mu
-	since     time.Time                 // guarded by mu; when entry was assigned
-	stop      chan struct{}             // guarded by mu; closed when entry is replaced, and then another one
-	assigned  bool                      // guarded by mu; entry has not been seen by the loop
-	again     bool                      // guarded by mu; a whole pass is asked for
-	dirty     map[manifest.Ref]struct{} // guarded by mu; live objects that have changed
-	woken     time.Time                 // guarded by mu; since when the loop has something to do and has not begun; zero if it has
-	wants     wants                     // guarded by mu
-	completed map[manifest.Ref]string   // guarded by mu; the uids of Jobs that were seen to complete
-	standing  standing                  // guarded by mu; other loops read it
-	reads     reads                     // guarded by mu
+	mu       sync.Mutex
+	entry    state.Entry               // guarded by mu
+	since    time.Time                 // guarded by mu; when entry was assigned
+	stop     chan struct{}             // guarded by mu; closed when entry is replaced, and then another one
+	assigned bool                      // guarded by mu; entry has not been seen by the loop
+	again    bool                      // guarded by mu; a whole pass is asked for
+	dirty    map[manifest.Ref]struct{} // guarded by mu; live objects that have changed
+	woken    time.Time                 // guarded by mu; since when the loop has something to do and has not begun; zero if it has
+	wants    wants                     // guarded by mu
+	endings  map[manifest.Ref]ending   // guarded by mu; of Jobs, as the watch saw them
+	standing standing                  // guarded by mu; other loops read it
+	reads    reads                     // guarded by mu
 
 	// What follows is the loop's alone.
 
@@ -177,19 +177,19 @@ func (b *bundle) end() {
 
 // work is why the loop was woken.
 type work struct {
-	entry     state.Entry
-	stop      <-chan struct{}
-	assigned  bool // entry is new
-	again     bool
-	dirty     map[manifest.Ref]struct{}
-	completed map[manifest.Ref]string
+	entry    state.Entry
+	stop     <-chan struct{}
+	assigned bool // entry is new
+	again    bool
+	dirty    map[manifest.Ref]struct{}
+	endings  map[manifest.Ref]ending
 }
 
 func (b *bundle) take() work {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w := work{entry: b.entry, stop: b.stop, assigned: b.assigned, again: b.again, dirty: b.dirty, completed: b.completed}
-	b.assigned, b.again, b.completed = false, false, nil
+	w := work{entry: b.entry, stop: b.stop, assigned: b.assigned, again: b.again, dirty: b.dirty, endings: b.endings}
+	b.assigned, b.again, b.endings = false, false, nil
 	if len(b.dirty) > 0 {
 		b.dirty = map[manifest.Ref]struct{}{}
 	}
@@ -234,7 +234,7 @@ func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 		b.checks.hurry(now)
 		b.repairs = repairs{}
 	}
-	b.complete(ctx, w.completed)
+	b.noteEndings(ctx, w.endings)
 	if w.assigned || w.again || b.suspects(w.dirty) || !now.Before(b.next) {
 		b.pass(ctx, w)
 	} else {

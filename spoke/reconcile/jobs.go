@@ -9,6 +9,7 @@ import (
 	"github.com/yardarm-dev/yardarm/spoke/apply"
 	"github.com/yardarm-dev/yardarm/spoke/health"
 	"github.com/yardarm-dev/yardarm/spoke/inventory"
+	"github.com/yardarm-dev/yardarm/spoke/live"
 )
 
 // reasonJobFailed is that of a Job that has failed and is gone.
@@ -30,23 +31,33 @@ func endOf(object *unstructured.Unstructured) inventory.Ended {
 	return inventory.EndedBadly
 }
 
-// completes notes that a Job was seen to be done, before it can delete itself. It never blocks.
-func (b *bundle) completes(ref manifest.Ref, uid string) {
+// ending is what the watch told of a Job's end.
+type ending struct {
+	uid string
+	how inventory.Ended
+}
+
+// ends notes what the watch tells of a Job's end, before the Job can delete itself. It never blocks.
+func (b *bundle) ends(ref manifest.Ref, o live.Object) {
+	e := ending{o.UID, inventory.EndedBadly}
+	if o.End == live.EndDone {
+		e.how = inventory.EndedWell
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.completed == nil {
-		b.completed = map[manifest.Ref]string{}
+	if b.endings == nil {
+		b.endings = map[manifest.Ref]ending{}
 	}
-	b.completed[ref] = uid
+	b.endings[ref] = e
 	b.rouse()
 }
 
-// complete writes down which Jobs are done.
-func (b *bundle) complete(ctx context.Context, done map[manifest.Ref]string) {
+// noteEndings writes down how Jobs have ended by what the watch told, if it was about those that the bundle has made.
+func (b *bundle) noteEndings(ctx context.Context, endings map[manifest.Ref]ending) {
 	ends := map[manifest.Ref]inventory.Ended{}
-	for ref, uid := range done {
-		if b.inv.Entries[ref].UID == uid {
-			ends[ref] = inventory.EndedWell
+	for ref, e := range endings {
+		if b.inv.Entries[ref].UID == e.uid {
+			ends[ref] = e.how
 		}
 	}
 	b.noteEnds(ctx, ends)

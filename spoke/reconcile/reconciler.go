@@ -300,8 +300,8 @@ func (r *Reconciler) changed(ref manifest.Ref) {
 	r.mu.Unlock()
 	if b != nil {
 		b.touch(ref)
-		if o, _, _ := r.watcher.Get(ref); o.Completed && isJob(ref) {
-			b.completes(ref, o.UID)
+		if o, _, _ := r.watcher.Get(ref); o.End != live.EndNone && isJob(ref) {
+			b.ends(ref, o)
 		}
 	}
 }
