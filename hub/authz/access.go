@@ -31,7 +31,7 @@ func AccessOf(tx *store.ReadTx, who Identity, now time.Time) (*Access, error) {
 		return nil, ErrCredential
 	}
 	a := &Access{tx: tx}
-	if who.Kind == "" {
+	if who.Local {
 		a.grants = []grant{{rules: builtInRole(AdminRole).Spec.Rules}}
 		return a, nil
 	}

@@ -101,6 +101,20 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// A caller of whom nothing is known is nobody, and not whom nothing has to be known of.
+func TestNobodyHasNoAccess(t *testing.T) {
+	h := newHub(t)
+	a := accessOf(t, h.store, Identity{})
+	for _, resource := range Resources {
+		if a.May(yardarmv1.VerbGet, resource) {
+			t.Errorf("nobody may get %s", resource)
+		}
+	}
+	if !accessOf(t, h.store, Identity{Local: true}).Everywhere(yardarmv1.VerbBackup, yardarmv1.ResourceHub) {
+		t.Error("the local administrator may not do everything")
+	}
+}
+
 func TestExpiredIdentityHasNoAccess(t *testing.T) {
 	h := newHub(t)
 	now := time.Now()

@@ -77,7 +77,7 @@ func (a *Authz) Authenticate(ctx context.Context, token string) (Identity, error
 	}
 	who := Identity{Kind: yardarmv1.SubjectToken, Name: row.GetName(), Credential: id}
 	if id == adminID {
-		who.Kind = ""
+		who.Local, who.Kind = true, ""
 	}
 	if row.GetExpires() != nil {
 		who.Expires = row.Expires.AsTime()

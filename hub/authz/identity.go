@@ -7,9 +7,11 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// Identity is who calls, by the credential that was shown.
+// Identity is who calls, by the credential that was shown. The zero one is nobody, and may do nothing.
 type Identity struct {
-	// Kind is SubjectUser or SubjectToken; empty for the local administrator, to whom no binding has to give anything.
+	// Local is the local administrator, to whom no binding has to give anything.
+	Local bool
+	// Kind is SubjectUser or SubjectToken; empty for the local administrator, whom no binding can name.
 	Kind string
 	Name string
 	// Groups are those of a user, by their identity provider.
