@@ -94,6 +94,12 @@ func TestMetricsFollowConvergence(t *testing.T) {
 	expect("c0 is stale", map[string]float64{"yardarm_clusters Stale": 1, seconds: 6})
 	presence("c0", yardarmv1.PresenceConnected)
 	expect("c0 is back", map[string]float64{"yardarm_clusters Stale": 0, oldest: 0, seconds: 6})
+	// What is held waits for an operator, and is not late.
+	reports("c1", yardarmv1.PhaseFailed)
+	expect("c1 fails", map[string]float64{"yardarm_bundle_clusters b0 Failed": 1})
+	now = now.Add(time.Minute)
+	reports("c1", yardarmv1.PhaseHeld)
+	expect("c1 is held", map[string]float64{"yardarm_bundle_clusters b0 Held": 1, oldest: 0, seconds: 6})
 	f.update(func(tx *store.Tx) error { return tx.DeleteBundle("uid-b0") })
 	expect("gone", map[string]float64{oldest: 0, seconds: 6})
 }
