@@ -24,18 +24,14 @@ const (
 	worthLink = 16
 )
 
-// stored is an artifact as it is kept: its size as a uvarint, then zstd; with base as dictionary, unless that is empty. One that is here
-// already stays as it is, and has no value.
+// stored is an artifact as it is kept: its size as a uvarint, then zstd; with base as dictionary, unless that is empty.
 type stored struct {
 	base  string
 	value []byte
 }
 
-// keep answers how a content that came against a base is kept. What is here is never kept against what may be made of it.
-func (s *State) keep(digest, base string, delta, content []byte) stored {
-	if known, here := s.contents[digest]; here {
-		return stored{base: known}
-	}
+// keep answers how a content that came against a base is kept.
+func (s *State) keep(base string, delta, content []byte) stored {
 	size := uint64(len(content))
 	if links(s.contents, base) < maxLinks && len(delta) <= len(content)/worthLink {
 		return stored{base, pack(size, delta)}

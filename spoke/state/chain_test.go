@@ -180,6 +180,28 @@ func TestChainSurvivesACrashAtEachWrite(t *testing.T) {
 	}
 }
 
+// Regression: an artifact that is kept as a delta came whole, for another bundle; the write failed once the delta was deleted; and what
+// undid the write deleted the whole one.
+func TestFailedWriteLosesNoCopy(t *testing.T) {
+	for left := range 6 {
+		m := newMemory()
+		s, pages := chained(t, m, 1)
+		m.fail(left, errPower)
+		_, _ = s.ApplyDelta(t.Context(), &spokev1.Delta{
+			Cursor: cursor(1, 100), Changes: []*spokev1.Change{assign(assignment("db", 1, pages[1]), nil)}, Contents: []*spokev1.Content{pages[1].whole()},
+		})
+		m.heal()
+		if err := s.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for where, s := range map[string]*State{"went on": s, "restarted": open(t, m)} {
+			if got, err := s.Content(t.Context(), pages[1].digest); err != nil || !bytes.Equal(got, pages[1].text) {
+				t.Errorf("%s after %d writes: %v", where, left, err)
+			}
+		}
+	}
+}
+
 // FuzzFoundArtifacts opens a folder with artifacts that rest on each other in any way.
 func FuzzFoundArtifacts(f *testing.F) {
 	f.Add([]byte{0, 1, 1, 2, 2, 0})

@@ -36,13 +36,12 @@ func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map
 	gone := map[string]bool{} // keys that may have become useless
 	var writes []Write
 	for _, digest := range slices.Sorted(maps.Keys(contents)) {
-		c := contents[digest]
-		if !named[digest] || c.value == nil {
+		// One that is here stays in the form that it has. To replace that would be to delete the only copy, should the write fail in
+		// between, and could make two artifacts rest on each other.
+		if _, here := have[digest]; here || !named[digest] {
 			continue
 		}
-		if base, here := have[digest]; here {
-			gone[artifactKey(digest, base)] = true
-		}
+		c := contents[digest]
 		writes = append(writes, Write{Key: artifactKey(digest, c.base), Value: c.value})
 		have[digest] = c.base
 	}

@@ -105,7 +105,7 @@ func (s *State) decode(ctx context.Context, c *spokev1.Content) (stored, spokev1
 	if c.BaseDigest == "" {
 		return stored{"", pack(c.Size, c.Data)}, 0, nil
 	}
-	return s.keep(c.Digest, c.BaseDigest, c.Data, content), 0, nil
+	return s.keep(c.BaseDigest, c.Data, content), 0, nil
 }
 
 // expand answers the canonical form of an artifact that came as zstd, against a base if that is not empty, in the memory of room. The caller

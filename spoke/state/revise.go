@@ -37,7 +37,7 @@ func (s *State) revise(ctx context.Context, entries map[string]*Entry, contents 
 		}
 		held := a.Digest
 		a.Digest, a.Size = manifest.DigestOf(content).String(), r.Size
-		kept = s.keep(a.Digest, held, r.Delta, content)
+		kept = s.keep(held, r.Delta, content)
 	}
 	if a.Hash = holdings.AssignmentHash(a); !proves(r.Hash, a) {
 		return uid, spokev1.NackCode_NACK_CODE_WRONG_DIGEST, errors.New("the revision does not come out as the hub means it")
