@@ -74,7 +74,11 @@ func (b *bundle) held(ctx context.Context, a *yardarmv1.AssignmentSpec) (made, e
 		}
 	}
 	// The state is made anew, or a restart came between inventory and state.
-	return b.make(ctx, source{digest: b.inv.Digest})
+	m, err := b.make(ctx, source{digest: b.inv.Digest})
+	if err != nil {
+		return made{}, err
+	}
+	return m, b.by(a.GetBundle(), b.deliveredBy(a))
 }
 
 // deliveredBy answers the policy of what the cluster holds; where that is not known, the assignment's is the best guess.
