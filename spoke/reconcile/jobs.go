@@ -52,15 +52,32 @@ func (b *bundle) ends(ref manifest.Ref, o live.Object) {
 	b.rouse()
 }
 
-// noteEndings writes down how Jobs have ended by what the watch told, if it was about those that the bundle has made.
+// noteEndings writes down how Jobs have ended by what the watch told, if it was about those that the bundle has made. That one is failing is
+// its end only once it is gone; until then it is kept in mind.
 func (b *bundle) noteEndings(ctx context.Context, endings map[manifest.Ref]ending) {
 	ends := map[manifest.Ref]inventory.Ended{}
 	for ref, e := range endings {
-		if b.inv.Entries[ref].UID == e.uid {
+		switch _, exists, known := b.r.watcher.Get(ref); {
+		case b.inv.Entries[ref].UID != e.uid:
+		case e.how == inventory.EndedBadly && (exists || !known):
+			b.keepInMind(ref, e)
+		default:
 			ends[ref] = e.how
 		}
 	}
 	b.noteEnds(ctx, ends)
+}
+
+// keepInMind has the next turn look again, which its deletion brings about, unless the watch has told more since.
+func (b *bundle) keepInMind(ref manifest.Ref, e ending) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.endings == nil {
+		b.endings = map[manifest.Ref]ending{}
+	}
+	if _, newer := b.endings[ref]; !newer {
+		b.endings[ref] = e
+	}
 }
 
 // noteEnds writes down how Jobs have ended, if that is news: a spoke that is restarted must know it of those that are gone by then.
