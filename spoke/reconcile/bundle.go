@@ -223,6 +223,9 @@ func (b *bundle) turn(ctx context.Context, w work) time.Duration {
 	if w.assigned {
 		b.finished = false
 		b.useRules(w.entry.Assignment.GetDelivery().GetHealth())
+		if w.entry.Removal != nil {
+			b.timing, b.beginning = timing{}, nil // assigned again, though it be the same, it begins anew
+		}
 		if hash := w.entry.Assignment.GetHash(); !bytes.Equal(b.timing.hash, hash) {
 			b.timing = timingOf(w.entry.Assignment.GetDelivery(), hash, b.beginning, now)
 		}

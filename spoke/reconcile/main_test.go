@@ -410,7 +410,10 @@ func (e *env) assign(all ...assignment) *yardarmv1.AssignmentSpec {
 			}
 			spec.Hash = holdings.AssignmentHash(spec)
 			last := e.state.entries[a.bundle]
-			entry := state.Entry{Assignment: spec, Applied: last.Applied, Beginning: last.Beginning}
+			entry := state.Entry{Assignment: spec, Applied: last.Applied}
+			if last.Removal == nil {
+				entry.Beginning = last.Beginning
+			}
 			e.state.entries[a.bundle] = entry
 			if !a.withhold {
 				e.state.contents[spec.Digest] = set.Canonical()

@@ -157,6 +157,23 @@ func TestTimeoutOutlivesRestarts(t *testing.T) {
 	s.awaitPhase("web", yardarmv1.PhaseProgressing)
 }
 
+// What was to be removed and is assigned again begins anew, though it be the same assignment.
+func TestTimeoutBeginsAnewAfterARemoval(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	a := assignment{bundle: "web", revision: 1, objects: []string{deployment}, delivery: &yardarmv1.DeliveryPolicy{Timeout: durationpb.New(5 * time.Second)}}
+	late := func(r *yardarmv1.Report) bool { return r.Phase == yardarmv1.PhaseDegraded && r.Reason == "Timeout" }
+	e.assign(a)
+	s.await("web", "it is late", late)
+	e.policy.set("freeze: {reason: stocktaking}")
+	e.tombstone("web", yardarmv1.Workloads_WORKLOADS_REMOVE, true)
+	s.await("web", "its removal is frozen", func(r *yardarmv1.Report) bool { return r.Reason == yardarmv1.ReasonFrozen })
+	e.assign(a)
+	e.policy.set("")
+	s.await("web", "it has time again", func(r *yardarmv1.Report) bool { return r.Phase == yardarmv1.PhaseProgressing && r.Objects.Applied == 1 })
+	s.await("web", "it is late again", late)
+}
+
 // An assignment that takes too long is degraded and says what is not ready; the spoke goes on, and it can still become ready.
 func TestAssignmentThatIsLate(t *testing.T) {
 	e := newEnv(t)

@@ -274,6 +274,12 @@ func TestAppliedOutlivesItsAssignment(t *testing.T) {
 			t.Errorf("%s: %+v", where, e)
 		}
 	}
+	// What was to be removed and is assigned again begins anew.
+	apply(t, s, cursor(1, 3), nil, remove("web", assignment("web", 2, two).Hash))
+	apply(t, s, cursor(1, 4), []*spokev1.Content{two.whole()}, assign(assignment("web", 2, two), assignment("web", 2, two).Hash))
+	if e := entry(t, s, "web"); e.Removal != nil || !e.Applied.Equal(applied) || e.Beginning != nil {
+		t.Errorf("assigned again: %+v", e)
+	}
 	// The same artifact, customized in another way, is another thing to hold; and each of the rest is news, too.
 	if err := s.Applied(t.Context(), uidOf("web"), Applied{Digest: one.digest}, nil); err != nil {
 		t.Fatal(err)

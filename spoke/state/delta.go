@@ -189,7 +189,10 @@ func (s *State) assign(entries map[string]*Entry, a *yardarmv1.AssignmentSpec, b
 	}
 	e := &Entry{Assignment: a, Epoch: at.Epoch, Index: at.Index}
 	if old != nil {
-		e.Applied, e.Beginning = old.Applied, old.Beginning
+		e.Applied = old.Applied
+		if old.Removal == nil { // what has been on its way out begins anew
+			e.Beginning = old.Beginning
+		}
 	}
 	_, e.HasContent = s.contents[a.Digest]
 	entries[uid] = e
