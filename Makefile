@@ -13,7 +13,7 @@ AGAINST   ?=
 
 .PHONY: help
 help: ## list the targets
-	@echo "make TARGET; on a new machine, Go and git are enough"
+	@echo "make TARGET; on a new machine, Go, git and make are enough; make test says what else it needs"
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t about; do printf '  %-10s %s\n' "$$t" "$$about"; done
 
 .PHONY: demo

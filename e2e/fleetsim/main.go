@@ -73,7 +73,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.config.Idle, "idle", time.Minute, "how long idle watches")
 	f.DurationVar(&o.config.Writing, "writing", 5*time.Second, "how long each part of write writes")
 	f.IntVar(&o.config.Writers, "writers", 256, "writers in write")
-	f.IntVar(&o.config.Clusters, "clusters", 0, "clusters in open (default: as many as spokes)")
+	f.IntVar(&o.config.Clusters, "clusters", 0, "clusters in open and api (default: as many as spokes)")
 	f.IntVar(&o.config.ClusterBundles, "cluster-bundles", 100, "bundles of each cluster in open")
 	f.IntVar(&o.config.PerProcess, "per-process", 5000, "spokes that one process runs")
 	f.IntVar(&o.config.ConnectPerSecond, "connect-rate", 400, "spokes started in a second")

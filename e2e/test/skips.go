@@ -24,7 +24,7 @@ func (a allowedSkip) matches(pkg, test string) bool {
 var allowedSkips = []allowedSkip{
 	{pkg: "e2e/scenarios", test: "TestFullDisk", why: "only root may mount a small file system; CI is root"},
 	{pkg: "e2e/stream", test: "TestDoomedHub", why: "it is the process that TestSpokesNeverSeeWhatIsLost starts, and no test by itself"},
-	{pkg: "e2e/scenarios", test: "TestMonitoring", why: "Prometheus is installed only by root on a Debian; CI is both"},
+	{pkg: "e2e/scenarios", test: "TestMonitoring", why: "Prometheus is installed only for CI, as root on a Debian"},
 	{pkg: "e2e/node", test: "TestInstall", why: "only root on a Debian may start a node; CI is both"},
 }
 

@@ -6,4 +6,6 @@
 //
 // A cluster is always in one [State], and its state says which revision it is to run ([Rollout.Runs]). Whoever derives
 // assignments asks that, and nothing else; so a rollout that is lost, or that this hub cannot read, changes no cluster.
+//
+// Nothing drives it yet: a revision that is published goes to all clusters at once.
 package rollout

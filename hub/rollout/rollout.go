@@ -102,7 +102,8 @@ type Rollout struct {
 // Phase of a rollout. The numbers are on disk.
 type Phase uint8
 
-// The phases of a rollout; the words are those of the messages.
+// The phases of a rollout. Completed is one of which every cluster that is there has the revision; those that come back later get it then.
+// One that is rolled back has returned the clusters that it reached to their last good revisions.
 const (
 	Progressing Phase = iota
 	// Paused: by an operator, or since a budget was exceeded. Nothing moves.

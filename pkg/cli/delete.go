@@ -33,7 +33,7 @@ func (a *app) deleteCommand() *cobra.Command {
 	var f deleteFlags
 	cmd := &cobra.Command{
 		Use:   "delete TYPE NAME… | TYPE/NAME…",
-		Short: "Delete clusters, bundles, clustergroups and roles, and say what becomes of the workloads",
+		Short: "Delete clusters, bundles, clustergroups, roles and rolebindings, and say what becomes of the workloads",
 		Long: `Delete clusters, bundles, clustergroups, roles and rolebindings.
 
 For a cluster and for a bundle, say what becomes of the objects in the clusters:

@@ -33,7 +33,7 @@ type Config struct {
 	// Writers of the write scenario, and for how long each part of it writes. Default 256, 5 s.
 	Writers int
 	Writing time.Duration
-	// Clusters and ClusterBundles of the database that the open scenario opens. Default: Spokes, 100.
+	// Clusters and ClusterBundles of the database that the open and api scenarios open. Default: Spokes, 100.
 	Clusters, ClusterBundles int
 	// PerProcess is how many spokes one process runs; at most 9,000, with two files each and some to spare. Default 5,000.
 	PerProcess int

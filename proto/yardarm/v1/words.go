@@ -180,22 +180,6 @@ const (
 	AnnotationSubstitute = "yardarm.dev/substitute"
 )
 
-// Phases of a rollout.
-const (
-	// RolloutProgressing: clusters are being given the revision, stage by stage.
-	RolloutProgressing = "Progressing"
-	// RolloutPaused: it waits for an operator.
-	RolloutPaused = "Paused"
-	// RolloutCompleted: every cluster that is there has it. Those that come back later get it then.
-	RolloutCompleted = "Completed"
-	// RolloutRollingBack: the clusters that were given the revision return to their last good ones.
-	RolloutRollingBack = "RollingBack"
-	// RolloutRolledBack: they have.
-	RolloutRolledBack = "RolledBack"
-	// RolloutSuperseded: a newer rollout has taken over.
-	RolloutSuperseded = "Superseded"
-)
-
 // What a strategy may say.
 const (
 	OnFailureRollback = "rollback"
