@@ -150,7 +150,7 @@ func (s Source) args() []string {
 // key names a build by all that goes into it.
 func (s Source) key(source string) (string, error) {
 	hash := sha256.New()
-	fmt.Fprintln(hash, runtime.Version(), runtime.GOOS, runtime.GOARCH, s.args())
+	fmt.Fprintln(hash, runtime.Version(), runtime.GOOS, runtime.GOARCH, s.args(), s.packages(), s.Links)
 	code, err := filepath.Glob(filepath.Join(source, "*.go"))
 	if err != nil {
 		return "", err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,11 @@ func TestBuildKey(t *testing.T) {
 			t.Errorf("the key does not tell a change of %s from one of %s", name, other)
 		}
 		seen[k] = name
+	}
+	more := small
+	more.Links = append(slices.Clone(small.Links), "three")
+	if k, err := more.key(dir); err != nil || seen[k] != "" {
+		t.Errorf("the key does not tell another program: %v", err)
 	}
 }
 
