@@ -101,7 +101,8 @@ func connect(ctx context.Context, connection net.Conn, address string, proxy *ur
 		}
 	}
 	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: http.Header{}}
-	if password, ok := proxy.User.Password(); ok {
+	if proxy.User != nil {
+		password, _ := proxy.User.Password() // without one it is empty, as gRPC sends it
 		request.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(proxy.User.Username()+":"+password)))
 	}
 	if err := request.Write(connection); err != nil {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,11 +99,17 @@ func (a *authority) token() string {
 	}.Text()
 }
 
-// proxy passes CONNECT on to one address, and refuses others.
+// passwordless is a proxy for a user who has no password.
+func passwordless(proxy *url.URL) *url.URL {
+	proxy.User = url.User("a")
+	return proxy
+}
+
+// proxy passes CONNECT on to one address, and refuses others. It knows a user with a password and one without.
 func proxy(t *testing.T, to string) *url.URL {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodConnect || r.Host != to || r.Header.Get("Proxy-Authorization") != "Basic YTpi" {
+		if r.Method != http.MethodConnect || r.Host != to || !slices.Contains([]string{"Basic YTpi", "Basic YTo="}, r.Header.Get("Proxy-Authorization")) {
 			http.Error(w, "no", http.StatusForbidden)
 			return
 		}
@@ -169,6 +176,7 @@ func TestHub(t *testing.T) {
 		{"no name", "hub.invalid:7444", ours.token(), direct, 0, true, []string{"hub.invalid:7444: name", "hostAliases"}},
 		{"no address", "https://hub.example.com", ours.token(), direct, 0, true, []string{"HOST:PORT", "without https://"}},
 		{"by a proxy", hub, ours.token(), by(proxy(t, hub)), 0, false, []string{"HTTPS_PROXY", "reached by the proxy", "the hub that made the token answers"}},
+		{"by a proxy without a password", hub, ours.token(), by(passwordless(proxy(t, hub))), 0, false, []string{"reached by the proxy"}},
 		{"by a proxy that refuses", hub, ours.token(), by(proxy(t, "127.0.0.1:1")), 0, true, []string{"403 Forbidden", "CONNECT to " + hub}},
 		{"by a proxy that is not there", hub, ours.token(), by(&url.URL{Scheme: "http", Host: nobody.Addr().String()}), 0, true, []string{"dial " + nobody.Addr().String()}},
 	} {
