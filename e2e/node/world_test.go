@@ -17,6 +17,7 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/charts"
 	"github.com/yardarm-dev/yardarm/e2e/cluster"
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
+	"github.com/yardarm-dev/yardarm/e2e/process"
 )
 
 // patience is how long anything may take that usually takes seconds: images, pods and claims on a shared machine.
@@ -107,10 +108,11 @@ func (w *world) logs() {
 				return fs.SkipDir
 			}
 			if err == nil && strings.HasSuffix(path, ".log") && e.Type().IsRegular() {
-				out, _ := exec.Command("tail", "-n", "25", path).Output()
-				w.t.Logf("%s:\n%s", path, out)
+				var tail string
+				tail, err = process.Tail(path)
+				w.t.Logf("%s:\n%s", path, tail)
 			}
-			return nil
+			return err
 		})
 		if err != nil {
 			w.t.Log(err)

@@ -68,7 +68,9 @@ func (c *Client) Assignments(ctx context.Context, req *hubv1.ListAssignmentsRequ
 // Roles lists roles as [Client.Clusters] lists clusters.
 func (c *Client) Roles(ctx context.Context, req *hubv1.ListRolesRequest) iter.Seq2[*yardarmv1.Role, error] {
 	return func(yield func(*yardarmv1.Role, error) bool) {
-		page := &hubv1.ListRolesRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter(), OrderBy: req.GetOrderBy()}
+		page := &hubv1.ListRolesRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
 		pages(ctx, c.ListRoles, page, (*hubv1.ListRolesResponse).GetRoles, func(token string) { page.PageToken = token }, yield)
 	}
 }
@@ -76,7 +78,9 @@ func (c *Client) Roles(ctx context.Context, req *hubv1.ListRolesRequest) iter.Se
 // RoleBindings lists role bindings as [Client.Clusters] lists clusters.
 func (c *Client) RoleBindings(ctx context.Context, req *hubv1.ListRoleBindingsRequest) iter.Seq2[*yardarmv1.RoleBinding, error] {
 	return func(yield func(*yardarmv1.RoleBinding, error) bool) {
-		page := &hubv1.ListRoleBindingsRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter(), OrderBy: req.GetOrderBy()}
+		page := &hubv1.ListRoleBindingsRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
 		pages(ctx, c.ListRoleBindings, page, (*hubv1.ListRoleBindingsResponse).GetRoleBindings, func(token string) { page.PageToken = token }, yield)
 	}
 }
@@ -84,7 +88,9 @@ func (c *Client) RoleBindings(ctx context.Context, req *hubv1.ListRoleBindingsRe
 // Tokens lists tokens as [Client.Clusters] lists clusters.
 func (c *Client) Tokens(ctx context.Context, req *hubv1.ListTokensRequest) iter.Seq2[*yardarmv1.Token, error] {
 	return func(yield func(*yardarmv1.Token, error) bool) {
-		page := &hubv1.ListTokensRequest{PageSize: size(req.GetPageSize()), PageToken: req.GetPageToken(), Filter: req.GetFilter(), OrderBy: req.GetOrderBy()}
+		page := &hubv1.ListTokensRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
 		pages(ctx, c.ListTokens, page, (*hubv1.ListTokensResponse).GetTokens, func(token string) { page.PageToken = token }, yield)
 	}
 }
