@@ -10,7 +10,8 @@ import (
 
 // tables are those that entries are derived from.
 var tables = []store.Table{
-	store.Clusters, store.Identities, store.Members, store.Presences, store.Observed, // of whole clusters
+	store.Clusters, store.Identities, store.Members, store.Presences, // of whole clusters
+	store.Observed,                           // of a cluster, but of none of its bundles
 	store.Acceptances, store.ObservedBundles, // of one bundle in one cluster
 	store.Reconciliations, store.Bundles, store.DeletedBundles, // of a bundle in all its clusters
 	store.Groups,
@@ -21,12 +22,16 @@ type concerned map[string]map[string]bool
 
 func (c concerned) whole(cluster string) { c[cluster] = nil }
 
+// itself adds a cluster of which no bundle has changed by that.
+func (c concerned) itself(cluster string) {
+	if _, ok := c[cluster]; !ok {
+		c[cluster] = map[string]bool{}
+	}
+}
+
 func (c concerned) pair(cluster, bundle string) {
-	bundles, ok := c[cluster]
-	switch {
-	case !ok:
-		c[cluster] = map[string]bool{bundle: true}
-	case bundles != nil:
+	c.itself(cluster)
+	if bundles := c[cluster]; bundles != nil {
 		bundles[bundle] = true
 	}
 }
@@ -61,7 +66,11 @@ func (s *State) concerns(tx *store.ReadTx, changed store.Changed) (out concerned
 		}
 		out.bundle(tx, bundle)
 	}
-	for _, t := range []store.Table{store.Clusters, store.Identities, store.Members, store.Presences, store.Observed} {
+	// Each batch of reports says when their spoke was last heard, too.
+	for uid := range changed.Keys(store.Observed) {
+		out.itself(uid)
+	}
+	for _, t := range []store.Table{store.Clusters, store.Identities, store.Members, store.Presences} {
 		for uid := range changed.Keys(t) {
 			out.whole(uid)
 		}
@@ -138,12 +147,19 @@ func (st *step) cluster(uid string, bundles map[string]bool) {
 	}
 }
 
-// revised is an entry of which nothing but some bundles has changed; nil where there is more to it.
+// revised is an entry of which nothing has changed but some bundles, and when it was last observed; nil where there is more to it.
 func (st *step) revised(old *Cluster, row *yardarmv1.Cluster, bundles map[string]bool) *Cluster {
 	if old == nil || bundles == nil || old.Row != row {
 		return nil
 	}
+	observed := st.Tx.Observed(old.UID())
+	// Of a spoke that is not connected, all is told as of when it was last heard.
+	connected := old.Presence != nil && old.Presence.State == yardarmv1.PresenceConnected
+	if !connected && observed != old.Observed {
+		return nil
+	}
 	next := *old
+	next.Observed = observed
 	next.Assignments = slices.Clone(old.Assignments)
 	for uid := range bundles {
 		b := st.Tx.Bundle(uid)

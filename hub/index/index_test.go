@@ -113,15 +113,20 @@ func putBundle(tx *store.Tx, name string, revision uint32, groups ...string) err
 	return errors.Join(tx.PutRevision(r), tx.PutBundle(b))
 }
 
-// report says that a cluster's spoke has seen what is assigned now, in a phase.
+// report says that a cluster's spoke has seen what is assigned now, in a phase; as from a session, it says when that was heard, too.
 func report(tx *store.Tx, cluster, bundle, phase string) error {
 	r := &yardarmv1.Report{Bundle: bundle, BundleUid: "uid-" + bundle, Phase: phase, Revision: 1}
 	if c, b := tx.Cluster("uid-"+cluster), tx.Bundle("uid-"+bundle); c != nil && b != nil {
 		spec := placement.DesiredOf(tx, c, b)
 		r.AssignmentHash, r.Revision = spec.GetHash(), spec.GetRevision()
 	}
-	return tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: "uid-" + cluster, Report: r})
+	observed := &storev1.Observed{ClusterUid: "uid-" + cluster, Facts: tx.Observed("uid-" + cluster).GetFacts(), LastSeen: timestamppb.New(heard.Add(time.Second))}
+	heard = observed.LastSeen.AsTime()
+	return errors.Join(tx.PutObserved(observed), tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: "uid-" + cluster, Report: r}))
 }
+
+// heard goes on with each report.
+var heard = time.Unix(1_800_000_000, 0)
 
 // TestFollowingIsDerivingAnew changes everything that entries follow from, at random, and compares what the index has made of each change with what a new
 // index derives from the same rows.
@@ -322,6 +327,27 @@ func (f *follower) shown() map[string]string {
 		showGroup(out, g)
 	}
 	return out
+}
+
+// A report costs what it is about, and not what its cluster has.
+func TestAReportDerivesItsBundleAlone(t *testing.T) {
+	f := newFleet(t)
+	f.seed(1, 6)
+	entry := func() (c *Cluster) {
+		f.index.Read(func(s *State) { c = s.Cluster("uid-c0") })
+		return c
+	}
+	before := entry()
+	f.observe(func(tx *store.Tx) error { return report(tx, "c0", "b2", yardarmv1.PhaseFailed) })
+	after := entry()
+	for i, a := range after.Assignments {
+		if changed := a.Bundle == "b2"; (a != before.Assignments[i]) != changed {
+			t.Errorf("%s was derived anew: %v", a.Bundle, !changed)
+		}
+	}
+	if after.Observed.GetLastSeen().AsTime() != heard {
+		t.Error("it is not known when it was heard")
+	}
 }
 
 func TestLogForgets(t *testing.T) {
