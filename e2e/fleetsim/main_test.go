@@ -73,6 +73,14 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// TestStalled: the others get what changes, and the fleet ends though some of it reads nothing.
+func TestStalled(t *testing.T) {
+	f := small[report.Stalled](t, "stalled")
+	if f.Spokes != spokesInTest || f.Stalled != 2 || f.P99 <= 0 || f.P99Without <= 0 || f.Ratio <= 0 {
+		t.Errorf("got %+v", f)
+	}
+}
+
 // TestStorm: all come back, and say no more than that nothing has changed.
 func TestStorm(t *testing.T) {
 	f := small[report.Storm](t, "storm")

@@ -28,11 +28,11 @@ type raw struct {
 }
 
 // connect opens a stream, on a connection of its own, and says nothing yet.
-func connect(t testing.TB, h *hub, id *identity) *raw {
+func connect(t testing.TB, h *hub, id *identity, options ...grpc.DialOption) *raw {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	r := &raw{t: t, cancel: cancel, client: spokev1.NewSpokeServiceClient(id.conn(t, h.address)), messages: make(chan *spokev1.ConnectResponse, 1000), ended: make(chan error, 1)}
+	r := &raw{t: t, cancel: cancel, client: spokev1.NewSpokeServiceClient(id.conn(t, h.address, options...)), messages: make(chan *spokev1.ConnectResponse, 1000), ended: make(chan error, 1)}
 	var err error
 	if r.stream, err = r.client.Connect(ctx); err != nil {
 		t.Fatal(err)

@@ -102,9 +102,9 @@ func enrol(t testing.TB, h *hub, cluster string, labels map[string]string) *iden
 }
 
 // conn is a connection of its own, for what no spoke does.
-func (i *identity) conn(t testing.TB, address string) *grpc.ClientConn {
+func (i *identity) conn(t testing.TB, address string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(i.config.Clone())))
+	conn, err := grpc.NewClient(address, append(options, grpc.WithTransportCredentials(credentials.NewTLS(i.config.Clone())))...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,6 +59,9 @@ type Config struct {
 	// HelloTimeout bounds how long a connection that has shaken hands may take to speak HTTP/2, and a stream to say Hello.
 	// Default 15 s.
 	HelloTimeout time.Duration
+	// PingAfter is how long nothing may come over a connection before the hub asks whether anybody is there, and cuts it unless
+	// that is answered within a third of the time. Default 1 min, which is two heartbeats; at least 1 s.
+	PingAfter time.Duration
 	// AdmitPerSecond bounds how many sessions may begin. Default 500 for each core.
 	AdmitPerSecond float64
 	// AdmitWait is how long a spoke may stand in line for that; beyond, it is told when to come back. Default 10 s, which is
@@ -78,6 +81,7 @@ func (c *Config) setDefaults() error {
 	fill(&c.ReconnectGrace, 5*time.Second)
 	fill(&c.RestartGrace, time.Minute)
 	fill(&c.HelloTimeout, 15*time.Second)
+	fill(&c.PingAfter, time.Minute)
 	fill(&c.AdmitPerSecond, 500*float64(runtime.GOMAXPROCS(0)))
 	fill(&c.AdmitWait, 10*time.Second)
 	fill(&c.MaxArtifactSize, 64<<20)

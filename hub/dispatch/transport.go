@@ -32,9 +32,6 @@ const (
 	window = 64 << 10
 	// pingAtMost is how often a spoke may ping, which is half of how often ours does.
 	pingAtMost = 15 * time.Second
-	// pingAfter and pingTimeout find spokes whose connection has gone half-open.
-	pingAfter   = time.Minute
-	pingTimeout = 20 * time.Second
 )
 
 // Options are those of the gRPC server that the service is registered with, but for its credentials.
@@ -50,6 +47,6 @@ func (s *Server) Options() []grpc.ServerOption {
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(window),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAtMost, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout, MaxConnectionIdle: idleTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: s.PingAfter, Timeout: s.PingAfter / 3, MaxConnectionIdle: idleTimeout}),
 	}
 }

@@ -49,6 +49,15 @@ type Change struct {
 	FloorCPU      float64 `json:"floor_cpu_s_per_change"`
 }
 
+// Stalled is one changed field for all while some spokes read nothing: times of the others, and of all before that.
+type Stalled struct {
+	Spokes     int     `json:"spokes"`
+	Stalled    int     `json:"stalled"`
+	P99        float64 `json:"p99_ms"`
+	P99Without float64 `json:"p99_without_ms"`
+	Ratio      float64 `json:"ratio"`
+}
+
 // Storm is a fleet whose hub is killed and started again.
 type Storm struct {
 	Spokes int `json:"spokes"`

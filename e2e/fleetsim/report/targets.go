@@ -26,6 +26,10 @@ func Lines(figures any) []Line {
 			{"change", fmt.Sprintf("p99 of %d spokes, to the bare fan-out's", f.Spokes), fmt.Sprintf("%.0f ms / %.0f ms = %.2f", f.P99, f.FloorP99, f.Ratio), "≤ 1.5", f.Ratio <= 1.5},
 			{"change", fmt.Sprintf("bytes down per spoke for one field of %d bytes", f.ArtifactBytes), fmt.Sprintf("%.0f", f.BytesPerSpoke), "≤ 200", f.BytesPerSpoke <= 200},
 		}
+	case *Stalled:
+		return []Line{
+			{"stalled", fmt.Sprintf("p99 of a change beside %d of %d spokes that read nothing, to that without them", f.Stalled, f.Spokes), fmt.Sprintf("%.0f ms / %.0f ms = %.2f", f.P99, f.P99Without, f.Ratio), "≤ 1.2", f.Ratio <= 1.2},
+		}
 	case *Storm:
 		return []Line{
 			{"storm", fmt.Sprintf("convergence of %d spokes beyond the window, to bare full handshakes", f.Spokes), fmt.Sprintf("(%.1f s − %.1f s) / %.1f s = %.2f", f.ConvergedSeconds, f.JitterWindow, f.FloorFull, f.Ratio), "≤ 1.3", f.Ratio <= 1.3},

@@ -13,6 +13,8 @@ import (
 const (
 	// artifactSize is that of the manifests whose one field changes, in bytes.
 	artifactSize = 50_000
+	// stalledOf is of how many spokes one stalls, where some do.
+	stalledOf = 20
 	// tens is how many clusters a change of few concerns.
 	tens = 10
 	// patience bounds each thing that is awaited, on a machine that has much else to do.
@@ -100,11 +102,11 @@ type run func(ctx context.Context, c Config) (any, error)
 
 // all are the scenarios by name.
 var all = map[string]run{
-	"connect": connect, "idle": idle, "change": change, "storm": storm, "write": write, "open": open, "growth": growth, "api": api,
+	"connect": connect, "idle": idle, "change": change, "storm": storm, "write": write, "open": open, "growth": growth, "api": api, "stalled": stalled,
 }
 
 // Names lists the scenarios, the quick ones first.
-var Names = []string{"write", "open", "api", "change", "idle", "storm", "connect", "growth"}
+var Names = []string{"write", "open", "api", "change", "stalled", "idle", "storm", "connect", "growth"}
 
 // Start runs one scenario.
 func Start(ctx context.Context, name string, c Config) (any, error) {

@@ -32,9 +32,11 @@ type world struct {
 	Config
 	hub     *hub
 	workers []*worker.Worker
-	// sizes is how many spokes each worker has, and started how many of all have been started.
+	// sizes is how many spokes each worker has, and started how many of all have been started; stalled are how many of those of each
+	// worker read nothing any more.
 	sizes   []int
 	started int
+	stalled map[*worker.Worker]int
 	// changes counts publications of each bundle, so that each differs from the last.
 	changes map[string]int
 }
@@ -55,7 +57,7 @@ func (w *world) close() error {
 	for _, worker := range w.workers {
 		err = errors.Join(err, worker.Stop())
 	}
-	w.workers, w.sizes = nil, nil
+	w.workers, w.sizes, w.stalled = nil, nil, nil
 	return errors.Join(err, w.hub.close())
 }
 
@@ -216,7 +218,7 @@ func (w *world) awaitRevision(bundle, group string, revision uint32) ([]time.Tim
 	var mu sync.Mutex
 	var all []time.Time
 	err := w.each(func(worker *worker.Worker, n int) error {
-		times, err := worker.AwaitRevision(bundle, revision, n, patience)
+		times, err := worker.AwaitRevision(bundle, revision, n-w.stalled[worker], patience)
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, times...)

@@ -26,6 +26,7 @@ type Fleet struct {
 	contents *sharedContents
 	waits    waits
 	spokes   []*spoke
+	stalled  []*spoke
 
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -86,9 +87,20 @@ func (f *Fleet) Start(from, to int, over time.Duration) {
 	}
 }
 
+// Stall has some spokes read nothing any more, until Stop.
+func (f *Fleet) Stall(from, to int) {
+	f.stalled = f.spokes[from:to]
+	for _, s := range f.stalled {
+		s.traffic.stalled.Lock()
+	}
+}
+
 // Stop ends all spokes without a word.
 func (f *Fleet) Stop() {
 	f.stop()
+	for _, s := range f.stalled {
+		s.traffic.stalled.Unlock()
+	}
 	f.running.Wait()
 }
 

@@ -3,6 +3,7 @@ package spokes
 import (
 	"context"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -10,7 +11,11 @@ import (
 )
 
 // traffic counts what goes over sockets, TLS and all, and of that gRPC's messages with their frames.
-type traffic struct{ in, out, messages atomic.Int64 }
+type traffic struct {
+	in, out, messages atomic.Int64
+	// stalled is locked for writing while nothing is to be read.
+	stalled sync.RWMutex
+}
 
 // TagRPC implements stats.Handler.
 func (t *traffic) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
@@ -39,6 +44,8 @@ type countedConn struct {
 
 func (c countedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.traffic.stalled.RLock()
+	defer c.traffic.stalled.RUnlock()
 	c.traffic.in.Add(int64(n))
 	return n, err
 }

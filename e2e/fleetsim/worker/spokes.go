@@ -39,6 +39,15 @@ func (s *Spokes) Start(args StartArgs, _ *none) error {
 	return nil
 }
 
+// StallArgs say which spokes are to read nothing any more.
+type StallArgs struct{ From, To int }
+
+// Stall stalls spokes.
+func (s *Spokes) Stall(args StallArgs, _ *none) error {
+	s.fleet.Stall(args.From, args.To)
+	return nil
+}
+
 // AwaitArgs say what is awaited of how many spokes: that they are connected, or that they have a revision.
 type AwaitArgs struct {
 	N        int
@@ -74,6 +83,9 @@ func (w *Worker) Enrol(args EnrolArgs) error { return w.call("Spokes.Enrol", arg
 
 // Start starts spokes of the worker.
 func (w *Worker) Start(args StartArgs) error { return w.call("Spokes.Start", args, new(none)) }
+
+// Stall has spokes of the worker read nothing any more.
+func (w *Worker) Stall(args StallArgs) error { return w.call("Spokes.Stall", args, new(none)) }
 
 // AwaitConnected waits for n spokes of the worker, and answers when the last of them was welcomed.
 func (w *Worker) AwaitConnected(n int, timeout time.Duration) (last time.Time, err error) {
