@@ -182,7 +182,11 @@ func (h *Hub) withStore(ctx context.Context, fn func(context.Context, *store.Sto
 	err = fn(ctx, db, sealer)
 	fail(nil)
 	stopStore()
-	return errors.Join(err, <-storeDone, db.Close())
+	failure, closeErr := <-storeDone, db.Close()
+	if failure != nil {
+		return failure // all other errors come of it
+	}
+	return errors.Join(err, closeErr)
 }
 
 // sealer reads the hub key, or makes it before the first start.
