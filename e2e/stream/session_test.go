@@ -61,6 +61,35 @@ func TestHelloIsChecked(t *testing.T) {
 	}
 }
 
+// A spoke that is told that one side is too old says which, and comes back once that has been changed.
+func TestUnsupportedProtocol(t *testing.T) {
+	h := newHub(t, nil)
+	s := newSpoke(t, h, "edge-1", nil)
+	heard := listen(s)
+	speak := func(protocol uint32) func(*spokev1.ConnectRequest) {
+		return func(m *spokev1.ConnectRequest) {
+			if hello := m.GetHello(); hello != nil {
+				hello.Protocol = protocol
+			}
+		}
+	}
+	for _, tc := range []struct {
+		protocol uint32
+		says     string
+	}{{2, "upgrade the hub"}, {0, "upgrade the spoke"}} {
+		heard.hear(speak(tc.protocol))
+		s.start()
+		eventually(t, "the spoke says: "+tc.says, func() bool {
+			st := s.status()
+			return !st.Connected && st.Err != nil && strings.Contains(st.Err.Error(), tc.says)
+		})
+		s.halt()
+	}
+	heard.hear(nil)
+	s.start()
+	s.awaitConnected(h)
+}
+
 func TestNewestSessionWins(t *testing.T) {
 	h := newHub(t, nil)
 	id := enrol(t, h, "edge-1", nil)

@@ -209,7 +209,8 @@ func (a *application) group(c *change, i int, in *yardarmv1.ClusterGroup) error 
 		return err
 	}
 	sameSpec := current != nil && proto.Equal(current.Spec, in.Spec)
-	next := &yardarmv1.ClusterGroup{Spec: proto.CloneOf(in.Spec)}
+	next := replacing(current, &yardarmv1.ClusterGroup{})
+	next.Spec = proto.CloneOf(in.Spec)
 	var same bool
 	next.Metadata, same = c.meta(current.GetMetadata(), in.Metadata, a.uids[i], sameSpec)
 	if a.note(i, current != nil, same && sameSpec, current, next) {
@@ -268,8 +269,8 @@ func (a *application) bundle(c *change, i int, in *yardarmv1.Bundle) error {
 		}
 	}
 	sameSpec := current != nil && proto.Equal(current.Spec, in.Spec)
-	next := &yardarmv1.Bundle{Spec: proto.CloneOf(in.Spec), Status: proto.CloneOf(current.GetStatus())}
-	if next.Status == nil {
+	next := replacing(current, &yardarmv1.Bundle{})
+	if next.Spec = proto.CloneOf(in.Spec); next.Status == nil {
 		next.Status = &yardarmv1.BundleStatus{}
 	}
 	var same bool
@@ -298,6 +299,13 @@ func (a *application) bundle(c *change, i int, in *yardarmv1.Bundle) error {
 
 func unknownGroup(name string) string {
 	return fmt.Sprintf("there is no cluster group %q; apply it first, or in the same call", clip(name))
+}
+
+// replacing answers next, which is empty, as a copy of current if there is one: what people do not write stays, and so does what a newer
+// hub has written that this one does not know.
+func replacing[M proto.Message](current, next M) M {
+	proto.Merge(next, current)
+	return next
 }
 
 // note keeps what becomes of a resource, and tells whether there is nothing to write.

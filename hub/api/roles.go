@@ -134,7 +134,8 @@ func (a *application) role(c *change, i int, in *yardarmv1.Role) error {
 		return err
 	}
 	sameSpec := current != nil && proto.Equal(current.Spec, in.Spec)
-	next := &yardarmv1.Role{Spec: proto.CloneOf(in.Spec)}
+	next := replacing(current, &yardarmv1.Role{})
+	next.Spec = proto.CloneOf(in.Spec)
 	var same bool
 	next.Metadata, same = c.meta(current.GetMetadata(), in.Metadata, a.uids[i], sameSpec)
 	if a.note(i, current != nil, same && sameSpec, current, next) {
@@ -161,7 +162,8 @@ func (a *application) roleBinding(c *change, i int, in *yardarmv1.RoleBinding) e
 		return nil
 	}
 	sameSpec := current != nil && proto.Equal(current.Spec, in.Spec)
-	next := &yardarmv1.RoleBinding{Spec: proto.CloneOf(in.Spec)}
+	next := replacing(current, &yardarmv1.RoleBinding{})
+	next.Spec = proto.CloneOf(in.Spec)
 	var same bool
 	next.Metadata, same = c.meta(current.GetMetadata(), in.Metadata, a.uids[i], sameSpec)
 	if a.note(i, current != nil, same && sameSpec, current, next) {

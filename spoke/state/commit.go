@@ -140,11 +140,13 @@ func needed(key string, entries map[string]*Entry, contents map[string]string) b
 }
 
 func encode(e *Entry) ([]byte, error) {
-	value, err := proto.Marshal(&spokev1.StoredHolding{
+	h := &spokev1.StoredHolding{
 		Assignment: e.Assignment, Epoch: e.Epoch, Index: e.Index,
 		Hold: e.Hold, Removal: e.Removal, Beginning: e.Beginning,
 		AppliedDigest: e.Applied.Digest, AppliedRendering: e.Applied.Rendering, AppliedDelivery: e.Applied.Delivery,
-	})
+	}
+	h.ProtoReflect().SetUnknown(e.unknown)
+	value, err := proto.Marshal(h)
 	if err != nil {
 		return nil, fmt.Errorf("encode holding of %s: %w", e.Assignment.Bundle, err)
 	}

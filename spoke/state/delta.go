@@ -189,7 +189,7 @@ func (s *State) assign(entries map[string]*Entry, a *yardarmv1.AssignmentSpec, b
 	}
 	e := &Entry{Assignment: a, Epoch: at.Epoch, Index: at.Index}
 	if old != nil {
-		e.Applied = old.Applied
+		e.Applied, e.unknown = old.Applied, old.unknown
 		if old.Removal == nil { // what has been on its way out begins anew
 			e.Beginning = old.Beginning
 		}

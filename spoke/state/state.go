@@ -53,6 +53,8 @@ type Entry struct {
 	Applied Applied
 	// Beginning is when an assignment began to be carried out, as reconcile has told; nil before the first.
 	Beginning *spokev1.Beginning
+	// unknown is what a newer spoke has kept beside all this, which stays for when it is back.
+	unknown []byte
 	// HasContent says whether Content of the assignment's digest is here.
 	HasContent bool
 }
@@ -174,6 +176,7 @@ func (s *State) load(key string, value []byte) error {
 			Assignment: h.Assignment, Epoch: h.Epoch, Index: h.Index,
 			Hold: h.Hold, Removal: h.Removal, Beginning: h.Beginning,
 			Applied: Applied{Digest: h.AppliedDigest, Rendering: h.AppliedRendering, Delivery: h.AppliedDelivery},
+			unknown: h.ProtoReflect().GetUnknown(),
 		}
 	default:
 		return errors.New("unknown key")
