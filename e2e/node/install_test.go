@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,7 +54,7 @@ func TestInstall(t *testing.T) {
 			w.yardarm("wait", "cluster/"+name, "--for", "connected", "--timeout", patience.String())
 			found := w.sh(name, fmt.Sprintf("kubectl --namespace yardarm-system exec deployment/yardarm-spoke -- /yardarm-spoke preflight --hub %s:%d", hub, spokePort))
 			if !strings.Contains(found, "the hub that made the token answers") || strings.Contains(found, "→") {
-				t.Errorf("preflight in %s:\n%s", name, found)
+				w.errorf("preflight in %s:\n%s", name, found)
 			}
 		}
 	})
@@ -67,14 +68,14 @@ func TestInstall(t *testing.T) {
 	w.step("a bad image is told with its reason", func() { w.badImage() })
 	w.step("a spoke's pod is replaced, without a volume", func() { w.replaceSpoke() })
 	w.step("the hub's pod is killed", func() {
-		w.sh(east, "kubectl --namespace yardarm delete pod yardarm-hub-0 --force --grace-period=0")
+		w.killHub()
 		w.reconnected()
 		w.ready("web", web(workloadImage, "after the hub"))
 	})
 	w.step("back up", func() {
 		w.sh(east, "kubectl --namespace yardarm create job --from=cronjob/yardarm-hub-backup by-hand && kubectl --namespace yardarm wait --for=condition=Complete --timeout 2m job/by-hand")
 		if files, err := filepath.Glob(filepath.Join(w.nodes[east].dir, "volumes", "backups", "yardarm-*.backup")); err != nil || len(files) != 1 {
-			t.Errorf("backups: %v, %v", files, err)
+			w.errorf("backups: %v, %v", files, err)
 		}
 	})
 	w.step("change values and upgrade", func() { w.upgrade() })
@@ -90,7 +91,7 @@ func (w *world) credential() {
 	w.eventually("the hub answers", func() error { return w.cli.Run(w.ctx, "version").Err() })
 }
 
-// running waits until both pods serve the greeting, one of them by the service, from a node of its own.
+// running waits until both pods are there, and one of them serves the greeting by the service. A pod runs a moment before its program listens.
 func (w *world) running(cluster, greeting string) {
 	w.t.Helper()
 	w.eventually("the pods of "+cluster+" serve "+greeting, func() error {
@@ -100,10 +101,13 @@ func (w *world) running(cluster, greeting string) {
 		}
 		return err
 	})
-	out := w.sh(cluster, "kubectl get --raw /api/v1/namespaces/web/services/web:80/proxy/")
-	if strings.TrimSpace(out) != greeting {
-		w.t.Errorf("%s: the service answers %q, want %q", cluster, out, greeting)
-	}
+	w.eventually("the service of "+cluster+" answers "+greeting, func() error {
+		out, err := w.try(cluster, "kubectl get --raw /api/v1/namespaces/web/services/web:80/proxy/")
+		if err == nil && strings.TrimSpace(out) != greeting {
+			err = fmt.Errorf("it answers %q", out)
+		}
+		return err
+	})
 }
 
 // badImage publishes one that nobody has, and goes back.
@@ -120,7 +124,7 @@ func (w *world) badImage() {
 				break
 			}
 			if time.Since(began) > within {
-				w.t.Errorf("%s is not told within %s: %+v, %v", name, within, s, err)
+				w.errorf("%s is not told within %s: %+v, %v", name, within, s, err)
 				break
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -140,8 +144,25 @@ func (w *world) replaceSpoke() {
 	w.ready("web", web(workloadImage, "again"))
 	w.running(west, "again")
 	if after := w.uid(west); after != before {
-		w.t.Errorf("the new pod is cluster %s, and was %s", after, before)
+		w.errorf("the new pod is cluster %s, and was %s", after, before)
 	}
+}
+
+// killHub kills the hub's pod, and waits for the next: the API server forgets a pod that is deleted so while it still serves, and what is asked of it then
+// is cut off.
+func (w *world) killHub() {
+	w.t.Helper()
+	const uid = "kubectl --namespace yardarm get pod yardarm-hub-0 -o jsonpath='{.metadata.uid}'"
+	before := w.sh(east, uid)
+	w.sh(east, "kubectl --namespace yardarm delete pod yardarm-hub-0 --force --grace-period=0")
+	w.eventually("the hub has another pod", func() error {
+		after, err := w.try(east, uid)
+		if err == nil && after == before {
+			err = errors.New("it is the one of before")
+		}
+		return err
+	})
+	w.sh(east, "kubectl --namespace yardarm wait --for=condition=Ready --timeout 2m pod/yardarm-hub-0")
 }
 
 // reconnected waits until the hub answers again, and both clusters are connected to it.
@@ -174,7 +195,7 @@ func (w *world) upgrade() {
 	w.running(west, "after the freeze")
 
 	if out, err := w.try(west, "kubectl --namespace yardarm-system exec deployment/yardarm-spoke -- /yardarm-spoke preflight --hub 127.0.0.1:1"); err == nil || !strings.Contains(out, "FAILED  127.0.0.1:1: connection") {
-		w.t.Errorf("preflight of what is not there: %v\n%s", err, out)
+		w.errorf("preflight of what is not there: %v\n%s", err, out)
 	}
 	w.sh(east, spoke+"--set rbac.preset=namespaced --set 'rbac.namespaces={web}' --set podLabels.team=fleet")
 	w.yardarm("wait", "cluster/"+east, "--for", "connected", "--timeout", patience.String())
@@ -215,7 +236,7 @@ func (w *world) uninstall() {
 	w.sh(west, "helm install yardarm-spoke deploy/charts/yardarm-spoke --namespace yardarm-system --wait --timeout 2m")
 	w.yardarm("wait", "cluster/"+west, "--for", "connected", "--timeout", patience.String())
 	if after := w.uid(west); after != before {
-		w.t.Errorf("installed again it is cluster %s, and was %s", after, before)
+		w.errorf("installed again it is cluster %s, and was %s", after, before)
 	}
 	w.ready("web", web(workloadImage, "installed again"))
 	w.running(west, "installed again")
@@ -231,7 +252,7 @@ func (w *world) uninstall() {
 	w.sh(west, "helm uninstall yardarm-spoke --namespace yardarm-system --wait")
 	w.sh(east, "helm uninstall yardarm-hub --namespace yardarm --wait")
 	if out := w.sh(east, "kubectl --namespace yardarm get pvc -o name"); !strings.Contains(out, "data-yardarm-hub-0") || !strings.Contains(out, "yardarm-hub-backups") {
-		w.t.Errorf("of the hub's volumes there are left: %s", out)
+		w.errorf("of the hub's volumes there are left: %s", out)
 	}
 	w.running(east, "installed again")
 }

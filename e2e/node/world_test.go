@@ -36,6 +36,8 @@ type world struct {
 	nodes    map[string]*Node
 	cli      *fleet.CLI
 	helm     string
+	// failures are told a second time, at the end.
+	failures []string
 }
 
 // newWorld starts it all, or skips the test where that cannot be.
@@ -94,7 +96,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// logs shows the ends of what the nodes and Yardarm's pods have said, if the test has failed.
+// logs shows the ends of what the nodes and Yardarm's pods have said, if the test has failed, and then once more what has failed: it is long, and
+// of a long log people see the end.
 func (w *world) logs() {
 	if !w.t.Failed() {
 		return
@@ -118,12 +121,29 @@ func (w *world) logs() {
 			w.t.Log(err)
 		}
 	}
+	for _, f := range w.failures {
+		w.t.Log("FAILED: " + f)
+	}
+}
+
+// errorf tells a failure, and fatalf one that ends the test.
+func (w *world) errorf(format string, args ...any) {
+	w.t.Helper()
+	text := fmt.Sprintf(format, args...)
+	w.failures = append(w.failures, text)
+	w.t.Error(text)
+}
+
+func (w *world) fatalf(format string, args ...any) {
+	w.t.Helper()
+	w.errorf(format, args...)
+	w.t.FailNow()
 }
 
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {
-		w.t.Fatal(err)
+		w.fatalf("%v", err)
 	}
 }
 
@@ -166,7 +186,7 @@ func (w *world) eventually(what string, fn func() error) {
 			return
 		}
 		if time.Now().After(deadline) || w.ctx.Err() != nil {
-			w.t.Fatalf("%s: not within %s: %v", what, patience, err)
+			w.fatalf("%s: not within %s: %v", what, patience, err)
 		}
 	}
 }

@@ -15,7 +15,7 @@ func Attr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// Port is a TCP port of 127.0.0.1 that is ours until Release.
+// Port is a TCP port of this machine, on all of its addresses, that is ours until Release.
 //
 // It is held by a socket that is bound but does not listen, with SO_REUSEPORT: no other program is given
 // the port, a server of ours that sets SO_REUSEPORT too can listen on it, and connections are refused
@@ -32,7 +32,7 @@ func ReservePort() (Port, error) {
 	if err != nil {
 		return Port{}, fmt.Errorf("reserve a port: %w", err)
 	}
-	number, err := bindLoopback(fd)
+	number, err := bindAny(fd)
 	if err != nil {
 		syscall.Close(fd)
 		return Port{}, fmt.Errorf("reserve a port: %w", err)
@@ -40,11 +40,12 @@ func ReservePort() (Port, error) {
 	return Port{Number: number, fd: fd}, nil
 }
 
-func bindLoopback(fd int) (int, error) {
+// bindAny binds to all addresses: some API servers listen on all, and a port may be free on one and taken on others.
+func bindAny(fd int) (int, error) {
 	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, soReusePort, 1); err != nil {
 		return 0, err
 	}
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{}); err != nil {
 		return 0, err
 	}
 	name, err := syscall.Getsockname(fd)

@@ -14,12 +14,12 @@ func Attr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
 
-// Port is a TCP port of 127.0.0.1 that was free a moment ago. See os_linux.go for what it is there.
+// Port is a TCP port of this machine that was free a moment ago. See os_linux.go for what it is there.
 type Port struct{ Number int }
 
 // ReservePort finds a free port.
 func ReservePort() (Port, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	l, err := net.Listen("tcp4", ":0")
 	if err != nil {
 		return Port{}, fmt.Errorf("find a free port: %w", err)
 	}
