@@ -32,6 +32,8 @@ type HubConfig struct {
 	Dir string
 	// Address is the IP to listen on. Default: a loopback address of its own.
 	Address string
+	// Netns is the network namespace to run in; see [process.Program]. Address has to be reached from this one.
+	Netns string
 	// Flags are added to those that the harness needs.
 	Flags []string
 	// Env is added to its environment.
@@ -57,7 +59,7 @@ func NewHub(c HubConfig) (*Hub, error) {
 func (h *Hub) Start(ctx context.Context) error {
 	c := h.config
 	p, err := process.Start(process.Program{
-		Path: c.Programs.Path("yardarm-hub"), Dir: c.Dir, Env: c.Env, Grace: hubGrace,
+		Path: c.Programs.Path("yardarm-hub"), Dir: c.Dir, Env: c.Env, Grace: hubGrace, Netns: c.Netns,
 		Args: append([]string{
 			"run", "--data-dir", h.DataDir(), "--address", c.Address,
 			"--listen", fmt.Sprintf("%s:%d", c.Address, apiPort),

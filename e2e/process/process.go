@@ -31,6 +31,9 @@ type Program struct {
 	Args []string // without argv[0]
 	Env  []string // in addition to PATH, HOME and TMPDIR
 	Dir  string   // its log goes to Dir/<base name of Path>.log, and Dir is its home and working folder
+	// Netns is the network namespace, of those that ip-netns(8) knows by name, to run in. Default: this process's. It takes root, and the
+	// program ip.
+	Netns string
 	// Grace is how long it may take to end by itself when stopped. Default: DefaultGrace.
 	Grace time.Duration
 }
@@ -55,6 +58,10 @@ func Start(prog Program) (*Process, error) {
 		command: exec.Command(prog.Path, prog.Args...),
 		grace:   prog.Grace,
 		done:    make(chan struct{}),
+	}
+	if prog.Netns != "" {
+		// It becomes the program: the process is the same.
+		p.command = exec.Command("ip", append([]string{"netns", "exec", prog.Netns, prog.Path}, prog.Args...)...)
 	}
 	if p.grace == 0 {
 		p.grace = DefaultGrace

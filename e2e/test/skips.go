@@ -25,6 +25,7 @@ var allowedSkips = []allowedSkip{
 	{pkg: "e2e/scenarios", test: "TestFullDisk", why: "only root may mount a small file system; CI is root"},
 	{pkg: "e2e/stream", test: "TestDoomedHub", why: "it is the process that TestSpokesNeverSeeWhatIsLost starts, and no test by itself"},
 	{pkg: "e2e/scenarios", test: "TestMonitoring", why: "Prometheus is installed only for CI, as root on a Debian"},
+	{pkg: "e2e/outbound", test: "TestOutbound", why: "only root may make network namespaces; CI is root"},
 	{pkg: "e2e/node", test: "TestInstall", why: "only root on a Debian may start a node; CI is both"},
 }
 
