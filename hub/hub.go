@@ -26,9 +26,11 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/ca"
 	"github.com/yardarm-dev/yardarm/hub/dispatch"
 	"github.com/yardarm-dev/yardarm/hub/gateway"
+	"github.com/yardarm-dev/yardarm/hub/oidc"
 	"github.com/yardarm-dev/yardarm/hub/retain"
 	"github.com/yardarm-dev/yardarm/hub/seal"
 	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/login"
 	"github.com/yardarm-dev/yardarm/pkg/run"
 	"github.com/yardarm-dev/yardarm/pkg/version"
 )
@@ -67,6 +69,10 @@ type Config struct {
 	// TLSCert and TLSKey are files of a certificate for the API that somebody else issued, and TLSCA what the local administrator's
 	// file is to know it by, if not by the system's roots. Default: one of the hub's own CA. Spokes always meet that one.
 	TLSCert, TLSKey, TLSCA string
+	// OIDCConfig is a file of identity providers whose users may call the API; see package oidc. Default: none.
+	OIDCConfig string
+	// ClientCA is a file with the CAs, in PEM, of client certificates whose users may call the API. Default: none, and none is asked for.
+	ClientCA string
 	// HubKeyFile, and HubKey that wins over it: what the hub's secrets are sealed under. Default: DataDir/hub.key.
 	HubKeyFile string
 	HubKey     string
@@ -222,7 +228,11 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		return err
 	}
 	h.metrics.MustRegister(expiry("ca", authority.Expires))
-	credentials, err := h.admin(ctx, db, authority, listener.Addr())
+	users, err := h.users()
+	if err != nil {
+		return err
+	}
+	credentials, err := h.admin(ctx, db, authority, users, listener.Addr())
 	if err != nil {
 		return err
 	}
@@ -233,7 +243,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
-	gate, err := h.gateway(fleet, authority, listener, db)
+	gate, err := h.gateway(fleet, authority, users, listener, db)
 	if err != nil {
 		return err
 	}
@@ -262,6 +272,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	group.Go(func() error { return spokes.Run(dispatchCtx) })
 	group.Go(func() error { return spokeServer.Serve(door) })
 	group.Go(func() error { return gate.Run(ctx) })
+	group.Go(func() error { return users.Run(ctx) })
 	group.Go(func() error { return fleet.Run(ctx) })
 	group.Go(func() error { return authority.Run(ctx) })
 	group.Go(func() error { return retainer.Run(ctx) })
@@ -291,8 +302,8 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 }
 
 // admin makes the local administrator's credential at the first start.
-func (h *Hub) admin(ctx context.Context, db *store.Store, authority *ca.CA, listen net.Addr) (*authz.Authz, error) {
-	a, err := authz.New(authz.Config{Store: db})
+func (h *Hub) admin(ctx context.Context, db *store.Store, authority *ca.CA, users *oidc.Verifier, listen net.Addr) (*authz.Authz, error) {
+	a, err := authz.New(authz.Config{Store: db, Users: users})
 	if err != nil {
 		return nil, err
 	}
@@ -342,7 +353,7 @@ func (h *Hub) adminFile(authority *ca.CA, port string) (authz.Admin, error) {
 	return admin, nil
 }
 
-func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, listener net.Listener, db *store.Store) (*gateway.Gateway, error) {
+func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, users *oidc.Verifier, listener net.Listener, db *store.Store) (*gateway.Gateway, error) {
 	config, err := authority.ServerTLS(hostsOf(h.config.Addresses, h.config.APIAddress))
 	if err != nil {
 		return nil, err
@@ -355,10 +366,13 @@ func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, listener net.Listener
 		config.GetCertificate = given.GetCertificate
 		h.metrics.MustRegister(expiry("api", given.Expires))
 	}
+	if err := h.clientCA(config); err != nil {
+		return nil, err
+	}
 	server := grpc.NewServer(fleet.Options()...)
 	fleet.Register(server)
 	return gateway.New(gateway.Config{
-		GRPC: server, Listener: listener, TLS: config, Logger: h.config.Logger, Drain: drainTime,
+		GRPC: server, Listener: listener, TLS: config, SignIn: login.Announcement{Providers: users.Providers()}, Logger: h.config.Logger, Drain: drainTime,
 		Ready: func() error { return ready(db) }, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
 		Registerer: h.metrics,
 	})

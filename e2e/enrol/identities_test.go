@@ -1,11 +1,14 @@
 package enrol
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"strings"
 	"testing"
@@ -17,8 +20,11 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
 	"github.com/yardarm-dev/yardarm/hub/dispatch"
+	"github.com/yardarm-dev/yardarm/hub/gateway"
+	"github.com/yardarm-dev/yardarm/pkg/certs"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	"github.com/yardarm-dev/yardarm/spoke/enroll"
@@ -83,7 +89,22 @@ func TestIdentitiesAreOfOneSide(t *testing.T) {
 	bearer := grpc.WithPerRPCCredentials(apitest.Bearer(enrolled.Token))
 	refusedEverywhere(t, dial(t, strings.TrimPrefix(h.URL, "https://"), grpc.WithTransportCredentials(credentials.NewTLS(shown)), bearer), &hubv1.FleetService_ServiceDesc)
 
-	// The administrator's token, by those who know the hub and have no certificate.
+	// So it is by a hub that asks for users' certificates: the handshake fails. If the CA of spokes was taken for that of users, it is still no user's.
+	users, person := newUser(t)
+	for name, pool := range map[string]*x509.CertPool{"another CA": users, "the CA of spokes": roots} {
+		other := apitest.Start(t, asking(pool))
+		known := x509.NewCertPool()
+		known.AppendCertsFromPEM([]byte(other.CA.TrustPEM()))
+		conn := dial(t, strings.TrimPrefix(other.URL, "https://"), grpc.WithTransportCredentials(credentials.NewTLS(
+			&tls.Config{RootCAs: known, GetClientCertificate: certificate.GetClientCertificate})))
+		if name == "the CA of spokes" {
+			refusedEverywhere(t, conn, &hubv1.FleetService_ServiceDesc)
+		} else if err := call(t, conn, hubv1.FleetService_WhoAmI_FullMethodName); status.Code(err) != codes.Unavailable {
+			t.Errorf("by %s: %v", name, err)
+		}
+	}
+
+	// The administrator's token, by those who know the hub and have no certificate, and a user's certificate, which is none of the hub's CA.
 	user := dial(t, listener.Addr().String(), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots})),
 		grpc.WithPerRPCCredentials(apitest.Bearer(h.Token)))
 	refusedEverywhere(t, user, &spokev1.SpokeService_ServiceDesc)
@@ -91,6 +112,42 @@ func TestIdentitiesAreOfOneSide(t *testing.T) {
 	if code := status.Code(err); code == codes.OK || code == codes.Internal || code == codes.Unavailable {
 		t.Errorf("enrolment with a user's token: %v", err)
 	}
+	ann := dial(t, listener.Addr().String(), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return person, nil }})))
+	for _, m := range methodsOf(&spokev1.SpokeService_ServiceDesc) {
+		if err := call(t, ann, "/"+spokev1.SpokeService_ServiceDesc.ServiceName+"/"+m); status.Code(err) != codes.Unavailable {
+			t.Errorf("%s with a user's certificate: %v", m, err)
+		}
+	}
+}
+
+// asking makes a hub ask for certificates by the CAs of users.
+func asking(users *x509.CertPool) apitest.Option {
+	return func(_ *api.Config, g *gateway.Config) {
+		g.TLS.ClientAuth, g.TLS.ClientCAs = tls.VerifyClientCertIfGiven, users
+	}
+}
+
+// newUser makes a CA of users, and a certificate of one.
+func newUser(t *testing.T) (*x509.CertPool, *tls.Certificate) {
+	t.Helper()
+	key, err := certs.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ann"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return pool, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 func dial(t *testing.T, address string, options ...grpc.DialOption) *grpc.ClientConn {
@@ -106,14 +163,7 @@ func dial(t *testing.T, address string, options ...grpc.DialOption) *grpc.Client
 // refusedEverywhere calls every method of a service with an empty request.
 func refusedEverywhere(t *testing.T, conn *grpc.ClientConn, service *grpc.ServiceDesc) {
 	t.Helper()
-	var methods []string
-	for _, m := range service.Methods {
-		methods = append(methods, m.MethodName)
-	}
-	for _, m := range service.Streams {
-		methods = append(methods, m.StreamName)
-	}
-	for _, method := range methods {
+	for _, method := range methodsOf(service) {
 		err := call(t, conn, "/"+service.ServiceName+"/"+method)
 		switch status.Code(err) {
 		case codes.Unauthenticated, codes.PermissionDenied:
@@ -125,6 +175,16 @@ func refusedEverywhere(t *testing.T, conn *grpc.ClientConn, service *grpc.Servic
 			t.Errorf("%s: %v", method, err)
 		}
 	}
+}
+
+func methodsOf(service *grpc.ServiceDesc) (methods []string) {
+	for _, m := range service.Methods {
+		methods = append(methods, m.MethodName)
+	}
+	for _, m := range service.Streams {
+		methods = append(methods, m.StreamName)
+	}
+	return methods
 }
 
 // call calls any method with an empty request, and answers how that ends.

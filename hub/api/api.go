@@ -31,7 +31,7 @@ import (
 
 // Authenticator tells who a caller is.
 type Authenticator interface {
-	// Authenticate answers whom a bearer token belongs to, or an error that says no more than that there is none.
+	// Authenticate answers whom a bearer token belongs to; errors are those of [authz.Authz.Authenticate].
 	Authenticate(ctx context.Context, token string) (authz.Identity, error)
 }
 

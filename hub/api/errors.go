@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/manifest/customize"
@@ -41,6 +42,7 @@ const (
 	reasonReadOnly        = "HUB_READ_ONLY"
 	reasonTooLarge        = "TOO_LARGE"
 	reasonBusy            = "BUSY"
+	reasonProvider        = "IDENTITY_PROVIDER_UNAVAILABLE"
 	reasonTooOld          = "WATCH_TOO_OLD"
 	reasonCustomization   = "CUSTOMIZATION_FAILED"
 )
@@ -122,6 +124,21 @@ func precondition(reason, kind, name, message string) error {
 		&errdetails.PreconditionFailure{Violations: []*errdetails.PreconditionFailure_Violation{
 			{Type: reason, Subject: kind + " " + name, Description: message},
 		}})
+}
+
+// unidentified refuses a caller of whom it is not known who they are. Why is told as far as it is theirs to know.
+func unidentified(err error) error {
+	var refused *authz.RefusedError
+	var unavailable *authz.UnavailableError
+	switch {
+	case errors.As(err, &refused):
+		return status.Error(codes.Unauthenticated, refused.Reason)
+	case errors.As(err, &unavailable):
+		return refuse(codes.Unavailable, reasonProvider, nil, unavailable.Reason, &errdetails.RetryInfo{RetryDelay: durationpb.New(busyRetry)})
+	case errors.Is(err, authz.ErrCredential):
+		return status.Error(codes.Unauthenticated, "the credential is not known to this hub; it may have been revoked, or be another hub's")
+	}
+	return err
 }
 
 // busy refuses a call because too many of its kind are under way.

@@ -11,9 +11,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"github.com/yardarm-dev/yardarm/hub/authz"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -26,8 +24,6 @@ const (
 	streamKey = "x-yardarm-stream"
 	// maxRequestID is how long a caller's own may be.
 	maxRequestID = 64
-	// maxBearer is how long a token may be, in bytes; beyond it nothing is even looked up.
-	maxBearer = 8 << 10
 )
 
 // call is what the interceptors know of a call.
@@ -112,26 +108,6 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 
 // open tells the caller that its stream is accepted, before there is anything to send.
 func open(ss grpc.ServerStream) error { return ss.SendHeader(metadata.Pairs(streamKey, "open")) }
-
-// authenticate reads the Authorization header. Every method needs one.
-func (s *Server) authenticate(ctx context.Context) (authz.Identity, error) {
-	md, _ := metadata.FromIncomingContext(ctx)
-	values := md.Get("authorization")
-	if len(values) == 0 {
-		return authz.Identity{}, status.Error(codes.Unauthenticated, "a credential is needed; send it as `Authorization: Bearer TOKEN`")
-	}
-	scheme, token, ok := strings.Cut(values[0], " ")
-	token = strings.TrimSpace(token)
-	if !ok || len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxBearer {
-		return authz.Identity{}, status.Error(codes.Unauthenticated, "the Authorization header must be `Bearer TOKEN`")
-	}
-	who, err := s.cfg.Authenticator.Authenticate(ctx, token)
-	if err != nil {
-		s.log.Debug("caller refused", "error", err)
-		return authz.Identity{}, status.Error(codes.Unauthenticated, "the credential is not known to this hub; it may have been revoked, or be another hub's")
-	}
-	return who, nil
-}
 
 // requestID is the caller's own if it is harmless, and a new one otherwise.
 func (s *Server) requestID(ctx context.Context) string {

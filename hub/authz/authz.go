@@ -29,12 +29,17 @@ const (
 	maxToken = 256
 )
 
-// ErrCredential means that a caller's credential lets nobody in. It does not tell an unknown one from a wrong secret.
-var ErrCredential = errors.New("the credential is missing or not valid")
+// Users knows the users of identity providers by their ID tokens.
+type Users interface {
+	// Verify answers who calls; otherwise a [RefusedError] or an [UnavailableError].
+	Verify(ctx context.Context, token string) (Identity, error)
+}
 
 // Config of an Authz. Store is needed.
 type Config struct {
 	Store *store.Store
+	// Users knows whom tokens belong to that are none of the hub's own. Nobody's, when nil.
+	Users Users
 	// Clock tells the time. Default: time.Now.
 	Clock func() time.Time
 	// Rand is the source of secrets. Default: crypto/rand.
@@ -61,8 +66,11 @@ func New(config Config) (*Authz, error) {
 }
 
 // Authenticate answers whom a bearer token belongs to. The credential is read from the store each time, so one that has been reset, revoked or has
-// expired is refused at once. The only error is [ErrCredential].
+// expired is refused at once. Errors are [ErrCredential], [RefusedError], which is one, and [UnavailableError].
 func (a *Authz) Authenticate(ctx context.Context, token string) (Identity, error) {
+	if a.config.Users != nil && !strings.HasPrefix(token, tokenPrefix) {
+		return a.config.Users.Verify(ctx, token)
+	}
 	id, secret, ok := parse(token)
 	if !ok {
 		return Identity{}, ErrCredential

@@ -4,10 +4,11 @@
 //	          ┌─ content-type: application/grpc ─▶ grpc.Server ◀──┐
 //	TLS port ─┤                                                  │ in-memory connection
 //	          └─ everything else ─▶ REST ─▶ grpc-gateway ─────────┘
-//	                     ├─ /openapi.json
+//	                     ├─ /openapi.json, /.well-known/yardarm (how to sign in)
 //	                     └─ /livez, /readyz
 //
-// It holds no rule of its own about who may do what: the Authorization header travels on, and the interceptors judge it.
+// It holds no rule of its own about who may do what: the Authorization header and the client certificate travel on, and the interceptors
+// judge them.
 // The composition root makes it and calls Run.
 package gateway
 
@@ -29,6 +30,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/yardarm-dev/yardarm/hub/admission"
+	"github.com/yardarm-dev/yardarm/pkg/login"
 )
 
 const (
@@ -58,8 +60,10 @@ type Config struct {
 	GRPC *grpc.Server
 	// Listener is the port, without TLS; the gateway closes it.
 	Listener net.Listener
-	// TLS has the certificate. It need not name protocols.
+	// TLS has the certificate, and the CAs of client certificates, if any. It need not name protocols.
 	TLS *tls.Config
+	// SignIn is told to whoever asks how to sign in.
+	SignIn login.Announcement
 	// Ready says why the hub is not ready, nil when it is; ready always when nil.
 	Ready func() error
 	// Stopping is called when Run is about to end, and makes endless streams end. May be nil.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,9 +12,11 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/yardarm-dev/yardarm/pkg/login"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -25,6 +28,8 @@ const (
 	streamKey = "x-yardarm-stream"
 	// streamType is the content type of streams: one JSON object a line.
 	streamType = "application/x-ndjson"
+	// certificateKey is the metadata in which the client certificate of a call is passed on, to hub/api, which believes it of this connection alone.
+	certificateKey = "x-yardarm-certificate-bin"
 	// publishPath is the one call whose body is a stream.
 	publishPath = "/v1/publish"
 )
@@ -37,6 +42,7 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		runtime.WithErrorHandler(writeError),
 		runtime.WithRoutingErrorHandler(writeRoutingError),
 		runtime.WithIncomingHeaderMatcher(passHeader),
+		runtime.WithMetadata(passCertificate),
 		runtime.WithOutgoingHeaderMatcher(answerHeader),
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithForwardResponseOption(openStream),
@@ -52,6 +58,10 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api)
 	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
+	mux.HandleFunc("GET "+login.Path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(cfg.SignIn)
+	})
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if cfg.Ready != nil {
@@ -95,6 +105,14 @@ func passHeader(key string) (string, bool) {
 		return "if-match", true
 	}
 	return "", false
+}
+
+// passCertificate passes on the client certificate that the TLS handshake has verified.
+func passCertificate(_ context.Context, r *http.Request) metadata.MD {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return nil
+	}
+	return metadata.Pairs(certificateKey, string(r.TLS.VerifiedChains[0][0].Raw))
 }
 
 func answerHeader(key string) (string, bool) {

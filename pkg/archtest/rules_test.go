@@ -121,7 +121,12 @@ var rules = []rule{
 		name: "the spoke stays small",
 		why:  "one runs in every cluster; the hub renders",
 		from: []string{"spoke/cmd/yardarm-spoke"},
-		deny: []string{"helm.sh/...", "sigs.k8s.io/kustomize/...", "github.com/go-git/..."},
+		deny: []string{"helm.sh/...", "sigs.k8s.io/kustomize/...", "github.com/go-git/...", "github.com/coreos/go-oidc/..."},
+	},
+	{
+		name: "who calls is known without a server",
+		why:  "the API's two edges ask the same judge; gRPC's words for what is wrong are made in hub/api",
+		from: []string{"hub/authz", "hub/oidc"}, deny: []string{grpc, kubernetes},
 	},
 	{
 		name: "customization knows no API types",

@@ -60,6 +60,8 @@ without it) and the local administrator's credential (DIR/admin.yaml). The key m
 	f.StringVar(&config.TLSCert, "tls-cert", "", "a `file` with a certificate for the API that somebody else issued, and its chain; read again when it changes (default: one of the hub's CA; spokes always meet that one)")
 	f.StringVar(&config.TLSKey, "tls-key", "", "the `file` with its key")
 	f.StringVar(&config.TLSCA, "tls-ca", "", "a `file` with the CA that issued it, for the local administrator's file, if the system does not know it")
+	f.StringVar(&config.OIDCConfig, "oidc-config", "", "a `file` of identity providers whose users and CI jobs may call the API with ID tokens (docs/access.md); read at the start")
+	f.StringVar(&config.ClientCA, "client-ca", "", "a `file` with the CA of client certificates that may call the API: the common name is the user, the organizations are the groups")
 	f.StringSliceVar(&config.SpokeAddresses, "spoke-address", nil, "`host:port` that spokes are told to dial; repeatable (default: each --address with the port of --spoke-listen)")
 	f.StringVar(&config.HubKeyFile, "hub-key-file", "", "the key that the hub's secrets are sealed under (default DIR/hub.key)")
 	f.DurationVar(&config.HeartbeatInterval, "heartbeat", 0, "how often silent spokes say that they are alive (default 30s)")

@@ -350,7 +350,7 @@ func (x *RoleBindingSpec) GetClusterGroups() *Scope {
 // Subject is somebody who calls.
 type Subject struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Token; or User, or Group (of users, as their identity provider says), which mean nobody until hubs know identity providers.
+	// Token; or User, or Group: as an ID token or a client certificate says, with the prefix that the hub's configuration gives their provider.
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Case counts. At most 256 bytes.
 	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`

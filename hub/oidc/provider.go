@@ -1,0 +1,248 @@
+package oidc
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/yardarm-dev/yardarm/hub/authz"
+	"github.com/yardarm-dev/yardarm/pkg/backoff"
+)
+
+const (
+	// askTimeout bounds one question to a provider.
+	askTimeout = 10 * time.Second
+	// askAgain is the least time between two readings of a provider's keys, so that nobody makes the hub flood it with tokens that are by none.
+	askAgain = 5 * time.Second
+	// retryBase and retryMax pace the attempts to reach a provider.
+	retryBase = time.Second
+	retryMax  = 30 * time.Second
+	// keysAge is after how long keys are read again though nothing was signed by others: one that was withdrawn ends with it.
+	keysAge = 10 * time.Minute
+	// maxAnswer bounds what a provider answers, in bytes; keys of the largest are some 20 KB.
+	maxAnswer = 1 << 20
+	// maxKeys is how many of a provider's keys are tried.
+	maxKeys = 32
+)
+
+// provider is one identity provider at work. Safe for concurrent use.
+type provider struct {
+	Provider
+	log  *slog.Logger
+	now  func() time.Time
+	http *http.Client
+
+	// verifier has the keys that were read last; nil until they were read once.
+	verifier atomic.Pointer[oidc.IDTokenVerifier]
+	reading  singleflight.Group
+
+	// mu guards what follows: when the keys were last asked for, and what came of it.
+	mu    sync.Mutex
+	asked time.Time
+	err   error
+}
+
+func newProvider(p Provider, log *slog.Logger, now func() time.Time) *provider {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if p.roots != nil {
+		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+		transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(p.roots)
+	}
+	return &provider{Provider: p, log: log.With("provider", p.Name), now: now,
+		http: &http.Client{Transport: bounded{transport}, Timeout: askTimeout}}
+}
+
+// run keeps the provider's keys until ctx ends. It logs when the provider goes away, and when it is back.
+func (p *provider) run(ctx context.Context) error {
+	defer p.http.CloseIdleConnections()
+	pauses := backoff.Backoff{Base: retryBase, Max: retryMax}
+	there, away := false, false
+	for {
+		err := p.read(ctx)
+		pause := keysAge
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			pause = pauses.Next()
+			if !away {
+				p.log.Warn("an identity provider cannot be reached; its users cannot call until it is", "issuer", p.Issuer, "error", err)
+			}
+		default:
+			pauses.Reset()
+			if !there {
+				p.log.Info("an identity provider can be reached", "issuer", p.Issuer)
+			}
+		}
+		there, away = err == nil, err != nil
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+	}
+}
+
+// verify answers the claims of a token whose signature holds.
+func (p *provider) verify(ctx context.Context, token string) (*oidc.IDToken, error) {
+	v := p.verifier.Load()
+	if v == nil {
+		if err := p.refresh(ctx); err != nil {
+			return nil, err
+		}
+		v = p.verifier.Load()
+	}
+	verified, err := v.Verify(ctx, token)
+	if err == nil {
+		return verified, nil
+	}
+	// The provider may have new keys.
+	if err := p.refresh(ctx); err != nil {
+		return nil, err
+	}
+	if verified, err = p.verifier.Load().Verify(ctx, token); err != nil {
+		// What the library says may quote the token.
+		return nil, refused("it does not verify by the keys of issuer %s", p.Issuer)
+	}
+	return verified, nil
+}
+
+// refresh reads the keys again, unless they were asked for moments ago. The error is an [authz.UnavailableError].
+func (p *provider) refresh(ctx context.Context) error {
+	p.mu.Lock()
+	recent, err := p.now().Sub(p.asked) < askAgain, p.err
+	p.mu.Unlock()
+	if !recent {
+		err = p.read(ctx)
+	}
+	if err != nil {
+		return &authz.UnavailableError{Reason: fmt.Sprintf("the identity provider %s (%s) cannot be reached: %v", p.Name, p.Issuer, err)}
+	}
+	return nil
+}
+
+// read asks the provider where its keys are, and for them. Callers at one time share one answer, which does not end with any of them.
+func (p *provider) read(ctx context.Context) error {
+	result := p.reading.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		defer cancel()
+		err := brief(p.discover(ctx))
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.asked, p.err = p.now(), err
+		return nil, err
+	})
+	select {
+	case r := <-result:
+		return r.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *provider) discover(ctx context.Context) error {
+	ctx = oidc.ClientContext(ctx, p.http)
+	found, err := oidc.NewProvider(ctx, p.Issuer)
+	if err != nil {
+		return err
+	}
+	var where struct {
+		Keys string `json:"jwks_uri"`
+	}
+	if err := found.Claims(&where); err != nil {
+		return err
+	}
+	keys, err := p.keys(ctx, where.Keys)
+	if err != nil {
+		return fmt.Errorf("read its keys: %w", err)
+	}
+	p.verifier.Store(oidc.NewVerifier(p.Issuer, keys, &oidc.Config{
+		SupportedSigningAlgs: p.Algorithms,
+		// These are judged by what the operator says of them, and with words for the caller.
+		SkipClientIDCheck: true, SkipExpiryCheck: true,
+	}))
+	return nil
+}
+
+// brief is an error without what a provider, or whatever answers in its place, has said at length.
+func brief(err error) error {
+	if err == nil {
+		return nil
+	}
+	const limit = 200 // bytes
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "…"
+	}
+	return errors.New(text)
+}
+
+// keys reads a key set. The library's own would keep a key that was withdrawn until another one is used, and ask again for each bad token.
+func (p *provider) keys(ctx context.Context, from string) (*oidc.StaticKeySet, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", from, resp.Status)
+	}
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&set); err != nil {
+		return nil, fmt.Errorf("%s answers no key set: %w", from, err)
+	}
+	var public []crypto.PublicKey
+	for _, raw := range set.Keys[:min(len(set.Keys), maxKeys)] {
+		var key jose.JSONWebKey
+		// One of a kind that is not known is none of those that can verify.
+		if key.UnmarshalJSON(raw) == nil && key.IsPublic() && key.Use != "enc" {
+			public = append(public, key.Key)
+		}
+	}
+	if len(public) == 0 {
+		return nil, fmt.Errorf("%s has no key that a signature can be verified by", from)
+	}
+	return &oidc.StaticKeySet{PublicKeys: public}, nil
+}
+
+// bounded cuts answers that are too large, and asks over HTTPS only, wherever a provider may point.
+type bounded struct{ *http.Transport }
+
+func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme != "https" {
+		return nil, errors.New("it points to a URL that is not https")
+	}
+	resp, err := b.Transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	return resp, nil
+}
