@@ -45,6 +45,8 @@ var needs = map[string]need{
 	hubv1.FleetService_Accept_FullMethodName:            {verb: yardarmv1.VerbAccept, resource: yardarmv1.ResourceAssignments, objects: assignments},
 	hubv1.FleetService_Reconcile_FullMethodName:         {verb: yardarmv1.VerbReconcile, resource: yardarmv1.ResourceAssignments, objects: assignments},
 
+	hubv1.FleetService_ListProblems_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
+
 	hubv1.FleetService_GetFacets_FullMethodName:   {verb: yardarmv1.VerbGet, objects: watched},
 	hubv1.FleetService_Watch_FullMethodName:       {verb: yardarmv1.VerbGet, objects: watched},
 	hubv1.FleetService_WatchEvents_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceEvents},

@@ -78,7 +78,7 @@ var rules = []rule{
 	{
 		name: "filters and what they are evaluated over know no server",
 		why:  "several edges may ask them; gRPC's words for what is wrong are made in hub/api",
-		from: []string{"hub/query", "hub/index"}, deny: []string{grpc, http, kubernetes}, through: []string{prometheus},
+		from: []string{"hub/query", "hub/index", "hub/cause"}, deny: []string{grpc, http, kubernetes}, through: []string{prometheus},
 	},
 	{
 		name: "dispatch does not know the api",

@@ -47,6 +47,7 @@ const (
 	FleetService_PreviewAssignment_FullMethodName  = "/yardarm.hub.v1.FleetService/PreviewAssignment"
 	FleetService_Accept_FullMethodName             = "/yardarm.hub.v1.FleetService/Accept"
 	FleetService_Reconcile_FullMethodName          = "/yardarm.hub.v1.FleetService/Reconcile"
+	FleetService_ListProblems_FullMethodName       = "/yardarm.hub.v1.FleetService/ListProblems"
 	FleetService_GetFacets_FullMethodName          = "/yardarm.hub.v1.FleetService/GetFacets"
 	FleetService_Watch_FullMethodName              = "/yardarm.hub.v1.FleetService/Watch"
 	FleetService_WatchEvents_FullMethodName        = "/yardarm.hub.v1.FleetService/WatchEvents"
@@ -113,6 +114,8 @@ type FleetServiceClient interface {
 	Accept(ctx context.Context, in *AcceptRequest, opts ...grpc.CallOption) (*AcceptResponse, error)
 	// Reconcile has spokes compare bundles with what is in their clusters at once, and try again what failed.
 	Reconcile(ctx context.Context, in *ReconcileRequest, opts ...grpc.CallOption) (*ReconcileResponse, error)
+	// ListProblems answers what fails in the fleet, by its cause.
+	ListProblems(ctx context.Context, in *ListProblemsRequest, opts ...grpc.CallOption) (*ListProblemsResponse, error)
 	// GetFacets counts resources by what they have of some fields: what a page shows beside a list, without the list.
 	GetFacets(ctx context.Context, in *GetFacetsRequest, opts ...grpc.CallOption) (*Facets, error)
 	// Watch answers the matching resources, a bookmark, and then their changes, coalesced. One that falls too far behind ends with
@@ -421,6 +424,16 @@ func (c *fleetServiceClient) Reconcile(ctx context.Context, in *ReconcileRequest
 	return out, nil
 }
 
+func (c *fleetServiceClient) ListProblems(ctx context.Context, in *ListProblemsRequest, opts ...grpc.CallOption) (*ListProblemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListProblemsResponse)
+	err := c.cc.Invoke(ctx, FleetService_ListProblems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *fleetServiceClient) GetFacets(ctx context.Context, in *GetFacetsRequest, opts ...grpc.CallOption) (*Facets, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Facets)
@@ -656,6 +669,8 @@ type FleetServiceServer interface {
 	Accept(context.Context, *AcceptRequest) (*AcceptResponse, error)
 	// Reconcile has spokes compare bundles with what is in their clusters at once, and try again what failed.
 	Reconcile(context.Context, *ReconcileRequest) (*ReconcileResponse, error)
+	// ListProblems answers what fails in the fleet, by its cause.
+	ListProblems(context.Context, *ListProblemsRequest) (*ListProblemsResponse, error)
 	// GetFacets counts resources by what they have of some fields: what a page shows beside a list, without the list.
 	GetFacets(context.Context, *GetFacetsRequest) (*Facets, error)
 	// Watch answers the matching resources, a bookmark, and then their changes, coalesced. One that falls too far behind ends with
@@ -767,6 +782,9 @@ func (UnimplementedFleetServiceServer) Accept(context.Context, *AcceptRequest) (
 }
 func (UnimplementedFleetServiceServer) Reconcile(context.Context, *ReconcileRequest) (*ReconcileResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reconcile not implemented")
+}
+func (UnimplementedFleetServiceServer) ListProblems(context.Context, *ListProblemsRequest) (*ListProblemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListProblems not implemented")
 }
 func (UnimplementedFleetServiceServer) GetFacets(context.Context, *GetFacetsRequest) (*Facets, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetFacets not implemented")
@@ -1262,6 +1280,24 @@ func _FleetService_Reconcile_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FleetService_ListProblems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListProblemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).ListProblems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_ListProblems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).ListProblems(ctx, req.(*ListProblemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FleetService_GetFacets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetFacetsRequest)
 	if err := dec(in); err != nil {
@@ -1623,6 +1659,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Reconcile",
 			Handler:    _FleetService_Reconcile_Handler,
+		},
+		{
+			MethodName: "ListProblems",
+			Handler:    _FleetService_ListProblems_Handler,
 		},
 		{
 			MethodName: "GetFacets",
