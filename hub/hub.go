@@ -373,7 +373,7 @@ func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, users *oidc.Verifier,
 	fleet.Register(server)
 	return gateway.New(gateway.Config{
 		GRPC: server, Listener: listener, TLS: config, SignIn: login.Announcement{Providers: users.Providers()}, Logger: h.config.Logger, Drain: drainTime,
-		Ready: func() error { return ready(db) }, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
+		Who: fleet.Who, Ready: func() error { return ready(db) }, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
 		Registerer: h.metrics,
 	})
 }

@@ -93,6 +93,7 @@ func (h *hub) start() {
 	h.address = listener.Addr().String()
 	config := dispatch.Config{
 		Store: h.store, CA: h.ca, Logger: logger, Addresses: []string{h.address}, Clock: h.now,
+		AgainEvery:        time.Millisecond, // tests connect as they please
 		HeartbeatInterval: 200 * time.Millisecond, StaleAfter: time.Second, ReconnectGrace: time.Second, RestartGrace: 3 * time.Second,
 	}
 	if h.edit != nil {

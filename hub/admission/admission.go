@@ -4,7 +4,7 @@
 //
 //	port ─▶ room ─▶ handshake ─┬─▶ known: out of the room, the newest few of each ─▶ server
 //	         │                 └─▶ stranger: stays in the room, and not for long ──▶ server
-//	         └─ full: the address that takes most of it gives way
+//	         └─ full: the address that takes most of it gives way, by whoever of it has been silent longest
 //
 // A storm waits in the room and in the kernel before it costs a handshake. Before one there is no way to tell a client when
 // to come back; one that is turned away comes back by its own backoff.
@@ -205,10 +205,29 @@ func (l *Listener) shake(g *guest) (*tls.Conn, error) {
 		who = l.Who(state)
 	}
 	if who == "" {
+		l.guests.awaits(g)
 		return conn, g.stay(l.Stranger)
 	}
 	if old := l.guests.know(g, who); old != nil {
 		old.Close()
 	}
 	return conn, g.stay(0)
+}
+
+// Introduce lets a connection that a Listener has handed on out of the room, once who answers who it is: a call can show that where the
+// handshake did not. Only of strangers is that asked.
+func Introduce(conn net.Conn, who func() string) {
+	shaken, ok := conn.(*tls.Conn)
+	if !ok {
+		return
+	}
+	g, ok := shaken.NetConn().(*guest)
+	if !ok || !g.from.guests.stranger(g) {
+		return
+	}
+	if name := who(); name != "" {
+		if old := g.from.guests.know(g, name); old != nil {
+			old.Close()
+		}
+	}
 }

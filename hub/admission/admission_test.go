@@ -9,11 +9,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -236,7 +238,7 @@ func TestStrangersDoNotStay(t *testing.T) {
 	works(t, known, server)
 }
 
-// One address cannot take the room: others get in though it is full, and its newest goes.
+// One address cannot take the room: others get in though it is full, and who of it has been silent longest goes.
 func TestOneAddressCannotTakeTheRoom(t *testing.T) {
 	p := listen(t, func(c *Config) { c.Room = 8 })
 	var rude []net.Conn
@@ -244,13 +246,120 @@ func TestOneAddressCannotTakeTheRoom(t *testing.T) {
 		rude = append(rude, p.dial("127.0.0.66"))
 	}
 	eventually(t, "the room is full", func() bool { return p.guests.waiting() == 8 })
-	cut(t, p.dial("127.0.0.66"))
+	p.dial("127.0.0.66")
+	cut(t, rude[0])
 	works(t, p.mustShake("127.0.0.2", "a"), p.next())
-	cut(t, rude[7])
+	cut(t, rude[1])
 	works(t, p.mustShake("127.0.0.3", "b"), p.next())
 	if n := p.guests.waiting(); n != 7 {
 		t.Errorf("%d strangers are left, want 7", n)
 	}
+}
+
+// Behind a balancer all have one address. Regression: whoever kept the room full of connections on which it said nothing kept out all
+// who came after it.
+func TestSilentOnesKeepNobodyOutOfTheirAddress(t *testing.T) {
+	const balancer = "127.0.0.66"
+	p := listen(t, func(c *Config) { c.Room = 8 })
+	for round := range 4 {
+		for range 8 {
+			p.dial(balancer)
+		}
+		eventually(t, "the room is full", func() bool { return p.guests.waiting() == 8 })
+		works(t, p.mustShake(balancer, fmt.Sprint("spoke-", round)), p.next())
+	}
+	works(t, p.mustShake(balancer, ""), p.next()) // one that comes to enrol
+}
+
+// Who has said its part and waits in line is not pushed out by those who come later: its turn is near.
+func TestLineIsKept(t *testing.T) {
+	s := newGuests(4, 1)
+	come := func() (g, out *guest) {
+		g = &guest{Conn: addressed{netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
+		return g, s.enter(g)
+	}
+	var all []*guest
+	for range 4 {
+		g, _ := come()
+		s.heard(g)
+		all = append(all, g)
+	}
+	if g, out := come(); out != g {
+		t.Error("one who waits in line is pushed out")
+	}
+	s.awaits(all[1]) // it has been answered, and is to say more
+	s.awaits(all[0])
+	if _, out := come(); out != all[1] {
+		t.Error("not the longest silent is pushed out")
+	}
+	other := &guest{Conn: addressed{netip.AddrFrom4([4]byte{127, 0, 0, 2})}}
+	if out := s.enter(other); out != all[0] {
+		t.Error("another address does not push out the longest silent")
+	}
+	s.heard(all[1]) // which is gone
+	for _, g := range all {
+		s.leave(g)
+	}
+	if n := s.waiting(); n != 2 {
+		t.Errorf("%d strangers, want 2", n)
+	}
+}
+
+// The same with handshakes: those that wait for a core are served, however many come behind them and say nothing.
+func TestLineIsServedBeforeTheSilent(t *testing.T) {
+	const balancer = "127.0.0.66"
+	computes := make(chan struct{})
+	compute := sync.OnceFunc(func() { close(computes) })
+	p := listen(t, func(c *Config) {
+		c.Room, c.AtOnce = 4, 1
+		c.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { <-computes; return nil, nil }
+	})
+	t.Cleanup(compute)
+	ended := make(chan error, 3)
+	for i := range 3 {
+		go func() {
+			_, err := p.shake(balancer, fmt.Sprint("spoke-", i))
+			ended <- err
+		}()
+	}
+	eventually(t, "all wait in line", func() bool {
+		p.guests.mu.Lock()
+		defer p.guests.mu.Unlock()
+		for _, q := range p.guests.strangers {
+			return q.inLine.Len() == 3
+		}
+		return false
+	})
+	for range 8 {
+		p.dial(balancer)
+	}
+	compute()
+	for range 3 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A call can show who it is where the handshake did not, and makes room.
+func TestIntroduce(t *testing.T) {
+	p := listen(t, func(c *Config) { c.Who, c.Each = nil, 2 })
+	var clients []net.Conn
+	for i := range 3 {
+		clients = append(clients, p.mustShake("127.0.0.2", ""))
+		server := p.next()
+		Introduce(server, func() string { return "" })
+		if n := p.guests.waiting(); n != 1 {
+			t.Fatalf("%d strangers, one of whom has shown nothing", n)
+		}
+		Introduce(server, func() string { return "a" })
+		Introduce(server, func() string { t.Error("asked again"); return "b" })
+		if n := p.guests.waiting(); n != 0 {
+			t.Errorf("%d strangers, though it is known who number %d is", n, i)
+		}
+	}
+	cut(t, clients[0])
+	Introduce(clients[1], func() string { t.Error("asked of a connection of no listener"); return "" })
 }
 
 func TestRoom(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 type guest struct {
 	net.Conn
 	from *Listener
-	// place is where it waits, and who is who it is; guests guards both.
+	// place in a queue is where it waits, and who is who it is; guests guards them.
 	place *list.Element
+	queue *list.List
 	who   string
 	// until is when it has to go, in Unix nanoseconds; zero for never.
 	until    atomic.Int64
@@ -35,10 +36,12 @@ func (g *guest) Read(p []byte) (int, error) {
 		return g.Conn.Read(p)
 	}
 	g.rest()
+	g.from.guests.awaits(g)
 	n, err := g.Conn.Read(p)
 	if err != nil {
 		return n, err
 	}
+	g.from.guests.heard(g)
 	g.from.cores <- struct{}{} // whoever has one gives it back before it waits for anything
 	g.computing = true
 	switch {

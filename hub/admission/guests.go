@@ -12,44 +12,90 @@ type guests struct {
 	room, each int
 
 	mu sync.Mutex
-	// strangers wait in the room, by their address, the newest last; count is how many there are.
-	strangers map[netip.Prefix]*list.List
+	// strangers wait in the room, by their address; count is how many there are.
+	strangers map[netip.Prefix]*queues
 	count     int
 	// known are by who they are, the oldest first.
 	known map[string][]*guest
 }
 
-func newGuests(room, each int) *guests {
-	return &guests{room: room, each: each, strangers: map[netip.Prefix]*list.List{}, known: map[string][]*guest{}}
+// queues are the strangers of one address: those who are awaited to say something, the longest silent first, and those who have, and wait
+// in line, the last to come last.
+type queues struct{ silent, inLine list.List }
+
+func (q *queues) len() int { return q.silent.Len() + q.inLine.Len() }
+
+// loser is who gives way: the longest silent, for whom nothing has been done that would be lost. Where all wait in line, it is
+// the last to come, since the others' turns are near; nil where there is nobody.
+func (q *queues) loser() *guest {
+	e := q.silent.Front()
+	if e == nil {
+		e = q.inLine.Back()
+	}
+	if e == nil {
+		return nil
+	}
+	return e.Value.(*guest)
 }
 
-// enter lets a stranger into the room. If that is full, the newest of the address that has most of it has to go, which is
-// answered: it has waited least. If no address has more than that of g would have, it is g that goes.
+func newGuests(room, each int) *guests {
+	return &guests{room: room, each: each, strangers: map[netip.Prefix]*queues{}, known: map[string][]*guest{}}
+}
+
+// enter lets a stranger into the room. If that is full, one of the address that has most of it has to go, which is answered. If no address
+// has more than that of g would have, it is one of g's own that is silent, or else g.
+//
+// Many may share an address, behind a balancer: one among them who opens connections and says nothing pushes out its own, and keeps
+// nobody out.
 func (s *guests) enter(g *guest) (out *guest) {
 	address := g.address()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	alike := s.strangers[address]
 	if alike == nil {
-		alike = list.New()
+		alike = &queues{}
 	}
 	if s.count >= s.room {
 		most := alike
 		for _, other := range s.strangers {
-			if other.Len() > most.Len() {
+			if other.len() > most.len() {
 				most = other
 			}
 		}
-		if most.Len() <= alike.Len()+1 {
-			return g
+		if most.len() <= alike.len()+1 {
+			if most = alike; alike.silent.Len() == 0 {
+				return g
+			}
 		}
-		out = most.Back().Value.(*guest)
+		out = most.loser()
 		s.vacate(out)
 	}
 	s.strangers[address] = alike
-	g.place = alike.PushBack(g)
+	g.place, g.queue = alike.silent.PushBack(g), &alike.silent
 	s.count++
 	return out
+}
+
+// awaits notes that from now on it is the stranger who has to say something.
+func (s *guests) awaits(g *guest) {
+	s.move(g, func(q *queues) *list.List { return &q.silent })
+}
+
+// heard notes that it has, and waits in line.
+func (s *guests) heard(g *guest) {
+	s.move(g, func(q *queues) *list.List { return &q.inLine })
+}
+
+// move takes a stranger to the end of a queue.
+func (s *guests) move(g *guest, to func(*queues) *list.List) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.place == nil {
+		return // turned away meanwhile
+	}
+	g.queue.Remove(g.place)
+	g.queue = to(s.strangers[g.address()])
+	g.place = g.queue.PushBack(g)
 }
 
 // know notes who a stranger is, and lets it out of the room. Whom it takes the place of is answered, nil for nobody.
@@ -91,12 +137,18 @@ func (s *guests) vacate(g *guest) {
 		return
 	}
 	address := g.address()
-	alike := s.strangers[address]
-	alike.Remove(g.place)
-	if g.place = nil; alike.Len() == 0 {
+	g.queue.Remove(g.place)
+	if g.place = nil; s.strangers[address].len() == 0 {
 		delete(s.strangers, address)
 	}
 	s.count--
+}
+
+// stranger tells whether it is not known who it is.
+func (s *guests) stranger(g *guest) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return g.place != nil
 }
 
 // waiting is how many strangers there are.
@@ -111,9 +163,11 @@ func (s *guests) shaking() (all []*guest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, alike := range s.strangers {
-		for e := alike.Front(); e != nil; e = e.Next() {
-			if g := e.Value.(*guest); !g.handedOn.Load() {
-				all = append(all, g)
+		for _, queue := range []*list.List{&alike.silent, &alike.inLine} {
+			for e := queue.Front(); e != nil; e = e.Next() {
+				if g := e.Value.(*guest); !g.handedOn.Load() {
+					all = append(all, g)
+				}
 			}
 		}
 	}

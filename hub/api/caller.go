@@ -24,7 +24,8 @@ const (
 
 // authenticate answers who calls: by the Authorization header, or else by the client certificate. Every method needs one of them.
 func (s *Server) authenticate(ctx context.Context) (authz.Identity, error) {
-	who, err := s.identify(ctx)
+	md, _ := metadata.FromIncomingContext(ctx)
+	who, err := s.identify(ctx, md.Get("authorization"), func() *x509.Certificate { return clientCertificate(ctx, md) })
 	if err != nil {
 		s.log.Debug("caller refused", "error", err)
 		return authz.Identity{}, unidentified(err)
@@ -32,18 +33,25 @@ func (s *Server) authenticate(ctx context.Context) (authz.Identity, error) {
 	return who, nil
 }
 
-func (s *Server) identify(ctx context.Context) (authz.Identity, error) {
-	md, _ := metadata.FromIncomingContext(ctx)
-	values := md.Get("authorization")
-	if len(values) > 0 {
-		scheme, token, ok := strings.Cut(values[0], " ")
+// Who answers who shows an Authorization header's values, or else a client certificate; empty for nobody. It allows nothing.
+func (s *Server) Who(ctx context.Context, authorization []string, certificate *x509.Certificate) string {
+	who, err := s.identify(ctx, authorization, func() *x509.Certificate { return certificate })
+	if err != nil {
+		return ""
+	}
+	return who.Actor()
+}
+
+func (s *Server) identify(ctx context.Context, authorization []string, certificate func() *x509.Certificate) (authz.Identity, error) {
+	if len(authorization) > 0 {
+		scheme, token, ok := strings.Cut(authorization[0], " ")
 		token = strings.TrimSpace(token)
-		if !ok || len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxBearer {
+		if !ok || len(authorization) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxBearer {
 			return authz.Identity{}, status.Error(codes.Unauthenticated, "the Authorization header must be `Bearer TOKEN`")
 		}
 		return s.cfg.Authenticator.Authenticate(ctx, token)
 	}
-	if leaf := clientCertificate(ctx, md); leaf != nil {
+	if leaf := certificate(); leaf != nil {
 		return authz.OfCertificate(leaf)
 	}
 	return authz.Identity{}, status.Error(codes.Unauthenticated, "a credential is needed; send it as `Authorization: Bearer TOKEN`")

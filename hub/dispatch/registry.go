@@ -204,6 +204,7 @@ func (r *registry) sweep(ctx context.Context) error {
 			return r.farewell(context.WithoutCancel(ctx))
 		case <-ticker.C:
 		}
+		r.again.forget(time.Now())
 		if err := r.look(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}

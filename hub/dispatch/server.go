@@ -64,6 +64,9 @@ type Config struct {
 	PingAfter time.Duration
 	// AdmitPerSecond bounds how many sessions may begin. Default 500 for each core.
 	AdmitPerSecond float64
+	// AgainEvery is how often the spoke of one cluster may begin a session, after the first few: one that reconnects in a loop takes no
+	// turns from the others. Default 5 s, which no backoff of ours gets below for long.
+	AgainEvery time.Duration
 	// AdmitWait is how long a spoke may stand in line for that; beyond, it is told when to come back. Default 10 s, which is
 	// well within a spoke's patience.
 	AdmitWait time.Duration
@@ -83,6 +86,7 @@ func (c *Config) setDefaults() error {
 	fill(&c.HelloTimeout, 15*time.Second)
 	fill(&c.PingAfter, time.Minute)
 	fill(&c.AdmitPerSecond, 500*float64(runtime.GOMAXPROCS(0)))
+	fill(&c.AgainEvery, 5*time.Second)
 	fill(&c.AdmitWait, 10*time.Second)
 	fill(&c.MaxArtifactSize, 64<<20)
 	return nil
@@ -106,6 +110,7 @@ type Server struct {
 	shared    *shared
 	intake    *intake
 	admit     *rate.Limiter
+	again     *again
 	metrics   *metrics
 	// elapsed is how long the server has been there, by a clock that nobody sets: presence goes by it.
 	elapsed func() time.Duration
@@ -121,6 +126,7 @@ func New(c Config) (*Server, error) {
 		Config:  c,
 		elapsed: func() time.Duration { return time.Since(started) },
 		admit:   rate.NewLimiter(rate.Limit(c.AdmitPerSecond), max(1, int(c.AdmitPerSecond))),
+		again:   newAgain(c.AgainEvery),
 		metrics: newMetrics(c.Registerer),
 		placer:  placement.NewPlacer(),
 	}

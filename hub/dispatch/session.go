@@ -65,7 +65,7 @@ func (s *Server) Connect(stream grpc.BidiStreamingServer[spokev1.ConnectRequest,
 	if err != nil {
 		return err
 	}
-	if err := s.admitted(stream.Context()); err != nil {
+	if err := s.admitted(stream.Context(), p.UID); err != nil {
 		return err
 	}
 	cluster := s.Store.Read().Cluster(p.UID)

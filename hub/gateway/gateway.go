@@ -8,13 +8,14 @@
 //	                     └─ /livez, /readyz
 //
 // It holds no rule of its own about who may do what: the Authorization header and the client certificate travel on, and the interceptors
-// judge them.
+// judge them. That the port counts those who have shown one apart from strangers gives them no call.
 // The composition root makes it and calls Run.
 package gateway
 
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -48,6 +49,8 @@ const (
 	pingAfter = 30 * time.Second
 	// maxStreams is how many calls one connection may have open: a page has a few watches, a pipeline one call.
 	maxStreams = 128
+	// eachCredential is how many connections one credential may have: many pipelines and pages share one.
+	eachCredential = 4096
 	// defaultDrain is how long calls in flight may take after the hub was asked to stop.
 	defaultDrain = 5 * time.Second
 	// defaultMaxArtifact is the hub's own default, in bytes.
@@ -64,6 +67,9 @@ type Config struct {
 	TLS *tls.Config
 	// SignIn is told to whoever asks how to sign in.
 	SignIn login.Announcement
+	// Who answers who shows an Authorization header's values, or else a client certificate (nil for none); empty for nobody. By it the port knows
+	// its connections by more than their address; it decides about no call. May be nil.
+	Who func(ctx context.Context, authorization []string, certificate *x509.Certificate) string
 	// Ready says why the hub is not ready, nil when it is; ready always when nil.
 	Ready func() error
 	// Stopping is called when Run is about to end, and makes endless streams end. May be nil.
@@ -124,7 +130,10 @@ func New(cfg Config) (*Gateway, error) {
 	// Base64 makes four bytes of three; chunks' paths and quotes come on top.
 	p := patience{writeStall: cfg.WriteStall, publish: cfg.MaxArtifactSize/3*4 + cfg.MaxArtifactSize/4 + maxBody, other: maxBody}
 	g.http = &http.Server{
-		Handler:           split(p.grpc(cfg.GRPC), p.rest(rest)),
+		Handler: g.introduce(split(p.grpc(cfg.GRPC), p.rest(rest))),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, conn)
+		},
 		TLSConfig:         cfg.TLS.Clone(),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
@@ -138,9 +147,9 @@ func New(cfg Config) (*Gateway, error) {
 		},
 	}
 	g.http.TLSConfig.NextProtos = []string{"h2", "http/1.1"}
-	// Only a call shows who it is: to the port, all are strangers, and stay as long as the server lets them.
+	// Only a call shows who it is: until then all are strangers, and stay as long as the server lets them.
 	g.door, err = admission.Listen(admission.Config{
-		Port: cfg.Listener, TLS: g.http.TLSConfig, Name: "api", Logger: g.log, Registerer: cfg.Registerer, Handshake: headerTimeout,
+		Port: cfg.Listener, TLS: g.http.TLSConfig, Name: "api", Logger: g.log, Registerer: cfg.Registerer, Handshake: headerTimeout, Each: eachCredential,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("gateway: %w", err), g.conn.Close())
@@ -184,6 +193,22 @@ func (g *Gateway) stop() {
 	}
 	_ = g.conn.Close()
 	g.cfg.GRPC.Stop()
+}
+
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
+
+// introduce tells the port whose a connection is, by the first credential that is shown on it.
+func (g *Gateway) introduce(next http.Handler) http.Handler {
+	if g.cfg.Who == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok {
+			admission.Introduce(conn, func() string { return g.cfg.Who(r.Context(), r.Header.Values("Authorization"), verified(r)) })
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // split hands gRPC calls to the gRPC server and everything else to REST.

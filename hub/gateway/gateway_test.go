@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
@@ -533,5 +534,50 @@ func TestAStalledPublicationGivesWay(t *testing.T) {
 	_ = feed.Close()
 	if got := <-result; got != 504 {
 		t.Errorf("the stalled publication is answered with %d", got)
+	}
+}
+
+// A connection on which a credential has been shown is no stranger to the port any more, over REST as over gRPC; one that shows none stays
+// one. Regression: all stayed strangers, and 4,096 watches kept everybody out.
+func TestCredentialsMakeRoom(t *testing.T) {
+	metrics := prometheus.NewRegistry()
+	h := apitest.Start(t, func(_ *api.Config, c *gateway.Config) { c.Registerer = metrics })
+	strangers := func(want float64) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			families, err := metrics.Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := -1.0
+			for _, f := range families {
+				if f.GetName() == "yardarm_connections_strangers" {
+					got = f.Metric[0].Gauge.GetValue()
+				}
+			}
+			if got == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%v strangers, want %v", got, want)
+			}
+		}
+	}
+	if a := do(t, h.HTTP, request(t, h, "GET", "/v1/clusters", nil)); a.status != http.StatusOK {
+		t.Fatal(a.status)
+	}
+	if _, err := h.GetHub(t.Context(), &hubv1.GetHubRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	strangers(0)
+	for i, header := range []string{"", "Bearer yat_nobody_x", "Basic " + h.Token} {
+		c := &http.Client{Transport: h.HTTP.Transport.(*http.Transport).Clone()}
+		t.Cleanup(c.CloseIdleConnections)
+		r := request(t, h, "GET", "/v1/clusters", nil)
+		r.Header.Set("Authorization", header)
+		if a := do(t, c, r); a.status != http.StatusUnauthorized {
+			t.Errorf("with %q: %d", header, a.status)
+		}
+		strangers(float64(i + 1))
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -109,10 +110,19 @@ func passHeader(key string) (string, bool) {
 
 // passCertificate passes on the client certificate that the TLS handshake has verified.
 func passCertificate(_ context.Context, r *http.Request) metadata.MD {
+	leaf := verified(r)
+	if leaf == nil {
+		return nil
+	}
+	return metadata.Pairs(certificateKey, string(leaf.Raw))
+}
+
+// verified is that certificate, or nil.
+func verified(r *http.Request) *x509.Certificate {
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 		return nil
 	}
-	return metadata.Pairs(certificateKey, string(r.TLS.VerifiedChains[0][0].Raw))
+	return r.TLS.VerifiedChains[0][0]
 }
 
 func answerHeader(key string) (string, bool) {

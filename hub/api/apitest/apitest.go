@@ -104,7 +104,7 @@ func Start(t testing.TB, options ...Option) *Hub {
 	must(err)
 	rpc := grpc.NewServer(svc.Options()...)
 	svc.Register(rpc)
-	gatewayConfig.GRPC, gatewayConfig.Stopping = rpc, svc.Shutdown
+	gatewayConfig.GRPC, gatewayConfig.Stopping, gatewayConfig.Who = rpc, svc.Shutdown, svc.Who
 	gw, err := gateway.New(gatewayConfig)
 	must(err)
 	served := make(chan error, 1)
