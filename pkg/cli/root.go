@@ -109,6 +109,7 @@ connection, hub), 124 out of time, 130 interrupted.`,
 		a.reconcileCommand())
 	add(groupLook, a.statusCommand(), a.problemsCommand(), a.getCommand(), a.describeCommand(), a.previewCommand(), a.eventsCommand())
 	add(groupClusters, a.enrollCommand(), a.labelCommand(), a.banCommand(), a.unbanCommand())
-	add(groupSettings, a.configCommand(), a.tokenCommand(), a.authCommand(), a.versionCommand())
+	add(groupSettings, a.configCommand(), a.tokenCommand(), a.authCommand(), a.supportBundleCommand(),
+		a.versionCommand())
 	return root
 }
