@@ -314,6 +314,17 @@ func (h *hub) backup() string {
 	return path
 }
 
+// restore starts the hub anew on what a backup holds.
+func (h *hub) restore(backup string) {
+	h.t.Helper()
+	h.stop()
+	h.dir = filepath.Join(h.t.TempDir(), "restored")
+	if _, err := store.Restore(store.RestoreConfig{Source: backup, Dir: h.dir}); err != nil {
+		h.t.Fatal(err)
+	}
+	h.start()
+}
+
 // logTo writes log lines where the test keeps them, as long as it runs.
 type logTo struct {
 	t    testing.TB

@@ -32,14 +32,7 @@ func TestRestoredHub(t *testing.T) {
 	h.awaitPhase("edge-1", "web", yardarmv1.PhaseReady, 2)
 	h.awaitPhase("edge-1", "fresh", yardarmv1.PhaseReady, 1)
 	before := h.store.Epoch()
-	h.stop()
-
-	restored := filepath.Join(t.TempDir(), "restored")
-	if _, err := store.Restore(store.RestoreConfig{Source: backup, Dir: restored}); err != nil {
-		t.Fatal(err)
-	}
-	h.dir = restored
-	h.start()
+	h.restore(backup)
 	if bytes.Compare(h.store.Epoch(), before) <= 0 {
 		t.Fatal("the epoch went back")
 	}

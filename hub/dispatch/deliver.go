@@ -173,7 +173,7 @@ func (s *session) formOf(tx artifacts, step step, inline bool) (form, error) {
 		return form{change: step.change}, nil
 	}
 	base := s.baseOf(a)
-	if old := s.held[a.BundleUid]; s.brief && base != "" && old.settled() && bytes.Equal(old.epoch, step.after.epoch) {
+	if old := s.held[a.BundleUid]; s.brief && base != "" && old.settled() && !old.dated && bytes.Equal(old.epoch, step.after.epoch) {
 		r, err := s.revisions.inline(tx, old, a)
 		if err != nil {
 			return form{}, err

@@ -3,12 +3,14 @@ package dispatch
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/certs"
@@ -54,6 +56,16 @@ func (s *session) checkCursor(tx *store.ReadTx, c *spokev1.Cursor) error {
 	return nil
 }
 
+// predates tells whether an assignment may have reached its cluster before the database was restored last: its revision was there then.
+func (s *session) predates(tx *store.ReadTx, a *yardarmv1.AssignmentSpec) bool {
+	past := s.Store.Meta().Past
+	if len(past) == 0 {
+		return false
+	}
+	made, err := strconv.ParseUint(tx.Revision(a.BundleUid, a.Revision).GetMetadata().GetResourceVersion(), 10, 64)
+	return err != nil || made <= past[len(past)-1].Index
+}
+
 // welcome answers Hello, and asks for what the hub does not know.
 func (s *session) welcome(h *spokev1.Hello, factsHash []byte, confirmed bool) error {
 	tx := s.Store.Read()
@@ -62,7 +74,7 @@ func (s *session) welcome(h *spokev1.Hello, factsHash []byte, confirmed bool) er
 	for _, a := range s.placer.Desired(tx, s.uid) {
 		held[a.BundleUid] = holding{
 			bundle: a.Bundle, uid: a.BundleUid, hash: a.Hash, revision: a.Revision, digest: a.Digest,
-			epoch: epoch, index: tx.Index(), hasContent: true,
+			epoch: epoch, index: tx.Index(), hasContent: true, dated: s.predates(tx, a),
 		}
 	}
 	// Equal hashes under one epoch say all, where nothing is being removed: the spoke holds just what it should.

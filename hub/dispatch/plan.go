@@ -24,6 +24,8 @@ type holding struct {
 	// The cursor under which it was assigned.
 	epoch []byte
 	index uint64
+	// dated: to the spoke, it may be of an epoch that the hub has left, so that nothing brief is said about it.
+	dated bool
 
 	hasContent bool
 	// removing: its tombstone is with the spoke; accepted: and that one need not ask.

@@ -63,8 +63,9 @@ func supports(contents map[string]string, named map[string]bool) {
 	}
 }
 
-// assemble answers a stored artifact's canonical form, in the memory of room. Nothing of it is verified.
-func (s *State) assemble(ctx context.Context, digest string, room *room) ([]byte, error) {
+// assemble answers a stored artifact's canonical form, in the memory of last, and what it is made of in that of room. Nothing of it is
+// verified.
+func (s *State) assemble(ctx context.Context, digest string, room, last *room) ([]byte, error) {
 	var keys []string
 	s.mu.RLock()
 	for next := digest; next != "" && len(keys) <= maxLinks; next = s.contents[next] {
@@ -79,6 +80,9 @@ func (s *State) assemble(ctx context.Context, digest string, room *room) ([]byte
 		}
 		if err != nil {
 			return nil, fmt.Errorf("artifact %s: %w", digest, err)
+		}
+		if i == 0 {
+			room = last
 		}
 		if content, err = room.unpack(value, content, i < len(keys)-1); err != nil {
 			return nil, fmt.Errorf("artifact %s: %w: %w", digest, errLost, err)

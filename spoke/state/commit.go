@@ -107,7 +107,8 @@ func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map
 	return nil
 }
 
-// collect drops the artifacts that nothing names. What cannot be dropped now is dropped later.
+// collect drops the artifacts that nothing names. Where that fails, nobody knows which of them are still there: none counts as here, and they
+// are dropped with the next write.
 func (s *State) collect(ctx context.Context, named map[string]bool) {
 	have := maps.Clone(s.contents)
 	var writes []Write
@@ -122,7 +123,9 @@ func (s *State) collect(ctx context.Context, named map[string]bool) {
 	}
 	if err := s.backend.Write(ctx, writes); err != nil {
 		s.logger.Warn("artifacts that are no longer needed could not be removed", "error", err)
-		return
+		for _, w := range writes {
+			s.unsure[w.Key] = true
+		}
 	}
 	s.mu.Lock()
 	s.contents = have

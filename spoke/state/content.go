@@ -37,7 +37,9 @@ var errLost = errors.New("the stored artifact is lost")
 
 // read answers a stored artifact's canonical form, verified.
 func (s *State) read(ctx context.Context, digest string) ([]byte, error) {
-	content, err := s.assemble(ctx, digest, nil)
+	room := newRoom()
+	defer room.done()
+	content, err := s.assemble(ctx, digest, room, nil) // the caller's
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +124,7 @@ func (s *State) expand(ctx context.Context, base string, data []byte, size uint6
 		if _, here := s.contents[base]; !here {
 			return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, fmt.Errorf("base %s: %w", base, ErrNoContent)
 		}
-		from, missing := s.assemble(ctx, base, room)
+		from, missing := s.assemble(ctx, base, room, room)
 		if missing != nil {
 			return nil, spokev1.NackCode_NACK_CODE_MISSING_BASE, missing
 		}

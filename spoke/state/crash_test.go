@@ -322,3 +322,33 @@ func TestOwnLetsGoOfAnotherLife(t *testing.T) {
 		}
 	}
 }
+
+// An artifact whose removal has failed does not count as here, whether it is still there or not. Regression: it was said to be, and
+// what was assigned it was said to have its content.
+func TestFailedRemovalOfAnArtifact(t *testing.T) {
+	for name, late := range map[string]bool{"it is there": false, "it is gone": true} {
+		t.Run(name, func(t *testing.T) {
+			m := newMemory()
+			s := open(t, m)
+			one, two := content("one"), content("two")
+			apply(t, s, cursor(1, 1), []*spokev1.Content{one.whole()}, assign(assignment("web", 1, one), nil))
+			m.late = late
+			m.fail(3, errPower) // all but what follows the cursor
+			apply(t, s, cursor(1, 2), []*spokev1.Content{two.whole()}, assign(assignment("web", 2, two), assignment("web", 1, one).Hash))
+			m.heal()
+			apply(t, s, cursor(1, 3), nil, assign(assignment("web", 3, one), assignment("web", 2, two).Hash))
+			if entry(t, s, "web").HasContent || len(s.Missing()) != 1 {
+				t.Error("its content is said to be here")
+			}
+			if left := m.keys(artifactPrefix); len(left) != 0 {
+				t.Errorf("left over: %v", left)
+			}
+			if err := s.PutContent(t.Context(), one.digest, uint64(len(one.text)), one.encoded); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Content(t.Context(), one.digest); err != nil || string(got) != string(one.text) {
+				t.Errorf("fetched again: %v", err)
+			}
+		})
+	}
+}
