@@ -237,7 +237,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		return err
 	}
 	fleet, err := api.New(api.Config{
-		Store: db, Enroller: authority, Authenticator: credentials, Tokens: credentials, Version: version.String(),
+		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Version: version.String(),
 		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize}, Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {

@@ -74,6 +74,9 @@ func (h *Hub) Start(ctx context.Context) error {
 	return awaitHTTP(ctx, p, h.MetricsURL()+"/readyz")
 }
 
+// SetFlags has the next start add these flags, and none of those of before.
+func (h *Hub) SetFlags(flags ...string) { h.config.Flags = flags }
+
 // Process is the running program; nil while stopped.
 func (h *Hub) Process() *process.Process { return h.process }
 

@@ -78,6 +78,7 @@ const (
 type Config struct {
 	Store         *store.Store
 	Enroller      Enroller
+	Authority     Authority
 	Authenticator Authenticator
 	Tokens        TokenDrafter
 	// Version is the hub's.

@@ -20,7 +20,7 @@ import (
 var reading = []string{"Get", "List", "Watch", "Preview", "Backup", "WhoAmI", "CanI"}
 
 // unconditional make something, or change several resources at once, or what is right whatever it is like by now.
-var unconditional = []string{"Apply", "EnrollCluster", "CreateToken", "Accept", "Reconcile", "RevokeToken"}
+var unconditional = []string{"Apply", "EnrollCluster", "CreateToken", "Accept", "Reconcile", "RevokeToken", "RotateAuthority", "RetireAuthority"}
 
 // TestEveryChangeHasADryRunAndAPrecondition reads the service's descriptor, so that a new method cannot be forgotten.
 func TestEveryChangeHasADryRunAndAPrecondition(t *testing.T) {

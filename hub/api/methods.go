@@ -11,9 +11,12 @@ var withAssignments = []store.Table{store.Acceptances, store.Reconciliations}
 
 // needs says of every method what it needs of its caller. A method that is not here cannot be served.
 var needs = map[string]need{
-	hubv1.FleetService_GetHub_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceHub, objects: whole},
-	hubv1.FleetService_Backup_FullMethodName: {verb: yardarmv1.VerbBackup, resource: yardarmv1.ResourceHub, objects: whole},
-	hubv1.FleetService_Apply_FullMethodName:  {verb: yardarmv1.VerbApply, objects: applied},
+	hubv1.FleetService_GetHub_FullMethodName:          {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceHub, objects: whole},
+	hubv1.FleetService_Backup_FullMethodName:          {verb: yardarmv1.VerbBackup, resource: yardarmv1.ResourceHub, objects: whole},
+	hubv1.FleetService_GetAuthority_FullMethodName:    {verb: yardarmv1.VerbRotate, resource: yardarmv1.ResourceHub, objects: whole},
+	hubv1.FleetService_RotateAuthority_FullMethodName: {verb: yardarmv1.VerbRotate, resource: yardarmv1.ResourceHub, objects: whole},
+	hubv1.FleetService_RetireAuthority_FullMethodName: {verb: yardarmv1.VerbRotate, resource: yardarmv1.ResourceHub, objects: whole},
+	hubv1.FleetService_Apply_FullMethodName:           {verb: yardarmv1.VerbApply, objects: applied},
 
 	hubv1.FleetService_ListClusters_FullMethodName:  {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceClusters, objects: inGroup},
 	hubv1.FleetService_GetCluster_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceClusters, objects: namedCluster},

@@ -49,7 +49,7 @@ func rule(verbs []string, resources ...string) *yardarmv1.Rule {
 // Verbs and Resources are all that rules may name, beside [yardarmv1.Any].
 var (
 	Verbs = []string{yardarmv1.VerbGet, yardarmv1.VerbApply, yardarmv1.VerbCreate, yardarmv1.VerbDelete, yardarmv1.VerbPublish, yardarmv1.VerbUndo, yardarmv1.VerbLabel,
-		yardarmv1.VerbEnroll, yardarmv1.VerbBan, yardarmv1.VerbAccept, yardarmv1.VerbReconcile, yardarmv1.VerbBackup}
+		yardarmv1.VerbEnroll, yardarmv1.VerbBan, yardarmv1.VerbAccept, yardarmv1.VerbReconcile, yardarmv1.VerbBackup, yardarmv1.VerbRotate}
 	Resources = []string{yardarmv1.ResourceHub, yardarmv1.ResourceClusters, yardarmv1.ResourceClusterGroups, yardarmv1.ResourceBundles,
 		yardarmv1.ResourceRevisions, yardarmv1.ResourceArtifacts, yardarmv1.ResourceAssignments, yardarmv1.ResourceEvents,
 		yardarmv1.ResourceRoles, yardarmv1.ResourceRoleBindings, yardarmv1.ResourceTokens}

@@ -2,14 +2,13 @@ package ca
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,10 +64,9 @@ type CA struct {
 	random    io.Reader
 	log       *slog.Logger
 
-	root      *x509.Certificate
-	key       crypto.Signer
-	pool      *x509.CertPool
-	pin       certs.Pin
+	// roots is replaced as a whole, by New, Rotate and Retire, under changing.
+	roots     atomic.Pointer[roots]
+	changing  sync.Mutex
 	cursorKey []byte
 	// tickets is replaced as a whole: by New, then by Run only.
 	tickets atomic.Pointer[ticketKeys]
@@ -139,13 +137,13 @@ func (c *CA) Upkeep(ctx context.Context) error {
 }
 
 // Pin returns "sha256:…" of the CA's key, by which a spoke knows the hub before it has enrolled.
-func (c *CA) Pin() string { return c.pin.String() }
+func (c *CA) Pin() string { return c.roots.Load().serving().pin.String() }
 
-// TrustBundle returns the CA certificates (DER) that spokes and clients have to trust. The caller must not change them.
-func (c *CA) TrustBundle() [][]byte { return [][]byte{c.root.Raw} }
+// TrustBundle returns the CA certificates (DER) that spokes and clients have to trust, the newest first. The caller must not change them.
+func (c *CA) TrustBundle() [][]byte { return c.roots.Load().bundle }
 
-// Expires answers when the CA's own certificate ends, and with it all that it issued.
-func (c *CA) Expires() time.Time { return c.root.NotAfter }
+// Expires answers when the CA's own certificate ends, and with it all that it issued: while there are two, that of the older.
+func (c *CA) Expires() time.Time { return c.roots.Load().serving().certificate.NotAfter }
 
 // TrustPEM returns the same in PEM, for configuration files.
 func (c *CA) TrustPEM() string { return string(certs.EncodeChain(c.TrustBundle())) }

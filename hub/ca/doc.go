@@ -13,9 +13,13 @@
 // TLS says that a caller has the key of a certificate of this fleet. Whether the cluster is still wanted is read from the store, at each call:
 // so a ban or a deletion holds at once, and a resumed TLS session does not get around it.
 //
+// The CA is replaced in two steps (Rotate, Retire), between which there are two: the new one issues for clusters, and the old one is what the hub is
+// known by. The spoke trusts both once it has heard of it, renews, and says so: then it needs the old one no more.
+//
 // In the store, sealed under the hub key (hub/seal):
 //
-//	ca/root                 the root's certificate and key, PEM; 10 years
+//	ca/root                 the root's certificate and key, PEM; 10 years. While it is rotated the new one comes before the old one, which a hub that
+//	                        knows of no rotation refuses as damaged
 //	cursor/mac              32 bytes, the key that signs cursors
 //	transient.ticket-keys   the keys of TLS session tickets, newest first: 8 bytes of time (seconds since 1970, big endian) and
 //	                        32 of key, each. Being transient, they are in no backup: old ones could resume sessions of their time.

@@ -20,11 +20,15 @@ const serialSize = 16
 // IssueCluster returns a certificate (DER, a chain of one) for a cluster's key, and its end. Every field is the hub's: the name, the URI, the
 // usage (client only), the time (from five minutes ago, for ClusterLife). The caller has judged that the key may have it.
 func (c *CA) IssueCluster(public crypto.PublicKey, clusterUID, name string) ([][]byte, time.Time, error) {
+	return c.issueCluster(c.roots.Load().issuing(), public, clusterUID, name)
+}
+
+func (c *CA) issueCluster(by root, public crypto.PublicKey, clusterUID, name string) ([][]byte, time.Time, error) {
 	uri, err := certs.ClusterURI(c.fleet, clusterUID)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("issue a certificate for cluster %s: %w", name, err)
 	}
-	certificate, err := c.issue(public, c.life, &x509.Certificate{
+	certificate, err := c.issue(by, public, c.life, &x509.Certificate{
 		Subject:     pkix.Name{CommonName: name},
 		URIs:        []*url.URL{uri},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
@@ -35,8 +39,8 @@ func (c *CA) IssueCluster(public crypto.PublicKey, clusterUID, name string) ([][
 	return [][]byte{certificate.Raw}, certificate.NotAfter, nil
 }
 
-// issue signs a leaf. The template says who and for what; the rest is the same for all.
-func (c *CA) issue(public crypto.PublicKey, life time.Duration, template *x509.Certificate) (*x509.Certificate, error) {
+// issue has a root sign a leaf. The template says who and for what; the rest is the same for all.
+func (c *CA) issue(by root, public crypto.PublicKey, life time.Duration, template *x509.Certificate) (*x509.Certificate, error) {
 	serial, err := c.serial()
 	if err != nil {
 		return nil, err
@@ -45,12 +49,12 @@ func (c *CA) issue(public crypto.PublicKey, life time.Duration, template *x509.C
 	template.SerialNumber = serial
 	template.NotBefore = now.Add(-certs.Backdate)
 	template.NotAfter = now.Add(life)
-	if template.NotAfter.After(c.root.NotAfter) {
-		template.NotAfter = c.root.NotAfter
+	if template.NotAfter.After(by.certificate.NotAfter) {
+		template.NotAfter = by.certificate.NotAfter
 	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.BasicConstraintsValid = true
-	der, err := x509.CreateCertificate(rand.Reader, template, c.root, public, c.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, by.certificate, public, by.key)
 	if err != nil {
 		return nil, err
 	}

@@ -33,8 +33,8 @@ func (c *CA) Redeem(ctx context.Context, token string, csr []byte, kubeUID strin
 	if err != nil {
 		return nil, err
 	}
-	if parsed.Pin != c.pin {
-		return nil, fmt.Errorf("%w: that hub's CA is %s, and this one's %s; dial that hub, or make a token here", ErrTokenForeign, parsed.Pin, c.pin)
+	if pin := c.roots.Load().serving().pin; parsed.Pin != pin {
+		return nil, fmt.Errorf("%w: that hub's CA is %s, and this one's %s; dial that hub, or make a token here", ErrTokenForeign, parsed.Pin, pin)
 	}
 	if err := checkKubeUID(kubeUID); err != nil {
 		return nil, err
@@ -53,7 +53,8 @@ func (c *CA) Redeem(ctx context.Context, token string, csr []byte, kubeUID strin
 	if claim.redeemed(row) {
 		return c.identity(row.GetCertificates(), row.GetCluster(), row.GetClusterUid()), nil
 	}
-	chain, notAfter, err := c.IssueCluster(request.public, row.GetClusterUid(), row.GetCluster())
+	by := c.roots.Load().issuing()
+	chain, notAfter, err := c.issueCluster(by, request.public, row.GetClusterUid(), row.GetCluster())
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func (c *CA) Redeem(ctx context.Context, token string, csr []byte, kubeUID strin
 			chain = row.GetCertificates()
 			return nil
 		}
-		return c.bind(tx, claim, row, chain, notAfter)
+		return c.bind(tx, claim, row, by, chain, notAfter)
 	}); err != nil {
 		return nil, err
 	}
@@ -132,8 +133,8 @@ func (c *CA) judge(tx enrolReader, claim *claim) (*storev1.EnrolmentToken, error
 	return row, nil
 }
 
-// bind uses the token up and makes the identity.
-func (c *CA) bind(tx *store.Tx, claim *claim, row *storev1.EnrolmentToken, chain [][]byte, notAfter time.Time) error {
+// bind uses the token up and makes the identity. The spoke gets the trust bundle with its certificate, and keeps both or neither.
+func (c *CA) bind(tx *store.Tx, claim *claim, row *storev1.EnrolmentToken, by root, chain [][]byte, notAfter time.Time) error {
 	used := proto.CloneOf(row)
 	used.UsedByKeyHash = claim.keyHash
 	used.KubeUid = claim.kubeUID
@@ -147,6 +148,8 @@ func (c *CA) bind(tx *store.Tx, claim *claim, row *storev1.EnrolmentToken, chain
 		KeyHash:    claim.keyHash,
 		NotAfter:   timestamppb.New(notAfter),
 		Enrolled:   timestamppb.New(claim.now),
+		Issuer:     by.pin[:],
+		Trusts:     by.pin[:],
 	}); err != nil {
 		return err
 	}

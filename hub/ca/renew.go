@@ -9,13 +9,15 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/certs"
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 )
 
 // Renew answers a new certificate for the key that the cluster enrolled with: the request has to be made with it, and so has the peer's
-// certificate, which may have expired. The cluster's deletion may be under way, since its spoke is still needed for that. Refusals are
+// certificate, which may have expired. The cluster's deletion may be under way, since its spoke is still needed for that. trusts are the
+// pins of the CAs that the spoke says to trust; an older one says nothing. Refusals are
 // [ErrBadCSR] and those of [CA.Authorize] but for [ErrExpired]; anything else is the store's.
-func (c *CA) Renew(ctx context.Context, peer Peer, csr []byte) (*spokev1.Identity, error) {
+func (c *CA) Renew(ctx context.Context, peer Peer, csr []byte, trusts [][]byte) (*spokev1.Identity, error) {
 	request, err := parseRequest(csr)
 	if err != nil {
 		return nil, err
@@ -28,7 +30,8 @@ func (c *CA) Renew(ctx context.Context, peer Peer, csr []byte) (*spokev1.Identit
 	if subtle.ConstantTimeCompare(request.keyHash, peer.KeyHash) != 1 {
 		return nil, fmt.Errorf("%w: a renewal keeps the key (cluster %s)", ErrKeyMismatch, name)
 	}
-	chain, notAfter, err := c.IssueCluster(request.public, peer.UID, name)
+	by := c.roots.Load().issuing()
+	chain, notAfter, err := c.issueCluster(by, request.public, peer.UID, name)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +42,10 @@ func (c *CA) Renew(ctx context.Context, peer Peer, csr []byte) (*spokev1.Identit
 		identity := proto.CloneOf(tx.Identity(peer.UID))
 		if identity.GetNotAfter().AsTime().Before(notAfter) {
 			identity.NotAfter = timestamppb.New(notAfter)
+		}
+		identity.Issuer = by.pin[:]
+		if certs.Contains(trusts, by.pin[:]) {
+			identity.Trusts = by.pin[:]
 		}
 		return tx.PutIdentity(identity)
 	}); err != nil {

@@ -16,7 +16,7 @@ func TestRenewal(t *testing.T) {
 	h := newHub(t)
 	s := h.enrol("prod-1")
 	h.clock.pass(15 * time.Hour)
-	identity, err := h.Renew(context.Background(), h.peer(s), csr(t, s.key, nil))
+	identity, err := h.Renew(context.Background(), h.peer(s), csr(t, s.key, nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestRenewal(t *testing.T) {
 	if row.GetKubeUid() != "prod-1-kube" {
 		t.Error("the renewal has changed the row")
 	}
-	if !bytes.Equal(identity.GetTrustBundle()[0], h.root.Raw) || len(identity.GetHubAddresses()) != 1 {
+	if !bytes.Equal(identity.GetTrustBundle()[0], h.Roots()[0].Raw) || len(identity.GetHubAddresses()) != 1 {
 		t.Error("the answer lacks what the spoke has to trust and to dial")
 	}
 }
@@ -51,7 +51,7 @@ func TestExpiredCertificateRenews(t *testing.T) {
 	if err := h.Authorize(h.store.Read(), peer); !errors.Is(err, ErrExpired) {
 		t.Errorf("anything but Renew: error %v, want ErrExpired", err)
 	}
-	if _, err := h.Renew(context.Background(), peer, csr(t, s.key, nil)); err != nil {
+	if _, err := h.Renew(context.Background(), peer, csr(t, s.key, nil), nil); err != nil {
 		t.Fatal(err)
 	}
 	h.clock.pass(time.Second)
@@ -109,7 +109,7 @@ func TestRenewalRefusals(t *testing.T) {
 			h := newHub(t)
 			s := h.enrol("prod-1")
 			peer, request := c.prepare(h, s)
-			if _, err := h.Renew(context.Background(), peer, request); !errors.Is(err, c.want) {
+			if _, err := h.Renew(context.Background(), peer, request, nil); !errors.Is(err, c.want) {
 				t.Fatalf("error %v, want %v", err, c.want)
 			}
 		})
@@ -124,7 +124,7 @@ func TestClusterBeingDeletedRenews(t *testing.T) {
 	if err := h.Authorize(h.store.Read(), h.peer(s)); err != nil {
 		t.Error(err)
 	}
-	if _, err := h.Renew(context.Background(), h.peer(s), csr(t, s.key, nil)); err != nil {
+	if _, err := h.Renew(context.Background(), h.peer(s), csr(t, s.key, nil), nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -5,11 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/certs"
@@ -67,9 +65,11 @@ func (c *CA) open(ctx context.Context) error {
 		made[secretTickets] = tickets
 	}
 	// Before anything is written: secrets that do not make sense stay as they are.
-	if err := c.takeRoot(root); err != nil {
+	roots, err := c.decodeRoots(root)
+	if err != nil {
 		return err
 	}
+	c.roots.Store(roots)
 	if len(cursor) != cursorKeySize {
 		return errors.New("the cursor key in the database is damaged: restore a backup")
 	}
@@ -129,7 +129,7 @@ func (c *CA) enrolled() string {
 	return ""
 }
 
-// makeRoot returns a new root and its key, in PEM.
+// makeRoot returns a new root and its key, in PEM, as decodeRoots reads it.
 func (c *CA) makeRoot() ([]byte, error) {
 	key, err := certs.NewKey()
 	if err != nil {
@@ -160,28 +160,4 @@ func (c *CA) makeRoot() ([]byte, error) {
 		return nil, err
 	}
 	return append(certs.EncodeChain([][]byte{der}), text...), nil
-}
-
-// takeRoot reads what makeRoot makes.
-func (c *CA) takeRoot(text []byte) error {
-	parsed, err := certs.Parse(certs.DecodeChain(text))
-	if err != nil || len(parsed) != 1 {
-		return errors.New("the CA's certificate in the database is damaged: restore a backup")
-	}
-	_, rest := pem.Decode(text)
-	key, err := certs.ParseKey(rest)
-	if err != nil {
-		return fmt.Errorf("the CA's key in the database is damaged: restore a backup: %w", err)
-	}
-	if _, err := certs.Certificate([][]byte{parsed[0].Raw}, key); err != nil {
-		return fmt.Errorf("the CA's key in the database is damaged: restore a backup: %w", err)
-	}
-	if now := c.now(); now.After(parsed[0].NotAfter) {
-		return fmt.Errorf("the CA's certificate expired on %s; is the hub's clock right (%s)?",
-			parsed[0].NotAfter.UTC().Format(time.DateOnly), now.UTC().Format(time.RFC3339))
-	}
-	c.root, c.key, c.pin = parsed[0], key, certs.PinOf(parsed[0])
-	c.pool = x509.NewCertPool()
-	c.pool.AddCert(c.root)
-	return nil
 }

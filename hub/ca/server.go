@@ -28,9 +28,10 @@ type ServerCertificate struct {
 	ca    *CA
 	hosts []string
 
-	// mu guards current.
+	// mu guards current, and the pin of the root by which it was issued.
 	mu      sync.Mutex
 	current *tls.Certificate
+	by      certs.Pin
 }
 
 // ServerCertificate returns a certificate for the names and IP addresses by which clients dial the hub. The chain holds the root too, so that
@@ -56,7 +57,8 @@ func (s *ServerCertificate) GetCertificate(*tls.ClientHelloInfo) (*tls.Certifica
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.ca.now()
-	if s.current != nil && now.Before(s.current.Leaf.NotAfter.Add(-serverRenewal)) && !now.Before(s.current.Leaf.NotBefore) {
+	by := s.ca.roots.Load().serving()
+	if s.current != nil && now.Before(s.current.Leaf.NotAfter.Add(-serverRenewal)) && !now.Before(s.current.Leaf.NotBefore) && s.by == by.pin {
 		return s.current, nil
 	}
 	key, err := certs.NewKey()
@@ -74,11 +76,12 @@ func (s *ServerCertificate) GetCertificate(*tls.ClientHelloInfo) (*tls.Certifica
 			template.DNSNames = append(template.DNSNames, host)
 		}
 	}
-	leaf, err := s.ca.issue(key.Public(), serverLife, template)
+	leaf, err := s.ca.issue(by, key.Public(), serverLife, template)
 	if err != nil {
 		return nil, fmt.Errorf("issue the hub's certificate for %s: %w", strings.Join(s.hosts, ", "), err)
 	}
-	s.current = &tls.Certificate{Certificate: [][]byte{leaf.Raw, s.ca.root.Raw}, PrivateKey: key, Leaf: leaf}
+	s.current = &tls.Certificate{Certificate: [][]byte{leaf.Raw, by.certificate.Raw}, PrivateKey: key, Leaf: leaf}
+	s.by = by.pin
 	s.ca.log.Info("issued the hub's certificate", "hosts", s.hosts, "expires", leaf.NotAfter)
 	return s.current, nil
 }

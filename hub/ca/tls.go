@@ -26,8 +26,7 @@ func (c *CA) SpokeTLS(hosts []string) (*tls.Config, error) {
 		Time:       c.now,
 		// Not VerifyClientCertIfGiven: crypto/tls would refuse an expired one before anybody could say that it may renew.
 		ClientAuth: tls.RequestClientCert,
-		// With this ClientAuth, only a hint for the client which certificate to show.
-		ClientCAs:      c.pool,
+		// No ClientCAs: with this ClientAuth they are only a hint for the client which certificate to show, and it has one.
 		GetCertificate: certificate.GetCertificate,
 	}
 	outer := base.Clone()
@@ -96,7 +95,7 @@ func (c *CA) ClusterFromState(state tls.ConnectionState) (Peer, error) {
 		at = leaf.NotAfter
 	}
 	if _, err := leaf.Verify(x509.VerifyOptions{
-		Roots:       c.pool,
+		Roots:       c.roots.Load().pool,
 		CurrentTime: at,
 		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}); err != nil {

@@ -69,7 +69,7 @@ func (h *hub) spokeTLS() *tls.Config {
 
 // clientTLS is how a spoke of this hub dials; s may be nil.
 func (h *hub) clientTLS(s *spoke) *tls.Config {
-	config := &tls.Config{RootCAs: h.pool, ServerName: "hub.example", Time: h.clock.now, NextProtos: []string{"h2"}}
+	config := &tls.Config{RootCAs: h.roots.Load().pool, ServerName: "hub.example", Time: h.clock.now, NextProtos: []string{"h2"}}
 	if s != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return certs.Certificate(s.identity.GetCertificates(), s.key)

@@ -45,7 +45,7 @@ func (c *CA) DraftToken(ttl time.Duration) (*Draft, error) {
 		return nil, fmt.Errorf("draw an enrolment token: %w", err)
 	}
 	return &Draft{
-		token:   certs.Token{ID: certs.TokenID(random), Secret: random[certs.TokenIDSize:], Pin: c.pin},
+		token:   certs.Token{ID: certs.TokenID(random), Secret: random[certs.TokenIDSize:], Pin: c.roots.Load().serving().pin},
 		Expires: c.now().Add(ttl),
 	}, nil
 }

@@ -29,7 +29,7 @@ func (s *Server) Renew(ctx context.Context, req *spokev1.RenewRequest) (*spokev1
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.CA.Renew(ctx, p, req.Csr)
+	id, err := s.CA.Renew(ctx, p, req.Csr, req.Trusts)
 	if err != nil {
 		return nil, enrolError(err)
 	}

@@ -29,6 +29,9 @@ const sweepEvery = time.Second
 // farewellTimeout bounds what a hub that is going down waits for its last note.
 const farewellTimeout = 2 * time.Second
 
+// goingDown is why sessions of a hub end that is stopped.
+const goingDown = "the hub is going down"
+
 // errSuperseded ends a session that a newer one has overtaken before it began.
 var errSuperseded = errors.New("a newer session of the same cluster has begun")
 
@@ -79,7 +82,7 @@ func (r *registry) add(s *session, h *spokev1.Hello) (known *storev1.Observed, c
 		old.end(status.Error(codes.Aborted, "a newer session of the same cluster has begun"))
 	}
 	if drain != nil {
-		s.end(&draining{drain})
+		s.end(&draining{drain, goingDown})
 	}
 	now := r.Clock()
 	version := clip(h.SpokeVersion, maxReason)
@@ -341,7 +344,7 @@ func (r *registry) drain(ctx context.Context, atLeast time.Duration) {
 	d := &spokev1.Drain{ReconnectWithin: durationpb.New(r.spread(len(r.sessions), atLeast))}
 	r.draining = d
 	for _, s := range r.sessions {
-		s.end(&draining{d})
+		s.end(&draining{d, goingDown})
 	}
 	r.mu.Unlock()
 	ticker := time.NewTicker(20 * time.Millisecond)

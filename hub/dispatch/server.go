@@ -150,6 +150,7 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { return s.wake(ctx) })
 	group.Go(func() error { return s.sessions.sweep(ctx) })
 	group.Go(func() error { return s.intake.run(ctx) })
+	group.Go(func() error { return s.recall(ctx) })
 	return group.Wait()
 }
 

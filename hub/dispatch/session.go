@@ -302,10 +302,13 @@ func (s *session) reports(u *spokev1.ReportUpdate) error {
 	return nil
 }
 
-// draining is how a session learns that it is to say goodbye.
-type draining struct{ message *spokev1.Drain }
+// draining is how a session learns that it is to say goodbye, and why.
+type draining struct {
+	message *spokev1.Drain
+	why     string
+}
 
-func (d *draining) Error() string { return "the hub is going down" }
+func (d *draining) Error() string { return d.why }
 
 // GRPCStatus is for a spoke that does not take the message.
 func (d *draining) GRPCStatus() *status.Status { return status.New(codes.Unavailable, d.Error()) }

@@ -97,6 +97,9 @@ func transient(err error) bool {
 	return false
 }
 
+// Said is what the hub, or the way to it, has said, without gRPC's words around it.
+func Said(err error) string { return status.Convert(err).Message() }
+
 // retryDelay is what the hub asks to wait, if it does.
 func retryDelay(err error) time.Duration {
 	for _, detail := range status.Convert(err).Details() {

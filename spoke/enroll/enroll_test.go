@@ -336,6 +336,36 @@ func TestFailureToKeepEndsEnsure(t *testing.T) {
 	}
 }
 
+// The hub waits for certificates of its new CA before it retires the old one.
+func TestUpdateRenewsWhenTheCAIsNew(t *testing.T) {
+	older, newer := newAuthority(t).certificate.Raw, newAuthority(t).certificate.Raw
+	ca := newAuthority(t)
+	identity, _ := enrolled(t, ca.kept(t, now))
+	for _, c := range []struct {
+		trust  [][]byte
+		renews bool
+	}{
+		{nil, false}, {[][]byte{ca.certificate.Raw}, false}, {[][]byte{ca.certificate.Raw, older}, false}, {[][]byte{newer, ca.certificate.Raw}, true},
+	} {
+		if err := identity.Update(t.Context(), c.trust, nil); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-identity.soon:
+			if !c.renews {
+				t.Errorf("renews by a bundle of %d, although the newest CA has issued the certificate", len(c.trust))
+			}
+		default:
+			if c.renews {
+				t.Error("does not renew")
+			}
+		}
+	}
+	if pins := identity.trusts(); len(pins) != 3 {
+		t.Errorf("trusts %d CAs, want 3", len(pins))
+	}
+}
+
 func TestUpdateKeepsOldBesideNew(t *testing.T) {
 	oldCA, newCA := newAuthority(t), newAuthority(t)
 	identity, keep := enrolled(t, oldCA.kept(t, now))

@@ -196,7 +196,8 @@ func (i *Identity) noteHub(state tls.ConnectionState) error {
 
 // Update takes what the hub says in a Welcome about its CA and its addresses. Both are kept old ∪ new, new first. An old CA is dropped once the hub has
 // announced the same bundle twice without it and has been verified by that bundle in between; old addresses go when there are more than eight.
-// Nothing is written if nothing is new. An empty list changes nothing.
+// Nothing is written if nothing is new. An empty list changes nothing. The newest CA is first in the bundle, and the certificate is renewed at once if
+// another one has issued it: the hub waits for that before it retires the old.
 func (i *Identity) Update(ctx context.Context, trustBundle [][]byte, addresses []string) error {
 	i.writing.Lock()
 	defer i.writing.Unlock()
@@ -240,7 +241,16 @@ func (i *Identity) Update(ctx context.Context, trustBundle [][]byte, addresses [
 	if err := i.config.Keep.Save(ctx, &kept); err != nil {
 		return fmt.Errorf("keep the hub's trust bundle and addresses: %w", err)
 	}
+	if len(trustBundle) > 0 && !issuedBy(after.certificate.Leaf, trustBundle[0]) {
+		i.RenewNow()
+	}
 	return nil
+}
+
+// issuedBy says whether a CA (DER) has signed a certificate.
+func issuedBy(leaf *x509.Certificate, ca []byte) bool {
+	issuer, err := x509.ParseCertificate(ca)
+	return err == nil && leaf.CheckSignatureFrom(issuer) == nil
 }
 
 // TrustHash tells the hub which trust bundle is here; nil before there is one.

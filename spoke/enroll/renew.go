@@ -62,7 +62,7 @@ func (i *Identity) Run(ctx context.Context) error {
 }
 
 // RenewNow asks Run to renew at once. It is for a session that the hub refuses because the certificate has expired, which the spoke's own clock may not see.
-// It does not block.
+// Update calls it when the hub has a new CA. It does not block.
 func (i *Identity) RenewNow() {
 	select {
 	case i.soon <- struct{}{}:
@@ -173,11 +173,22 @@ func (i *Identity) callRenew(ctx context.Context, address string, csr []byte) (*
 	defer connection.Close()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	response, err := spokev1.NewSpokeServiceClient(connection).Renew(ctx, &spokev1.RenewRequest{Csr: csr})
+	response, err := spokev1.NewSpokeServiceClient(connection).Renew(ctx, &spokev1.RenewRequest{Csr: csr, Trusts: i.trusts()})
 	if err != nil {
 		return nil, explain(address, err)
 	}
 	return response.GetIdentity(), nil
+}
+
+// trusts are the pins of the CAs that this spoke trusts.
+func (i *Identity) trusts() (pins [][]byte) {
+	// They were parsed when they were taken.
+	parsed, _ := certs.Parse(i.current.Load().kept.Identity.GetTrustBundle())
+	for _, ca := range parsed {
+		pin := certs.PinOf(ca)
+		pins = append(pins, pin[:])
+	}
+	return pins
 }
 
 // takeRenewed keeps the new certificate and uses it. It is used even where it cannot be kept, but by an instance that is not the spoke any more.

@@ -95,7 +95,7 @@ func Start(t testing.TB, options ...Option) *Hub {
 
 	server, err := authority.ServerTLS([]string{"127.0.0.1"})
 	must(err)
-	apiConfig := api.Config{Store: st, Enroller: authority, Authenticator: who, Tokens: who, Version: "test", SpokeAddresses: []string{"127.0.0.1:1"}, Coalesce: time.Millisecond}
+	apiConfig := api.Config{Store: st, Enroller: authority, Authority: authority, Authenticator: who, Tokens: who, Version: "test", SpokeAddresses: []string{"127.0.0.1:1"}, Coalesce: time.Millisecond}
 	gatewayConfig := gateway.Config{Listener: listener, TLS: server}
 	for _, option := range options {
 		option(&apiConfig, &gatewayConfig)

@@ -17,7 +17,6 @@ import (
 	"github.com/yardarm-dev/yardarm/hub"
 	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/store"
-	"github.com/yardarm-dev/yardarm/pkg/client"
 	"github.com/yardarm-dev/yardarm/pkg/clientconfig"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 )
@@ -48,16 +47,9 @@ night.`,
 			return cobra.NoArgs(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			config, err := clientconfig.Load(filepath.Join(dir, hub.AdminFile))
-			if err != nil {
-				return fmt.Errorf("read the local administrator's credential: %w", err)
-			}
-			where, err := config.Context("")
+			_, where, err := localAdmin(dir, server)
 			if err != nil {
 				return err
-			}
-			if server != "" {
-				where.Server = server
 			}
 			file := ""
 			if into == "" {
@@ -80,17 +72,13 @@ night.`,
 	dataDir(f, &dir)
 	f.StringVar(&into, "into", "", "a `directory` for a file named for the time")
 	f.IntVar(&keep, "keep", 7, "with --into: how many of its backups stay")
-	f.StringVar(&server, "server", "", "where to call the hub, `https://host:port`, if not where DIR/admin.yaml says")
+	serverFlag(f, &server)
 	return c
 }
 
 // backup writes a file that is there whole or not at all.
 func backup(ctx context.Context, where clientconfig.Context, file string) (size int, err error) {
-	dial, err := client.FromContext(where)
-	if err != nil {
-		return 0, err
-	}
-	conn, err := client.New(dial)
+	conn, err := connect(where)
 	if err != nil {
 		return 0, err
 	}

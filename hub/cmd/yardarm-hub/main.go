@@ -33,7 +33,7 @@ Then, beside it:  export YARDARM_CONFIG=/var/lib/yardarm/admin.yaml; yardarm enr
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(runCommand(), backupCommand(), restoreCommand(), adminCommand(), &cobra.Command{
+	c.AddCommand(runCommand(), backupCommand(), restoreCommand(), adminCommand(), caCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version.Long()) },
 	})

@@ -33,6 +33,7 @@ const (
 	VerbAccept    = "accept"
 	VerbReconcile = "reconcile"
 	VerbBackup    = "backup"
+	VerbRotate    = "rotate"
 )
 
 // Resources of rules. Artifacts are what revisions and assignments hold: the manifests themselves.

@@ -26,6 +26,311 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type GetAuthorityRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuthorityRequest) Reset() {
+	*x = GetAuthorityRequest{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuthorityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuthorityRequest) ProtoMessage() {}
+
+func (x *GetAuthorityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuthorityRequest.ProtoReflect.Descriptor instead.
+func (*GetAuthorityRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{0}
+}
+
+type RotateAuthorityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Checks whether it would be refused, and changes nothing.
+	DryRun        bool `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateAuthorityRequest) Reset() {
+	*x = RotateAuthorityRequest{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateAuthorityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateAuthorityRequest) ProtoMessage() {}
+
+func (x *RotateAuthorityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateAuthorityRequest.ProtoReflect.Descriptor instead.
+func (*RotateAuthorityRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RotateAuthorityRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type RetireAuthorityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Checks whether it would be refused, and changes nothing.
+	DryRun        bool `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetireAuthorityRequest) Reset() {
+	*x = RetireAuthorityRequest{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetireAuthorityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetireAuthorityRequest) ProtoMessage() {}
+
+func (x *RetireAuthorityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetireAuthorityRequest.ProtoReflect.Descriptor instead.
+func (*RetireAuthorityRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RetireAuthorityRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// Authority is the hub's CA: one certificate, or two while it is rotated.
+type Authority struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest first. It issues clusters' certificates. The hub itself is known by the oldest.
+	Roots []*Root `protobuf:"bytes,1,rep,name=roots,proto3" json:"roots,omitempty"`
+	// Clusters that need the oldest still, by name, up to a hundred of them, and how many there are.
+	Lacking       []*Lack `protobuf:"bytes,2,rep,name=lacking,proto3" json:"lacking,omitempty"`
+	LackingTotal  uint32  `protobuf:"varint,3,opt,name=lacking_total,json=lackingTotal,proto3" json:"lacking_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Authority) Reset() {
+	*x = Authority{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Authority) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Authority) ProtoMessage() {}
+
+func (x *Authority) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Authority.ProtoReflect.Descriptor instead.
+func (*Authority) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Authority) GetRoots() []*Root {
+	if x != nil {
+		return x.Roots
+	}
+	return nil
+}
+
+func (x *Authority) GetLacking() []*Lack {
+	if x != nil {
+		return x.Lacking
+	}
+	return nil
+}
+
+func (x *Authority) GetLackingTotal() uint32 {
+	if x != nil {
+		return x.LackingTotal
+	}
+	return 0
+}
+
+// Root is a CA's certificate.
+type Root struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of its public key: "sha256:…".
+	Pin     string                 `protobuf:"bytes,1,opt,name=pin,proto3" json:"pin,omitempty"`
+	Expires *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires,proto3" json:"expires,omitempty"`
+	// The certificate, in PEM.
+	Certificate   string `protobuf:"bytes,3,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Root) Reset() {
+	*x = Root{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Root) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Root) ProtoMessage() {}
+
+func (x *Root) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Root.ProtoReflect.Descriptor instead.
+func (*Root) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Root) GetPin() string {
+	if x != nil {
+		return x.Pin
+	}
+	return ""
+}
+
+func (x *Root) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *Root) GetCertificate() string {
+	if x != nil {
+		return x.Certificate
+	}
+	return ""
+}
+
+// Lack is a cluster that needs a CA that is to be retired.
+type Lack struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lack) Reset() {
+	*x = Lack{}
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lack) ProtoMessage() {}
+
+func (x *Lack) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lack.ProtoReflect.Descriptor instead.
+func (*Lack) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Lack) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *Lack) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type GetHubRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -34,7 +339,7 @@ type GetHubRequest struct {
 
 func (x *GetHubRequest) Reset() {
 	*x = GetHubRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[0]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -46,7 +351,7 @@ func (x *GetHubRequest) String() string {
 func (*GetHubRequest) ProtoMessage() {}
 
 func (x *GetHubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[0]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -59,7 +364,7 @@ func (x *GetHubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHubRequest.ProtoReflect.Descriptor instead.
 func (*GetHubRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{0}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{6}
 }
 
 // Hub is what a client may want to know about the hub itself.
@@ -83,7 +388,7 @@ type Hub struct {
 
 func (x *Hub) Reset() {
 	*x = Hub{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[1]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -95,7 +400,7 @@ func (x *Hub) String() string {
 func (*Hub) ProtoMessage() {}
 
 func (x *Hub) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[1]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -108,7 +413,7 @@ func (x *Hub) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hub.ProtoReflect.Descriptor instead.
 func (*Hub) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{1}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Hub) GetVersion() string {
@@ -184,7 +489,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[2]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -196,7 +501,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[2]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -209,7 +514,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{2}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Resource) GetResource() isResource_Resource {
@@ -309,7 +614,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[3]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +626,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[3]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +639,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{3}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ApplyRequest) GetResources() []*Resource {
@@ -360,7 +665,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[4]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -372,7 +677,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[4]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -385,7 +690,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{4}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ApplyResponse) GetResults() []*ApplyResult {
@@ -408,7 +713,7 @@ type ApplyResult struct {
 
 func (x *ApplyResult) Reset() {
 	*x = ApplyResult{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[5]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +725,7 @@ func (x *ApplyResult) String() string {
 func (*ApplyResult) ProtoMessage() {}
 
 func (x *ApplyResult) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[5]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +738,7 @@ func (x *ApplyResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResult.ProtoReflect.Descriptor instead.
 func (*ApplyResult) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ApplyResult) GetResource() *Resource {
@@ -481,7 +786,7 @@ type ListClustersRequest struct {
 
 func (x *ListClustersRequest) Reset() {
 	*x = ListClustersRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[6]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +798,7 @@ func (x *ListClustersRequest) String() string {
 func (*ListClustersRequest) ProtoMessage() {}
 
 func (x *ListClustersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[6]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +811,7 @@ func (x *ListClustersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClustersRequest.ProtoReflect.Descriptor instead.
 func (*ListClustersRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListClustersRequest) GetPageSize() uint32 {
@@ -562,7 +867,7 @@ type ListClustersResponse struct {
 
 func (x *ListClustersResponse) Reset() {
 	*x = ListClustersResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[7]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +879,7 @@ func (x *ListClustersResponse) String() string {
 func (*ListClustersResponse) ProtoMessage() {}
 
 func (x *ListClustersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[7]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +892,7 @@ func (x *ListClustersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClustersResponse.ProtoReflect.Descriptor instead.
 func (*ListClustersResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListClustersResponse) GetClusters() []*v1.Cluster {
@@ -620,7 +925,7 @@ type GetClusterRequest struct {
 
 func (x *GetClusterRequest) Reset() {
 	*x = GetClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[8]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -632,7 +937,7 @@ func (x *GetClusterRequest) String() string {
 func (*GetClusterRequest) ProtoMessage() {}
 
 func (x *GetClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[8]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -645,7 +950,7 @@ func (x *GetClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetClusterRequest) GetName() string {
@@ -672,7 +977,7 @@ type LabelClusterRequest struct {
 
 func (x *LabelClusterRequest) Reset() {
 	*x = LabelClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[9]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -684,7 +989,7 @@ func (x *LabelClusterRequest) String() string {
 func (*LabelClusterRequest) ProtoMessage() {}
 
 func (x *LabelClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[9]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -697,7 +1002,7 @@ func (x *LabelClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelClusterRequest.ProtoReflect.Descriptor instead.
 func (*LabelClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LabelClusterRequest) GetName() string {
@@ -756,7 +1061,7 @@ type EnrollClusterRequest struct {
 
 func (x *EnrollClusterRequest) Reset() {
 	*x = EnrollClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[10]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +1073,7 @@ func (x *EnrollClusterRequest) String() string {
 func (*EnrollClusterRequest) ProtoMessage() {}
 
 func (x *EnrollClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[10]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +1086,7 @@ func (x *EnrollClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollClusterRequest.ProtoReflect.Descriptor instead.
 func (*EnrollClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EnrollClusterRequest) GetName() string {
@@ -825,7 +1130,7 @@ type EnrollClusterResponse struct {
 
 func (x *EnrollClusterResponse) Reset() {
 	*x = EnrollClusterResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[11]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1142,7 @@ func (x *EnrollClusterResponse) String() string {
 func (*EnrollClusterResponse) ProtoMessage() {}
 
 func (x *EnrollClusterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[11]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1155,7 @@ func (x *EnrollClusterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollClusterResponse.ProtoReflect.Descriptor instead.
 func (*EnrollClusterResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EnrollClusterResponse) GetCluster() *v1.Cluster {
@@ -895,7 +1200,7 @@ type BanClusterRequest struct {
 
 func (x *BanClusterRequest) Reset() {
 	*x = BanClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[12]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -907,7 +1212,7 @@ func (x *BanClusterRequest) String() string {
 func (*BanClusterRequest) ProtoMessage() {}
 
 func (x *BanClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[12]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -920,7 +1225,7 @@ func (x *BanClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BanClusterRequest.ProtoReflect.Descriptor instead.
 func (*BanClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BanClusterRequest) GetName() string {
@@ -964,7 +1269,7 @@ type UnbanClusterRequest struct {
 
 func (x *UnbanClusterRequest) Reset() {
 	*x = UnbanClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[13]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1281,7 @@ func (x *UnbanClusterRequest) String() string {
 func (*UnbanClusterRequest) ProtoMessage() {}
 
 func (x *UnbanClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[13]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1294,7 @@ func (x *UnbanClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbanClusterRequest.ProtoReflect.Descriptor instead.
 func (*UnbanClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{13}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UnbanClusterRequest) GetName() string {
@@ -1026,7 +1331,7 @@ type DeleteClusterRequest struct {
 
 func (x *DeleteClusterRequest) Reset() {
 	*x = DeleteClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[14]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1343,7 @@ func (x *DeleteClusterRequest) String() string {
 func (*DeleteClusterRequest) ProtoMessage() {}
 
 func (x *DeleteClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[14]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1356,7 @@ func (x *DeleteClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteClusterRequest.ProtoReflect.Descriptor instead.
 func (*DeleteClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{14}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteClusterRequest) GetName() string {
@@ -1092,7 +1397,7 @@ type DeleteClusterResponse struct {
 
 func (x *DeleteClusterResponse) Reset() {
 	*x = DeleteClusterResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[15]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1409,7 @@ func (x *DeleteClusterResponse) String() string {
 func (*DeleteClusterResponse) ProtoMessage() {}
 
 func (x *DeleteClusterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[15]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1422,7 @@ func (x *DeleteClusterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteClusterResponse.ProtoReflect.Descriptor instead.
 func (*DeleteClusterResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{15}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteClusterResponse) GetCluster() *v1.Cluster {
@@ -1140,7 +1445,7 @@ type ListClusterGroupsRequest struct {
 
 func (x *ListClusterGroupsRequest) Reset() {
 	*x = ListClusterGroupsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[16]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1152,7 +1457,7 @@ func (x *ListClusterGroupsRequest) String() string {
 func (*ListClusterGroupsRequest) ProtoMessage() {}
 
 func (x *ListClusterGroupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[16]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1165,7 +1470,7 @@ func (x *ListClusterGroupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClusterGroupsRequest.ProtoReflect.Descriptor instead.
 func (*ListClusterGroupsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{16}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListClusterGroupsRequest) GetPageSize() uint32 {
@@ -1207,7 +1512,7 @@ type ListClusterGroupsResponse struct {
 
 func (x *ListClusterGroupsResponse) Reset() {
 	*x = ListClusterGroupsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[17]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1524,7 @@ func (x *ListClusterGroupsResponse) String() string {
 func (*ListClusterGroupsResponse) ProtoMessage() {}
 
 func (x *ListClusterGroupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[17]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1537,7 @@ func (x *ListClusterGroupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClusterGroupsResponse.ProtoReflect.Descriptor instead.
 func (*ListClusterGroupsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListClusterGroupsResponse) GetClusterGroups() []*v1.ClusterGroup {
@@ -1265,7 +1570,7 @@ type GetClusterGroupRequest struct {
 
 func (x *GetClusterGroupRequest) Reset() {
 	*x = GetClusterGroupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[18]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1582,7 @@ func (x *GetClusterGroupRequest) String() string {
 func (*GetClusterGroupRequest) ProtoMessage() {}
 
 func (x *GetClusterGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[18]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1595,7 @@ func (x *GetClusterGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterGroupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetClusterGroupRequest) GetName() string {
@@ -1312,7 +1617,7 @@ type DeleteClusterGroupRequest struct {
 
 func (x *DeleteClusterGroupRequest) Reset() {
 	*x = DeleteClusterGroupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[19]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1629,7 @@ func (x *DeleteClusterGroupRequest) String() string {
 func (*DeleteClusterGroupRequest) ProtoMessage() {}
 
 func (x *DeleteClusterGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[19]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1642,7 @@ func (x *DeleteClusterGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteClusterGroupRequest.ProtoReflect.Descriptor instead.
 func (*DeleteClusterGroupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{19}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteClusterGroupRequest) GetName() string {
@@ -1369,7 +1674,7 @@ type DeleteClusterGroupResponse struct {
 
 func (x *DeleteClusterGroupResponse) Reset() {
 	*x = DeleteClusterGroupResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[20]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1686,7 @@ func (x *DeleteClusterGroupResponse) String() string {
 func (*DeleteClusterGroupResponse) ProtoMessage() {}
 
 func (x *DeleteClusterGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[20]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1699,7 @@ func (x *DeleteClusterGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteClusterGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteClusterGroupResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{20}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{26}
 }
 
 type ListBundlesRequest struct {
@@ -1412,7 +1717,7 @@ type ListBundlesRequest struct {
 
 func (x *ListBundlesRequest) Reset() {
 	*x = ListBundlesRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[21]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1729,7 @@ func (x *ListBundlesRequest) String() string {
 func (*ListBundlesRequest) ProtoMessage() {}
 
 func (x *ListBundlesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[21]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1742,7 @@ func (x *ListBundlesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBundlesRequest.ProtoReflect.Descriptor instead.
 func (*ListBundlesRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{21}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListBundlesRequest) GetPageSize() uint32 {
@@ -1486,7 +1791,7 @@ type ListBundlesResponse struct {
 
 func (x *ListBundlesResponse) Reset() {
 	*x = ListBundlesResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[22]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1803,7 @@ func (x *ListBundlesResponse) String() string {
 func (*ListBundlesResponse) ProtoMessage() {}
 
 func (x *ListBundlesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[22]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1816,7 @@ func (x *ListBundlesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBundlesResponse.ProtoReflect.Descriptor instead.
 func (*ListBundlesResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{22}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListBundlesResponse) GetBundles() []*v1.Bundle {
@@ -1544,7 +1849,7 @@ type GetBundleRequest struct {
 
 func (x *GetBundleRequest) Reset() {
 	*x = GetBundleRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[23]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1556,7 +1861,7 @@ func (x *GetBundleRequest) String() string {
 func (*GetBundleRequest) ProtoMessage() {}
 
 func (x *GetBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[23]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1569,7 +1874,7 @@ func (x *GetBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBundleRequest.ProtoReflect.Descriptor instead.
 func (*GetBundleRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{23}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetBundleRequest) GetName() string {
@@ -1592,7 +1897,7 @@ type DeleteBundleRequest struct {
 
 func (x *DeleteBundleRequest) Reset() {
 	*x = DeleteBundleRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[24]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +1909,7 @@ func (x *DeleteBundleRequest) String() string {
 func (*DeleteBundleRequest) ProtoMessage() {}
 
 func (x *DeleteBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[24]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +1922,7 @@ func (x *DeleteBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBundleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteBundleRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{24}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteBundleRequest) GetName() string {
@@ -1656,7 +1961,7 @@ type DeleteBundleResponse struct {
 
 func (x *DeleteBundleResponse) Reset() {
 	*x = DeleteBundleResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[25]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +1973,7 @@ func (x *DeleteBundleResponse) String() string {
 func (*DeleteBundleResponse) ProtoMessage() {}
 
 func (x *DeleteBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[25]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +1986,7 @@ func (x *DeleteBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBundleResponse.ProtoReflect.Descriptor instead.
 func (*DeleteBundleResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{25}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{31}
 }
 
 type PublishRevisionRequest struct {
@@ -1697,7 +2002,7 @@ type PublishRevisionRequest struct {
 
 func (x *PublishRevisionRequest) Reset() {
 	*x = PublishRevisionRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[26]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +2014,7 @@ func (x *PublishRevisionRequest) String() string {
 func (*PublishRevisionRequest) ProtoMessage() {}
 
 func (x *PublishRevisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[26]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +2027,7 @@ func (x *PublishRevisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRevisionRequest.ProtoReflect.Descriptor instead.
 func (*PublishRevisionRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{26}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PublishRevisionRequest) GetMessage() isPublishRevisionRequest_Message {
@@ -1782,7 +2087,7 @@ type Publication struct {
 
 func (x *Publication) Reset() {
 	*x = Publication{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[27]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +2099,7 @@ func (x *Publication) String() string {
 func (*Publication) ProtoMessage() {}
 
 func (x *Publication) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[27]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +2112,7 @@ func (x *Publication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publication.ProtoReflect.Descriptor instead.
 func (*Publication) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{27}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Publication) GetBundle() string {
@@ -1857,7 +2162,7 @@ type FileChunk struct {
 
 func (x *FileChunk) Reset() {
 	*x = FileChunk{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[28]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +2174,7 @@ func (x *FileChunk) String() string {
 func (*FileChunk) ProtoMessage() {}
 
 func (x *FileChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[28]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +2187,7 @@ func (x *FileChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileChunk.ProtoReflect.Descriptor instead.
 func (*FileChunk) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{28}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FileChunk) GetPath() string {
@@ -1914,7 +2219,7 @@ type PublishRevisionResponse struct {
 
 func (x *PublishRevisionResponse) Reset() {
 	*x = PublishRevisionResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[29]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2231,7 @@ func (x *PublishRevisionResponse) String() string {
 func (*PublishRevisionResponse) ProtoMessage() {}
 
 func (x *PublishRevisionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[29]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2244,7 @@ func (x *PublishRevisionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRevisionResponse.ProtoReflect.Descriptor instead.
 func (*PublishRevisionResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{29}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PublishRevisionResponse) GetRevision() *v1.Revision {
@@ -1984,7 +2289,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[30]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2301,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[30]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2314,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{30}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListRevisionsRequest) GetBundle() string {
@@ -2059,7 +2364,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[31]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2071,7 +2376,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[31]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2084,7 +2389,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{31}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*v1.Revision {
@@ -2118,7 +2423,7 @@ type GetRevisionRequest struct {
 
 func (x *GetRevisionRequest) Reset() {
 	*x = GetRevisionRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[32]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2435,7 @@ func (x *GetRevisionRequest) String() string {
 func (*GetRevisionRequest) ProtoMessage() {}
 
 func (x *GetRevisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[32]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2448,7 @@ func (x *GetRevisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRevisionRequest.ProtoReflect.Descriptor instead.
 func (*GetRevisionRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{32}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetRevisionRequest) GetBundle() string {
@@ -2169,7 +2474,7 @@ type GetArtifactRequest struct {
 
 func (x *GetArtifactRequest) Reset() {
 	*x = GetArtifactRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[33]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2181,7 +2486,7 @@ func (x *GetArtifactRequest) String() string {
 func (*GetArtifactRequest) ProtoMessage() {}
 
 func (x *GetArtifactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[33]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2194,7 +2499,7 @@ func (x *GetArtifactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetArtifactRequest.ProtoReflect.Descriptor instead.
 func (*GetArtifactRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{33}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetArtifactRequest) GetDigest() string {
@@ -2213,7 +2518,7 @@ type GetArtifactResponse struct {
 
 func (x *GetArtifactResponse) Reset() {
 	*x = GetArtifactResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[34]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2225,7 +2530,7 @@ func (x *GetArtifactResponse) String() string {
 func (*GetArtifactResponse) ProtoMessage() {}
 
 func (x *GetArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[34]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2238,7 +2543,7 @@ func (x *GetArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetArtifactResponse.ProtoReflect.Descriptor instead.
 func (*GetArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{34}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetArtifactResponse) GetData() []byte {
@@ -2263,7 +2568,7 @@ type UndoRolloutRequest struct {
 
 func (x *UndoRolloutRequest) Reset() {
 	*x = UndoRolloutRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[35]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2275,7 +2580,7 @@ func (x *UndoRolloutRequest) String() string {
 func (*UndoRolloutRequest) ProtoMessage() {}
 
 func (x *UndoRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[35]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2288,7 +2593,7 @@ func (x *UndoRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoRolloutRequest.ProtoReflect.Descriptor instead.
 func (*UndoRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{35}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *UndoRolloutRequest) GetBundle() string {
@@ -2336,7 +2641,7 @@ type ListAssignmentsRequest struct {
 
 func (x *ListAssignmentsRequest) Reset() {
 	*x = ListAssignmentsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[36]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2348,7 +2653,7 @@ func (x *ListAssignmentsRequest) String() string {
 func (*ListAssignmentsRequest) ProtoMessage() {}
 
 func (x *ListAssignmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[36]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2361,7 +2666,7 @@ func (x *ListAssignmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssignmentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAssignmentsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{36}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListAssignmentsRequest) GetPageSize() uint32 {
@@ -2417,7 +2722,7 @@ type ListAssignmentsResponse struct {
 
 func (x *ListAssignmentsResponse) Reset() {
 	*x = ListAssignmentsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[37]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2429,7 +2734,7 @@ func (x *ListAssignmentsResponse) String() string {
 func (*ListAssignmentsResponse) ProtoMessage() {}
 
 func (x *ListAssignmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[37]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2442,7 +2747,7 @@ func (x *ListAssignmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssignmentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAssignmentsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{37}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListAssignmentsResponse) GetAssignments() []*v1.Assignment {
@@ -2476,7 +2781,7 @@ type GetAssignmentRequest struct {
 
 func (x *GetAssignmentRequest) Reset() {
 	*x = GetAssignmentRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[38]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2488,7 +2793,7 @@ func (x *GetAssignmentRequest) String() string {
 func (*GetAssignmentRequest) ProtoMessage() {}
 
 func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[38]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2501,7 +2806,7 @@ func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*GetAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{38}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetAssignmentRequest) GetCluster() string {
@@ -2528,7 +2833,7 @@ type PreviewAssignmentRequest struct {
 
 func (x *PreviewAssignmentRequest) Reset() {
 	*x = PreviewAssignmentRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +2845,7 @@ func (x *PreviewAssignmentRequest) String() string {
 func (*PreviewAssignmentRequest) ProtoMessage() {}
 
 func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +2858,7 @@ func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{39}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PreviewAssignmentRequest) GetCluster() string {
@@ -2583,7 +2888,7 @@ type PreviewAssignmentResponse struct {
 
 func (x *PreviewAssignmentResponse) Reset() {
 	*x = PreviewAssignmentResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2595,7 +2900,7 @@ func (x *PreviewAssignmentResponse) String() string {
 func (*PreviewAssignmentResponse) ProtoMessage() {}
 
 func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2608,7 +2913,7 @@ func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{40}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PreviewAssignmentResponse) GetMessage() isPreviewAssignmentResponse_Message {
@@ -2678,7 +2983,7 @@ type Preview struct {
 
 func (x *Preview) Reset() {
 	*x = Preview{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2690,7 +2995,7 @@ func (x *Preview) String() string {
 func (*Preview) ProtoMessage() {}
 
 func (x *Preview) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2703,7 +3008,7 @@ func (x *Preview) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Preview.ProtoReflect.Descriptor instead.
 func (*Preview) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{41}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Preview) GetCluster() string {
@@ -2789,7 +3094,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2801,7 +3106,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2814,7 +3119,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{42}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AcceptRequest) GetCluster() string {
@@ -2848,7 +3153,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2860,7 +3165,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2873,7 +3178,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{43}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AcceptResponse) GetAccepted() []string {
@@ -2896,7 +3201,7 @@ type ReconcileRequest struct {
 
 func (x *ReconcileRequest) Reset() {
 	*x = ReconcileRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2908,7 +3213,7 @@ func (x *ReconcileRequest) String() string {
 func (*ReconcileRequest) ProtoMessage() {}
 
 func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2921,7 +3226,7 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{44}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ReconcileRequest) GetCluster() string {
@@ -2955,7 +3260,7 @@ type ReconcileResponse struct {
 
 func (x *ReconcileResponse) Reset() {
 	*x = ReconcileResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2967,7 +3272,7 @@ func (x *ReconcileResponse) String() string {
 func (*ReconcileResponse) ProtoMessage() {}
 
 func (x *ReconcileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2980,7 +3285,7 @@ func (x *ReconcileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileResponse.ProtoReflect.Descriptor instead.
 func (*ReconcileResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{45}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReconcileResponse) GetAssignments() []string {
@@ -3007,7 +3312,7 @@ type GetFacetsRequest struct {
 
 func (x *GetFacetsRequest) Reset() {
 	*x = GetFacetsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3019,7 +3324,7 @@ func (x *GetFacetsRequest) String() string {
 func (*GetFacetsRequest) ProtoMessage() {}
 
 func (x *GetFacetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3032,7 +3337,7 @@ func (x *GetFacetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFacetsRequest.ProtoReflect.Descriptor instead.
 func (*GetFacetsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{46}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetFacetsRequest) GetKind() string {
@@ -3075,7 +3380,7 @@ type Facets struct {
 
 func (x *Facets) Reset() {
 	*x = Facets{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3087,7 +3392,7 @@ func (x *Facets) String() string {
 func (*Facets) ProtoMessage() {}
 
 func (x *Facets) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3100,7 +3405,7 @@ func (x *Facets) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facets.ProtoReflect.Descriptor instead.
 func (*Facets) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{47}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Facets) GetTotalSize() uint32 {
@@ -3132,7 +3437,7 @@ type Facet struct {
 
 func (x *Facet) Reset() {
 	*x = Facet{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3144,7 +3449,7 @@ func (x *Facet) String() string {
 func (*Facet) ProtoMessage() {}
 
 func (x *Facet) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3157,7 +3462,7 @@ func (x *Facet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facet.ProtoReflect.Descriptor instead.
 func (*Facet) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{48}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Facet) GetName() string {
@@ -3198,7 +3503,7 @@ type FacetValue struct {
 
 func (x *FacetValue) Reset() {
 	*x = FacetValue{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3210,7 +3515,7 @@ func (x *FacetValue) String() string {
 func (*FacetValue) ProtoMessage() {}
 
 func (x *FacetValue) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3223,7 +3528,7 @@ func (x *FacetValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FacetValue.ProtoReflect.Descriptor instead.
 func (*FacetValue) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{49}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *FacetValue) GetValue() string {
@@ -3259,7 +3564,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3271,7 +3576,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3284,7 +3589,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{50}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *WatchRequest) GetKind() string {
@@ -3348,7 +3653,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3360,7 +3665,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3373,7 +3678,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{51}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *WatchResponse) GetType() string {
@@ -3478,7 +3783,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3490,7 +3795,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3503,7 +3808,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{52}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *WatchEventsRequest) GetAfter() uint64 {
@@ -3557,7 +3862,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3569,7 +3874,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3582,7 +3887,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{53}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *WatchEventsResponse) GetEvent() *v1.Event {
@@ -3600,7 +3905,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3612,7 +3917,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3625,7 +3930,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{54}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{60}
 }
 
 type BackupResponse struct {
@@ -3637,7 +3942,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3649,7 +3954,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3662,7 +3967,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{55}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *BackupResponse) GetData() []byte {
@@ -3676,7 +3981,23 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x15yardarm/v1/meta.proto\"\x0f\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x15yardarm/v1/meta.proto\"\x15\n" +
+	"\x13GetAuthorityRequest\"1\n" +
+	"\x16RotateAuthorityRequest\x12\x17\n" +
+	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"1\n" +
+	"\x16RetireAuthorityRequest\x12\x17\n" +
+	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"\x8c\x01\n" +
+	"\tAuthority\x12*\n" +
+	"\x05roots\x18\x01 \x03(\v2\x14.yardarm.hub.v1.RootR\x05roots\x12.\n" +
+	"\alacking\x18\x02 \x03(\v2\x14.yardarm.hub.v1.LackR\alacking\x12#\n" +
+	"\rlacking_total\x18\x03 \x01(\rR\flackingTotal\"p\n" +
+	"\x04Root\x12\x10\n" +
+	"\x03pin\x18\x01 \x01(\tR\x03pin\x124\n" +
+	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12 \n" +
+	"\vcertificate\x18\x03 \x01(\tR\vcertificate\"2\n" +
+	"\x04Lack\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"\x0f\n" +
 	"\rGetHubRequest\"\xfc\x01\n" +
 	"\x03Hub\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
@@ -3935,7 +4256,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xcf\x1b\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xcb\x1d\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -3982,7 +4303,10 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\vRevokeToken\x12\".yardarm.hub.v1.RevokeTokenRequest\x1a#.yardarm.hub.v1.RevokeTokenResponse\x12G\n" +
 	"\x06WhoAmI\x12\x1d.yardarm.hub.v1.WhoAmIRequest\x1a\x1e.yardarm.hub.v1.WhoAmIResponse\x12A\n" +
 	"\x04CanI\x12\x1b.yardarm.hub.v1.CanIRequest\x1a\x1c.yardarm.hub.v1.CanIResponse\x12I\n" +
-	"\x06Backup\x12\x1d.yardarm.hub.v1.BackupRequest\x1a\x1e.yardarm.hub.v1.BackupResponse0\x01B;Z9github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1;hubv1b\x06proto3"
+	"\x06Backup\x12\x1d.yardarm.hub.v1.BackupRequest\x1a\x1e.yardarm.hub.v1.BackupResponse0\x01\x12N\n" +
+	"\fGetAuthority\x12#.yardarm.hub.v1.GetAuthorityRequest\x1a\x19.yardarm.hub.v1.Authority\x12T\n" +
+	"\x0fRotateAuthority\x12&.yardarm.hub.v1.RotateAuthorityRequest\x1a\x19.yardarm.hub.v1.Authority\x12T\n" +
+	"\x0fRetireAuthority\x12&.yardarm.hub.v1.RetireAuthorityRequest\x1a\x19.yardarm.hub.v1.AuthorityB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1;hubv1b\x06proto3"
 
 var (
 	file_yardarm_hub_v1_fleet_proto_rawDescOnce sync.Once
@@ -3996,228 +4320,243 @@ func file_yardarm_hub_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_fleet_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
-	(*GetHubRequest)(nil),              // 0: yardarm.hub.v1.GetHubRequest
-	(*Hub)(nil),                        // 1: yardarm.hub.v1.Hub
-	(*Resource)(nil),                   // 2: yardarm.hub.v1.Resource
-	(*ApplyRequest)(nil),               // 3: yardarm.hub.v1.ApplyRequest
-	(*ApplyResponse)(nil),              // 4: yardarm.hub.v1.ApplyResponse
-	(*ApplyResult)(nil),                // 5: yardarm.hub.v1.ApplyResult
-	(*ListClustersRequest)(nil),        // 6: yardarm.hub.v1.ListClustersRequest
-	(*ListClustersResponse)(nil),       // 7: yardarm.hub.v1.ListClustersResponse
-	(*GetClusterRequest)(nil),          // 8: yardarm.hub.v1.GetClusterRequest
-	(*LabelClusterRequest)(nil),        // 9: yardarm.hub.v1.LabelClusterRequest
-	(*EnrollClusterRequest)(nil),       // 10: yardarm.hub.v1.EnrollClusterRequest
-	(*EnrollClusterResponse)(nil),      // 11: yardarm.hub.v1.EnrollClusterResponse
-	(*BanClusterRequest)(nil),          // 12: yardarm.hub.v1.BanClusterRequest
-	(*UnbanClusterRequest)(nil),        // 13: yardarm.hub.v1.UnbanClusterRequest
-	(*DeleteClusterRequest)(nil),       // 14: yardarm.hub.v1.DeleteClusterRequest
-	(*DeleteClusterResponse)(nil),      // 15: yardarm.hub.v1.DeleteClusterResponse
-	(*ListClusterGroupsRequest)(nil),   // 16: yardarm.hub.v1.ListClusterGroupsRequest
-	(*ListClusterGroupsResponse)(nil),  // 17: yardarm.hub.v1.ListClusterGroupsResponse
-	(*GetClusterGroupRequest)(nil),     // 18: yardarm.hub.v1.GetClusterGroupRequest
-	(*DeleteClusterGroupRequest)(nil),  // 19: yardarm.hub.v1.DeleteClusterGroupRequest
-	(*DeleteClusterGroupResponse)(nil), // 20: yardarm.hub.v1.DeleteClusterGroupResponse
-	(*ListBundlesRequest)(nil),         // 21: yardarm.hub.v1.ListBundlesRequest
-	(*ListBundlesResponse)(nil),        // 22: yardarm.hub.v1.ListBundlesResponse
-	(*GetBundleRequest)(nil),           // 23: yardarm.hub.v1.GetBundleRequest
-	(*DeleteBundleRequest)(nil),        // 24: yardarm.hub.v1.DeleteBundleRequest
-	(*DeleteBundleResponse)(nil),       // 25: yardarm.hub.v1.DeleteBundleResponse
-	(*PublishRevisionRequest)(nil),     // 26: yardarm.hub.v1.PublishRevisionRequest
-	(*Publication)(nil),                // 27: yardarm.hub.v1.Publication
-	(*FileChunk)(nil),                  // 28: yardarm.hub.v1.FileChunk
-	(*PublishRevisionResponse)(nil),    // 29: yardarm.hub.v1.PublishRevisionResponse
-	(*ListRevisionsRequest)(nil),       // 30: yardarm.hub.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),      // 31: yardarm.hub.v1.ListRevisionsResponse
-	(*GetRevisionRequest)(nil),         // 32: yardarm.hub.v1.GetRevisionRequest
-	(*GetArtifactRequest)(nil),         // 33: yardarm.hub.v1.GetArtifactRequest
-	(*GetArtifactResponse)(nil),        // 34: yardarm.hub.v1.GetArtifactResponse
-	(*UndoRolloutRequest)(nil),         // 35: yardarm.hub.v1.UndoRolloutRequest
-	(*ListAssignmentsRequest)(nil),     // 36: yardarm.hub.v1.ListAssignmentsRequest
-	(*ListAssignmentsResponse)(nil),    // 37: yardarm.hub.v1.ListAssignmentsResponse
-	(*GetAssignmentRequest)(nil),       // 38: yardarm.hub.v1.GetAssignmentRequest
-	(*PreviewAssignmentRequest)(nil),   // 39: yardarm.hub.v1.PreviewAssignmentRequest
-	(*PreviewAssignmentResponse)(nil),  // 40: yardarm.hub.v1.PreviewAssignmentResponse
-	(*Preview)(nil),                    // 41: yardarm.hub.v1.Preview
-	(*AcceptRequest)(nil),              // 42: yardarm.hub.v1.AcceptRequest
-	(*AcceptResponse)(nil),             // 43: yardarm.hub.v1.AcceptResponse
-	(*ReconcileRequest)(nil),           // 44: yardarm.hub.v1.ReconcileRequest
-	(*ReconcileResponse)(nil),          // 45: yardarm.hub.v1.ReconcileResponse
-	(*GetFacetsRequest)(nil),           // 46: yardarm.hub.v1.GetFacetsRequest
-	(*Facets)(nil),                     // 47: yardarm.hub.v1.Facets
-	(*Facet)(nil),                      // 48: yardarm.hub.v1.Facet
-	(*FacetValue)(nil),                 // 49: yardarm.hub.v1.FacetValue
-	(*WatchRequest)(nil),               // 50: yardarm.hub.v1.WatchRequest
-	(*WatchResponse)(nil),              // 51: yardarm.hub.v1.WatchResponse
-	(*WatchEventsRequest)(nil),         // 52: yardarm.hub.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 53: yardarm.hub.v1.WatchEventsResponse
-	(*BackupRequest)(nil),              // 54: yardarm.hub.v1.BackupRequest
-	(*BackupResponse)(nil),             // 55: yardarm.hub.v1.BackupResponse
-	nil,                                // 56: yardarm.hub.v1.LabelClusterRequest.SetEntry
-	nil,                                // 57: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil),      // 58: google.protobuf.Timestamp
-	(*v1.Cluster)(nil),                 // 59: yardarm.v1.Cluster
-	(*v1.ClusterGroup)(nil),            // 60: yardarm.v1.ClusterGroup
-	(*v1.Bundle)(nil),                  // 61: yardarm.v1.Bundle
-	(*v1.Role)(nil),                    // 62: yardarm.v1.Role
-	(*v1.RoleBinding)(nil),             // 63: yardarm.v1.RoleBinding
-	(*durationpb.Duration)(nil),        // 64: google.protobuf.Duration
-	(v1.Workloads)(0),                  // 65: yardarm.v1.Workloads
-	(*v1.Provenance)(nil),              // 66: yardarm.v1.Provenance
-	(*v1.Revision)(nil),                // 67: yardarm.v1.Revision
-	(*v1.Assignment)(nil),              // 68: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 69: yardarm.v1.Event
-	(*ListProblemsRequest)(nil),        // 70: yardarm.hub.v1.ListProblemsRequest
-	(*ListRolesRequest)(nil),           // 71: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 72: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 73: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 74: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 75: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 76: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*CreateTokenRequest)(nil),         // 77: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 78: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 79: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 80: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 81: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 82: yardarm.hub.v1.CanIRequest
-	(*ListProblemsResponse)(nil),       // 83: yardarm.hub.v1.ListProblemsResponse
-	(*ListRolesResponse)(nil),          // 84: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 85: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 86: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 87: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*CreateTokenResponse)(nil),        // 88: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 89: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 90: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 91: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 92: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 93: yardarm.hub.v1.CanIResponse
+	(*GetAuthorityRequest)(nil),        // 0: yardarm.hub.v1.GetAuthorityRequest
+	(*RotateAuthorityRequest)(nil),     // 1: yardarm.hub.v1.RotateAuthorityRequest
+	(*RetireAuthorityRequest)(nil),     // 2: yardarm.hub.v1.RetireAuthorityRequest
+	(*Authority)(nil),                  // 3: yardarm.hub.v1.Authority
+	(*Root)(nil),                       // 4: yardarm.hub.v1.Root
+	(*Lack)(nil),                       // 5: yardarm.hub.v1.Lack
+	(*GetHubRequest)(nil),              // 6: yardarm.hub.v1.GetHubRequest
+	(*Hub)(nil),                        // 7: yardarm.hub.v1.Hub
+	(*Resource)(nil),                   // 8: yardarm.hub.v1.Resource
+	(*ApplyRequest)(nil),               // 9: yardarm.hub.v1.ApplyRequest
+	(*ApplyResponse)(nil),              // 10: yardarm.hub.v1.ApplyResponse
+	(*ApplyResult)(nil),                // 11: yardarm.hub.v1.ApplyResult
+	(*ListClustersRequest)(nil),        // 12: yardarm.hub.v1.ListClustersRequest
+	(*ListClustersResponse)(nil),       // 13: yardarm.hub.v1.ListClustersResponse
+	(*GetClusterRequest)(nil),          // 14: yardarm.hub.v1.GetClusterRequest
+	(*LabelClusterRequest)(nil),        // 15: yardarm.hub.v1.LabelClusterRequest
+	(*EnrollClusterRequest)(nil),       // 16: yardarm.hub.v1.EnrollClusterRequest
+	(*EnrollClusterResponse)(nil),      // 17: yardarm.hub.v1.EnrollClusterResponse
+	(*BanClusterRequest)(nil),          // 18: yardarm.hub.v1.BanClusterRequest
+	(*UnbanClusterRequest)(nil),        // 19: yardarm.hub.v1.UnbanClusterRequest
+	(*DeleteClusterRequest)(nil),       // 20: yardarm.hub.v1.DeleteClusterRequest
+	(*DeleteClusterResponse)(nil),      // 21: yardarm.hub.v1.DeleteClusterResponse
+	(*ListClusterGroupsRequest)(nil),   // 22: yardarm.hub.v1.ListClusterGroupsRequest
+	(*ListClusterGroupsResponse)(nil),  // 23: yardarm.hub.v1.ListClusterGroupsResponse
+	(*GetClusterGroupRequest)(nil),     // 24: yardarm.hub.v1.GetClusterGroupRequest
+	(*DeleteClusterGroupRequest)(nil),  // 25: yardarm.hub.v1.DeleteClusterGroupRequest
+	(*DeleteClusterGroupResponse)(nil), // 26: yardarm.hub.v1.DeleteClusterGroupResponse
+	(*ListBundlesRequest)(nil),         // 27: yardarm.hub.v1.ListBundlesRequest
+	(*ListBundlesResponse)(nil),        // 28: yardarm.hub.v1.ListBundlesResponse
+	(*GetBundleRequest)(nil),           // 29: yardarm.hub.v1.GetBundleRequest
+	(*DeleteBundleRequest)(nil),        // 30: yardarm.hub.v1.DeleteBundleRequest
+	(*DeleteBundleResponse)(nil),       // 31: yardarm.hub.v1.DeleteBundleResponse
+	(*PublishRevisionRequest)(nil),     // 32: yardarm.hub.v1.PublishRevisionRequest
+	(*Publication)(nil),                // 33: yardarm.hub.v1.Publication
+	(*FileChunk)(nil),                  // 34: yardarm.hub.v1.FileChunk
+	(*PublishRevisionResponse)(nil),    // 35: yardarm.hub.v1.PublishRevisionResponse
+	(*ListRevisionsRequest)(nil),       // 36: yardarm.hub.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),      // 37: yardarm.hub.v1.ListRevisionsResponse
+	(*GetRevisionRequest)(nil),         // 38: yardarm.hub.v1.GetRevisionRequest
+	(*GetArtifactRequest)(nil),         // 39: yardarm.hub.v1.GetArtifactRequest
+	(*GetArtifactResponse)(nil),        // 40: yardarm.hub.v1.GetArtifactResponse
+	(*UndoRolloutRequest)(nil),         // 41: yardarm.hub.v1.UndoRolloutRequest
+	(*ListAssignmentsRequest)(nil),     // 42: yardarm.hub.v1.ListAssignmentsRequest
+	(*ListAssignmentsResponse)(nil),    // 43: yardarm.hub.v1.ListAssignmentsResponse
+	(*GetAssignmentRequest)(nil),       // 44: yardarm.hub.v1.GetAssignmentRequest
+	(*PreviewAssignmentRequest)(nil),   // 45: yardarm.hub.v1.PreviewAssignmentRequest
+	(*PreviewAssignmentResponse)(nil),  // 46: yardarm.hub.v1.PreviewAssignmentResponse
+	(*Preview)(nil),                    // 47: yardarm.hub.v1.Preview
+	(*AcceptRequest)(nil),              // 48: yardarm.hub.v1.AcceptRequest
+	(*AcceptResponse)(nil),             // 49: yardarm.hub.v1.AcceptResponse
+	(*ReconcileRequest)(nil),           // 50: yardarm.hub.v1.ReconcileRequest
+	(*ReconcileResponse)(nil),          // 51: yardarm.hub.v1.ReconcileResponse
+	(*GetFacetsRequest)(nil),           // 52: yardarm.hub.v1.GetFacetsRequest
+	(*Facets)(nil),                     // 53: yardarm.hub.v1.Facets
+	(*Facet)(nil),                      // 54: yardarm.hub.v1.Facet
+	(*FacetValue)(nil),                 // 55: yardarm.hub.v1.FacetValue
+	(*WatchRequest)(nil),               // 56: yardarm.hub.v1.WatchRequest
+	(*WatchResponse)(nil),              // 57: yardarm.hub.v1.WatchResponse
+	(*WatchEventsRequest)(nil),         // 58: yardarm.hub.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 59: yardarm.hub.v1.WatchEventsResponse
+	(*BackupRequest)(nil),              // 60: yardarm.hub.v1.BackupRequest
+	(*BackupResponse)(nil),             // 61: yardarm.hub.v1.BackupResponse
+	nil,                                // 62: yardarm.hub.v1.LabelClusterRequest.SetEntry
+	nil,                                // 63: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),      // 64: google.protobuf.Timestamp
+	(*v1.Cluster)(nil),                 // 65: yardarm.v1.Cluster
+	(*v1.ClusterGroup)(nil),            // 66: yardarm.v1.ClusterGroup
+	(*v1.Bundle)(nil),                  // 67: yardarm.v1.Bundle
+	(*v1.Role)(nil),                    // 68: yardarm.v1.Role
+	(*v1.RoleBinding)(nil),             // 69: yardarm.v1.RoleBinding
+	(*durationpb.Duration)(nil),        // 70: google.protobuf.Duration
+	(v1.Workloads)(0),                  // 71: yardarm.v1.Workloads
+	(*v1.Provenance)(nil),              // 72: yardarm.v1.Provenance
+	(*v1.Revision)(nil),                // 73: yardarm.v1.Revision
+	(*v1.Assignment)(nil),              // 74: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 75: yardarm.v1.Event
+	(*ListProblemsRequest)(nil),        // 76: yardarm.hub.v1.ListProblemsRequest
+	(*ListRolesRequest)(nil),           // 77: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 78: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 79: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 80: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 81: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 82: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*CreateTokenRequest)(nil),         // 83: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 84: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 85: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 86: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 87: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 88: yardarm.hub.v1.CanIRequest
+	(*ListProblemsResponse)(nil),       // 89: yardarm.hub.v1.ListProblemsResponse
+	(*ListRolesResponse)(nil),          // 90: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 91: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 92: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 93: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*CreateTokenResponse)(nil),        // 94: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 95: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 96: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 97: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 98: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 99: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
-	58, // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
-	59, // 1: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
-	60, // 2: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	61, // 3: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
-	62, // 4: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
-	63, // 5: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
-	2,  // 6: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
-	5,  // 7: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
-	2,  // 8: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
-	59, // 9: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
-	56, // 10: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
-	57, // 11: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	64, // 12: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
-	59, // 13: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	58, // 14: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
-	65, // 15: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
-	59, // 16: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	60, // 17: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
-	61, // 18: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
-	65, // 19: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
-	27, // 20: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
-	28, // 21: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
-	66, // 22: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	67, // 23: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	67, // 24: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	68, // 25: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	41, // 26: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	58, // 27: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
-	48, // 28: yardarm.hub.v1.Facets.facets:type_name -> yardarm.hub.v1.Facet
-	49, // 29: yardarm.hub.v1.Facet.values:type_name -> yardarm.hub.v1.FacetValue
-	59, // 30: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	60, // 31: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	61, // 32: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	68, // 33: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	69, // 34: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	0,  // 35: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	3,  // 36: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	6,  // 37: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	8,  // 38: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	9,  // 39: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	10, // 40: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	12, // 41: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	13, // 42: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	14, // 43: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	16, // 44: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	18, // 45: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	19, // 46: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	21, // 47: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	23, // 48: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	24, // 49: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	26, // 50: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	30, // 51: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	32, // 52: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	33, // 53: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	35, // 54: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	36, // 55: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	38, // 56: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	39, // 57: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	42, // 58: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	44, // 59: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	70, // 60: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
-	46, // 61: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	50, // 62: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	52, // 63: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	71, // 64: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	72, // 65: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	73, // 66: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	74, // 67: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	75, // 68: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	76, // 69: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	77, // 70: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	78, // 71: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	79, // 72: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	80, // 73: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	81, // 74: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	82, // 75: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	54, // 76: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	1,  // 77: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	4,  // 78: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	7,  // 79: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	59, // 80: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	59, // 81: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	11, // 82: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	59, // 83: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	59, // 84: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	15, // 85: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	17, // 86: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	60, // 87: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	20, // 88: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	22, // 89: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	61, // 90: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	25, // 91: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	29, // 92: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	31, // 93: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	67, // 94: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	34, // 95: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	29, // 96: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37, // 97: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	68, // 98: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	40, // 99: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	43, // 100: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	45, // 101: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	83, // 102: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	47, // 103: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	51, // 104: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	53, // 105: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	84, // 106: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	62, // 107: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	85, // 108: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	86, // 109: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	63, // 110: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	87, // 111: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	88, // 112: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	89, // 113: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	90, // 114: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	91, // 115: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	92, // 116: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	93, // 117: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	55, // 118: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	77, // [77:119] is the sub-list for method output_type
-	35, // [35:77] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	4,  // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
+	5,  // 1: yardarm.hub.v1.Authority.lacking:type_name -> yardarm.hub.v1.Lack
+	64, // 2: yardarm.hub.v1.Root.expires:type_name -> google.protobuf.Timestamp
+	64, // 3: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
+	65, // 4: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
+	66, // 5: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	67, // 6: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
+	68, // 7: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
+	69, // 8: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
+	8,  // 9: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
+	11, // 10: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
+	8,  // 11: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
+	65, // 12: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
+	62, // 13: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
+	63, // 14: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	70, // 15: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
+	65, // 16: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	64, // 17: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
+	71, // 18: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
+	65, // 19: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	66, // 20: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
+	67, // 21: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
+	71, // 22: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
+	33, // 23: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
+	34, // 24: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
+	72, // 25: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
+	73, // 26: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	73, // 27: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	74, // 28: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	47, // 29: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
+	64, // 30: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	54, // 31: yardarm.hub.v1.Facets.facets:type_name -> yardarm.hub.v1.Facet
+	55, // 32: yardarm.hub.v1.Facet.values:type_name -> yardarm.hub.v1.FacetValue
+	65, // 33: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	66, // 34: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	67, // 35: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	74, // 36: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	75, // 37: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	6,  // 38: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	9,  // 39: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	12, // 40: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	14, // 41: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	15, // 42: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	16, // 43: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	18, // 44: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	19, // 45: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	20, // 46: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	22, // 47: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	24, // 48: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	25, // 49: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	27, // 50: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	29, // 51: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	30, // 52: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	32, // 53: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	36, // 54: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	38, // 55: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	39, // 56: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	41, // 57: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	42, // 58: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	44, // 59: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	45, // 60: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	48, // 61: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	50, // 62: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	76, // 63: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
+	52, // 64: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	56, // 65: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	58, // 66: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	77, // 67: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	78, // 68: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	79, // 69: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	80, // 70: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	81, // 71: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	82, // 72: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	83, // 73: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	84, // 74: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	85, // 75: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	86, // 76: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	87, // 77: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	88, // 78: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	60, // 79: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	0,  // 80: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	1,  // 81: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	2,  // 82: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	7,  // 83: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	10, // 84: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	13, // 85: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	65, // 86: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	65, // 87: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	17, // 88: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	65, // 89: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	65, // 90: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	21, // 91: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	23, // 92: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	66, // 93: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	26, // 94: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	28, // 95: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	67, // 96: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	31, // 97: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	35, // 98: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37, // 99: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	73, // 100: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	40, // 101: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	35, // 102: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	43, // 103: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	74, // 104: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	46, // 105: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	49, // 106: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	51, // 107: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	89, // 108: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	53, // 109: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	57, // 110: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	59, // 111: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	90, // 112: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	68, // 113: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	91, // 114: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	92, // 115: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	69, // 116: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	93, // 117: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	94, // 118: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	95, // 119: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	96, // 120: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	97, // 121: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	98, // 122: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	99, // 123: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	61, // 124: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	3,  // 125: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	3,  // 126: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	3,  // 127: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	83, // [83:128] is the sub-list for method output_type
+	38, // [38:83] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -4227,22 +4566,22 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	}
 	file_yardarm_hub_v1_access_proto_init()
 	file_yardarm_hub_v1_explain_proto_init()
-	file_yardarm_hub_v1_fleet_proto_msgTypes[2].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[8].OneofWrappers = []any{
 		(*Resource_Cluster)(nil),
 		(*Resource_ClusterGroup)(nil),
 		(*Resource_Bundle)(nil),
 		(*Resource_Role)(nil),
 		(*Resource_RoleBinding)(nil),
 	}
-	file_yardarm_hub_v1_fleet_proto_msgTypes[26].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[32].OneofWrappers = []any{
 		(*PublishRevisionRequest_Publication)(nil),
 		(*PublishRevisionRequest_File)(nil),
 	}
-	file_yardarm_hub_v1_fleet_proto_msgTypes[40].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[46].OneofWrappers = []any{
 		(*PreviewAssignmentResponse_Preview)(nil),
 		(*PreviewAssignmentResponse_Data)(nil),
 	}
-	file_yardarm_hub_v1_fleet_proto_msgTypes[51].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[57].OneofWrappers = []any{
 		(*WatchResponse_Cluster)(nil),
 		(*WatchResponse_ClusterGroup)(nil),
 		(*WatchResponse_Bundle)(nil),
@@ -4254,7 +4593,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_fleet_proto_rawDesc), len(file_yardarm_hub_v1_fleet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   58,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -64,6 +64,9 @@ const (
 	FleetService_WhoAmI_FullMethodName             = "/yardarm.hub.v1.FleetService/WhoAmI"
 	FleetService_CanI_FullMethodName               = "/yardarm.hub.v1.FleetService/CanI"
 	FleetService_Backup_FullMethodName             = "/yardarm.hub.v1.FleetService/Backup"
+	FleetService_GetAuthority_FullMethodName       = "/yardarm.hub.v1.FleetService/GetAuthority"
+	FleetService_RotateAuthority_FullMethodName    = "/yardarm.hub.v1.FleetService/RotateAuthority"
+	FleetService_RetireAuthority_FullMethodName    = "/yardarm.hub.v1.FleetService/RetireAuthority"
 )
 
 // FleetServiceClient is the client API for FleetService service.
@@ -143,6 +146,11 @@ type FleetServiceClient interface {
 	CanI(ctx context.Context, in *CanIRequest, opts ...grpc.CallOption) (*CanIResponse, error)
 	// Backup answers a consistent copy of the database. Enrolment tokens are left out.
 	Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BackupResponse], error)
+	GetAuthority(ctx context.Context, in *GetAuthorityRequest, opts ...grpc.CallOption) (*Authority, error)
+	// RotateAuthority makes a new CA beside the one that there is, and has spokes trust both and renew their certificates.
+	RotateAuthority(ctx context.Context, in *RotateAuthorityRequest, opts ...grpc.CallOption) (*Authority, error)
+	// RetireAuthority ends the older of two CAs. It is refused while some cluster needs it.
+	RetireAuthority(ctx context.Context, in *RetireAuthorityRequest, opts ...grpc.CallOption) (*Authority, error)
 }
 
 type fleetServiceClient struct {
@@ -621,6 +629,36 @@ func (c *fleetServiceClient) Backup(ctx context.Context, in *BackupRequest, opts
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_BackupClient = grpc.ServerStreamingClient[BackupResponse]
 
+func (c *fleetServiceClient) GetAuthority(ctx context.Context, in *GetAuthorityRequest, opts ...grpc.CallOption) (*Authority, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Authority)
+	err := c.cc.Invoke(ctx, FleetService_GetAuthority_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) RotateAuthority(ctx context.Context, in *RotateAuthorityRequest, opts ...grpc.CallOption) (*Authority, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Authority)
+	err := c.cc.Invoke(ctx, FleetService_RotateAuthority_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) RetireAuthority(ctx context.Context, in *RetireAuthorityRequest, opts ...grpc.CallOption) (*Authority, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Authority)
+	err := c.cc.Invoke(ctx, FleetService_RetireAuthority_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FleetServiceServer is the server API for FleetService service.
 // All implementations must embed UnimplementedFleetServiceServer
 // for forward compatibility.
@@ -698,6 +736,11 @@ type FleetServiceServer interface {
 	CanI(context.Context, *CanIRequest) (*CanIResponse, error)
 	// Backup answers a consistent copy of the database. Enrolment tokens are left out.
 	Backup(*BackupRequest, grpc.ServerStreamingServer[BackupResponse]) error
+	GetAuthority(context.Context, *GetAuthorityRequest) (*Authority, error)
+	// RotateAuthority makes a new CA beside the one that there is, and has spokes trust both and renew their certificates.
+	RotateAuthority(context.Context, *RotateAuthorityRequest) (*Authority, error)
+	// RetireAuthority ends the older of two CAs. It is refused while some cluster needs it.
+	RetireAuthority(context.Context, *RetireAuthorityRequest) (*Authority, error)
 	mustEmbedUnimplementedFleetServiceServer()
 }
 
@@ -833,6 +876,15 @@ func (UnimplementedFleetServiceServer) CanI(context.Context, *CanIRequest) (*Can
 }
 func (UnimplementedFleetServiceServer) Backup(*BackupRequest, grpc.ServerStreamingServer[BackupResponse]) error {
 	return status.Error(codes.Unimplemented, "method Backup not implemented")
+}
+func (UnimplementedFleetServiceServer) GetAuthority(context.Context, *GetAuthorityRequest) (*Authority, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAuthority not implemented")
+}
+func (UnimplementedFleetServiceServer) RotateAuthority(context.Context, *RotateAuthorityRequest) (*Authority, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateAuthority not implemented")
+}
+func (UnimplementedFleetServiceServer) RetireAuthority(context.Context, *RetireAuthorityRequest) (*Authority, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetireAuthority not implemented")
 }
 func (UnimplementedFleetServiceServer) mustEmbedUnimplementedFleetServiceServer() {}
 func (UnimplementedFleetServiceServer) testEmbeddedByValue()                      {}
@@ -1565,6 +1617,60 @@ func _FleetService_Backup_Handler(srv interface{}, stream grpc.ServerStream) err
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_BackupServer = grpc.ServerStreamingServer[BackupResponse]
 
+func _FleetService_GetAuthority_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAuthorityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).GetAuthority(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_GetAuthority_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).GetAuthority(ctx, req.(*GetAuthorityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_RotateAuthority_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateAuthorityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).RotateAuthority(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_RotateAuthority_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).RotateAuthority(ctx, req.(*RotateAuthorityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_RetireAuthority_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetireAuthorityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).RetireAuthority(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_RetireAuthority_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).RetireAuthority(ctx, req.(*RetireAuthorityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FleetService_ServiceDesc is the grpc.ServiceDesc for FleetService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1715,6 +1821,18 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CanI",
 			Handler:    _FleetService_CanI_Handler,
+		},
+		{
+			MethodName: "GetAuthority",
+			Handler:    _FleetService_GetAuthority_Handler,
+		},
+		{
+			MethodName: "RotateAuthority",
+			Handler:    _FleetService_RotateAuthority_Handler,
+		},
+		{
+			MethodName: "RetireAuthority",
+			Handler:    _FleetService_RetireAuthority_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

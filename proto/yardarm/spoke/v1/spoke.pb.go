@@ -283,8 +283,10 @@ func (x *Identity) GetClusterUid() string {
 }
 
 type RenewRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Csr           []byte                 `protobuf:"bytes,1,opt,name=csr,proto3" json:"csr,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Csr   []byte                 `protobuf:"bytes,1,opt,name=csr,proto3" json:"csr,omitempty"`
+	// The pins (SHA-256 of the public key) of the CAs that the spoke trusts a hub by.
+	Trusts        [][]byte `protobuf:"bytes,2,rep,name=trusts,proto3" json:"trusts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -322,6 +324,13 @@ func (*RenewRequest) Descriptor() ([]byte, []int) {
 func (x *RenewRequest) GetCsr() []byte {
 	if x != nil {
 		return x.Csr
+	}
+	return nil
+}
+
+func (x *RenewRequest) GetTrusts() [][]byte {
+	if x != nil {
+		return x.Trusts
 	}
 	return nil
 }
@@ -2057,9 +2066,10 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\rhub_addresses\x18\x03 \x03(\tR\fhubAddresses\x12\x18\n" +
 	"\acluster\x18\x04 \x01(\tR\acluster\x12\x1f\n" +
 	"\vcluster_uid\x18\x05 \x01(\tR\n" +
-	"clusterUid\" \n" +
+	"clusterUid\"8\n" +
 	"\fRenewRequest\x12\x10\n" +
-	"\x03csr\x18\x01 \x01(\fR\x03csr\"G\n" +
+	"\x03csr\x18\x01 \x01(\fR\x03csr\x12\x16\n" +
+	"\x06trusts\x18\x02 \x03(\fR\x06trusts\"G\n" +
 	"\rRenewResponse\x126\n" +
 	"\bidentity\x18\x01 \x01(\v2\x1a.yardarm.spoke.v1.IdentityR\bidentity\"F\n" +
 	"\x06Cursor\x12\x14\n" +

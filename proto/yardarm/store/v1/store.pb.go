@@ -291,8 +291,12 @@ type Identity struct {
 	// SHA-256 of the enrolled public key (SubjectPublicKeyInfo, DER).
 	KeyHash []byte `protobuf:"bytes,3,opt,name=key_hash,json=keyHash,proto3" json:"key_hash,omitempty"`
 	// The newest certificate's end.
-	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
-	Enrolled      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=enrolled,proto3" json:"enrolled,omitempty"`
+	NotAfter *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	Enrolled *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=enrolled,proto3" json:"enrolled,omitempty"`
+	// The pins (SHA-256 of the public key) of the CA that has issued the newest certificate, and of the newest CA that the spoke is known to trust.
+	// Empty in what older hubs wrote, and the second where the spoke is older.
+	Issuer        []byte `protobuf:"bytes,6,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Trusts        []byte `protobuf:"bytes,7,opt,name=trusts,proto3" json:"trusts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -358,6 +362,20 @@ func (x *Identity) GetNotAfter() *timestamppb.Timestamp {
 func (x *Identity) GetEnrolled() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Enrolled
+	}
+	return nil
+}
+
+func (x *Identity) GetIssuer() []byte {
+	if x != nil {
+		return x.Issuer
+	}
+	return nil
+}
+
+func (x *Identity) GetTrusts() []byte {
+	if x != nil {
+		return x.Trusts
 	}
 	return nil
 }
@@ -1230,14 +1248,16 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\bTableSum\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x04R\x04rows\x12\x10\n" +
-	"\x03sum\x18\x03 \x01(\aR\x03sum\"\xd2\x01\n" +
+	"\x03sum\x18\x03 \x01(\aR\x03sum\"\x82\x02\n" +
 	"\bIdentity\x12\x1f\n" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12\x19\n" +
 	"\bkube_uid\x18\x02 \x01(\tR\akubeUid\x12\x19\n" +
 	"\bkey_hash\x18\x03 \x01(\fR\akeyHash\x127\n" +
 	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x126\n" +
-	"\benrolled\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\benrolled\"\x9a\x02\n" +
+	"\benrolled\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\benrolled\x12\x16\n" +
+	"\x06issuer\x18\x06 \x01(\fR\x06issuer\x12\x16\n" +
+	"\x06trusts\x18\a \x01(\fR\x06trusts\"\x9a\x02\n" +
 	"\x0eEnrolmentToken\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vsecret_hash\x18\x02 \x01(\fR\n" +

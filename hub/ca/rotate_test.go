@@ -1,0 +1,115 @@
+package ca
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/yardarm-dev/yardarm/pkg/certs"
+)
+
+// renew has a spoke renew, as one that trusts these CAs.
+func (h *hub) renew(s *spoke, trusts ...[]byte) {
+	h.t.Helper()
+	identity, err := h.Renew(context.Background(), h.peer(s), csr(h.t, s.key, nil), trusts)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	s.identity = identity
+}
+
+// lacks fails the test unless just these clusters keep the old CA.
+func (h *hub) lacks(want ...string) {
+	h.t.Helper()
+	var got []string
+	for _, l := range h.Lacking() {
+		got = append(got, l.Cluster)
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		h.t.Fatalf("lacking are %v, want %v", got, want)
+	}
+}
+
+// TestRotation takes a hub from one CA to another, with restarts between the steps.
+func TestRotation(t *testing.T) {
+	ctx := context.Background()
+	h := newHub(t)
+	old := h.Roots()[0]
+	stays, away := h.enrol("stays"), h.enrol("away")
+	if err := h.Retire(ctx); !errors.Is(err, ErrNotRotating) {
+		t.Errorf("retiring the only CA: %v", err)
+	}
+	h.lacks()
+	changed := h.TrustChanged()
+	if err := h.Rotate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("nobody is told")
+	}
+	if err := h.Rotate(ctx); !errors.Is(err, ErrRotating) {
+		t.Errorf("rotating again: %v", err)
+	}
+	h.stop()
+	h.start()
+
+	// The hub is known as before, and issues by the new one.
+	now := h.Roots()[0]
+	if len(h.Roots()) != 2 || !h.Roots()[1].Equal(old) || len(h.TrustBundle()) != 2 || h.Pin() != certs.PinOf(old).String() {
+		t.Fatalf("there are %d CAs, and tokens name %s", len(h.Roots()), h.Pin())
+	}
+	if server, err := h.ServerCertificate([]string{"hub.example"}); err != nil || server.current.Leaf.CheckSignatureFrom(old) != nil {
+		t.Errorf("the hub's certificate is not by the old CA (%v)", err)
+	}
+	pin, oldPin := certs.PinOf(now), certs.PinOf(old)
+	h.lacks("away", "stays")
+	h.renew(stays, oldPin[:])
+	if err := stays.leaf(t).CheckSignatureFrom(now); err != nil {
+		t.Errorf("a renewed certificate: %v", err)
+	}
+	h.lacks("away", "stays") // it does not trust the new one
+	h.renew(stays, pin[:], oldPin[:])
+	h.lacks("away")
+	joins := h.enrol("joins")
+	h.cluster("waits")
+	h.mint("waits", time.Minute)
+	h.lacks("away", "waits")
+
+	var lacking *LackingError
+	if err := h.Retire(ctx); !errors.As(err, &lacking) || !strings.Contains(err.Error(), "away: its spoke has never connected") ||
+		!strings.Contains(err.Error(), "waits: its enrolment token") || strings.Contains(err.Error(), "stays") {
+		t.Fatalf("retiring gives %v", err)
+	}
+	h.ban("away")
+	if err := h.Retire(ctx); err == nil || !strings.Contains(err.Error(), "away: it is banned") {
+		t.Fatalf("retiring gives %v", err)
+	}
+	h.remove("away")
+	h.clock.pass(time.Minute)
+	server, err := h.ServerCertificate([]string{"hub.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Retire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if certificate, err := server.GetCertificate(nil); err != nil || certificate.Leaf.CheckSignatureFrom(now) != nil {
+		t.Errorf("the hub's certificate is not by the new CA (%v)", err)
+	}
+	h.stop()
+	h.start()
+	if len(h.Roots()) != 1 || !h.Roots()[0].Equal(now) || h.Pin() != pin.String() {
+		t.Fatalf("there are %d CAs, and tokens name %s", len(h.Roots()), h.Pin())
+	}
+	for _, s := range []*spoke{stays, joins} {
+		h.peer(s)
+	}
+	if _, err := h.ClusterFromState(stateOf(away.leaf(t))); !errors.Is(err, ErrOtherCA) {
+		t.Errorf("a certificate of the old CA: %v", err)
+	}
+	h.lacks()
+}
