@@ -28,6 +28,31 @@ func Build(ctx context.Context, dir string, race bool, progress io.Writer) (Prog
 	if err != nil {
 		return Programs{}, err
 	}
+	return build(ctx, root, dir, race, progress)
+}
+
+// BuildCommit builds the programs as they were at a commit of this repository, into dir, without the race detector.
+func BuildCommit(ctx context.Context, commit, dir string, progress io.Writer) (Programs, error) {
+	root, err := sourceRoot()
+	if err != nil {
+		return Programs{}, err
+	}
+	source := filepath.Join(dir, "source")
+	if err := os.MkdirAll(source, 0o755); err != nil {
+		return Programs{}, err
+	}
+	for _, args := range [][]string{
+		{"git", "-C", root, "archive", "--output", filepath.Join(dir, "source.tar"), commit},
+		{"tar", "-x", "-C", source, "-f", filepath.Join(dir, "source.tar")},
+	} {
+		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
+			return Programs{}, fmt.Errorf("get the source of commit %s, which needs a clone with its history: %w\n%s", commit, err, out)
+		}
+	}
+	return build(ctx, source, dir, false, progress)
+}
+
+func build(ctx context.Context, root, dir string, race bool, progress io.Writer) (Programs, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Programs{}, err
 	}

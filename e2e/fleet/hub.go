@@ -74,6 +74,9 @@ func (h *Hub) Start(ctx context.Context) error {
 	return awaitHTTP(ctx, p, h.MetricsURL()+"/readyz")
 }
 
+// SetPrograms has the next start be of other programs: an upgrade.
+func (h *Hub) SetPrograms(p Programs) { h.config.Programs = p }
+
 // SetFlags has the next start add these flags, and none of those of before.
 func (h *Hub) SetFlags(flags ...string) { h.config.Flags = flags }
 

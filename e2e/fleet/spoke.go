@@ -66,6 +66,9 @@ func (s *Spoke) Launch(token string) error {
 	return nil
 }
 
+// SetPrograms has the next start be of other programs: an upgrade.
+func (s *Spoke) SetPrograms(p Programs) { s.config.Programs = p }
+
 // Process is the running program; nil while stopped.
 func (s *Spoke) Process() *process.Process { return s.process }
 

@@ -100,3 +100,11 @@ func (w *world) edit(cluster, name, value string) {
 		[]byte(fmt.Sprintf(`{"data":{"value":%q}}`, value)), metav1.PatchOptions{FieldManager: "somebody"})
 	w.must(err)
 }
+
+// objectUID tells a config map from one of the same name that was made later.
+func (w *world) objectUID(cluster, name string) types.UID {
+	w.t.Helper()
+	o, err := w.objects(cluster, configMaps).Get(w.ctx, name, metav1.GetOptions{})
+	w.must(err)
+	return o.GetUID()
+}
