@@ -236,22 +236,22 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
+	spokes, err := dispatch.New(dispatch.Config{
+		Store: db, CA: authority, Addresses: c.SpokeAddresses, MaxArtifactSize: uint64(c.MaxArtifactSize),
+		HeartbeatInterval: c.HeartbeatInterval, StaleAfter: c.StaleAfter, ReconnectGrace: c.ReconnectGrace,
+		RestartGrace: c.RestartGrace, Logger: c.Logger, Registerer: h.metrics,
+	})
+	if err != nil {
+		return err
+	}
 	fleet, err := api.New(api.Config{
-		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Version: version.String(),
+		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Deliveries: spokes, Version: version.String(),
 		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize}, Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {
 		return err
 	}
 	gate, err := h.gateway(fleet, authority, users, listener, db)
-	if err != nil {
-		return err
-	}
-	spokes, err := dispatch.New(dispatch.Config{
-		Store: db, CA: authority, Addresses: c.SpokeAddresses, MaxArtifactSize: uint64(c.MaxArtifactSize),
-		HeartbeatInterval: c.HeartbeatInterval, StaleAfter: c.StaleAfter, ReconnectGrace: c.ReconnectGrace,
-		RestartGrace: c.RestartGrace, Logger: c.Logger, Registerer: h.metrics,
-	})
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,8 @@ type Config struct {
 	Authority     Authority
 	Authenticator Authenticator
 	Tokens        TokenDrafter
+	// Deliveries tell how far bundles are on their way to spokes; nil where nobody knows.
+	Deliveries Deliveries
 	// Version is the hub's.
 	Version string
 	// SpokeAddresses is where spokes dial, as host:port.

@@ -52,6 +52,7 @@ type delivery struct {
 // flight is a delta that is not acknowledged yet.
 type flight struct {
 	cursor *spokev1.Cursor
+	at     time.Time
 	// assigned are the assignments in it, and digests the artifacts whose content is in it.
 	assigned []*yardarmv1.AssignmentSpec
 	digests  []string
@@ -100,7 +101,7 @@ func (s *session) advance() error {
 
 // send puts as many steps into one delta as it takes, and sends it.
 func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error {
-	next := &flight{cursor: cursor, expected: maps.Clone(s.held)}
+	next := &flight{cursor: cursor, at: s.Clock(), expected: maps.Clone(s.held)}
 	delta := &spokev1.Delta{Cursor: cursor}
 	message := &deltaMessage{delta: delta}
 	changes, size, inlined := 0, 0, 0
@@ -222,6 +223,7 @@ func (s *session) acked(a *spokev1.Ack) error {
 	}
 	if s.answers(a.Cursor) {
 		done := s.sent
+		done.date(s.Clock())
 		s.held, s.epoch, s.sent, s.divergences = done.expected, done.cursor.Epoch, nil, 0
 		if a.Complete {
 			for _, d := range done.digests {
@@ -250,6 +252,15 @@ func (s *session) acked(a *spokev1.Ack) error {
 		}
 	}
 	return nil
+}
+
+// date notes when the assignments in it were sent and persisted.
+func (f *flight) date(now time.Time) {
+	for _, a := range f.assigned {
+		h := f.expected[a.BundleUid]
+		h.sentAt, h.persistedAt = uint32(f.at.Unix()), uint32(now.Unix())
+		f.expected[a.BundleUid] = h
+	}
 }
 
 // listed takes the spoke's full list: the truth about what it holds.

@@ -27,6 +27,9 @@ type holding struct {
 	// dated: to the spoke, it may be of an epoch that the hub has left, so that nothing brief is said about it.
 	dated bool
 
+	// When it was sent, and when the spoke has persisted it, in seconds since 1970; 0 where that was before this session. They fill gaps of the struct.
+	sentAt, persistedAt uint32
+
 	hasContent bool
 	// removing: its tombstone is with the spoke; accepted: and that one need not ask.
 	removing, accepted bool

@@ -40,6 +40,8 @@ type session struct {
 	// due is what may have changed since the session has looked; dirty says that it is to look.
 	due   due
 	dirty chan struct{}
+	// asks are questions that its goroutine answers when it has the time.
+	asks chan func()
 	// events is used by intake, for one batch at a time.
 	events *rate.Limiter
 	// lastSeen is when the spoke last said anything, as of Server.elapsed.
@@ -78,7 +80,7 @@ func (s *Server) Connect(stream grpc.BidiStreamingServer[spokev1.ConnectRequest,
 func (s *Server) newSession(uid, name string, stream grpc.BidiStreamingServer[spokev1.ConnectRequest, spokev1.ConnectResponse]) *session {
 	ses := &session{
 		Server: s, uid: uid, name: name, id: s.sessions.nextID(), stream: stream,
-		dirty: make(chan struct{}, 1), ended: make(chan struct{}), events: rate.NewLimiter(eventsPerSecond, eventBurst),
+		dirty: make(chan struct{}, 1), asks: make(chan func()), ended: make(chan struct{}), events: rate.NewLimiter(eventsPerSecond, eventBurst),
 		delivery: newDelivery(),
 		parts:    map[string]*yardarmv1.Report{}, reported: map[string]*yardarmv1.Report{},
 	}
@@ -184,6 +186,8 @@ func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, 
 			if err := s.aside(s.advance); err != nil {
 				return err
 			}
+		case answer := <-s.asks:
+			answer()
 		case err := <-failed:
 			if errors.Is(err, io.EOF) {
 				return nil

@@ -28,6 +28,7 @@ func TestOutput(t *testing.T) {
 		{"describe", []string{"describe group prod", "describe group big", "describe bundle web", "describe bundle draft", "describe rev web-2", "describe assignment eu-2.web us-1.web", "describe assignment eu-1.db", "describe bundle nope", "describe bundles"}},
 		{"status", []string{"status", "status --limit 1 --exit-code", "status bundle/web", "status bundle/web --exit-code", "status bundle db --exit-code", "status cluster/us-1", "status bundle/draft", "status bundle/nope", "status group/prod"}},
 		{"problems", []string{"problems", "problems bundle/db cluster/eu-1", "problems --exit-code", "problems -o yaml", "problems group/prod", "problems --limit 0"}},
+		{"why", []string{"why eu-2 web", "why cluster/eu-1 bundle/web", "why lab-1 web", "why eu-2 web -o yaml", "why eu-2", "why nope web"}},
 		{"events", []string{"events", "events --tail 1", "events --cluster cluster/eu-1", "events --bundle web -o json", "events --bundle none"}},
 		{"history", []string{"rollout history bundle/web", "rollout history web --limit 1", "rollout history draft", "rollout history bundle/nope", "rollout"}},
 		{"meant", []string{"stauts", "rollout histroy web", "config veiw", "config nope", "get cluser", "get clusters eu1", "get clusters eu-3", "describe bundle wep", "status cluster/su-1", "wait bundle/wep", "wait cluster/eu1", "get clusters eu1 us1"}},

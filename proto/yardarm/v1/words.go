@@ -120,6 +120,71 @@ const (
 	ReasonNoLongerTargeted = "NoLongerTargeted"
 )
 
+// Steps of an explanation, in order.
+const (
+	// StepMatched: a group that the bundle targets has the cluster, and the bundle has a revision.
+	StepMatched = "Matched"
+	// StepAllowed: nothing holds the revision back from it.
+	StepAllowed = "Allowed"
+	// StepAssigned: it is to run the revision.
+	StepAssigned = "Assigned"
+	// StepSent: the hub has sent the assignment.
+	StepSent = "Sent"
+	// StepPersisted: the spoke has acknowledged it, and has its content.
+	StepPersisted = "Persisted"
+	// StepApplied: every object is applied.
+	StepApplied = "Applied"
+	// StepReady: every object is ready.
+	StepReady = "Ready"
+)
+
+// Why a cluster is not at a bundle's revision: the reasons of explanations, by the step that is not done.
+const (
+	WhyReady = "Ready"
+
+	WhyNoRevision      = "NoRevision"
+	WhyNoTargets       = "NoTargets"
+	WhyNotSelected     = "NotSelected"
+	WhyOutsideByFacts  = "OutsideByFacts"
+	WhyClusterDeleting = "ClusterDeleting"
+	WhyLeaving         = "Leaving"
+
+	WhyClusterBanned      = "ClusterBanned"
+	WhyNotEnrolled        = "NotEnrolled"
+	WhyNeverConnected     = "NeverConnected"
+	WhyStale              = "Stale"
+	WhyHubRestarted       = "HubRestarted"
+	WhyHeldSinceRestore   = "HeldSinceRestore"
+	WhySpokeTooOld        = "SpokeTooOld"
+	WhyContentUnavailable = "ContentUnavailable"
+	WhyNotSent            = "NotSent"
+
+	WhyNotAcknowledged = "NotAcknowledged"
+	WhySpokeRefuses    = "SpokeRefuses"
+	WhyFetchingContent = "FetchingContent"
+
+	WhyNotReported         = "NotReported"
+	WhyUnconfirmed         = "Unconfirmed"
+	WhyDependency          = "Dependency"
+	WhyPolicyDenies        = "PolicyDenies"
+	WhyDeletionAsks        = "DeletionAsks"
+	WhyCustomizationFailed = "CustomizationFailed"
+	WhyApplyFailed         = "ApplyFailed"
+	WhyApplying            = "Applying"
+
+	WhyObjectNotReady  = "ObjectNotReady"
+	WhyObjectUnhealthy = "ObjectUnhealthy"
+)
+
+// WhyReasons are all reasons of explanations.
+var WhyReasons = []string{
+	WhyReady, WhyNoRevision, WhyNoTargets, WhyNotSelected, WhyOutsideByFacts, WhyClusterDeleting, WhyLeaving,
+	WhyClusterBanned, WhyNotEnrolled, WhyNeverConnected, WhyStale, WhyHubRestarted, WhyHeldSinceRestore, WhySpokeTooOld, WhyContentUnavailable, WhyNotSent,
+	WhyNotAcknowledged, WhySpokeRefuses, WhyFetchingContent,
+	WhyNotReported, WhyUnconfirmed, WhyDependency, WhyPolicyDenies, WhyDeletionAsks, WhyCustomizationFailed, WhyApplyFailed, WhyApplying,
+	WhyObjectNotReady, WhyObjectUnhealthy,
+}
+
 // Types of events and of conditions' statuses.
 const (
 	EventNormal  = "Normal"

@@ -500,6 +500,58 @@ func (x *SharedTrait) GetOthersTotal() uint32 {
 	return 0
 }
 
+type GetExplanationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Bundle        string                 `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetExplanationRequest) Reset() {
+	*x = GetExplanationRequest{}
+	mi := &file_yardarm_hub_v1_explain_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetExplanationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetExplanationRequest) ProtoMessage() {}
+
+func (x *GetExplanationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_explain_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetExplanationRequest.ProtoReflect.Descriptor instead.
+func (*GetExplanationRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_explain_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetExplanationRequest) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *GetExplanationRequest) GetBundle() string {
+	if x != nil {
+		return x.Bundle
+	}
+	return ""
+}
+
 var File_yardarm_hub_v1_explain_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_explain_proto_rawDesc = "" +
@@ -545,7 +597,10 @@ const file_yardarm_hub_v1_explain_proto_rawDesc = "" +
 	"\afailing\x18\x04 \x01(\rR\afailing\x12#\n" +
 	"\rfailing_total\x18\x05 \x01(\rR\ffailingTotal\x12\x16\n" +
 	"\x06others\x18\x06 \x01(\rR\x06others\x12!\n" +
-	"\fothers_total\x18\a \x01(\rR\vothersTotalB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1;hubv1b\x06proto3"
+	"\fothers_total\x18\a \x01(\rR\vothersTotal\"I\n" +
+	"\x15GetExplanationRequest\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
+	"\x06bundle\x18\x02 \x01(\tR\x06bundleB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1;hubv1b\x06proto3"
 
 var (
 	file_yardarm_hub_v1_explain_proto_rawDescOnce sync.Once
@@ -559,23 +614,24 @@ func file_yardarm_hub_v1_explain_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_explain_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_explain_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_yardarm_hub_v1_explain_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_yardarm_hub_v1_explain_proto_goTypes = []any{
 	(*ListProblemsRequest)(nil),   // 0: yardarm.hub.v1.ListProblemsRequest
 	(*ListProblemsResponse)(nil),  // 1: yardarm.hub.v1.ListProblemsResponse
 	(*Problem)(nil),               // 2: yardarm.hub.v1.Problem
 	(*ProblemExample)(nil),        // 3: yardarm.hub.v1.ProblemExample
 	(*SharedTrait)(nil),           // 4: yardarm.hub.v1.SharedTrait
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*GetExplanationRequest)(nil), // 5: yardarm.hub.v1.GetExplanationRequest
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_yardarm_hub_v1_explain_proto_depIdxs = []int32{
 	2, // 0: yardarm.hub.v1.ListProblemsResponse.problems:type_name -> yardarm.hub.v1.Problem
-	5, // 1: yardarm.hub.v1.Problem.unheard_since:type_name -> google.protobuf.Timestamp
-	5, // 2: yardarm.hub.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	6, // 1: yardarm.hub.v1.Problem.unheard_since:type_name -> google.protobuf.Timestamp
+	6, // 2: yardarm.hub.v1.Problem.since:type_name -> google.protobuf.Timestamp
 	3, // 3: yardarm.hub.v1.Problem.examples:type_name -> yardarm.hub.v1.ProblemExample
 	4, // 4: yardarm.hub.v1.Problem.shared:type_name -> yardarm.hub.v1.SharedTrait
-	5, // 5: yardarm.hub.v1.ProblemExample.since:type_name -> google.protobuf.Timestamp
-	5, // 6: yardarm.hub.v1.ProblemExample.as_of:type_name -> google.protobuf.Timestamp
+	6, // 5: yardarm.hub.v1.ProblemExample.since:type_name -> google.protobuf.Timestamp
+	6, // 6: yardarm.hub.v1.ProblemExample.as_of:type_name -> google.protobuf.Timestamp
 	7, // [7:7] is the sub-list for method output_type
 	7, // [7:7] is the sub-list for method input_type
 	7, // [7:7] is the sub-list for extension type_name
@@ -594,7 +650,7 @@ func file_yardarm_hub_v1_explain_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_explain_proto_rawDesc), len(file_yardarm_hub_v1_explain_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -45,6 +45,7 @@ const (
 	FleetService_ListAssignments_FullMethodName    = "/yardarm.hub.v1.FleetService/ListAssignments"
 	FleetService_GetAssignment_FullMethodName      = "/yardarm.hub.v1.FleetService/GetAssignment"
 	FleetService_PreviewAssignment_FullMethodName  = "/yardarm.hub.v1.FleetService/PreviewAssignment"
+	FleetService_GetExplanation_FullMethodName     = "/yardarm.hub.v1.FleetService/GetExplanation"
 	FleetService_Accept_FullMethodName             = "/yardarm.hub.v1.FleetService/Accept"
 	FleetService_Reconcile_FullMethodName          = "/yardarm.hub.v1.FleetService/Reconcile"
 	FleetService_ListProblems_FullMethodName       = "/yardarm.hub.v1.FleetService/ListProblems"
@@ -113,6 +114,8 @@ type FleetServiceClient interface {
 	// PreviewAssignment answers what a cluster is to get of a bundle, as the hub sees it: one message that says what it is, then the
 	// objects, customized with what the hub knows of the cluster. They are in canonical form: one JSON object a line.
 	PreviewAssignment(ctx context.Context, in *PreviewAssignmentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PreviewAssignmentResponse], error)
+	// GetExplanation answers why a cluster is, or is not, at a bundle's revision, also where the bundle is not for it.
+	GetExplanation(ctx context.Context, in *GetExplanationRequest, opts ...grpc.CallOption) (*v1.Explanation, error)
 	// Accept lets go of what is held: the operator's answer to a deletion that asks, or to holdings from before a restore.
 	Accept(ctx context.Context, in *AcceptRequest, opts ...grpc.CallOption) (*AcceptResponse, error)
 	// Reconcile has spokes compare bundles with what is in their clusters at once, and try again what failed.
@@ -412,6 +415,16 @@ func (c *fleetServiceClient) PreviewAssignment(ctx context.Context, in *PreviewA
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_PreviewAssignmentClient = grpc.ServerStreamingClient[PreviewAssignmentResponse]
 
+func (c *fleetServiceClient) GetExplanation(ctx context.Context, in *GetExplanationRequest, opts ...grpc.CallOption) (*v1.Explanation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.Explanation)
+	err := c.cc.Invoke(ctx, FleetService_GetExplanation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *fleetServiceClient) Accept(ctx context.Context, in *AcceptRequest, opts ...grpc.CallOption) (*AcceptResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AcceptResponse)
@@ -703,6 +716,8 @@ type FleetServiceServer interface {
 	// PreviewAssignment answers what a cluster is to get of a bundle, as the hub sees it: one message that says what it is, then the
 	// objects, customized with what the hub knows of the cluster. They are in canonical form: one JSON object a line.
 	PreviewAssignment(*PreviewAssignmentRequest, grpc.ServerStreamingServer[PreviewAssignmentResponse]) error
+	// GetExplanation answers why a cluster is, or is not, at a bundle's revision, also where the bundle is not for it.
+	GetExplanation(context.Context, *GetExplanationRequest) (*v1.Explanation, error)
 	// Accept lets go of what is held: the operator's answer to a deletion that asks, or to holdings from before a restore.
 	Accept(context.Context, *AcceptRequest) (*AcceptResponse, error)
 	// Reconcile has spokes compare bundles with what is in their clusters at once, and try again what failed.
@@ -819,6 +834,9 @@ func (UnimplementedFleetServiceServer) GetAssignment(context.Context, *GetAssign
 }
 func (UnimplementedFleetServiceServer) PreviewAssignment(*PreviewAssignmentRequest, grpc.ServerStreamingServer[PreviewAssignmentResponse]) error {
 	return status.Error(codes.Unimplemented, "method PreviewAssignment not implemented")
+}
+func (UnimplementedFleetServiceServer) GetExplanation(context.Context, *GetExplanationRequest) (*v1.Explanation, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetExplanation not implemented")
 }
 func (UnimplementedFleetServiceServer) Accept(context.Context, *AcceptRequest) (*AcceptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Accept not implemented")
@@ -1296,6 +1314,24 @@ func _FleetService_PreviewAssignment_Handler(srv interface{}, stream grpc.Server
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_PreviewAssignmentServer = grpc.ServerStreamingServer[PreviewAssignmentResponse]
 
+func _FleetService_GetExplanation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetExplanationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).GetExplanation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_GetExplanation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).GetExplanation(ctx, req.(*GetExplanationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FleetService_Accept_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AcceptRequest)
 	if err := dec(in); err != nil {
@@ -1757,6 +1793,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetAssignment",
 			Handler:    _FleetService_GetAssignment_Handler,
+		},
+		{
+			MethodName: "GetExplanation",
+			Handler:    _FleetService_GetExplanation_Handler,
 		},
 		{
 			MethodName: "Accept",
