@@ -53,7 +53,7 @@ func testMain(m *testing.M) (code int) {
 	return m.Run()
 }
 
-// surroundings are what the charts expect to be there: namespaces, and the Prometheus operator's kind where it is asked for.
+// surroundings are what the charts expect to be there: namespaces, and the Prometheus operator's kinds where they are asked for.
 const surroundings = `{apiVersion: v1, kind: Namespace, metadata: {name: yardarm-system}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: prod}}
@@ -72,6 +72,19 @@ spec:
     served: true
     storage: true
     schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: prometheusrules.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {kind: PrometheusRule, plural: prometheusrules, singular: prometheusrule, listKind: PrometheusRuleList}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {groups: {type: array, items: {type: object, x-kubernetes-preserve-unknown-fields: true}}}}}}}
 `
 
 // apply applies manifests to the API server, or with --dry-run=server has it judge them.
@@ -117,6 +130,7 @@ extraEnv: [{name: GOGC, value: "80"}]
 log: {format: text, level: debug}
 metrics: {port: 9000}
 serviceMonitor: {enabled: true, labels: {release: prometheus}}
+prometheusRule: {enabled: true, labels: {rules: fleet}}
 serviceAccount: {annotations: {iam: role}}
 `
 
@@ -130,11 +144,12 @@ func TestCharts(t *testing.T) {
 	}{
 		{"defaults", "yardarm-spoke", enrolled, []string{
 			"yardarm-dev/yardarm-spoke:devel", "--hub=hub.example.com:7444", "strategy: {type: Recreate}", "name: cluster-admin", "policyTypes: [Ingress]",
-			"readOnlyRootFilesystem: true", `token: "ye1abc"`}, []string{"PersistentVolumeClaim", "ServiceMonitor", "HTTPS_PROXY"}},
+			"readOnlyRootFilesystem: true", `token: "ye1abc"`}, []string{"PersistentVolumeClaim", "ServiceMonitor", "PrometheusRule", "HTTPS_PROXY"}},
 		{"enrolled already", "yardarm-spoke", "", nil, []string{"YARDARM_TOKEN", "kind: Secret"}},
 		{"existing secret", "yardarm-spoke", "existingSecret: mine\n", []string{"{name: mine, key: token, optional: true}"}, []string{"kind: Secret"}},
 		{"usual", "yardarm-spoke", enrolled + usual + "extraArgs: [--resync=1m]\n", []string{
-			"registry.example.com/it@sha256:", "--metrics-listen=:9000", "--resync=1m", "team: fleet", "name: GOGC", "release: prometheus"}, nil},
+			"registry.example.com/it@sha256:", "--metrics-listen=:9000", "--resync=1m", "team: fleet", "name: GOGC", "release: prometheus", "rules: fleet",
+			"alert: YardarmSpokeDisconnected", "at {{ $labels.instance }}"}, nil},
 		{"proxy", "yardarm-spoke", enrolled + "proxy: {https: \"http://proxy:3128\", noProxy: 10.0.0.0/8}\n", []string{
 			`{name: HTTPS_PROXY, value: "http://proxy:3128"}`, `"$(KUBERNETES_SERVICE_HOST),localhost,.svc,.cluster.local,10.0.0.0/8"`}, nil},
 		{"volume", "yardarm-spoke", enrolled + "persistence: {enabled: true, storageClass: fast}\n", []string{"--state-dir=/var/lib/yardarm", "storageClassName: fast", "resource-policy: keep"}, nil},
@@ -159,9 +174,9 @@ func TestCharts(t *testing.T) {
 		{"defaults", "yardarm-hub", "addresses: [hub.example.com]\n", []string{
 			"yardarm-dev/yardarm-hub:devel", "--address=hub.example.com", "--address=yardarm-hub.yardarm-system.svc", "--api-address=hub.example.com:7443",
 			"--spoke-address=hub.example.com:7444", "type: LoadBalancer", "volumeClaimTemplates", "--server=https://yardarm-hub.yardarm-system.svc:7443", "kind: CronJob",
-			"{claimName: data-yardarm-hub-0, readOnly: true}", "policyTypes: [Ingress]"}, []string{"Ingress\nmetadata", "ServiceMonitor", "storageClassName"}},
+			"{claimName: data-yardarm-hub-0, readOnly: true}", "policyTypes: [Ingress]"}, []string{"Ingress\nmetadata", "ServiceMonitor", "PrometheusRule", "storageClassName"}},
 		{"usual", "yardarm-hub", "addresses: [hub.example.com]\n" + usual + "extraArgs: [--heartbeat=1m]\n", []string{
-			"registry.example.com/it@sha256:", "--heartbeat=1m", "team: fleet", "name: GOGC"}, nil},
+			"registry.example.com/it@sha256:", "--heartbeat=1m", "team: fleet", "name: GOGC", "rules: fleet", "alert: YardarmClustersStale"}, nil},
 		{"node ports", "yardarm-hub", "addresses: [192.0.2.1, \"2001:db8::1\"]\nservice: {type: NodePort, apiNodePort: 30443, spokeNodePort: 30444}\n", []string{
 			"--api-address=192.0.2.1:30443", "--spoke-address=192.0.2.1:30444", "--spoke-address=[2001:db8::1]:30444", "nodePort: 30444"}, nil},
 		{"load balancers of their own", "yardarm-hub", `addresses: [hub.example.com, spokes.example.com]

@@ -33,8 +33,12 @@ func TestMonitoring(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rules, err := filepath.Glob(filepath.Join(dir, "../charts/*/rules.yaml"))
+	if err != nil || len(rules) != 2 {
+		t.Fatalf("the charts' rules: %v, %v", rules, err)
+	}
 	w := newWorld(t)
-	for _, args := range [][]string{{"check", "rules", "rules.yaml"}, {"test", "rules", "rules_test.yaml"}} {
+	for _, args := range [][]string{append([]string{"check", "rules"}, rules...), {"test", "rules", "rules_test.yaml"}} {
 		command := exec.CommandContext(w.ctx, "promtool", args...)
 		command.Dir = dir
 		if out, err := command.CombinedOutput(); err != nil {
@@ -47,14 +51,14 @@ func TestMonitoring(t *testing.T) {
 	w.edit(lisbon, "one", "meddled")
 	w.eventuallyHolds(lisbon, "one", "1")
 
-	p := w.prometheus(filepath.Join(dir, "rules.yaml"), w.hub.MetricsURL(), w.spokes[lisbon].MetricsURL())
+	p := w.prometheus(rules, w.hub.MetricsURL(), w.spokes[lisbon].MetricsURL())
 	p.answers(`yardarm_clusters{presence="Connected"} == 1`)
 	p.answers(`yardarm_bundle_clusters{bundle="web",phase="Ready"} == 1`)
 	p.answers(`yardarm_spoke_connected == 1`)
 	p.answers(`yardarm_disk_available_bytes > 0 and yardarm_disk_size_bytes > yardarm_disk_available_bytes`)
 	p.answers(`yardarm_certificate_expiry_timestamp_seconds{certificate="ca"} > time()`)
-	for _, file := range []string{"rules.yaml", "dashboard.json"} {
-		for _, name := range metricName.FindAllString(w.read(filepath.Join(dir, file)), -1) {
+	for _, file := range append(rules, filepath.Join(dir, "dashboard.json")) {
+		for _, name := range metricName.FindAllString(w.read(file), -1) {
 			p.answers(fmt.Sprintf("count(%s)", name))
 		}
 	}
@@ -69,7 +73,7 @@ type prometheus struct {
 }
 
 // prometheus starts one with these rules, which scrapes these addresses every second.
-func (w *world) prometheus(rules string, targets ...string) prometheus {
+func (w *world) prometheus(rules []string, targets ...string) prometheus {
 	w.t.Helper()
 	dir := w.t.TempDir()
 	for i, target := range targets {
@@ -77,7 +81,7 @@ func (w *world) prometheus(rules string, targets ...string) prometheus {
 	}
 	config, err := json.Marshal(map[string]any{ // which is YAML too
 		"global":         map[string]any{"scrape_interval": "1s", "evaluation_interval": "1s"},
-		"rule_files":     []string{rules},
+		"rule_files":     rules,
 		"scrape_configs": []any{map[string]any{"job_name": "yardarm", "static_configs": []any{map[string]any{"targets": targets}}}},
 	})
 	w.must(err)
