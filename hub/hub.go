@@ -28,6 +28,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/gateway"
 	"github.com/yardarm-dev/yardarm/hub/oidc"
 	"github.com/yardarm-dev/yardarm/hub/retain"
+	"github.com/yardarm-dev/yardarm/hub/rollout/drive"
 	"github.com/yardarm-dev/yardarm/hub/seal"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/login"
@@ -255,6 +256,10 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
+	rollouts, err := drive.New(drive.Config{Store: db, Logger: c.Logger})
+	if err != nil {
+		return err
+	}
 	retainer, err := retain.New(retain.Config{Store: db, Logger: c.Logger, Revisions: c.KeepRevisions, CertificateLife: c.CertificateLife})
 	if err != nil {
 		return err
@@ -276,6 +281,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	group.Go(func() error { return fleet.Run(ctx) })
 	group.Go(func() error { return authority.Run(ctx) })
 	group.Go(func() error { return retainer.Run(ctx) })
+	group.Go(func() error { return rollouts.Run(ctx) })
 	if c.MetricsListen != "" {
 		handler := promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{})
 		group.Go(func() error {

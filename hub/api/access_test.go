@@ -182,9 +182,9 @@ func TestOneSeesOnlyWhatIsInScope(t *testing.T) {
 			}
 		}
 	}
-	_, err := drain(must[hubv1.FleetService_GetArtifactClient](t)(c.GetArtifact(ctx, &hubv1.GetArtifactRequest{Digest: h.Store.Read().BundleByName("db").Status.Digest})))
+	_, err := drain(must[hubv1.FleetService_GetArtifactClient](t)(c.GetArtifact(ctx, &hubv1.GetArtifactRequest{Digest: latestDigest(h, "db")})))
 	refused(t, err, codes.NotFound)
-	own := h.Store.Read().BundleByName("web").Status.Digest
+	own := latestDigest(h, "web")
 	if _, err := drain(must[hubv1.FleetService_GetArtifactClient](t)(c.GetArtifact(ctx, &hubv1.GetArtifactRequest{Digest: own}))); err != nil {
 		t.Error(err)
 	}
@@ -335,4 +335,11 @@ func TestNobodyGivesMoreThanTheyHave(t *testing.T) {
 	bind(t, h, "ci", "admin", []string{"web"}, nil)
 	_, err = c.Apply(t.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{binding("viewer", &yardarmv1.Scope{Names: []string{"web"}})}})
 	refused(t, err, codes.PermissionDenied, "rolebindings")
+}
+
+// latestDigest is that of the artifact of a bundle's latest revision.
+func latestDigest(h *apitest.Hub, bundle string) string {
+	tx := h.Store.Read()
+	b := tx.BundleByName(bundle)
+	return tx.Revision(b.Metadata.Uid, b.Status.LatestRevision).Spec.Digest
 }

@@ -268,6 +268,7 @@ func (a *application) bundle(c *change, i int, in *yardarmv1.Bundle) error {
 			a.checker(i).add(fmt.Sprintf("spec.targets[%d].group", t), unknownGroup(target.GetGroup()))
 		}
 	}
+	unknownStages(c, a.checker(i).at("spec."), in.GetSpec().GetRollout())
 	sameSpec := current != nil && proto.Equal(current.Spec, in.Spec)
 	next := replacing(current, &yardarmv1.Bundle{})
 	if next.Spec = proto.CloneOf(in.Spec); next.Status == nil {
@@ -278,7 +279,7 @@ func (a *application) bundle(c *change, i int, in *yardarmv1.Bundle) error {
 	if a.note(i, current != nil, same && sameSpec, current, next) {
 		return nil
 	}
-	if rev := c.Revision(current.GetMetadata().GetUid(), current.GetStatus().GetRevision()); rev != nil {
+	if rev := c.Revision(current.GetMetadata().GetUid(), current.GetStatus().GetLatestRevision()); rev != nil {
 		// Delivery policy and customizations are part of a revision, so that a change of them reaches clusters as any other does.
 		if parts := changed(rev.Spec, snapshot(next.Spec, rev.Spec)); len(parts) > 0 {
 			if _, err := c.addRevision(next, a.revisionUIDs[i], rev.Spec,

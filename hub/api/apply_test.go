@@ -214,7 +214,7 @@ func TestApplyOfDeliveryMakesARevision(t *testing.T) {
 	atomic := bundle("web", "prod")
 	atomic.GetBundle().Spec.Delivery = &yardarmv1.DeliveryPolicy{Atomic: true}
 	b := apply(t, h, atomic).Results[0].GetResource().GetBundle()
-	if b.Status.Revision != 2 || b.Status.LatestRevision != 2 || b.Status.Digest != first.Revision.Spec.Digest {
+	if b.Status.Revision != 1 || b.Status.LatestRevision != 2 || b.Status.Digest != first.Revision.Spec.Digest {
 		t.Errorf("status %v", b.Status)
 	}
 	r := must[*yardarmv1.Revision](t)(h.GetRevision(t.Context(), &hubv1.GetRevisionRequest{Bundle: "web", Number: 2}))
@@ -224,7 +224,7 @@ func TestApplyOfDeliveryMakesARevision(t *testing.T) {
 	// Writing out the default is no change of what clusters get.
 	spelled := proto.CloneOf(atomic)
 	spelled.GetBundle().Spec.Delivery.Namespace = "default"
-	if b := apply(t, h, spelled).Results[0].GetResource().GetBundle(); b.Status.Revision != 2 {
-		t.Errorf("revision %d after the default was written out", b.Status.Revision)
+	if b := apply(t, h, spelled).Results[0].GetResource().GetBundle(); b.Status.LatestRevision != 2 {
+		t.Errorf("revision %d after the default was written out", b.Status.LatestRevision)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/yardarm-dev/yardarm/hub/index"
+	"github.com/yardarm-dev/yardarm/hub/store"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -83,6 +84,12 @@ func (s *Server) GetAssignment(ctx context.Context, req *hubv1.GetAssignmentRequ
 	return v.assignment(c, it), nil
 }
 
+// isMember tells whether a bundle's rollout says what a cluster is to run.
+func isMember(tx *store.ReadTx, b *yardarmv1.Bundle, c *yardarmv1.Cluster) bool {
+	_, ok := tx.Assigned(b.GetMetadata().GetUid(), c.GetMetadata().GetUid())
+	return ok
+}
+
 // item finds what a cluster is to run, or still holds, of a bundle.
 func (v view) item(cluster, bundle string) (*yardarmv1.Cluster, index.Item, error) {
 	c := v.ClusterByName(cluster)
@@ -99,8 +106,10 @@ func (v view) item(cluster, bundle string) (*yardarmv1.Cluster, index.Item, erro
 	switch {
 	case b == nil:
 		return nil, index.Item{}, bundleNotFound(bundle)
-	case b.GetStatus().GetRevision() == 0:
+	case b.GetStatus().GetLatestRevision() == 0:
 		hint = "the bundle has no revision yet; publish one"
+	case isMember(v.ReadTx, b, c):
+		hint = "the bundle's first rollout has yet to reach the cluster; `yardarm rollout status` shows how far it is"
 	}
 	return nil, index.Item{}, notFound(yardarmv1.KindAssignment, assignmentName(cluster, bundle), hint)
 }

@@ -89,10 +89,10 @@ func sharedCluster(tx *store.ReadTx, uid, otherUID string) *yardarmv1.Cluster {
 	return nil
 }
 
-// objectsOf yields the keys of what a bundle's current revision holds, with the namespaces that they get in a cluster.
+// objectsOf yields the keys of what a bundle's latest revision holds, with the namespaces that they get in a cluster.
 func objectsOf(tx *store.ReadTx, b *yardarmv1.Bundle) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
-		rev := tx.Revision(b.GetMetadata().GetUid(), b.GetStatus().GetRevision())
+		rev := tx.Revision(b.GetMetadata().GetUid(), b.GetStatus().GetLatestRevision())
 		if rev == nil {
 			return
 		}

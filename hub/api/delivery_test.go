@@ -217,7 +217,7 @@ func TestDefaultsThatAreWrittenOutAreNoChange(t *testing.T) {
 	before := assignment(t, h, "berlin", "web").Spec.Hash
 	b := apply(t, h, delivered(&yardarmv1.DeliveryPolicy{Namespace: "default", Takeover: "always", Conflict: "force", Drift: "correct",
 		DependsOn: []*yardarmv1.Dependency{{Bundle: "db", State: "ready"}}, Timeout: durationpb.New(10 * time.Minute)}, "prod")).Results[0].GetResource().GetBundle()
-	if b.Status.Revision != 1 || b.Spec.Delivery.Takeover != "always" || string(assignment(t, h, "berlin", "web").Spec.Hash) != string(before) {
+	if b.Status.LatestRevision != 1 || b.Spec.Delivery.Takeover != "always" || string(assignment(t, h, "berlin", "web").Spec.Hash) != string(before) {
 		t.Errorf("bundle %v", b)
 	}
 	for i, d := range []*yardarmv1.DeliveryPolicy{
@@ -225,8 +225,8 @@ func TestDefaultsThatAreWrittenOutAreNoChange(t *testing.T) {
 		{Ignore: []*yardarmv1.IgnoreRule{{Paths: []string{"/a"}}}}, {Health: []*yardarmv1.HealthRule{{Kind: "A", Ready: "true"}}}, {DependsOn: []*yardarmv1.Dependency{{Bundle: "db", State: "applied"}}},
 	} {
 		b := apply(t, h, delivered(d, "prod")).Results[0].GetResource().GetBundle()
-		if int(b.Status.Revision) != i+2 {
-			t.Errorf("%v makes revision %d", d, b.Status.Revision)
+		if int(b.Status.LatestRevision) != i+2 {
+			t.Errorf("%v makes revision %d", d, b.Status.LatestRevision)
 		}
 	}
 }

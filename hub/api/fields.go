@@ -9,6 +9,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/query"
+	"github.com/yardarm-dev/yardarm/hub/rollout"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -19,6 +20,8 @@ var (
 	clusterPhases = []string{yardarmv1.ClusterActive, yardarmv1.ClusterEnrolling, yardarmv1.ClusterBanned, yardarmv1.ClusterDeleting}
 	phases        = []string{yardarmv1.PhaseReady, yardarmv1.PhaseProgressing, yardarmv1.PhasePending, yardarmv1.PhaseDegraded, yardarmv1.PhaseFailed,
 		yardarmv1.PhaseHeld, yardarmv1.PhaseRemoving, yardarmv1.PhaseStale, yardarmv1.PhaseNeverConnected}
+	rolloutPhases = []string{yardarmv1.RolloutPending, yardarmv1.RolloutProgressing, yardarmv1.RolloutPaused, yardarmv1.RolloutCompleted,
+		yardarmv1.RolloutRollingBack, yardarmv1.RolloutRolledBack}
 )
 
 var clusterFields = &query.Schema[*index.Cluster]{
@@ -63,7 +66,9 @@ var bundleFields = &query.Schema[*index.Bundle]{
 	Fields: slices.Concat([]query.Field[*index.Bundle]{
 		{Name: "name", Text: func(b *index.Bundle) string { return b.Row.GetMetadata().GetName() }},
 		{Name: "group", Texts: func(b *index.Bundle) []string { return groupsOf(b.Row.GetSpec().GetTargets()) }},
-		{Name: "revision", Number: func(b *index.Bundle) int64 { return int64(b.Row.GetStatus().GetRevision()) }},
+		{Name: "revision", Number: func(b *index.Bundle) int64 { return int64(b.Settled) }},
+		{Name: "latest", Number: func(b *index.Bundle) int64 { return int64(b.Row.GetStatus().GetLatestRevision()) }},
+		{Name: "rollout", Text: func(b *index.Bundle) string { return rollout.Summary(b.Row, b.Rollout).GetPhase() }, Words: rolloutPhases},
 		{Name: "created", Time: true, Number: func(b *index.Bundle) int64 { return nanos(b.Row.GetMetadata().GetCreationTimestamp()) }},
 	}, countFields("clusters", func(b *index.Bundle) *yardarmv1.PhaseCounts { return b.Clusters })),
 }

@@ -16,13 +16,14 @@ var resourceIn = map[store.Table]string{
 	store.Bundles:         yardarmv1.ResourceBundles,
 	store.Acceptances:     yardarmv1.ResourceAssignments,
 	store.Reconciliations: yardarmv1.ResourceAssignments,
+	store.Rollouts:        yardarmv1.ResourceRollouts,
 	store.Roles:           yardarmv1.ResourceRoles,
 	store.RoleBindings:    yardarmv1.ResourceRoleBindings,
 	store.Credentials:     yardarmv1.ResourceTokens,
 }
 
 // followers are the tables whose rows change only along with one that is judged.
-var followers = []store.Table{store.Revisions, store.Artifacts, store.Identities, store.Tokens, store.DeletedBundles, store.DeletedClusters}
+var followers = []store.Table{store.Revisions, store.Artifacts, store.Identities, store.Tokens, store.DeletedBundles, store.DeletedClusters, store.RolloutMembers}
 
 // judge refuses what a transaction has written beyond what its caller may change, whatever handler wrote it, and why: both what was there before and what is
 // there now have to be the caller's to change.
@@ -77,6 +78,10 @@ func (c *change) judgeWrite(w store.Write, resource string, moves map[string][]s
 			}
 		case *storev1.Reconciliation:
 			if err := c.judgeAssignment(resource, row.ClusterUid, row.BundleUid); err != nil {
+				return err
+			}
+		case *storev1.Rollout:
+			if err := c.judgeAssignment(resource, "", row.BundleUid); err != nil {
 				return err
 			}
 		default:

@@ -6,8 +6,8 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// withAssignments are the tables about assignments, whose rows go with the bundle or the cluster that they belong to.
-var withAssignments = []store.Table{store.Acceptances, store.Reconciliations}
+// withAssignments are the tables about assignments and rollouts, whose rows go with the bundle or the cluster that they belong to.
+var withAssignments = []store.Table{store.Acceptances, store.Reconciliations, store.Rollouts}
 
 // needs says of every method what it needs of its caller. A method that is not here cannot be served.
 var needs = map[string]need{
@@ -41,6 +41,15 @@ var needs = map[string]need{
 	hubv1.FleetService_ListRevisions_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRevisions, objects: ofBundle},
 	hubv1.FleetService_GetRevision_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRevisions, objects: ofBundle},
 	hubv1.FleetService_GetArtifact_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceArtifacts},
+
+	hubv1.FleetService_GetRollout_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRollouts, objects: ofBundle},
+	hubv1.FleetService_WatchRollout_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRollouts, objects: ofBundle},
+	hubv1.FleetService_PauseRollout_FullMethodName:   {verb: yardarmv1.VerbSteer, resource: yardarmv1.ResourceRollouts, objects: ofBundle},
+	hubv1.FleetService_ResumeRollout_FullMethodName:  {verb: yardarmv1.VerbSteer, resource: yardarmv1.ResourceRollouts, objects: ofBundle},
+	hubv1.FleetService_ApproveRollout_FullMethodName: {verb: yardarmv1.VerbApprove, resource: yardarmv1.ResourceRollouts, objects: ofBundle},
+	hubv1.FleetService_PromoteRollout_FullMethodName: {verb: yardarmv1.VerbSteer, resource: yardarmv1.ResourceRollouts, objects: ofBundle},
+	hubv1.FleetService_RetryRollout_FullMethodName: {verb: yardarmv1.VerbSteer, resource: yardarmv1.ResourceRollouts, objects: ofBundle,
+		consequences: []store.Table{store.Reconciliations}},
 
 	hubv1.FleetService_ListAssignments_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
 	hubv1.FleetService_GetAssignment_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
@@ -161,6 +170,7 @@ var resourceOf = map[string]string{
 	yardarmv1.KindBundle:       yardarmv1.ResourceBundles,
 	yardarmv1.KindRevision:     yardarmv1.ResourceRevisions,
 	yardarmv1.KindAssignment:   yardarmv1.ResourceAssignments,
+	yardarmv1.KindRollout:      yardarmv1.ResourceRollouts,
 	yardarmv1.KindRole:         yardarmv1.ResourceRoles,
 	yardarmv1.KindRoleBinding:  yardarmv1.ResourceRoleBindings,
 }

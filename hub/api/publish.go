@@ -125,6 +125,7 @@ func checkPublication(p *hubv1.Publication) error {
 			}
 		}
 	}
+	check.rollout(p.GetRollout(), p.GetGroups())
 	check.text("provenance.message", p.GetProvenance().GetMessage())
 	check.text("provenance.source", p.GetProvenance().GetSource())
 	check.text("provenance.commit", p.GetProvenance().GetCommit())
@@ -227,7 +228,7 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 		if err != nil {
 			return err
 		}
-		current := c.Revision(next.Metadata.Uid, next.GetStatus().GetRevision())
+		current := c.Revision(next.Metadata.Uid, next.GetStatus().GetLatestRevision())
 		published := current == nil || !sameContent(current.Spec, snapshot(next.Spec, a.content))
 		if err := a.put(c); err != nil {
 			return err
@@ -242,7 +243,7 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 			}
 		}
 		if targeted && !published {
-			if err := c.event(&yardarmv1.Event{Reason: "BundleConfigured", Bundle: p.GetBundle(), Message: "the bundle targets other cluster groups"}); err != nil {
+			if err := c.event(&yardarmv1.Event{Reason: "BundleConfigured", Bundle: p.GetBundle(), Message: "the bundle targets other cluster groups, or is rolled out in another way"}); err != nil {
 				return err
 			}
 		}
@@ -271,7 +272,7 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 	return resp, nil
 }
 
-// publicationTarget is the bundle that is published to, cloned or new, with the targets that the publication gives it; changed tells whether
+// publicationTarget is the bundle that is published to, cloned or new, with the targets and the strategy that the publication gives it; changed tells whether
 // it differs from the row.
 func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yardarmv1.Bundle, changed bool, err error) {
 	var v violations
@@ -280,6 +281,8 @@ func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yard
 			v.add("", fmt.Sprintf("publication.groups[%d]", i), unknownGroup(group))
 		}
 	}
+	check := checker{v: &v, path: "publication."}
+	unknownStages(c, check, p.GetRollout())
 	if err := v.err(); err != nil {
 		return nil, false, err
 	}
@@ -288,7 +291,7 @@ func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yard
 		if len(p.GetGroups()) == 0 || p.GetResourceVersion() != "" {
 			return nil, false, notFound(yardarmv1.KindBundle, p.GetBundle(), "name the groups it is for, and it is made (`--to GROUP`), or apply it first")
 		}
-		return &yardarmv1.Bundle{Metadata: c.newMeta(p.GetBundle(), uid), Spec: &yardarmv1.BundleSpec{Targets: retarget(nil, p.Groups)}, Status: &yardarmv1.BundleStatus{}}, true, nil
+		return &yardarmv1.Bundle{Metadata: c.newMeta(p.GetBundle(), uid), Spec: &yardarmv1.BundleSpec{Targets: retarget(nil, p.Groups), Rollout: p.Rollout}, Status: &yardarmv1.BundleStatus{}}, true, nil
 	}
 	if err := checkVersion(yardarmv1.KindBundle, b.Metadata, p.GetResourceVersion()); err != nil {
 		return nil, false, err
@@ -297,12 +300,20 @@ func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yard
 	if next.Spec == nil {
 		next.Spec = &yardarmv1.BundleSpec{}
 	}
-	if len(p.GetGroups()) == 0 || sameStrings(groupsOf(next.Spec.Targets), p.Groups) {
+	before := next.Spec
+	next.Spec = proto.CloneOf(before)
+	if len(p.GetGroups()) > 0 && !sameStrings(groupsOf(before.Targets), p.Groups) {
+		next.Spec.Targets = retarget(before.Targets, p.Groups)
+	}
+	if p.Rollout != nil {
+		next.Spec.Rollout = p.Rollout
+	}
+	if proto.Equal(before, next.Spec) {
 		return next, false, nil
 	}
-	next.Spec.Targets = retarget(next.Spec.Targets, p.Groups)
 	next.Metadata.Generation++
-	return next, true, nil
+	check.rollout(next.Spec.Rollout, groupsOf(next.Spec.Targets))
+	return next, true, v.err()
 }
 
 // sameStrings compares without regard to order.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -99,5 +100,5 @@ func (c *change) running(cluster *yardarmv1.Cluster) iter.Seq[*yardarmv1.Bundle]
 
 // runs tells whether a cluster is to run a bundle that targets it.
 func (c *change) runs(cluster *yardarmv1.Cluster, b *yardarmv1.Bundle) bool {
-	return cluster.GetSpec().GetRemoval() == nil && c.Revision(b.Metadata.Uid, b.GetStatus().GetRevision()) != nil
+	return cluster.GetSpec().GetRemoval() == nil && c.Revision(b.Metadata.Uid, placement.RevisionFor(c, cluster.Metadata.Uid, b)) != nil
 }

@@ -74,7 +74,7 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 		if err := checkVersion(yardarmv1.KindBundle, b.Metadata, req.GetResourceVersion()); err != nil {
 			return err
 		}
-		current := c.Revision(b.Metadata.Uid, b.GetStatus().GetRevision())
+		current := c.Revision(b.Metadata.Uid, b.GetStatus().GetLatestRevision())
 		target, err := c.undoTarget(b, current, req.GetToRevision())
 		if err != nil {
 			return err
@@ -137,8 +137,8 @@ func (c *change) undoTarget(b *yardarmv1.Bundle, current *yardarmv1.Revision, nu
 		fmt.Sprintf("bundle %q has no earlier revision with other content; there is nothing to return to", b.Metadata.Name))
 }
 
-// addRevision makes the bundle's next revision, of its spec as it is now, and lets the bundle, which the caller has cloned and is to put, run it.
-// Content names the artifact.
+// addRevision makes the bundle's next revision, of its spec as it is now, and the latest one of the bundle, which the caller has cloned and is to put. Its
+// rollout begins with that (hub/rollout). Content names the artifact.
 func (c *change) addRevision(b *yardarmv1.Bundle, uid string, content *yardarmv1.RevisionSpec, provenance *yardarmv1.Provenance) (*yardarmv1.Revision, error) {
 	if b.Status == nil {
 		b.Status = &yardarmv1.BundleStatus{}
@@ -154,7 +154,7 @@ func (c *change) addRevision(b *yardarmv1.Bundle, uid string, content *yardarmv1
 	if err := c.PutRevision(rev); err != nil {
 		return nil, err
 	}
-	b.Status.LatestRevision, b.Status.Revision, b.Status.Digest = number, number, content.Digest
+	b.Status.LatestRevision = number
 	message := fmt.Sprintf("revision %d published", number)
 	if line, _, _ := strings.Cut(provenance.Message, "\n"); line != "" {
 		message += ": " + clip(line)

@@ -88,7 +88,9 @@ func (v view) bundlePart(b *index.Bundle) *index.Bundle {
 	if v.all {
 		return b
 	}
-	return &index.Bundle{Row: b.Row, Clusters: v.countBundle(b.Row)}
+	out := *b
+	out.Clusters = v.countBundle(b.Row)
+	return &out
 }
 
 // countBundle counts the clusters in which the caller sees a bundle, by how it stands there.

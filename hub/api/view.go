@@ -13,6 +13,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/index"
+	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -138,7 +139,7 @@ func (v view) groupConditions(g *index.Group) []*yardarmv1.Condition {
 
 // bundle shows a row, what it counts derived from the others of its snapshot.
 func (v view) bundle(row *yardarmv1.Bundle) *yardarmv1.Bundle {
-	return showBundle(&index.Bundle{Row: row, Clusters: v.countBundle(row)})
+	return showBundle(index.BundleOf(v.ReadTx, row, v.countBundle(row)))
 }
 
 func showBundle(b *index.Bundle) *yardarmv1.Bundle {
@@ -147,7 +148,8 @@ func showBundle(b *index.Bundle) *yardarmv1.Bundle {
 	if out.Status == nil {
 		out.Status = &yardarmv1.BundleStatus{}
 	}
-	out.Status.Clusters = b.Clusters
+	out.Status.Revision, out.Status.Digest = b.Settled, b.Digest
+	out.Status.Clusters, out.Status.Rollout = b.Clusters, rollout.Summary(b.Row, b.Rollout)
 	return out
 }
 

@@ -12,10 +12,10 @@ import (
 )
 
 // watched are the tables that assignments follow from.
-var watched = []store.Table{store.Clusters, store.Members, store.Bundles, store.Acceptances, store.Reconciliations}
+var watched = []store.Table{store.Clusters, store.Members, store.Bundles, store.Acceptances, store.Reconciliations, store.Assigned}
 
 // wake pokes the sessions that a change of the store concerns, and only those: a cluster's own row, what its groups bring
-// it, a bundle that it runs, a decision about what it holds, a request to reconcile. What the change is they find out
+// it, a bundle that it runs, how far a rollout is there, a decision about what it holds, a request to reconcile. What the change is they find out
 // themselves. A session whose cluster is no longer welcome is ended here, since it may be stuck in a write to a spoke that
 // does not read.
 func (s *Server) wake(ctx context.Context) error {
@@ -66,9 +66,11 @@ func concerned(tx *store.ReadTx, changed store.Changed, all func() map[string]st
 	for uid := range changed.Keys(store.Members) {
 		note(uid, everything)
 	}
-	for key := range changed.Keys(store.Acceptances) {
-		uid, bundle, _ := strings.Cut(key, "/")
-		note(uid, scope{bundles: []string{bundle}})
+	for _, t := range []store.Table{store.Acceptances, store.Assigned} {
+		for key := range changed.Keys(t) {
+			uid, bundle, _ := strings.Cut(key, "/")
+			note(uid, scope{bundles: []string{bundle}})
+		}
 	}
 	for key := range changed.Keys(store.Reconciliations) {
 		bundle, cluster, one := strings.Cut(key, "/")

@@ -132,6 +132,14 @@ func TestEveryCallOverREST(t *testing.T) {
 	if undone := call(t, h, "POST", "/v1/bundles/web:undo", `{}`, 200); undone.at("revision", "spec", "number") != 3.0 {
 		t.Errorf("undone %s", undone.body)
 	}
+	call(t, h, "POST", "/v1/bundles/web/rollout:pause", `{}`, 409) // it has yet to begin
+	apitest.Settle(t, h.Store)
+	if r := call(t, h, "GET", "/v1/bundles/web/rollout", "", 200); r.at("status", "phase") != "Completed" || r.at("spec", "revision") != 3.0 {
+		t.Errorf("rollout %s", r.body)
+	}
+	for _, verb := range []string{"pause", "resume", "approve", "promote", "retry"} {
+		call(t, h, "POST", "/v1/bundles/web/rollout:"+verb, `{"revision": 3}`, 409)
+	}
 	if revisions := call(t, h, "GET", "/v1/bundles/web/revisions?pageSize=2", "", 200); revisions.at("totalSize") != 3.0 || revisions.at("nextPageToken") == nil {
 		t.Errorf("revisions %s", revisions.body)
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -11,10 +12,10 @@ import (
 // tables are those that entries are derived from.
 var tables = []store.Table{
 	store.Clusters, store.Identities, store.Members, store.Presences, // of whole clusters
-	store.Observed,                           // of a cluster, but of none of its bundles
-	store.Acceptances, store.ObservedBundles, // of one bundle in one cluster
+	store.Observed,                                           // of a cluster, but of none of its bundles
+	store.Acceptances, store.ObservedBundles, store.Assigned, // of one bundle in one cluster
 	store.Reconciliations, store.Bundles, store.DeletedBundles, // of a bundle in all its clusters
-	store.Groups,
+	store.Groups, store.Rollouts,
 }
 
 // concerned are the clusters that a change concerns, by uid: with the uids of the bundles in which, or with none where all of the cluster is to be derived.
@@ -42,12 +43,12 @@ func (s *State) concerns(tx *store.ReadTx, changed store.Changed) (out concerned
 		return nil, true
 	}
 	for _, t := range tables {
-		if changed.All(t) && t != store.Groups {
+		if changed.All(t) && t != store.Groups && t != store.Rollouts {
 			return nil, true
 		}
 	}
 	out = concerned{}
-	for _, t := range []store.Table{store.Acceptances, store.ObservedBundles} {
+	for _, t := range []store.Table{store.Acceptances, store.ObservedBundles, store.Assigned} {
 		for key := range changed.Keys(t) {
 			cluster, bundle, _ := strings.Cut(key, "/")
 			out.pair(cluster, bundle)
@@ -99,7 +100,7 @@ func (s *State) apply(tx *store.ReadTx, changed store.Changed) {
 	clusters, all := s.concerns(tx, changed)
 	if s.Tx == nil {
 		s.clusters, s.bundles, s.groups = map[string]*Cluster{}, map[string]*Bundle{}, map[string]*Group{}
-		s.assigners, s.counts, s.members = assigners{}, map[string]*yardarmv1.PhaseCounts{}, map[string]*membership{}
+		s.placer, s.counts, s.members = placement.NewPlacer(), map[string]*yardarmv1.PhaseCounts{}, map[string]*membership{}
 	}
 	s.Tx = tx
 	st := step{State: s, touchedBundles: map[string]bool{}, touchedGroups: map[string]bool{}}
@@ -136,7 +137,7 @@ func (st *step) cluster(uid string, bundles map[string]bool) {
 		delete(st.clusters, uid)
 	default:
 		if next = st.revised(old, row, bundles); next == nil {
-			next = clusterOf(st.Tx, row, st.assigners)
+			next = clusterOf(st.Tx, row, st.placer)
 		}
 		st.clusters[uid] = next
 	}
@@ -163,7 +164,7 @@ func (st *step) revised(old *Cluster, row *yardarmv1.Cluster, bundles map[string
 	next.Assignments = slices.Clone(old.Assignments)
 	for uid := range bundles {
 		b := st.Tx.Bundle(uid)
-		assigned := b != nil && row.GetSpec().GetRemoval() == nil && st.Tx.Revision(uid, b.GetStatus().GetRevision()) != nil && targets(b, old.Groups)
+		assigned := b != nil && row.GetSpec().GetRemoval() == nil && targets(b, old.Groups) && runs(st.Tx, old.UID(), b)
 		report := st.Tx.ObservedBundle(old.UID(), uid).GetReport()
 		i, there := old.at(uid)
 		switch {
@@ -178,10 +179,15 @@ func (st *step) revised(old *Cluster, row *yardarmv1.Cluster, bundles map[string
 		if assigned {
 			it.Target = b
 		}
-		next.Assignments[i] = assignmentOf(st.Tx, row, it, st.assigners)
+		next.Assignments[i] = assignmentOf(st.Tx, row, it, st.placer)
 	}
 	next.count()
 	return &next
+}
+
+// runs tells whether a cluster is to run any revision of a bundle, which targets it.
+func runs(tx *store.ReadTx, cluster string, b *yardarmv1.Bundle) bool {
+	return tx.Revision(b.GetMetadata().GetUid(), placement.RevisionFor(tx, cluster, b)) != nil
 }
 
 // targets tells whether a bundle targets one of the groups.
@@ -202,7 +208,7 @@ func (st *step) rows(changed store.Changed, all bool) {
 	for name := range changed.Keys(store.Groups) {
 		st.touchedGroups[name] = true
 	}
-	if all {
+	if all || changed.All(store.Rollouts) {
 		for uid := range st.bundles {
 			st.touchedBundles[uid] = true
 		}
@@ -210,8 +216,10 @@ func (st *step) rows(changed store.Changed, all bool) {
 			st.touchedBundles[b.GetMetadata().GetUid()] = true
 		}
 	}
-	for uid := range changed.Keys(store.Bundles) {
-		st.touchedBundles[uid] = true
+	for _, t := range []store.Table{store.Bundles, store.Rollouts} {
+		for uid := range changed.Keys(t) {
+			st.touchedBundles[uid] = true
+		}
 	}
 	// A group shows the bundles that target it.
 	for uid := range st.touchedBundles {

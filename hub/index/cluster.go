@@ -57,31 +57,12 @@ type Assignment struct {
 	hash uint64
 }
 
-// assigners keep, per bundle, what is the same for most of its clusters.
-type assigners map[string]assignerOf
-
-type assignerOf struct {
-	bundle   *yardarmv1.Bundle
-	assigner *placement.Assigner
-}
-
-// of counts for the very row that it was made from, and for no other revision's.
-func (a assigners) of(tx *store.ReadTx, b *yardarmv1.Bundle) *placement.Assigner {
-	uid := b.GetMetadata().GetUid()
-	if have, ok := a[uid]; ok && have.bundle == b {
-		return have.assigner
-	}
-	made := placement.NewAssigner(tx, b)
-	a[uid] = assignerOf{b, made}
-	return made
-}
-
 // ClusterOf derives the entry of one cluster from rows alone. It is how one resource is shown, also within a transaction; an [Index] has all of them.
 func ClusterOf(tx *store.ReadTx, row *yardarmv1.Cluster) *Cluster {
-	return clusterOf(tx, row, assigners{})
+	return clusterOf(tx, row, placement.NewPlacer())
 }
 
-func clusterOf(tx *store.ReadTx, row *yardarmv1.Cluster, known assigners) *Cluster {
+func clusterOf(tx *store.ReadTx, row *yardarmv1.Cluster, placer *placement.Placer) *Cluster {
 	uid := row.GetMetadata().GetUid()
 	c := &Cluster{
 		Row: row, Identity: tx.Identity(uid), Observed: tx.Observed(uid), Presence: tx.Presence(uid),
@@ -92,7 +73,7 @@ func clusterOf(tx *store.ReadTx, row *yardarmv1.Cluster, known assigners) *Clust
 	}
 	c.Phase = phaseOf(row, c.Identity != nil)
 	for _, it := range ItemsOf(tx, row) {
-		c.Assignments = append(c.Assignments, assignmentOf(tx, row, it, known))
+		c.Assignments = append(c.Assignments, assignmentOf(tx, row, it, placer))
 	}
 	c.count()
 	return c
@@ -129,10 +110,10 @@ func phaseOf(c *yardarmv1.Cluster, enrolled bool) string {
 	return yardarmv1.ClusterActive
 }
 
-func assignmentOf(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, known assigners) *Assignment {
+func assignmentOf(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, placer *placement.Placer) *Assignment {
 	var spec *yardarmv1.AssignmentSpec
 	if it.Target != nil {
-		spec = known.of(tx, it.Target).Assign(tx, c)
+		spec = placer.Assigner(tx, it.Target, placement.RevisionFor(tx, c.GetMetadata().GetUid(), it.Target)).Assign(tx, c)
 	}
 	st := Judge(tx, c, it, spec, time.Time{})
 	a := &Assignment{Item: it, Phase: st.Phase, Reason: st.Reason, Message: st.Message, Report: st.Report, Drifted: status.Drifted(st), Revision: spec.GetRevision()}

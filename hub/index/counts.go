@@ -5,7 +5,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/status"
+	"github.com/yardarm-dev/yardarm/hub/store"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -14,6 +17,16 @@ type Bundle struct {
 	Row *yardarmv1.Bundle
 	// Clusters counts its assignments by phase.
 	Clusters *yardarmv1.PhaseCounts
+	// Rollout is nil where there was none. Settled is the revision that its clusters run of which the rollout says nothing, with its digest.
+	Rollout *storev1.Rollout
+	Settled uint32
+	Digest  string
+}
+
+// BundleOf is a bundle of which these clusters are counted.
+func BundleOf(tx *store.ReadTx, row *yardarmv1.Bundle, clusters *yardarmv1.PhaseCounts) *Bundle {
+	uid, settled := row.GetMetadata().GetUid(), placement.Settled(tx, row)
+	return &Bundle{Row: row, Clusters: clusters, Rollout: tx.Rollout(uid), Settled: settled, Digest: tx.Revision(uid, settled).GetSpec().GetDigest()}
 }
 
 // UID is the bundle's.
@@ -28,7 +41,7 @@ func (b *Bundle) targets() []*yardarmv1.Target {
 
 // Same tells whether a caller would see no difference.
 func (b *Bundle) Same(other *Bundle) bool {
-	return b.Row == other.Row && proto.Equal(b.Clusters, other.Clusters)
+	return b.Row == other.Row && b.Rollout == other.Rollout && proto.Equal(b.Clusters, other.Clusters)
 }
 
 // Group is a group, how many clusters belong to it, and which bundles target it.
@@ -124,7 +137,6 @@ func (st *step) compareBundle(uid string) {
 	counts := st.counts[uid]
 	if counts.GetTotal() == 0 && row == nil {
 		delete(st.counts, uid)
-		delete(st.assigners, uid)
 	}
 	var next *Bundle
 	switch {
@@ -133,10 +145,11 @@ func (st *step) compareBundle(uid string) {
 	case row == nil:
 		delete(st.bundles, uid)
 	default:
-		next = &Bundle{Row: row, Clusters: &yardarmv1.PhaseCounts{}}
+		shown := &yardarmv1.PhaseCounts{}
 		if counts != nil {
-			next.Clusters = proto.CloneOf(counts)
+			shown = proto.CloneOf(counts)
 		}
+		next = BundleOf(st.Tx, row, shown)
 		if old != nil && old.Same(next) {
 			return
 		}

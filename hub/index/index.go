@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -47,9 +48,10 @@ type State struct {
 	bundles  map[string]*Bundle
 	groups   map[string]*Group
 
-	assigners assigners
-	counts    map[string]*yardarmv1.PhaseCounts // of bundles, by uid
-	members   map[string]*membership            // of groups, by name
+	// placer keeps what is the same for most clusters of a bundle.
+	placer  *placement.Placer
+	counts  map[string]*yardarmv1.PhaseCounts // of bundles, by uid
+	members map[string]*membership            // of groups, by name
 
 	clusterLog log[Cluster]
 	bundleLog  log[Bundle]

@@ -31,7 +31,7 @@ func ItemsOf(tx *store.ReadTx, c *yardarmv1.Cluster) []Item {
 	if c.GetSpec().GetRemoval() == nil {
 		for b := range tx.BundlesOf(uid) {
 			bundleUID := b.GetMetadata().GetUid()
-			if tx.Revision(bundleUID, b.GetStatus().GetRevision()) == nil {
+			if !runs(tx, uid, b) {
 				continue
 			}
 			place[bundleUID], place[b.GetMetadata().GetName()] = len(out), len(out)
@@ -108,13 +108,13 @@ func judgeLeaving(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, st *yardarmv1
 func StatusesOf(tx *store.ReadTx, b *yardarmv1.Bundle) iter.Seq2[*yardarmv1.Cluster, *yardarmv1.AssignmentStatus] {
 	return func(yield func(*yardarmv1.Cluster, *yardarmv1.AssignmentStatus) bool) {
 		uid, name := b.GetMetadata().GetUid(), b.GetMetadata().GetName()
-		assigner := placement.NewAssigner(tx, b)
+		placer := placement.NewPlacer()
 		assigned := make(map[string]bool)
 		for c := range tx.ClustersOf(uid) {
 			if c.GetSpec().GetRemoval() != nil {
 				continue
 			}
-			spec := assigner.Assign(tx, c)
+			spec := placer.Assigner(tx, b, placement.RevisionFor(tx, c.GetMetadata().GetUid(), b)).Assign(tx, c)
 			if spec == nil {
 				continue
 			}

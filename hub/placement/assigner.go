@@ -15,11 +15,11 @@ import (
 // revision refers to, and then one is hashed for each all the same.
 const maxHashes = 1024
 
-// Assigner derives the assignments of one bundle, as it is in one row. Most clusters get the same as others do: what is merged
+// Assigner derives the assignments of one revision of a bundle, as they are in their rows. Most clusters get the same as others do: what is merged
 // and hashed for one is kept for the next. Safe for concurrent use.
 type Assigner struct {
 	bundle *yardarmv1.Bundle
-	// revision is nil while the bundle has none.
+	// revision is nil where there is none.
 	revision *yardarmv1.Revision
 
 	mu sync.Mutex // guards the rest
@@ -31,19 +31,16 @@ type Assigner struct {
 // noTarget is the target of a cluster that belongs to none that the revision lists.
 const noTarget = -1
 
-// NewAssigner makes the Assigner of a bundle's current revision.
-func NewAssigner(r Reader, bundle *yardarmv1.Bundle) *Assigner {
-	return &Assigner{
-		bundle: bundle, revision: current(r, bundle),
-		customizations: map[int]*yardarmv1.Customization{}, hashes: map[string][]byte{},
-	}
+// NewAssigner makes the Assigner of a bundle's revision with the number.
+func NewAssigner(r Reader, bundle *yardarmv1.Bundle, number uint32) *Assigner {
+	return newAssigner(bundle, r.Revision(bundle.GetMetadata().GetUid(), number))
 }
 
-func current(r Reader, bundle *yardarmv1.Bundle) *yardarmv1.Revision {
-	return r.Revision(bundle.Metadata.Uid, bundle.GetStatus().GetRevision())
+func newAssigner(bundle *yardarmv1.Bundle, revision *yardarmv1.Revision) *Assigner {
+	return &Assigner{bundle: bundle, revision: revision, customizations: map[int]*yardarmv1.Customization{}, hashes: map[string][]byte{}}
 }
 
-// Assign derives the assignment of a cluster, which the bundle targets; nil while the bundle has no revision. What is read of
+// Assign derives the assignment of a cluster, which the bundle targets; nil where there is no such revision. What is read of
 // the cluster may be of a later snapshot, as long as that has the same bundle.
 func (s *Assigner) Assign(r Reader, cluster *yardarmv1.Cluster) *yardarmv1.AssignmentSpec {
 	if s.revision == nil {

@@ -16,6 +16,9 @@ import (
 
 // snapshot is a Reader of one bundle, which goes to every cluster.
 type snapshot struct {
+	// assigned is by the rollout, by cluster, and settled is 0 where there is none.
+	assigned    map[string]uint32
+	settled     uint32
 	clusters    map[string]*yardarmv1.Cluster
 	groups      map[string][]string // by cluster
 	bundle      *yardarmv1.Bundle
@@ -34,6 +37,11 @@ func (s *snapshot) Revision(string, uint32) *yardarmv1.Revision { return s.revis
 func (s *snapshot) Acceptances(uid, _ string) iter.Seq[*storev1.Acceptance] {
 	return slices.Values(s.acceptances[uid])
 }
+func (s *snapshot) Assigned(_, uid string) (uint32, bool) {
+	number, ok := s.assigned[uid]
+	return number, ok
+}
+func (s *snapshot) Settled(string) (uint32, bool)        { return s.settled, s.settled != 0 }
 func (s *snapshot) Reconciliations(uid, _ string) uint64 { return s.reconciles[uid] }
 
 func newCluster(name string, labels map[string]string) *yardarmv1.Cluster {
@@ -78,7 +86,7 @@ func texts(c *yardarmv1.Customization) string {
 
 // assignAll derives the assignments of all clusters, one after the other.
 func assignAll(s *snapshot) map[string]*yardarmv1.AssignmentSpec {
-	assigner := NewAssigner(s, s.bundle)
+	assigner := NewAssigner(s, s.bundle, 3)
 	out := map[string]*yardarmv1.AssignmentSpec{}
 	for _, uid := range slices.Sorted(maps.Keys(s.clusters)) {
 		out[uid] = assigner.Assign(s, s.clusters[uid])
@@ -167,5 +175,19 @@ func TestAssignmentHashIsStable(t *testing.T) {
 	plain := &yardarmv1.AssignmentSpec{Bundle: "web", BundleUid: "b1", Revision: 3, Digest: "d3", Size: 10, Delivery: &yardarmv1.DeliveryPolicy{Namespace: "default"}}
 	if !bytes.Equal(a.Hash, holdings.AssignmentHash(plain)) {
 		t.Error("the hash has changed")
+	}
+}
+
+// What a rollout says of a cluster counts, then what it says of all others, and only then the bundle's row.
+func TestRevisionFor(t *testing.T) {
+	s := example()
+	s.assigned = map[string]uint32{"two": 7, "three": 0}
+	for settled, want := range map[uint32]map[string]uint32{0: {"one": 3, "two": 7, "three": 0}, 5: {"one": 5, "two": 7, "three": 0}} {
+		s.settled = settled
+		for uid, number := range want {
+			if got := RevisionFor(s, uid, s.bundle); got != number {
+				t.Errorf("%s is to run %d, want %d", uid, got, number)
+			}
+		}
 	}
 }

@@ -10,14 +10,21 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// maxAssigners bounds how many bundles a Placer keeps the Assigners of. A fleet with more of them pays for deriving anew.
+// maxAssigners bounds how many revisions a Placer keeps the Assigners of: most bundles have one in use, and two or three while a rollout is under way.
+// A fleet with more of them pays for deriving anew.
 const maxAssigners = 1024
 
 // Placer derives what clusters are to run, from one snapshot after another, and keeps what clusters and snapshots share: a
-// bundle's Assigner serves as long as its rows are the same ones. Safe for concurrent use.
+// revision's Assigner serves as long as its rows are the same ones. Safe for concurrent use.
 type Placer struct {
 	mu        sync.Mutex
-	assigners *simplelru.LRU // bundle uid → *Assigner
+	assigners *simplelru.LRU // revisionOf → *Assigner
+}
+
+// revisionOf is a revision of a bundle.
+type revisionOf struct {
+	bundleUID string
+	number    uint32
 }
 
 // NewPlacer makes a Placer that keeps nothing yet.
@@ -30,7 +37,7 @@ func NewPlacer() *Placer {
 }
 
 // Desired derives what a cluster is to run, one assignment a bundle, in the order of the bundles' names. A cluster that is
-// unknown or being deleted is to run nothing, and so is a bundle without a revision.
+// unknown or being deleted is to run nothing, and none has a bundle without a revision for it.
 func (p *Placer) Desired(r Reader, clusterUID string) []*yardarmv1.AssignmentSpec {
 	return p.desired(r, clusterUID, r.BundlesOf(clusterUID))
 }
@@ -54,25 +61,26 @@ func (p *Placer) desired(r Reader, clusterUID string, bundles iter.Seq[*yardarmv
 	}
 	var out []*yardarmv1.AssignmentSpec
 	for bundle := range bundles {
-		if a := p.assigner(r, bundle).Assign(r, cluster); a != nil {
+		if a := p.Assigner(r, bundle, RevisionFor(r, clusterUID, bundle)).Assign(r, cluster); a != nil {
 			out = append(out, a)
 		}
 	}
 	return out
 }
 
-// assigner answers the Assigner of a bundle. Rows are never changed, so the same ones say the same.
-func (p *Placer) assigner(r Reader, bundle *yardarmv1.Bundle) *Assigner {
-	uid, revision := bundle.Metadata.Uid, current(r, bundle)
+// Assigner answers that of a bundle's revision with the number. Rows are never changed, so the same ones say the same.
+func (p *Placer) Assigner(r Reader, bundle *yardarmv1.Bundle, number uint32) *Assigner {
+	uid := bundle.Metadata.Uid
+	revision := r.Revision(uid, number)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if kept, ok := p.assigners.Get(uid); ok {
+	if kept, ok := p.assigners.Get(revisionOf{uid, number}); ok {
 		if a := kept.(*Assigner); a.bundle == bundle && a.revision == revision {
 			return a
 		}
 	}
-	a := NewAssigner(r, bundle)
-	p.assigners.Add(uid, a)
+	a := newAssigner(bundle, revision)
+	p.assigners.Add(revisionOf{uid, number}, a)
 	return a
 }
 

@@ -30,7 +30,7 @@ func TestPlacerFollowsRows(t *testing.T) {
 		{"no revision", func() { s.revision = nil }, false},
 		{"the same row of the bundle, with one", func() { s.revision = example().revision }, false},
 	} {
-		before, _ := p.assigners.Peek("b1")
+		before, _ := p.assigners.Peek(revisionOf{"b1", 3})
 		step.change()
 		for uid := range s.clusters {
 			fresh := NewPlacer().Desired(s, uid)
@@ -42,7 +42,7 @@ func TestPlacerFollowsRows(t *testing.T) {
 				}
 			}
 		}
-		if after, _ := p.assigners.Peek("b1"); (before == after) != step.kept {
+		if after, _ := p.assigners.Peek(revisionOf{"b1", 3}); (before == after) != step.kept {
 			t.Errorf("%s: kept: %v, want %v", step.name, before == after, step.kept)
 		}
 	}
@@ -84,7 +84,7 @@ func TestAssignerIsBoundedAndShared(t *testing.T) {
 		})
 	}
 	all.Wait()
-	kept, _ := p.assigners.Peek("b1")
+	kept, _ := p.assigners.Peek(revisionOf{"b1", 3})
 	if n := len(kept.(*Assigner).hashes); n != maxHashes {
 		t.Errorf("%d hashes are kept, want %d", n, maxHashes)
 	}

@@ -3,6 +3,7 @@ package retain
 import (
 	"context"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -32,11 +33,13 @@ func (r *Retainer) revisions(ctx context.Context) (deleted int, err error) {
 	return deleted, nil
 }
 
-// spare answers the numbers of those revisions of a bundle that are not needed: neither among the newest, nor what the bundle
-// runs, nor what a kept one returned to, nor what any cluster holds by the last that was heard of it, however long ago.
+// spare answers the numbers of those revisions of a bundle that are not needed: neither among the newest, nor what any cluster is
+// to run, comes from or may return to by its rollout, nor what a kept one returned to, nor what any cluster holds by the last that was
+// heard of it, however long ago.
 func (r *Retainer) spare(tx *store.ReadTx, bundleUID string) []uint32 {
 	var old []*yardarmv1.Revision
-	needed := map[uint32]bool{tx.Bundle(bundleUID).GetStatus().GetRevision(): true}
+	bundle := tx.Bundle(bundleUID)
+	needed := map[uint32]bool{placement.Settled(tx, bundle): true, bundle.GetStatus().GetLatestRevision(): true}
 	n := 0
 	for rev := range tx.Revisions(bundleUID) { // the newest first
 		if n++; n <= r.Revisions {
@@ -47,6 +50,9 @@ func (r *Retainer) spare(tx *store.ReadTx, bundleUID string) []uint32 {
 	}
 	if len(old) == 0 {
 		return nil
+	}
+	for m := range tx.RolloutMembers(bundleUID) {
+		needed[m.Runs], needed[m.From], needed[m.Good] = true, true, true
 	}
 	digests := map[string]bool{}
 	for o := range tx.ObservedOfBundle(bundleUID) {

@@ -32,6 +32,15 @@ type Outlook struct {
 	Wait    Wait
 	// Wake is when time alone may change something; 0 for never.
 	Wake time.Duration
+	// Breach is why the rollout has failed just now; nil if it has not.
+	Breach *Breach
+}
+
+// Breach is a failure budget that was exceeded.
+type Breach struct {
+	// Stage is the index of the stage whose budget it was, and UIDs are those of its clusters that failed.
+	Stage int
+	UIDs  []string
 }
 
 // Advance takes all the steps that are due. What is known of the members is in their order; now is a reading of the same
@@ -189,7 +198,8 @@ func (a *advance) step() {
 	case RollingBack:
 		a.giveBack()
 	case Progressing:
-		if a.breached() {
+		if b := a.breached(); b != nil {
+			a.out.Breach = b
 			a.fail()
 			return
 		}
@@ -204,14 +214,21 @@ func (a *advance) step() {
 	}
 }
 
-// breached: a stage that has been reached has more failures than it may, or nothing but failures.
-func (a *advance) breached() bool {
+// breached finds a stage that has been reached and has more failures than it may, or nothing but failures.
+func (a *advance) breached() *Breach {
 	for i, t := range a.tallies[:a.At+1] {
-		if t.failed > a.Stages[i].Budget || t.failed > 0 && t.over() && t.done == 0 {
-			return true
+		s := &a.Stages[i]
+		if !s.Tolerant && (t.failed > s.Budget || t.failed > 0 && t.over() && t.done == 0) {
+			b := &Breach{Stage: i}
+			for j := range a.Members {
+				if m := &a.Members[j]; m.Stage == i && m.State == Failed && !m.Prior {
+					b.UIDs = append(b.UIDs, m.UID)
+				}
+			}
+			return b
 		}
 	}
-	return false
+	return nil
 }
 
 func (a *advance) fail() {

@@ -31,7 +31,7 @@ func Begin(revision uint32, bundleUID string, strategy *yardarmv1.RolloutStrateg
 			r.Members = append(r.Members, Member{UID: c.UID, Stage: stage, From: c.Runs, Good: c.Good, Prior: c.Failing})
 		}
 	}
-	r.Stages = resolve(strategy.Stages, sizes, timeout)
+	r.Stages = Resolve(strategy.Stages, sizes, timeout)
 	return r
 }
 

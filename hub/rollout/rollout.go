@@ -71,6 +71,12 @@ type Seen struct {
 	Gate  Gate
 }
 
+// Same tells whether two of them say the same, since whenever.
+func (s Seen) Same(o Seen) bool {
+	s.Since = o.Since
+	return s == o
+}
+
 // Health sums up a phase.
 type Health uint8
 

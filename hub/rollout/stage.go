@@ -28,6 +28,8 @@ type Stage struct {
 	Name string
 	// Concurrency is how many of its clusters may be on their way at a time, Budget how many may fail.
 	Concurrency, Budget int
+	// Tolerant: all may fail, and what comes of the stage is waited for however many do.
+	Tolerant bool
 	// Soak and Deadline are a cluster's.
 	Soak, Deadline time.Duration
 	// Any: which clusters it has does not matter, as long as they are there.
@@ -42,7 +44,7 @@ func (s *Stage) approved() bool { return !s.ApproveBefore || s.ApprovedBefore }
 
 // Violation is one thing that is wrong with what a person wrote.
 type Violation struct {
-	Field   string // as a path in the strategy: stages[0].percent
+	Field   string // as a path in the strategy: stages[0].failureBudget
 	Message string
 }
 
@@ -79,7 +81,7 @@ func Check(strategy *yardarmv1.RolloutStrategy, groups []string) []Violation {
 	switch strategy.GetOnFailure() {
 	case "", yardarmv1.OnFailureRollback, yardarmv1.OnFailurePause:
 	default:
-		c.add("on_failure", "%q is neither %q nor %q", strategy.OnFailure, yardarmv1.OnFailureRollback, yardarmv1.OnFailurePause)
+		c.add("onFailure", "%q is neither %q nor %q", strategy.OnFailure, yardarmv1.OnFailureRollback, yardarmv1.OnFailurePause)
 	}
 	return c.violations
 }
@@ -117,9 +119,9 @@ func (c *checker) stage(s *yardarmv1.Stage) {
 		c.add(".concurrency", "with 0 at a time nobody ever gets it; write an approval to stop here")
 	}
 	if _, err := share(s.GetFailureBudget(), 100, false); err != nil {
-		c.add(".failure_budget", "%v", err)
+		c.add(".failureBudget", "%v", err)
 	}
-	for field, d := range map[string]time.Duration{".soak": s.GetSoak().AsDuration(), ".progress_deadline": s.GetProgressDeadline().AsDuration()} {
+	for field, d := range map[string]time.Duration{".soak": s.GetSoak().AsDuration(), ".progressDeadline": s.GetProgressDeadline().AsDuration()} {
 		if d < 0 || d > maxWait {
 			c.add(field, "has to be between 0 and 7 days")
 		}
@@ -168,8 +170,8 @@ func (c *checker) covers(stages []*yardarmv1.Stage, groups []string) {
 	}
 }
 
-// resolve makes the stages of a rollout: sizes are the numbers of clusters of each, timeout what the delivery policy allows one.
-func resolve(stages []*yardarmv1.Stage, sizes []int, timeout time.Duration) []Stage {
+// Resolve makes the stages of a rollout: sizes are the numbers of clusters of each, timeout what the delivery policy allows one.
+func Resolve(stages []*yardarmv1.Stage, sizes []int, timeout time.Duration) []Stage {
 	out := make([]Stage, len(stages))
 	for i, s := range stages {
 		out[i] = Stage{
@@ -178,6 +180,7 @@ func resolve(stages []*yardarmv1.Stage, sizes []int, timeout time.Duration) []St
 			Concurrency: max(1, mustShare(s.Concurrency, defaultConcurrency, sizes[i], true)),
 			Budget:      mustShare(s.FailureBudget, defaultBudget, sizes[i], false),
 		}
+		out[i].Tolerant = s.FailureBudget == yardarmv1.ShareAll
 		if s.FailureBudget == "" {
 			out[i].Budget = max(1, out[i].Budget)
 		}

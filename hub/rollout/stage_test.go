@@ -39,10 +39,10 @@ func TestCheck(t *testing.T) {
 		{"a selector", with(&yardarmv1.Stage{Selector: &yardarmv1.LabelSelector{MatchLabels: map[string]string{"-": ""}}}), []string{"stages[0].selector: "}},
 		{"concurrency", with(&yardarmv1.Stage{Clusters: 1, Concurrency: "half"}), []string{`stages[0].concurrency: "half"`}},
 		{"none at a time", with(&yardarmv1.Stage{Clusters: 1, Concurrency: "0%"}), []string{"stages[0].concurrency: with 0"}},
-		{"a budget", with(&yardarmv1.Stage{Clusters: 1, FailureBudget: "-1"}), []string{`stages[0].failure_budget: "-1"`}},
-		{"a budget of more than all", with(&yardarmv1.Stage{Clusters: 1, FailureBudget: "101%"}), []string{`stages[0].failure_budget: "101%"`}},
+		{"a budget", with(&yardarmv1.Stage{Clusters: 1, FailureBudget: "-1"}), []string{`stages[0].failureBudget: "-1"`}},
+		{"a budget of more than all", with(&yardarmv1.Stage{Clusters: 1, FailureBudget: "101%"}), []string{`stages[0].failureBudget: "101%"`}},
 		{"a soak", with(&yardarmv1.Stage{Clusters: 1, Soak: durationpb.New(-1)}), []string{"stages[0].soak: "}},
-		{"a deadline", with(&yardarmv1.Stage{Clusters: 1, ProgressDeadline: durationpb.New(maxWait + 1)}), []string{"stages[0].progress_deadline: "}},
+		{"a deadline", with(&yardarmv1.Stage{Clusters: 1, ProgressDeadline: durationpb.New(maxWait + 1)}), []string{"stages[0].progressDeadline: "}},
 		{"an approval", with(&yardarmv1.Stage{Clusters: 1, Approval: "later"}), []string{`stages[0].approval: "later"`}},
 		{"too many", many, []string{"stages: there are 33", "stages: take not all"}},
 	} {
@@ -58,8 +58,8 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
-	if got := Check(&yardarmv1.RolloutStrategy{OnFailure: "retry"}, nil); len(got) != 1 || got[0].Field != "on_failure" {
-		t.Errorf("on_failure: %v", got)
+	if got := Check(&yardarmv1.RolloutStrategy{OnFailure: "retry"}, nil); len(got) != 1 || got[0].Field != "onFailure" {
+		t.Errorf("onFailure: %v", got)
 	}
 }
 

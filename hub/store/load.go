@@ -77,7 +77,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 3
+const Format = 4
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -89,6 +89,9 @@ func migrations() []migration {
 		addTable(Reconciliations),
 		// Format 3 has roles and their bindings. An older hub would let every credential do everything.
 		addTable(Roles, RoleBindings, CredentialUses),
+		// Format 4 has rollouts. A bundle without one is as it was: all of its clusters are to run the revision in its status. An older hub would
+		// have every cluster run that, whatever its rollout says.
+		addTable(Rollouts, RolloutMembers),
 	}
 }
 

@@ -180,7 +180,7 @@ func (tx *Tx) unplaceGroup(name string) error {
 // touchMembers lets subscribers of Members know that the bundles of a group's clusters have changed.
 func (tx *Tx) touchMembers(group string) {
 	for uid := range tx.Members(group) {
-		tx.touched = append(tx.touched, uid)
+		tx.touched = append(tx.touched, touch{Members, uid})
 	}
 }
 

@@ -150,7 +150,7 @@ func (s *subscriptions) remove(sub *Subscription) {
 // changes are what a batch has changed.
 type changes struct {
 	rows    []change
-	touched []string // see Tx.touched
+	touched []touch // see Tx.touched
 }
 
 func (c *changes) add(tx *Tx) {
@@ -174,8 +174,8 @@ func (c *changes) keys() map[Table]map[string]struct{} {
 		}
 		add(c.table.table(), c.table.changedKey(row))
 	}
-	for _, uid := range c.touched {
-		add(Members, uid)
+	for _, t := range c.touched {
+		add(t.table, t.key)
 	}
 	return out
 }

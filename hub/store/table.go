@@ -29,6 +29,8 @@ const (
 	DeletedClusters              // cluster uid
 	Acceptances                  // in Changed: cluster uid/bundle uid
 	Reconciliations              // bundle uid, or bundle uid/cluster uid
+	Rollouts                     // bundle uid
+	RolloutMembers               // bundle uid/chunk, of 10 digits
 	CredentialUses               // id
 	Observed                     // cluster uid
 	ObservedBundles              // cluster uid/bundle uid
@@ -36,11 +38,12 @@ const (
 	Presences                    // cluster uid
 	Members                      // in Changed: the uid of each cluster whose groups have changed, or the bundles that target one of them
 	meta                         // the row about the database itself; not to be subscribed to
+	Assigned                     // only in Changed, without rows: cluster uid/bundle uid, where a rollout has the cluster run another revision
 	tableCount
 )
 
 var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets",
-	"roles", "role_bindings", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "credential_uses", "observed", "observed_bundles", "events", "presences", "members", "meta"}
+	"roles", "role_bindings", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "credential_uses", "observed", "observed_bundles", "events", "presences", "members", "meta", "assigned"}
 
 // String returns the table's name in metrics, on disk and in errors.
 func (t Table) String() string { return tableNames[t] }

@@ -31,8 +31,8 @@ type Tx struct {
 	observe  bool // of Observe: hard rows are refused
 	journal  []change
 	contents []content
-	touched  []string // clusters that subscribers of Members hear of though no membership has changed
-	err      error    // the first error of a method
+	touched  []touch // what subscribers hear of though no row of the table has changed
+	err      error   // the first error of a method
 }
 
 // change is one entry of the journal: what undoes it, and what it means on disk and to subscribers.
@@ -40,6 +40,12 @@ type change struct {
 	table    anyTable
 	key      string
 	old, new any // nil where there was or is no row
+}
+
+// touch is a key in Changed without a change of the table's rows: of Members, a cluster whose groups' bundles have changed; of Assigned, any.
+type touch struct {
+	table Table
+	key   string
 }
 
 // content is the write of an artifact's bytes, which go to disk only. Nil encoded deletes.

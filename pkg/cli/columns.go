@@ -100,6 +100,8 @@ var groupColumns = []column{
 var bundleColumns = []column{
 	nameColumn,
 	col("REVISION", func(_ *app, b *yardarmv1.Bundle) string { return number(b.GetStatus().GetRevision()) }),
+	coloured(col("ROLLOUT", func(_ *app, b *yardarmv1.Bundle) string { return rolloutText(b) }),
+		func(b *yardarmv1.Bundle) string { return rolloutColor(b.GetStatus().GetRollout()) }),
 	coloured(col("CLUSTERS", func(_ *app, b *yardarmv1.Bundle) string { return counts(b.GetStatus().GetClusters()) }),
 		func(b *yardarmv1.Bundle) string { return countsPhase(b.GetStatus().GetClusters()) }),
 	col("TARGETS", func(_ *app, b *yardarmv1.Bundle) string { return strings.Join(targets(b), ",") }),

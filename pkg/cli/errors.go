@@ -23,6 +23,12 @@ const (
 	ExitNo = 1
 	// ExitError: the question could not be put or answered: usage, bad input, credentials, connection, a failing hub.
 	ExitError = 2
+	// ExitRolledBack: the revision that was waited for goes back, or went back, to the one before.
+	ExitRolledBack = 3
+	// ExitApproval: its rollout waits for somebody to approve.
+	ExitApproval = 4
+	// ExitSuperseded: the bundle has a later revision by now.
+	ExitSuperseded = 5
 	// ExitTimeout: what was waited for has not happened in time. As with timeout(1).
 	ExitTimeout = 124
 	// ExitInterrupted: ended by a signal. As in shells, for Ctrl-C.
@@ -46,6 +52,11 @@ func (o *outcome) Unwrap() error { return o.err }
 
 // failed is the answer no.
 func failed(format string, args ...any) error { return &outcome{ExitNo, fmt.Errorf(format, args...)} }
+
+// ended is an answer with an exit code of its own.
+func ended(code int, format string, args ...any) error {
+	return &outcome{code, fmt.Errorf(format, args...)}
+}
 
 // timedOut says that time is up.
 func timedOut(format string, args ...any) error {

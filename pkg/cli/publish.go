@@ -23,6 +23,7 @@ type publishFlags struct {
 	message string
 	commit  string
 	source  string
+	rollout string
 	dryRun  bool
 	wait    bool
 	waiting waitFlags
@@ -35,7 +36,10 @@ func (a *app) publishCommand() *cobra.Command {
 		Use:   "publish DIR --bundle NAME",
 		Short: "Publish a directory of manifests as a revision of a bundle",
 		Long: `Publish the Kubernetes manifests in and below a directory as a new revision of a bundle. The bundle is made
-if it does not exist, and its clusters get the revision at once.
+if it does not exist. Its clusters get the revision by the bundle's strategy: where it has none, a canary
+first, then until a tenth have it, then the rest; and all go back if it fails ('yardarm rollout --help').
+--rollout all-at-once is the strategy for those who want none: every cluster gets each revision at once,
+and keeps it, also where it fails. It stays the bundle's until another one is given.
 
 Files that end in .yaml, .yml or .json count, except those that begin with a dot. Publishing what the bundle
 runs already changes nothing, so it may be repeated: it is the digest of the objects that counts, not how
@@ -43,7 +47,8 @@ the files are laid out. Problems of an object name the file that it was last pub
 groups that the bundle is for; without it they stay as they are.
 
 Exit codes: 0 published or unchanged; 1 refused by the state of the hub, or with --wait failed; 2 bad input:
-manifests, flags, or a group of --to that is not there; 124 with --wait, out of time.`,
+manifests, flags, or a group of --to that is not there; with --wait 3 rolled back, 4 awaits an approval,
+5 superseded, 124 out of time.`,
 		Example: `  yardarm publish ./web --bundle web --to prod,staging -m "new logo"
 
   # In a pipeline: wait until it is ready everywhere, fail if it is not
@@ -62,11 +67,13 @@ manifests, flags, or a group of --to that is not there; 124 with --wait, out of 
 	cmd.Flags().StringVarP(&f.message, "message", "m", "", "what the revision is about")
 	cmd.Flags().StringVar(&f.commit, "commit", "", "the commit that the manifests are from")
 	cmd.Flags().StringVar(&f.source, "source", "", "where the manifests are from, such as a repository's address")
+	cmd.Flags().StringVar(&f.rollout, "rollout", "", "how the bundle's revisions are rolled out from now on: default or all-at-once; by default as before")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the hub check it and say what would happen, and change nothing")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the revision is ready in all clusters")
 	f.waiting.add(cmd)
 	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML, formatName)
 	complete(cmd, "bundle", a.completeNames(resource.Bundle))
+	complete(cmd, "rollout", words(rolloutDefault, rolloutAllAtOnce))
 	complete(cmd, "to", a.completeNames(resource.Group))
 	return cmd
 }
@@ -81,6 +88,10 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 	}
 	if err := selector.ValidateName(f.bundle); err != nil {
 		return usage("--bundle: %s", err)
+	}
+	strategy, err := strategyOf(f.rollout)
+	if err != nil {
+		return err
 	}
 	files, err := manifest.ReadDir(dir, manifest.Limits{})
 	if err != nil {
@@ -98,7 +109,7 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 	if err != nil {
 		return err
 	}
-	publication := &hubv1.Publication{Bundle: f.bundle, DryRun: f.dryRun,
+	publication := &hubv1.Publication{Bundle: f.bundle, DryRun: f.dryRun, Rollout: strategy,
 		Provenance: &yardarmv1.Provenance{Message: f.message, Source: f.source, Commit: f.commit}}
 	for _, group := range f.groups {
 		if group = strings.TrimPrefix(strings.TrimSpace(group), resource.Group.Name+"/"); group != "" {
@@ -116,6 +127,25 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 		return a.inFlags(err)
 	}
 	return a.published(ctx, resp, f.output, f.dryRun, f.wait, f.waiting)
+}
+
+// Strategies that have a name.
+const (
+	rolloutDefault   = "default"
+	rolloutAllAtOnce = "all-at-once"
+)
+
+// strategyOf is the strategy with a name; nil for the one that the bundle has.
+func strategyOf(name string) (*yardarmv1.RolloutStrategy, error) {
+	switch name {
+	case "":
+		return nil, nil
+	case rolloutDefault:
+		return &yardarmv1.RolloutStrategy{}, nil
+	case rolloutAllAtOnce:
+		return &yardarmv1.RolloutStrategy{Stages: []*yardarmv1.Stage{{Name: "all", Concurrency: yardarmv1.ShareAll, FailureBudget: yardarmv1.ShareAll}}}, nil
+	}
+	return nil, usage("--rollout %s: it may be %s or %s; other strategies are the bundle's to say: 'yardarm apply --help'", name, rolloutDefault, rolloutAllAtOnce)
 }
 
 // publicationField is how the hub names what the flags of publish say.

@@ -73,7 +73,7 @@ func (a *app) readiness(s *fleetState) string {
 		switch {
 		case x != nil:
 			count[cmp.Or(words[x.GetStatus().GetPhase()], underway)]++
-		case b.GetStatus().GetRevision() == 0 || b.GetStatus().GetClusters().GetTotal() == 0:
+		case b.GetStatus().GetLatestRevision() == 0 || b.GetStatus().GetClusters().GetTotal() == 0:
 			count[idle]++
 		default:
 			count[ready]++

@@ -13,8 +13,11 @@ import (
 func historyRow(a *app, bundle *yardarmv1.Bundle, r *yardarmv1.Revision) []table.Cell {
 	spec := r.GetSpec()
 	number := fmt.Sprint(spec.GetNumber())
-	if spec.GetNumber() == bundle.GetStatus().GetRevision() {
+	switch st := bundle.GetStatus(); spec.GetNumber() {
+	case st.GetRevision():
 		number += " (current)"
+	case st.GetLatestRevision():
+		number += fmt.Sprintf(" (%s)", rolloutPhase(st.GetRollout()))
 	}
 	return []table.Cell{
 		table.Text(number),

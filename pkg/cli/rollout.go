@@ -78,10 +78,10 @@ const offeredRevisions = 10
 // checkUndo refuses to undo an undo unless a revision is named: the one before it is what somebody has just taken back.
 func (a *app) checkUndo(ctx context.Context, hub *client.Client, name string) error {
 	bundle, err := hub.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
-	if err != nil || bundle.GetStatus().GetRevision() == 0 {
+	if err != nil || bundle.GetStatus().GetLatestRevision() == 0 {
 		return err // the hub says what is wrong with undoing nothing
 	}
-	current, undo := bundle.GetStatus().GetRevision(), uint32(0)
+	current, undo := bundle.GetStatus().GetLatestRevision(), uint32(0)
 	var b strings.Builder
 	listed := 0
 	for r, err := range hub.Revisions(ctx, &hubv1.ListRevisionsRequest{Bundle: name, PageSize: offeredRevisions + 1}) {

@@ -55,7 +55,7 @@ func clusterValue(c *yardarmv1.Cluster) jsonObject {
 }
 
 func bundleValue(b *yardarmv1.Bundle) jsonObject {
-	return jsonObject{"name": b.GetMetadata().GetName(), "revision": b.GetStatus().GetRevision(), "clusters": countsValue(b.GetStatus().GetClusters())}
+	return jsonObject{"name": b.GetMetadata().GetName(), "revision": b.GetStatus().GetRevision(), "latestRevision": b.GetStatus().GetLatestRevision(), "clusters": countsValue(b.GetStatus().GetClusters())}
 }
 
 func countsValue(c *yardarmv1.PhaseCounts) jsonObject {

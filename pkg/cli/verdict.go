@@ -31,6 +31,12 @@ const (
 	answerReady answer = "ready"
 	// answerFailed: in some cluster it cannot become so without somebody doing something.
 	answerFailed answer = "failed"
+	// answerStopped: its rollout has failed, and waits for somebody.
+	answerStopped answer = "stopped"
+	// answerRolledBack: its rollout has failed, and the clusters that it had reached go back, or went back.
+	answerRolledBack answer = "rolled back"
+	// answerApproval: its rollout waits for an approval.
+	answerApproval answer = "approval"
 	// answerSuperseded: the bundle has moved on to another revision.
 	answerSuperseded answer = "superseded"
 	// answerGone: the bundle has been deleted.
@@ -64,8 +70,8 @@ func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assign
 		v.answer = answerGone
 		return v
 	}
-	newest := bundle.GetStatus().GetRevision()
-	fatal := false
+	newest := bundle.GetStatus().GetLatestRevision()
+	failing, holding := false, false
 	for _, x := range assignments {
 		if !assigned(x) {
 			// The cluster removes it, or holds it until somebody decides. Neither is about this revision.
@@ -84,16 +90,32 @@ func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assign
 			continue
 		}
 		v.blocking = append(v.blocking, x)
-		fatal = fatal || x.GetSpec().GetRevision() == q.revision && (phase == yardarmv1.PhaseFailed || phase == yardarmv1.PhaseHeld)
+		if x.GetSpec().GetRevision() == q.revision {
+			failing, holding = failing || phase == yardarmv1.PhaseFailed, holding || phase == yardarmv1.PhaseHeld
+		}
 	}
 	slices.SortStableFunc(v.blocking, func(a, b *yardarmv1.Assignment) int {
 		return cmp.Or(cmp.Compare(severity(a), severity(b)), strings.Compare(a.GetSpec().GetCluster(), b.GetSpec().GetCluster()))
 	})
+	rollout := bundle.GetStatus().GetRollout()
+	underway := rollout != nil && rollout.GetPhase() != yardarmv1.RolloutCompleted
+	// Of a failure, a rollout that goes on says itself whether it is one too many.
+	fatal := holding || failing && !(underway && rollout.GetWaitsFor() == yardarmv1.RolloutWaitClusters)
 	switch {
 	case newest > q.revision:
 		v.answer, v.revision = answerSuperseded, newest
 	case newest < q.revision:
 		v.answer, v.unpublished = answerWait, true
+	case rollout.GetPhase() == yardarmv1.RolloutRollingBack, rollout.GetPhase() == yardarmv1.RolloutRolledBack:
+		v.answer = answerRolledBack
+	case rollout.GetPhase() == yardarmv1.RolloutPaused && rollout.GetFailure() != "":
+		v.answer = answerStopped
+	case fatal && q.failFast:
+		v.answer = answerFailed
+	case rollout.GetWaitsFor() == yardarmv1.RolloutWaitApproval:
+		v.answer = answerApproval
+	case underway:
+		v.answer = answerWait
 	case len(assignments) < int(bundle.GetStatus().GetClusters().GetTotal()) && v.ready == v.total:
 		// Two watches tell of the bundle and of its assignments: the second is behind, as just after a first revision.
 		v.answer = answerWait
@@ -103,8 +125,6 @@ func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assign
 		v.answer = answerNone
 	case v.ready == v.total:
 		v.answer = answerReady
-	case fatal && q.failFast:
-		v.answer = answerFailed
 	default:
 		v.answer = answerWait
 	}

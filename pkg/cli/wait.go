@@ -59,12 +59,14 @@ func (a *app) waitCommand() *cobra.Command {
 		Long: `Wait until a revision of a bundle is ready in all its clusters, or until a cluster is connected.
 
 It looks at what is the case first, and then at every change. It is bound to the revision: once the bundle
-moves on to a later one, it ends with exit code 1; one that is not there yet is waited for, so that a
-pipeline may wait before it publishes. It also ends so when a cluster has failed or holds
-(--fail-fast=false waits on, for it may come right). Degraded clusters may heal by themselves and are
-waited for, as are those that are stale or have never connected (--ignore-stale leaves those out).
+moves on to a later one, it ends; one that is not there yet is waited for, so that a pipeline may wait
+before it publishes. It also ends when the rollout has failed, or waits for an approval, and when a
+cluster has failed that the rollout does not judge any more, or holds (--fail-fast=false waits on, for
+it may come right). Degraded clusters may heal by themselves and are waited for, as are those that are
+stale or have never connected (--ignore-stale leaves those out).
 
-Exit codes: 0 ready, 1 failed or superseded, 124 out of time; then what blocks is named.`,
+Exit codes: 0 ready, 1 failed or held, 3 rolled back, 4 awaits an approval, 5 superseded, 124 out of
+time; then what blocks is named.`,
 		Example: `  yardarm wait bundle/web --timeout 2m
   yardarm wait bundle/web --revision 3 --ignore-stale
   yardarm wait cluster/eu-1 --for connected
@@ -80,7 +82,7 @@ Exit codes: 0 ready, 1 failed or superseded, 124 out of time; then what blocks i
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().Uint32Var(&revision, "revision", 0, "the revision to wait for; by default the one that the bundle's clusters are to run now")
+	cmd.Flags().Uint32Var(&revision, "revision", 0, "the revision to wait for; by default the latest one")
 	cmd.Flags().StringVar(&what, "for", "", "what to wait for: ready (bundles), connected (clusters) or deleted")
 	complete(cmd, "revision", a.completeRevisions)
 	complete(cmd, "for", words(forReady, forConnected, forDeleted))
@@ -135,7 +137,7 @@ func (a *app) withTimeout(ctx context.Context, timeout time.Duration) (context.C
 	return ctx, func() { cancel(nil) }
 }
 
-// waitReady waits for a revision; 0 is the one that the bundle's clusters are to run now.
+// waitReady waits for a revision; 0 is the latest.
 func (a *app) waitReady(ctx context.Context, name string, revision uint32, f waitFlags) error {
 	hub, err := a.connect()
 	if err != nil {
@@ -152,7 +154,7 @@ func (a *app) waitReady(ctx context.Context, name string, revision uint32, f wai
 		if bundle.GetStatus().GetLatestRevision() == 0 {
 			return failed("bundle/%s has no revision yet; 'yardarm publish DIR --bundle %s' makes one", name, name)
 		}
-		revision = bundle.GetStatus().GetRevision()
+		revision = bundle.GetStatus().GetLatestRevision()
 	}
 	w := &readyWait{
 		app:         a,
@@ -296,7 +298,7 @@ func (w *readyWait) decide() (done bool, err error) {
 			w.line.set("%s", w.unpublished())
 			return false, nil
 		}
-		w.line.set("bundle/%s revision %d: %s", q.bundle, q.revision, v.progress())
+		w.line.set("bundle/%s revision %d: %s%s", q.bundle, q.revision, v.progress(), w.stage())
 		return false, nil
 	case answerReady:
 		w.line.clear()
@@ -309,7 +311,15 @@ func (w *readyWait) decide() (done bool, err error) {
 	case answerGone:
 		return true, failed("bundle/%s has been deleted", q.bundle)
 	case answerSuperseded:
-		return true, failed("bundle/%s revision %d is superseded: the bundle is at revision %d", q.bundle, q.revision, v.revision)
+		return true, ended(ExitSuperseded, "bundle/%s revision %d is superseded: the bundle is at revision %d", q.bundle, q.revision, v.revision)
+	case answerRolledBack:
+		return true, ended(ExitRolledBack, "bundle/%s revision %d is rolled back: %s; 'yardarm rollout status bundle/%s' shows where", q.bundle, q.revision,
+			w.bundle.GetStatus().GetRollout().GetFailure(), q.bundle)
+	case answerStopped:
+		return true, failed("bundle/%s revision %d has stopped: %s; 'yardarm rollout status bundle/%s' shows where", q.bundle, q.revision,
+			w.bundle.GetStatus().GetRollout().GetFailure(), q.bundle)
+	case answerApproval:
+		return true, ended(ExitApproval, "bundle/%s revision %d awaits an approval%s: 'yardarm rollout approve bundle/%s' gives it", q.bundle, q.revision, w.stage(), q.bundle)
 	case answerNone:
 		if v.absent > 0 {
 			return true, failed("bundle/%s revision %d is nowhere to be seen: all of its %s are stale or have never connected", q.bundle, q.revision, plural(v.absent, "cluster"))
@@ -325,10 +335,18 @@ func (w *readyWait) decide() (done bool, err error) {
 	}))
 }
 
+// stage is where the rollout is, as in " (stage canary)"; empty once it is over.
+func (w *readyWait) stage() string {
+	if r := w.bundle.GetStatus().GetRollout(); r.GetStage() != "" && r.GetPhase() != yardarmv1.RolloutCompleted {
+		return fmt.Sprintf(" (stage %s)", r.GetStage())
+	}
+	return ""
+}
+
 // unpublished says that the revision is not there yet.
 func (w *readyWait) unpublished() string {
 	text := fmt.Sprintf("bundle/%s has no revision %d yet", w.question.bundle, w.question.revision)
-	if newest := w.bundle.GetStatus().GetRevision(); newest > 0 {
+	if newest := w.bundle.GetStatus().GetLatestRevision(); newest > 0 {
 		return fmt.Sprintf("%s (the newest is %d)", text, newest)
 	}
 	return text

@@ -40,7 +40,7 @@ func TestWaitAnswersAtOnce(t *testing.T) {
 		{"by type and name", waitingFleet(ready), "wait bundle web --revision 3", ExitYes, "bundle/web revision 3 is ready in 1 cluster\n", ""},
 		{"leaving out", waitingFleet(ready, stale), "wait bundle/web --ignore-stale", ExitYes, "bundle/web revision 3 is ready in 1 cluster (1 cluster left out: stale or never connected)\n", ""},
 		{"all left out", waitingFleet(stale, stale), "wait bundle/web --ignore-stale", ExitNo, "", "all of its 2 clusters are stale or have never connected"},
-		{"an earlier revision", waitingFleet(ready), "wait bundle/web --revision 2", ExitNo, "", "revision 2 is superseded: the bundle is at revision 3"},
+		{"an earlier revision", waitingFleet(ready), "wait bundle/web --revision 2", ExitSuperseded, "", "revision 2 is superseded: the bundle is at revision 3"},
 		{"no revision at all", noRevision, "wait bundle/web", ExitNo, "", "has no revision yet"},
 		{"no such bundle", waitingFleet(ready), "wait bundle/nope", ExitNo, "", `there is no bundle "nope"`},
 		{"no cluster", waitingFleet(), "wait bundle/web", ExitNo, "", "no cluster is to run bundle/web: none belongs to prod"},
@@ -79,7 +79,7 @@ func TestWaitFollowsChanges(t *testing.T) {
 			h.put(newAssignment("eu-1", "web", 3, yardarmv1.PhaseReady))
 		}, ExitYes, "bundle/web revision 3 is ready in 2 clusters"},
 		{"until a cluster fails", func(h *hub) { h.put(newAssignment("eu-2", "web", 3, yardarmv1.PhaseFailed)) }, ExitNo, "cluster/eu-2: Failed"},
-		{"until superseded", func(h *hub) { h.put(newBundle("web", 4, nil, "prod")) }, ExitNo, "revision 3 is superseded: the bundle is at revision 4"},
+		{"until superseded", func(h *hub) { h.put(newBundle("web", 4, nil, "prod")) }, ExitSuperseded, "revision 3 is superseded: the bundle is at revision 4"},
 		{"until deleted", func(h *hub) { h.remove(yardarmv1.KindBundle, "web") }, ExitNo, "bundle/web has been deleted"},
 		{"until the clusters have left", func(h *hub) {
 			h.remove(yardarmv1.KindAssignment, "eu-1.web")

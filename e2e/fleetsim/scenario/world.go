@@ -201,7 +201,7 @@ func (w *world) publish(ctx context.Context, bundle, group string) (revision uin
 	for _, c := range []byte(bundle) {
 		seed = seed*31 + uint64(c)
 	}
-	answer, err := w.hub.client.Publish(ctx, &hubv1.Publication{Bundle: bundle, Groups: []string{group}},
+	answer, err := w.hub.client.Publish(ctx, &hubv1.Publication{Bundle: bundle, Groups: []string{group}, Rollout: allAtOnce},
 		[]manifest.File{{Path: "app.yaml", Data: artifact.Manifests(seed, artifactSize, w.changes[bundle])}}, nil)
 	answered = time.Now()
 	if err != nil {
@@ -338,3 +338,6 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func short(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
+
+// allAtOnce has every cluster get a revision at once: what is measured is what that costs.
+var allAtOnce = &yardarmv1.RolloutStrategy{Stages: []*yardarmv1.Stage{{Concurrency: yardarmv1.ShareAll, FailureBudget: yardarmv1.ShareAll}}}

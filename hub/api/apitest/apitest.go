@@ -1,5 +1,6 @@
 // Package apitest runs FleetService for tests: a real store, CA and credentials, served by the real gateway over TLS on the loopback
-// interface. Spokes are played by writing what they would have said into the store.
+// interface. Spokes are played by writing what they would have said into the store, and so are rollouts: each is at its end when the call that
+// has made the revision returns (Settle).
 package apitest
 
 import (
@@ -118,7 +119,7 @@ func Start(t testing.TB, options ...Option) *Hub {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(authority.TrustPEM()))
 	client := &tls.Config{RootCAs: roots}
-	conn, err := grpc.NewClient("dns:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(client)), grpc.WithPerRPCCredentials(Bearer(admin.Token)))
+	conn, err := grpc.NewClient("dns:///"+address, append(settling(t, st), grpc.WithTransportCredentials(credentials.NewTLS(client)), grpc.WithPerRPCCredentials(Bearer(admin.Token)))...)
 	must(err)
 	transport := &http.Transport{TLSClientConfig: client, ForceAttemptHTTP2: true}
 	h := &Hub{
@@ -166,8 +167,8 @@ func (h *Hub) Dial(t testing.TB, token string) *grpc.ClientConn {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(h.CA.TrustPEM()))
-	conn, err := grpc.NewClient(strings.TrimPrefix(h.URL, "https://"), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots})),
-		grpc.WithPerRPCCredentials(Bearer(token)))
+	conn, err := grpc.NewClient(strings.TrimPrefix(h.URL, "https://"), append(settling(t, h.Store), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots})),
+		grpc.WithPerRPCCredentials(Bearer(token)))...)
 	if err != nil {
 		t.Fatal(err)
 	}

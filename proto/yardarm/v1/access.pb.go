@@ -149,9 +149,10 @@ func (x *RoleSpec) GetDescription() string {
 // Rule allows each of the verbs on each of the resources.
 type Rule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// get (lists and watches, too), apply, create, delete, publish, undo, label, enroll, ban, accept, reconcile or backup; "*" is all of them.
+	// get (lists and watches, too), apply, create, delete, publish, undo, steer (pause, resume, promote and retry rollouts), approve, label,
+	// enroll, ban, accept, reconcile or backup; "*" is all of them.
 	Verbs []string `protobuf:"bytes,1,rep,name=verbs,proto3" json:"verbs,omitempty"`
-	// hub, clusters, clustergroups, bundles, revisions, artifacts, assignments, events, roles, rolebindings or tokens;
+	// hub, clusters, clustergroups, bundles, revisions, artifacts, assignments, rollouts, events, roles, rolebindings or tokens;
 	// "*" is all of them.
 	Resources     []string `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -271,7 +272,7 @@ func (x *RoleBinding) GetSpec() *RoleBindingSpec {
 	return nil
 }
 
-// RoleBindingSpec has two scopes. What concerns a bundle (its revisions, artifacts, assignments and events) has to be within the first, what
+// RoleBindingSpec has two scopes. What concerns a bundle (its revisions, artifacts, assignments, rollouts and events) has to be within the first, what
 // concerns clusters within the second: a cluster is if any of its groups is; a bundle may be changed if all groups that it targets are, and
 // seen if any is. A binding with a scope allows nothing on what belongs to neither, but for getting the hub; with a scope of bundles, clusters
 // and their groups may only be seen. Cluster groups are changed without any scope only, since scopes are made of them.
@@ -611,7 +612,7 @@ var File_yardarm_v1_access_proto protoreflect.FileDescriptor
 const file_yardarm_v1_access_proto_rawDesc = "" +
 	"\n" +
 	"\x17yardarm/v1/access.proto\x12\n" +
-	"yardarm.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x15yardarm/v1/meta.proto\"\x99\x01\n" +
+	"yardarm.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15yardarm/v1/meta.proto\x1a\x19yardarm/v1/selector.proto\"\x99\x01\n" +
 	"\x04Role\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
 	"apiVersion\x12\x12\n" +
@@ -707,8 +708,8 @@ func file_yardarm_v1_access_proto_init() {
 	if File_yardarm_v1_access_proto != nil {
 		return
 	}
-	file_yardarm_v1_cluster_proto_init()
 	file_yardarm_v1_meta_proto_init()
+	file_yardarm_v1_selector_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -107,6 +107,9 @@ type BundleSpec struct {
 	Delivery *DeliveryPolicy `protobuf:"bytes,2,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	// For all clusters, before that of their target.
 	Customization *Customization `protobuf:"bytes,3,opt,name=customization,proto3" json:"customization,omitempty"`
+	// How its revisions go through its clusters; see RolloutStrategy for what is done where nothing is said. Each rollout goes by what is said
+	// here when it begins, or is tried again.
+	Rollout       *RolloutStrategy `protobuf:"bytes,4,opt,name=rollout,proto3" json:"rollout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -158,6 +161,13 @@ func (x *BundleSpec) GetDelivery() *DeliveryPolicy {
 func (x *BundleSpec) GetCustomization() *Customization {
 	if x != nil {
 		return x.Customization
+	}
+	return nil
+}
+
+func (x *BundleSpec) GetRollout() *RolloutStrategy {
+	if x != nil {
+		return x.Rollout
 	}
 	return nil
 }
@@ -565,13 +575,16 @@ type BundleStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The newest revision, 0 while there is none.
 	LatestRevision uint32 `protobuf:"varint,1,opt,name=latest_revision,json=latestRevision,proto3" json:"latest_revision,omitempty"`
-	// The revision that its clusters are to run.
+	// The newest revision whose rollout came to its end, 0 while none did. Its clusters are to run it, but for those that the rollout of
+	// another one has reached, or has yet to.
 	Revision uint32 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	// The digest of that revision's artifact.
 	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	// Its clusters by effective phase.
-	Clusters      *PhaseCounts `protobuf:"bytes,4,opt,name=clusters,proto3" json:"clusters,omitempty"`
-	Conditions    []*Condition `protobuf:"bytes,5,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	Clusters   *PhaseCounts `protobuf:"bytes,4,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	Conditions []*Condition `protobuf:"bytes,5,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	// How the rollout of the latest revision stands; absent while there is no revision.
+	Rollout       *RolloutSummary `protobuf:"bytes,6,opt,name=rollout,proto3" json:"rollout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -637,6 +650,13 @@ func (x *BundleStatus) GetClusters() *PhaseCounts {
 func (x *BundleStatus) GetConditions() []*Condition {
 	if x != nil {
 		return x.Conditions
+	}
+	return nil
+}
+
+func (x *BundleStatus) GetRollout() *RolloutSummary {
+	if x != nil {
+		return x.Rollout
 	}
 	return nil
 }
@@ -1044,19 +1064,20 @@ var File_yardarm_v1_bundle_proto protoreflect.FileDescriptor
 const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\n" +
 	"\x17yardarm/v1/bundle.proto\x12\n" +
-	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eyardarm/v1/customization.proto\x1a\x15yardarm/v1/meta.proto\"\xcf\x01\n" +
+	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eyardarm/v1/customization.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\xcf\x01\n" +
 	"\x06Bundle\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
 	"apiVersion\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12*\n" +
 	"\x04spec\x18\x04 \x01(\v2\x16.yardarm.v1.BundleSpecR\x04spec\x120\n" +
-	"\x06status\x18\x05 \x01(\v2\x18.yardarm.v1.BundleStatusR\x06status\"\xb3\x01\n" +
+	"\x06status\x18\x05 \x01(\v2\x18.yardarm.v1.BundleStatusR\x06status\"\xea\x01\n" +
 	"\n" +
 	"BundleSpec\x12,\n" +
 	"\atargets\x18\x01 \x03(\v2\x12.yardarm.v1.TargetR\atargets\x126\n" +
 	"\bdelivery\x18\x02 \x01(\v2\x1a.yardarm.v1.DeliveryPolicyR\bdelivery\x12?\n" +
-	"\rcustomization\x18\x03 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\"_\n" +
+	"\rcustomization\x18\x03 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x125\n" +
+	"\arollout\x18\x04 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\arollout\"_\n" +
 	"\x06Target\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12?\n" +
 	"\rcustomization\x18\x02 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\"\xb9\x03\n" +
@@ -1089,7 +1110,7 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05ready\x18\x03 \x01(\tR\x05ready\x12\x18\n" +
 	"\afailing\x18\x04 \x01(\tR\afailing\x12\x18\n" +
-	"\amessage\x18\x05 \x01(\tR\amessage\"\xd7\x01\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"\x8d\x02\n" +
 	"\fBundleStatus\x12'\n" +
 	"\x0flatest_revision\x18\x01 \x01(\rR\x0elatestRevision\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\rR\brevision\x12\x16\n" +
@@ -1097,7 +1118,8 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\bclusters\x18\x04 \x01(\v2\x17.yardarm.v1.PhaseCountsR\bclusters\x125\n" +
 	"\n" +
 	"conditions\x18\x05 \x03(\v2\x15.yardarm.v1.ConditionR\n" +
-	"conditions\"\xfa\x01\n" +
+	"conditions\x124\n" +
+	"\arollout\x18\x06 \x01(\v2\x1a.yardarm.v1.RolloutSummaryR\arollout\"\xfa\x01\n" +
 	"\vPhaseCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\rR\x05total\x12\x14\n" +
 	"\x05ready\x18\x02 \x01(\rR\x05ready\x12 \n" +
@@ -1167,10 +1189,12 @@ var file_yardarm_v1_bundle_proto_goTypes = []any{
 	(*Provenance)(nil),            // 11: yardarm.v1.Provenance
 	(*ObjectMeta)(nil),            // 12: yardarm.v1.ObjectMeta
 	(*Customization)(nil),         // 13: yardarm.v1.Customization
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
-	(*ObjectSelector)(nil),        // 15: yardarm.v1.ObjectSelector
-	(*Condition)(nil),             // 16: yardarm.v1.Condition
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*RolloutStrategy)(nil),       // 14: yardarm.v1.RolloutStrategy
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*ObjectSelector)(nil),        // 16: yardarm.v1.ObjectSelector
+	(*Condition)(nil),             // 17: yardarm.v1.Condition
+	(*RolloutSummary)(nil),        // 18: yardarm.v1.RolloutSummary
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
 }
 var file_yardarm_v1_bundle_proto_depIdxs = []int32{
 	12, // 0: yardarm.v1.Bundle.metadata:type_name -> yardarm.v1.ObjectMeta
@@ -1179,26 +1203,28 @@ var file_yardarm_v1_bundle_proto_depIdxs = []int32{
 	2,  // 3: yardarm.v1.BundleSpec.targets:type_name -> yardarm.v1.Target
 	3,  // 4: yardarm.v1.BundleSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
 	13, // 5: yardarm.v1.BundleSpec.customization:type_name -> yardarm.v1.Customization
-	13, // 6: yardarm.v1.Target.customization:type_name -> yardarm.v1.Customization
-	4,  // 7: yardarm.v1.DeliveryPolicy.ignore:type_name -> yardarm.v1.IgnoreRule
-	5,  // 8: yardarm.v1.DeliveryPolicy.depends_on:type_name -> yardarm.v1.Dependency
-	14, // 9: yardarm.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
-	6,  // 10: yardarm.v1.DeliveryPolicy.health:type_name -> yardarm.v1.HealthRule
-	15, // 11: yardarm.v1.IgnoreRule.target:type_name -> yardarm.v1.ObjectSelector
-	8,  // 12: yardarm.v1.BundleStatus.clusters:type_name -> yardarm.v1.PhaseCounts
-	16, // 13: yardarm.v1.BundleStatus.conditions:type_name -> yardarm.v1.Condition
-	12, // 14: yardarm.v1.Revision.metadata:type_name -> yardarm.v1.ObjectMeta
-	10, // 15: yardarm.v1.Revision.spec:type_name -> yardarm.v1.RevisionSpec
-	3,  // 16: yardarm.v1.RevisionSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
-	11, // 17: yardarm.v1.RevisionSpec.provenance:type_name -> yardarm.v1.Provenance
-	13, // 18: yardarm.v1.RevisionSpec.customization:type_name -> yardarm.v1.Customization
-	2,  // 19: yardarm.v1.RevisionSpec.targets:type_name -> yardarm.v1.Target
-	17, // 20: yardarm.v1.Provenance.time:type_name -> google.protobuf.Timestamp
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	14, // 6: yardarm.v1.BundleSpec.rollout:type_name -> yardarm.v1.RolloutStrategy
+	13, // 7: yardarm.v1.Target.customization:type_name -> yardarm.v1.Customization
+	4,  // 8: yardarm.v1.DeliveryPolicy.ignore:type_name -> yardarm.v1.IgnoreRule
+	5,  // 9: yardarm.v1.DeliveryPolicy.depends_on:type_name -> yardarm.v1.Dependency
+	15, // 10: yardarm.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
+	6,  // 11: yardarm.v1.DeliveryPolicy.health:type_name -> yardarm.v1.HealthRule
+	16, // 12: yardarm.v1.IgnoreRule.target:type_name -> yardarm.v1.ObjectSelector
+	8,  // 13: yardarm.v1.BundleStatus.clusters:type_name -> yardarm.v1.PhaseCounts
+	17, // 14: yardarm.v1.BundleStatus.conditions:type_name -> yardarm.v1.Condition
+	18, // 15: yardarm.v1.BundleStatus.rollout:type_name -> yardarm.v1.RolloutSummary
+	12, // 16: yardarm.v1.Revision.metadata:type_name -> yardarm.v1.ObjectMeta
+	10, // 17: yardarm.v1.Revision.spec:type_name -> yardarm.v1.RevisionSpec
+	3,  // 18: yardarm.v1.RevisionSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
+	11, // 19: yardarm.v1.RevisionSpec.provenance:type_name -> yardarm.v1.Provenance
+	13, // 20: yardarm.v1.RevisionSpec.customization:type_name -> yardarm.v1.Customization
+	2,  // 21: yardarm.v1.RevisionSpec.targets:type_name -> yardarm.v1.Target
+	19, // 22: yardarm.v1.Provenance.time:type_name -> google.protobuf.Timestamp
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_bundle_proto_init() }
@@ -1208,6 +1234,7 @@ func file_yardarm_v1_bundle_proto_init() {
 	}
 	file_yardarm_v1_customization_proto_init()
 	file_yardarm_v1_meta_proto_init()
+	file_yardarm_v1_rollout_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

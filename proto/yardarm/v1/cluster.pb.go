@@ -689,119 +689,6 @@ func (x *ClusterGroupSpec) GetExpression() string {
 	return ""
 }
 
-type LabelSelector struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	MatchLabels      map[string]string      `protobuf:"bytes,1,rep,name=match_labels,json=matchLabels,proto3" json:"match_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	MatchExpressions []*LabelRequirement    `protobuf:"bytes,2,rep,name=match_expressions,json=matchExpressions,proto3" json:"match_expressions,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
-}
-
-func (x *LabelSelector) Reset() {
-	*x = LabelSelector{}
-	mi := &file_yardarm_v1_cluster_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LabelSelector) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LabelSelector) ProtoMessage() {}
-
-func (x *LabelSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_cluster_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LabelSelector.ProtoReflect.Descriptor instead.
-func (*LabelSelector) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_cluster_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *LabelSelector) GetMatchLabels() map[string]string {
-	if x != nil {
-		return x.MatchLabels
-	}
-	return nil
-}
-
-func (x *LabelSelector) GetMatchExpressions() []*LabelRequirement {
-	if x != nil {
-		return x.MatchExpressions
-	}
-	return nil
-}
-
-type LabelRequirement struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// In, NotIn, Exists or DoesNotExist.
-	Operator      string   `protobuf:"bytes,2,opt,name=operator,proto3" json:"operator,omitempty"`
-	Values        []string `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *LabelRequirement) Reset() {
-	*x = LabelRequirement{}
-	mi := &file_yardarm_v1_cluster_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LabelRequirement) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LabelRequirement) ProtoMessage() {}
-
-func (x *LabelRequirement) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_cluster_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LabelRequirement.ProtoReflect.Descriptor instead.
-func (*LabelRequirement) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_cluster_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *LabelRequirement) GetKey() string {
-	if x != nil {
-		return x.Key
-	}
-	return ""
-}
-
-func (x *LabelRequirement) GetOperator() string {
-	if x != nil {
-		return x.Operator
-	}
-	return ""
-}
-
-func (x *LabelRequirement) GetValues() []string {
-	if x != nil {
-		return x.Values
-	}
-	return nil
-}
-
 type ClusterGroupStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The number of clusters that match now.
@@ -815,7 +702,7 @@ type ClusterGroupStatus struct {
 
 func (x *ClusterGroupStatus) Reset() {
 	*x = ClusterGroupStatus{}
-	mi := &file_yardarm_v1_cluster_proto_msgTypes[10]
+	mi := &file_yardarm_v1_cluster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +714,7 @@ func (x *ClusterGroupStatus) String() string {
 func (*ClusterGroupStatus) ProtoMessage() {}
 
 func (x *ClusterGroupStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_cluster_proto_msgTypes[10]
+	mi := &file_yardarm_v1_cluster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +727,7 @@ func (x *ClusterGroupStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterGroupStatus.ProtoReflect.Descriptor instead.
 func (*ClusterGroupStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_cluster_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_v1_cluster_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ClusterGroupStatus) GetClusters() uint32 {
@@ -869,7 +756,7 @@ var File_yardarm_v1_cluster_proto protoreflect.FileDescriptor
 const file_yardarm_v1_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x18yardarm/v1/cluster.proto\x12\n" +
-	"yardarm.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x15yardarm/v1/meta.proto\"\xd2\x01\n" +
+	"yardarm.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x15yardarm/v1/meta.proto\x1a\x19yardarm/v1/selector.proto\"\xd2\x01\n" +
 	"\aCluster\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
 	"apiVersion\x12\x12\n" +
@@ -926,17 +813,7 @@ const file_yardarm_v1_cluster_proto_rawDesc = "" +
 	"\bselector\x18\x01 \x01(\v2\x19.yardarm.v1.LabelSelectorR\bselector\x12\x1e\n" +
 	"\n" +
 	"expression\x18\x02 \x01(\tR\n" +
-	"expression\"\xe9\x01\n" +
-	"\rLabelSelector\x12M\n" +
-	"\fmatch_labels\x18\x01 \x03(\v2*.yardarm.v1.LabelSelector.MatchLabelsEntryR\vmatchLabels\x12I\n" +
-	"\x11match_expressions\x18\x02 \x03(\v2\x1c.yardarm.v1.LabelRequirementR\x10matchExpressions\x1a>\n" +
-	"\x10MatchLabelsEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"X\n" +
-	"\x10LabelRequirement\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1a\n" +
-	"\boperator\x18\x02 \x01(\tR\boperator\x12\x16\n" +
-	"\x06values\x18\x03 \x03(\tR\x06values\"\x81\x01\n" +
+	"expression\"\x81\x01\n" +
 	"\x12ClusterGroupStatus\x12\x1a\n" +
 	"\bclusters\x18\x01 \x01(\rR\bclusters\x12\x18\n" +
 	"\abundles\x18\x02 \x03(\tR\abundles\x125\n" +
@@ -961,7 +838,7 @@ func file_yardarm_v1_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_yardarm_v1_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yardarm_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_yardarm_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_yardarm_v1_cluster_proto_goTypes = []any{
 	(Workloads)(0),                // 0: yardarm.v1.Workloads
 	(*Cluster)(nil),               // 1: yardarm.v1.Cluster
@@ -972,44 +849,40 @@ var file_yardarm_v1_cluster_proto_goTypes = []any{
 	(*Facts)(nil),                 // 6: yardarm.v1.Facts
 	(*ClusterGroup)(nil),          // 7: yardarm.v1.ClusterGroup
 	(*ClusterGroupSpec)(nil),      // 8: yardarm.v1.ClusterGroupSpec
-	(*LabelSelector)(nil),         // 9: yardarm.v1.LabelSelector
-	(*LabelRequirement)(nil),      // 10: yardarm.v1.LabelRequirement
-	(*ClusterGroupStatus)(nil),    // 11: yardarm.v1.ClusterGroupStatus
-	nil,                           // 12: yardarm.v1.Facts.CapacityEntry
-	nil,                           // 13: yardarm.v1.LabelSelector.MatchLabelsEntry
-	(*ObjectMeta)(nil),            // 14: yardarm.v1.ObjectMeta
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*PhaseCounts)(nil),           // 16: yardarm.v1.PhaseCounts
-	(*Condition)(nil),             // 17: yardarm.v1.Condition
+	(*ClusterGroupStatus)(nil),    // 9: yardarm.v1.ClusterGroupStatus
+	nil,                           // 10: yardarm.v1.Facts.CapacityEntry
+	(*ObjectMeta)(nil),            // 11: yardarm.v1.ObjectMeta
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*PhaseCounts)(nil),           // 13: yardarm.v1.PhaseCounts
+	(*Condition)(nil),             // 14: yardarm.v1.Condition
+	(*LabelSelector)(nil),         // 15: yardarm.v1.LabelSelector
 }
 var file_yardarm_v1_cluster_proto_depIdxs = []int32{
-	14, // 0: yardarm.v1.Cluster.metadata:type_name -> yardarm.v1.ObjectMeta
+	11, // 0: yardarm.v1.Cluster.metadata:type_name -> yardarm.v1.ObjectMeta
 	2,  // 1: yardarm.v1.Cluster.spec:type_name -> yardarm.v1.ClusterSpec
 	5,  // 2: yardarm.v1.Cluster.status:type_name -> yardarm.v1.ClusterStatus
 	3,  // 3: yardarm.v1.ClusterSpec.ban:type_name -> yardarm.v1.Ban
 	4,  // 4: yardarm.v1.ClusterSpec.removal:type_name -> yardarm.v1.Removal
-	15, // 5: yardarm.v1.Ban.time:type_name -> google.protobuf.Timestamp
+	12, // 5: yardarm.v1.Ban.time:type_name -> google.protobuf.Timestamp
 	0,  // 6: yardarm.v1.Removal.workloads:type_name -> yardarm.v1.Workloads
-	15, // 7: yardarm.v1.Removal.time:type_name -> google.protobuf.Timestamp
-	15, // 8: yardarm.v1.ClusterStatus.presence_since:type_name -> google.protobuf.Timestamp
-	15, // 9: yardarm.v1.ClusterStatus.last_seen:type_name -> google.protobuf.Timestamp
+	12, // 7: yardarm.v1.Removal.time:type_name -> google.protobuf.Timestamp
+	12, // 8: yardarm.v1.ClusterStatus.presence_since:type_name -> google.protobuf.Timestamp
+	12, // 9: yardarm.v1.ClusterStatus.last_seen:type_name -> google.protobuf.Timestamp
 	6,  // 10: yardarm.v1.ClusterStatus.facts:type_name -> yardarm.v1.Facts
-	15, // 11: yardarm.v1.ClusterStatus.certificate_expiry:type_name -> google.protobuf.Timestamp
-	16, // 12: yardarm.v1.ClusterStatus.bundles:type_name -> yardarm.v1.PhaseCounts
-	17, // 13: yardarm.v1.ClusterStatus.conditions:type_name -> yardarm.v1.Condition
-	12, // 14: yardarm.v1.Facts.capacity:type_name -> yardarm.v1.Facts.CapacityEntry
-	14, // 15: yardarm.v1.ClusterGroup.metadata:type_name -> yardarm.v1.ObjectMeta
+	12, // 11: yardarm.v1.ClusterStatus.certificate_expiry:type_name -> google.protobuf.Timestamp
+	13, // 12: yardarm.v1.ClusterStatus.bundles:type_name -> yardarm.v1.PhaseCounts
+	14, // 13: yardarm.v1.ClusterStatus.conditions:type_name -> yardarm.v1.Condition
+	10, // 14: yardarm.v1.Facts.capacity:type_name -> yardarm.v1.Facts.CapacityEntry
+	11, // 15: yardarm.v1.ClusterGroup.metadata:type_name -> yardarm.v1.ObjectMeta
 	8,  // 16: yardarm.v1.ClusterGroup.spec:type_name -> yardarm.v1.ClusterGroupSpec
-	11, // 17: yardarm.v1.ClusterGroup.status:type_name -> yardarm.v1.ClusterGroupStatus
-	9,  // 18: yardarm.v1.ClusterGroupSpec.selector:type_name -> yardarm.v1.LabelSelector
-	13, // 19: yardarm.v1.LabelSelector.match_labels:type_name -> yardarm.v1.LabelSelector.MatchLabelsEntry
-	10, // 20: yardarm.v1.LabelSelector.match_expressions:type_name -> yardarm.v1.LabelRequirement
-	17, // 21: yardarm.v1.ClusterGroupStatus.conditions:type_name -> yardarm.v1.Condition
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	9,  // 17: yardarm.v1.ClusterGroup.status:type_name -> yardarm.v1.ClusterGroupStatus
+	15, // 18: yardarm.v1.ClusterGroupSpec.selector:type_name -> yardarm.v1.LabelSelector
+	14, // 19: yardarm.v1.ClusterGroupStatus.conditions:type_name -> yardarm.v1.Condition
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_cluster_proto_init() }
@@ -1019,13 +892,14 @@ func file_yardarm_v1_cluster_proto_init() {
 	}
 	file_yardarm_v1_bundle_proto_init()
 	file_yardarm_v1_meta_proto_init()
+	file_yardarm_v1_selector_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_cluster_proto_rawDesc), len(file_yardarm_v1_cluster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

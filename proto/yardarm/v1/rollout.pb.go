@@ -10,6 +10,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -80,6 +81,705 @@ func (x *RolloutStrategy) GetOnFailure() string {
 	return ""
 }
 
+// Rollout is the way of a bundle's latest revision through its clusters. There is one for each bundle that has a revision, by its name.
+type Rollout struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ApiVersion    string                 `protobuf:"bytes,1,opt,name=api_version,json=apiVersion,proto3" json:"api_version,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Metadata      *ObjectMeta            `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Spec          *RolloutSpec           `protobuf:"bytes,4,opt,name=spec,proto3" json:"spec,omitempty"`
+	Status        *RolloutStatus         `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rollout) Reset() {
+	*x = Rollout{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rollout) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rollout) ProtoMessage() {}
+
+func (x *Rollout) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
+func (*Rollout) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Rollout) GetApiVersion() string {
+	if x != nil {
+		return x.ApiVersion
+	}
+	return ""
+}
+
+func (x *Rollout) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Rollout) GetMetadata() *ObjectMeta {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Rollout) GetSpec() *RolloutSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *Rollout) GetStatus() *RolloutStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type RolloutSpec struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Bundle    string                 `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	BundleUid string                 `protobuf:"bytes,2,opt,name=bundle_uid,json=bundleUid,proto3" json:"bundle_uid,omitempty"`
+	Revision  uint32                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The strategy as it was when the rollout began.
+	Strategy      *RolloutStrategy `protobuf:"bytes,4,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutSpec) Reset() {
+	*x = RolloutSpec{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutSpec) ProtoMessage() {}
+
+func (x *RolloutSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutSpec.ProtoReflect.Descriptor instead.
+func (*RolloutSpec) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RolloutSpec) GetBundle() string {
+	if x != nil {
+		return x.Bundle
+	}
+	return ""
+}
+
+func (x *RolloutSpec) GetBundleUid() string {
+	if x != nil {
+		return x.BundleUid
+	}
+	return ""
+}
+
+func (x *RolloutSpec) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RolloutSpec) GetStrategy() *RolloutStrategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return nil
+}
+
+// RolloutSummary is what a bundle shows of its rollout.
+type RolloutSummary struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Revision uint32                 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// As in RolloutStatus.
+	Phase         string `protobuf:"bytes,2,opt,name=phase,proto3" json:"phase,omitempty"`
+	WaitsFor      string `protobuf:"bytes,3,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	Stage         string `protobuf:"bytes,4,opt,name=stage,proto3" json:"stage,omitempty"`
+	Failure       string `protobuf:"bytes,5,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutSummary) Reset() {
+	*x = RolloutSummary{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutSummary) ProtoMessage() {}
+
+func (x *RolloutSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutSummary.ProtoReflect.Descriptor instead.
+func (*RolloutSummary) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RolloutSummary) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RolloutSummary) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *RolloutSummary) GetWaitsFor() string {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return ""
+}
+
+func (x *RolloutSummary) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *RolloutSummary) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
+type RolloutStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Pending (about to begin), Progressing, Paused, Completed, RollingBack or RolledBack. Completed is one of which every cluster that is
+	// there has the revision; those that come back later get it then.
+	Phase string `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"`
+	// While it is Progressing: Approval, Clusters (that are on their way, or soak), Gate, or Presence (no cluster of the stage is there, or none
+	// that was given the revision got ready with it). While it is Paused: Operator.
+	WaitsFor string `protobuf:"bytes,2,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	// The name of the stage that is under way.
+	Stage string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
+	// In their order.
+	Stages []*StageStatus `protobuf:"bytes,4,rep,name=stages,proto3" json:"stages,omitempty"`
+	// The revision that came to its end last, which those that are no members run; 0 if none did.
+	SettledRevision uint32 `protobuf:"varint,5,opt,name=settled_revision,json=settledRevision,proto3" json:"settled_revision,omitempty"`
+	// Why it has failed; empty if it has not.
+	Failure string                 `protobuf:"bytes,6,opt,name=failure,proto3" json:"failure,omitempty"`
+	Begun   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=begun,proto3" json:"begun,omitempty"`
+	// When it came into its phase.
+	Since *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
+	// Who did what to it, the oldest first. At most 100, the newest ones.
+	Actions []*RolloutAction `protobuf:"bytes,9,rep,name=actions,proto3" json:"actions,omitempty"`
+	// The clusters that somebody may want to look at: on their way, failed, lost, returned, or away, by name. At most 100; the stages count all.
+	Clusters      []*RolloutCluster `protobuf:"bytes,10,rep,name=clusters,proto3" json:"clusters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutStatus) Reset() {
+	*x = RolloutStatus{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutStatus) ProtoMessage() {}
+
+func (x *RolloutStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutStatus.ProtoReflect.Descriptor instead.
+func (*RolloutStatus) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RolloutStatus) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *RolloutStatus) GetWaitsFor() string {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return ""
+}
+
+func (x *RolloutStatus) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *RolloutStatus) GetStages() []*StageStatus {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+func (x *RolloutStatus) GetSettledRevision() uint32 {
+	if x != nil {
+		return x.SettledRevision
+	}
+	return 0
+}
+
+func (x *RolloutStatus) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
+func (x *RolloutStatus) GetBegun() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Begun
+	}
+	return nil
+}
+
+func (x *RolloutStatus) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *RolloutStatus) GetActions() []*RolloutAction {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
+func (x *RolloutStatus) GetClusters() []*RolloutCluster {
+	if x != nil {
+		return x.Clusters
+	}
+	return nil
+}
+
+// StageStatus counts the clusters of a stage: each once, but for those away, which are among the waiting.
+type StageStatus struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Clusters uint32                 `protobuf:"varint,2,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	// Have not been given the revision yet; away: of those, the ones that are not connected.
+	Waiting uint32 `protobuf:"varint,3,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Away    uint32 `protobuf:"varint,4,opt,name=away,proto3" json:"away,omitempty"`
+	// Were given it, and do not count yet.
+	Given uint32 `protobuf:"varint,5,opt,name=given,proto3" json:"given,omitempty"`
+	Done  uint32 `protobuf:"varint,6,opt,name=done,proto3" json:"done,omitempty"`
+	// Cannot run it; failed before: of those, the ones that were failing before the rollout began, and do not count.
+	Failed       uint32 `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
+	FailedBefore uint32 `protobuf:"varint,8,opt,name=failed_before,json=failedBefore,proto3" json:"failed_before,omitempty"`
+	// Were given it, and have not been heard of for too long.
+	Lost uint32 `protobuf:"varint,9,opt,name=lost,proto3" json:"lost,omitempty"`
+	// Go back, or went back, to their last good revision.
+	Returning uint32 `protobuf:"varint,10,opt,name=returning,proto3" json:"returning,omitempty"`
+	Returned  uint32 `protobuf:"varint,11,opt,name=returned,proto3" json:"returned,omitempty"`
+	// How many may be on their way at a time, and how many may fail.
+	Concurrency   uint32 `protobuf:"varint,12,opt,name=concurrency,proto3" json:"concurrency,omitempty"`
+	FailureBudget uint32 `protobuf:"varint,13,opt,name=failure_budget,json=failureBudget,proto3" json:"failure_budget,omitempty"`
+	// "before" or "after" where somebody has to approve, and whether that was done.
+	Approval      string `protobuf:"bytes,14,opt,name=approval,proto3" json:"approval,omitempty"`
+	Approved      bool   `protobuf:"varint,15,opt,name=approved,proto3" json:"approved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageStatus) Reset() {
+	*x = StageStatus{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageStatus) ProtoMessage() {}
+
+func (x *StageStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageStatus.ProtoReflect.Descriptor instead.
+func (*StageStatus) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *StageStatus) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *StageStatus) GetClusters() uint32 {
+	if x != nil {
+		return x.Clusters
+	}
+	return 0
+}
+
+func (x *StageStatus) GetWaiting() uint32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *StageStatus) GetAway() uint32 {
+	if x != nil {
+		return x.Away
+	}
+	return 0
+}
+
+func (x *StageStatus) GetGiven() uint32 {
+	if x != nil {
+		return x.Given
+	}
+	return 0
+}
+
+func (x *StageStatus) GetDone() uint32 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *StageStatus) GetFailed() uint32 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *StageStatus) GetFailedBefore() uint32 {
+	if x != nil {
+		return x.FailedBefore
+	}
+	return 0
+}
+
+func (x *StageStatus) GetLost() uint32 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *StageStatus) GetReturning() uint32 {
+	if x != nil {
+		return x.Returning
+	}
+	return 0
+}
+
+func (x *StageStatus) GetReturned() uint32 {
+	if x != nil {
+		return x.Returned
+	}
+	return 0
+}
+
+func (x *StageStatus) GetConcurrency() uint32 {
+	if x != nil {
+		return x.Concurrency
+	}
+	return 0
+}
+
+func (x *StageStatus) GetFailureBudget() uint32 {
+	if x != nil {
+		return x.FailureBudget
+	}
+	return 0
+}
+
+func (x *StageStatus) GetApproval() string {
+	if x != nil {
+		return x.Approval
+	}
+	return ""
+}
+
+func (x *StageStatus) GetApproved() bool {
+	if x != nil {
+		return x.Approved
+	}
+	return false
+}
+
+// RolloutAction is what somebody did to a rollout.
+type RolloutAction struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// pause, resume, approve, promote or retry.
+	Action string                 `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	Actor  string                 `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	Time   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// The stage that it was at.
+	Stage         string `protobuf:"bytes,4,opt,name=stage,proto3" json:"stage,omitempty"`
+	Message       string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutAction) Reset() {
+	*x = RolloutAction{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutAction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutAction) ProtoMessage() {}
+
+func (x *RolloutAction) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutAction.ProtoReflect.Descriptor instead.
+func (*RolloutAction) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RolloutAction) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *RolloutAction) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *RolloutAction) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *RolloutAction) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *RolloutAction) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// RolloutCluster is a cluster on its way.
+type RolloutCluster struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Cluster string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Stage   string                 `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Waiting, Given, Done, Failed, Lost, Returning or Returned.
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// The revision that it is to run now, the one that it came from, and the last one that was good there; 0 for none.
+	Revision     uint32 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	FromRevision uint32 `protobuf:"varint,5,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
+	GoodRevision uint32 `protobuf:"varint,6,opt,name=good_revision,json=goodRevision,proto3" json:"good_revision,omitempty"`
+	// It was failing before the rollout began.
+	FailedBefore bool `protobuf:"varint,7,opt,name=failed_before,json=failedBefore,proto3" json:"failed_before,omitempty"`
+	// Its spoke is not connected.
+	Away          bool `protobuf:"varint,8,opt,name=away,proto3" json:"away,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutCluster) Reset() {
+	*x = RolloutCluster{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutCluster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutCluster) ProtoMessage() {}
+
+func (x *RolloutCluster) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutCluster.ProtoReflect.Descriptor instead.
+func (*RolloutCluster) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RolloutCluster) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *RolloutCluster) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *RolloutCluster) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *RolloutCluster) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RolloutCluster) GetFromRevision() uint32 {
+	if x != nil {
+		return x.FromRevision
+	}
+	return 0
+}
+
+func (x *RolloutCluster) GetGoodRevision() uint32 {
+	if x != nil {
+		return x.GoodRevision
+	}
+	return 0
+}
+
+func (x *RolloutCluster) GetFailedBefore() bool {
+	if x != nil {
+		return x.FailedBefore
+	}
+	return false
+}
+
+func (x *RolloutCluster) GetAway() bool {
+	if x != nil {
+		return x.Away
+	}
+	return false
+}
+
 // Stage is a part of the clusters that go together. It says which ones by one of group, selector, clusters and percent; one that
 // says none of them takes all that are left.
 type Stage struct {
@@ -96,7 +796,8 @@ type Stage struct {
 	Percent uint32 `protobuf:"varint,5,opt,name=percent,proto3" json:"percent,omitempty"`
 	// How many of them may be on their way at a time: a number, or a share as in "25%" (the default), rounded up.
 	Concurrency string `protobuf:"bytes,6,opt,name=concurrency,proto3" json:"concurrency,omitempty"`
-	// How many of them may fail: a number, or a share, rounded down. One more, and the rollout has failed. Default: 2 %, and at least 1.
+	// How many of them may fail: a number, or a share, rounded down. One more, and the rollout has failed; it also has if nothing but
+	// failures has come of the stage. Default: 2 %, and at least 1. "100%" lets all fail, and waits for them to heal.
 	FailureBudget string `protobuf:"bytes,7,opt,name=failure_budget,json=failureBudget,proto3" json:"failure_budget,omitempty"`
 	// How long a cluster has to be ready, without a break, until it counts. Default: 0. At most 7 days.
 	Soak *durationpb.Duration `protobuf:"bytes,8,opt,name=soak,proto3" json:"soak,omitempty"`
@@ -114,7 +815,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[1]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -126,7 +827,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[1]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -139,7 +840,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{1}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Stage) GetName() string {
@@ -224,11 +925,74 @@ var File_yardarm_v1_rollout_proto protoreflect.FileDescriptor
 const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\n" +
 	"\x18yardarm/v1/rollout.proto\x12\n" +
-	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18yardarm/v1/cluster.proto\"[\n" +
+	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15yardarm/v1/meta.proto\x1a\x19yardarm/v1/selector.proto\"[\n" +
 	"\x0fRolloutStrategy\x12)\n" +
 	"\x06stages\x18\x01 \x03(\v2\x11.yardarm.v1.StageR\x06stages\x12\x1d\n" +
 	"\n" +
-	"on_failure\x18\x02 \x01(\tR\tonFailure\"\x95\x03\n" +
+	"on_failure\x18\x02 \x01(\tR\tonFailure\"\xd2\x01\n" +
+	"\aRollout\x12\x1f\n" +
+	"\vapi_version\x18\x01 \x01(\tR\n" +
+	"apiVersion\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
+	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12+\n" +
+	"\x04spec\x18\x04 \x01(\v2\x17.yardarm.v1.RolloutSpecR\x04spec\x121\n" +
+	"\x06status\x18\x05 \x01(\v2\x19.yardarm.v1.RolloutStatusR\x06status\"\x99\x01\n" +
+	"\vRolloutSpec\x12\x16\n" +
+	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1d\n" +
+	"\n" +
+	"bundle_uid\x18\x02 \x01(\tR\tbundleUid\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\rR\brevision\x127\n" +
+	"\bstrategy\x18\x04 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\bstrategy\"\x8f\x01\n" +
+	"\x0eRolloutSummary\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\rR\brevision\x12\x14\n" +
+	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x1b\n" +
+	"\twaits_for\x18\x03 \x01(\tR\bwaitsFor\x12\x14\n" +
+	"\x05stage\x18\x04 \x01(\tR\x05stage\x12\x18\n" +
+	"\afailure\x18\x05 \x01(\tR\afailure\"\x9f\x03\n" +
+	"\rRolloutStatus\x12\x14\n" +
+	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x1b\n" +
+	"\twaits_for\x18\x02 \x01(\tR\bwaitsFor\x12\x14\n" +
+	"\x05stage\x18\x03 \x01(\tR\x05stage\x12/\n" +
+	"\x06stages\x18\x04 \x03(\v2\x17.yardarm.v1.StageStatusR\x06stages\x12)\n" +
+	"\x10settled_revision\x18\x05 \x01(\rR\x0fsettledRevision\x12\x18\n" +
+	"\afailure\x18\x06 \x01(\tR\afailure\x120\n" +
+	"\x05begun\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05begun\x120\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x123\n" +
+	"\aactions\x18\t \x03(\v2\x19.yardarm.v1.RolloutActionR\aactions\x126\n" +
+	"\bclusters\x18\n" +
+	" \x03(\v2\x1a.yardarm.v1.RolloutClusterR\bclusters\"\xa1\x03\n" +
+	"\vStageStatus\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bclusters\x18\x02 \x01(\rR\bclusters\x12\x18\n" +
+	"\awaiting\x18\x03 \x01(\rR\awaiting\x12\x12\n" +
+	"\x04away\x18\x04 \x01(\rR\x04away\x12\x14\n" +
+	"\x05given\x18\x05 \x01(\rR\x05given\x12\x12\n" +
+	"\x04done\x18\x06 \x01(\rR\x04done\x12\x16\n" +
+	"\x06failed\x18\a \x01(\rR\x06failed\x12#\n" +
+	"\rfailed_before\x18\b \x01(\rR\ffailedBefore\x12\x12\n" +
+	"\x04lost\x18\t \x01(\rR\x04lost\x12\x1c\n" +
+	"\treturning\x18\n" +
+	" \x01(\rR\treturning\x12\x1a\n" +
+	"\breturned\x18\v \x01(\rR\breturned\x12 \n" +
+	"\vconcurrency\x18\f \x01(\rR\vconcurrency\x12%\n" +
+	"\x0efailure_budget\x18\r \x01(\rR\rfailureBudget\x12\x1a\n" +
+	"\bapproval\x18\x0e \x01(\tR\bapproval\x12\x1a\n" +
+	"\bapproved\x18\x0f \x01(\bR\bapproved\"\x9d\x01\n" +
+	"\rRolloutAction\x12\x16\n" +
+	"\x06action\x18\x01 \x01(\tR\x06action\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05stage\x18\x04 \x01(\tR\x05stage\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"\xf5\x01\n" +
+	"\x0eRolloutCluster\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x14\n" +
+	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\rR\brevision\x12#\n" +
+	"\rfrom_revision\x18\x05 \x01(\rR\ffromRevision\x12#\n" +
+	"\rgood_revision\x18\x06 \x01(\rR\fgoodRevision\x12#\n" +
+	"\rfailed_before\x18\a \x01(\bR\ffailedBefore\x12\x12\n" +
+	"\x04away\x18\b \x01(\bR\x04away\"\x95\x03\n" +
 	"\x05Stage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x125\n" +
@@ -255,23 +1019,42 @@ func file_yardarm_v1_rollout_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_rollout_proto_rawDescData
 }
 
-var file_yardarm_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_yardarm_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_yardarm_v1_rollout_proto_goTypes = []any{
-	(*RolloutStrategy)(nil),     // 0: yardarm.v1.RolloutStrategy
-	(*Stage)(nil),               // 1: yardarm.v1.Stage
-	(*LabelSelector)(nil),       // 2: yardarm.v1.LabelSelector
-	(*durationpb.Duration)(nil), // 3: google.protobuf.Duration
+	(*RolloutStrategy)(nil),       // 0: yardarm.v1.RolloutStrategy
+	(*Rollout)(nil),               // 1: yardarm.v1.Rollout
+	(*RolloutSpec)(nil),           // 2: yardarm.v1.RolloutSpec
+	(*RolloutSummary)(nil),        // 3: yardarm.v1.RolloutSummary
+	(*RolloutStatus)(nil),         // 4: yardarm.v1.RolloutStatus
+	(*StageStatus)(nil),           // 5: yardarm.v1.StageStatus
+	(*RolloutAction)(nil),         // 6: yardarm.v1.RolloutAction
+	(*RolloutCluster)(nil),        // 7: yardarm.v1.RolloutCluster
+	(*Stage)(nil),                 // 8: yardarm.v1.Stage
+	(*ObjectMeta)(nil),            // 9: yardarm.v1.ObjectMeta
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*LabelSelector)(nil),         // 11: yardarm.v1.LabelSelector
+	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
 }
 var file_yardarm_v1_rollout_proto_depIdxs = []int32{
-	1, // 0: yardarm.v1.RolloutStrategy.stages:type_name -> yardarm.v1.Stage
-	2, // 1: yardarm.v1.Stage.selector:type_name -> yardarm.v1.LabelSelector
-	3, // 2: yardarm.v1.Stage.soak:type_name -> google.protobuf.Duration
-	3, // 3: yardarm.v1.Stage.progress_deadline:type_name -> google.protobuf.Duration
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	8,  // 0: yardarm.v1.RolloutStrategy.stages:type_name -> yardarm.v1.Stage
+	9,  // 1: yardarm.v1.Rollout.metadata:type_name -> yardarm.v1.ObjectMeta
+	2,  // 2: yardarm.v1.Rollout.spec:type_name -> yardarm.v1.RolloutSpec
+	4,  // 3: yardarm.v1.Rollout.status:type_name -> yardarm.v1.RolloutStatus
+	0,  // 4: yardarm.v1.RolloutSpec.strategy:type_name -> yardarm.v1.RolloutStrategy
+	5,  // 5: yardarm.v1.RolloutStatus.stages:type_name -> yardarm.v1.StageStatus
+	10, // 6: yardarm.v1.RolloutStatus.begun:type_name -> google.protobuf.Timestamp
+	10, // 7: yardarm.v1.RolloutStatus.since:type_name -> google.protobuf.Timestamp
+	6,  // 8: yardarm.v1.RolloutStatus.actions:type_name -> yardarm.v1.RolloutAction
+	7,  // 9: yardarm.v1.RolloutStatus.clusters:type_name -> yardarm.v1.RolloutCluster
+	10, // 10: yardarm.v1.RolloutAction.time:type_name -> google.protobuf.Timestamp
+	11, // 11: yardarm.v1.Stage.selector:type_name -> yardarm.v1.LabelSelector
+	12, // 12: yardarm.v1.Stage.soak:type_name -> google.protobuf.Duration
+	12, // 13: yardarm.v1.Stage.progress_deadline:type_name -> google.protobuf.Duration
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_rollout_proto_init() }
@@ -279,14 +1062,15 @@ func file_yardarm_v1_rollout_proto_init() {
 	if File_yardarm_v1_rollout_proto != nil {
 		return
 	}
-	file_yardarm_v1_cluster_proto_init()
+	file_yardarm_v1_meta_proto_init()
+	file_yardarm_v1_selector_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_rollout_proto_rawDesc), len(file_yardarm_v1_rollout_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

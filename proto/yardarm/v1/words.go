@@ -17,6 +17,7 @@ const (
 	KindRole         = "Role"
 	KindRoleBinding  = "RoleBinding"
 	KindToken        = "Token"
+	KindRollout      = "Rollout"
 )
 
 // Verbs of rules.
@@ -27,6 +28,8 @@ const (
 	VerbDelete    = "delete"
 	VerbPublish   = "publish"
 	VerbUndo      = "undo"
+	VerbSteer     = "steer"
+	VerbApprove   = "approve"
 	VerbLabel     = "label"
 	VerbEnroll    = "enroll"
 	VerbBan       = "ban"
@@ -45,6 +48,7 @@ const (
 	ResourceRevisions     = "revisions"
 	ResourceArtifacts     = "artifacts"
 	ResourceAssignments   = "assignments"
+	ResourceRollouts      = "rollouts"
 	ResourceEvents        = "events"
 	ResourceRoles         = "roles"
 	ResourceRoleBindings  = "rolebindings"
@@ -246,6 +250,46 @@ const (
 	AnnotationSubstitute = "yardarm.dev/substitute"
 )
 
+// Phases of a rollout. RolloutPending is one that is about to begin.
+const (
+	RolloutPending     = "Pending"
+	RolloutProgressing = "Progressing"
+	RolloutPaused      = "Paused"
+	RolloutCompleted   = "Completed"
+	RolloutRollingBack = "RollingBack"
+	RolloutRolledBack  = "RolledBack"
+)
+
+// What a rollout waits for.
+const (
+	RolloutWaitOperator = "Operator"
+	RolloutWaitApproval = "Approval"
+	RolloutWaitClusters = "Clusters"
+	RolloutWaitGate     = "Gate"
+	RolloutWaitPresence = "Presence"
+)
+
+// States of a cluster in a rollout.
+const (
+	MemberWaiting   = "Waiting"
+	MemberGiven     = "Given"
+	MemberDone      = "Done"
+	MemberFailed    = "Failed"
+	MemberLost      = "Lost"
+	MemberReturning = "Returning"
+	MemberReturned  = "Returned"
+	MemberLeft      = "Left"
+)
+
+// What somebody does to a rollout.
+const (
+	ActionPause   = "pause"
+	ActionResume  = "resume"
+	ActionApprove = "approve"
+	ActionPromote = "promote"
+	ActionRetry   = "retry"
+)
+
 // What a strategy may say.
 const (
 	OnFailureRollback = "rollback"
@@ -253,6 +297,9 @@ const (
 
 	ApprovalBefore = "before"
 	ApprovalAfter  = "after"
+
+	// ShareAll of a stage's clusters, as its concurrency or failure budget.
+	ShareAll = "100%"
 
 	// LabelCanary on a cluster, with the value "true", has it among the first that get a revision.
 	LabelCanary = "yardarm.dev/canary"

@@ -1707,7 +1707,7 @@ type ListBundlesRequest struct {
 	PageSize  uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	Selector  string                 `protobuf:"bytes,3,opt,name=selector,proto3" json:"selector,omitempty"`
-	// As in ListClustersRequest. Fields: name, group, revision, clusters.total, .ready, .progressing, .failed, .held, .pending, .stale,
+	// As in ListClustersRequest. Fields: name, group, revision, latest, rollout (its phase), clusters.total, .ready, .progressing, .failed, .held, .pending, .stale,
 	// .drifted; in orders created.
 	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
@@ -2081,8 +2081,10 @@ type Publication struct {
 	DryRun     bool           `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// A precondition, if given: the bundle's version that the change was made of.
 	ResourceVersion string `protobuf:"bytes,5,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// If given, how the bundle's revisions are rolled out from now on.
+	Rollout       *v1.RolloutStrategy `protobuf:"bytes,6,opt,name=rollout,proto3" json:"rollout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Publication) Reset() {
@@ -2148,6 +2150,13 @@ func (x *Publication) GetResourceVersion() string {
 		return x.ResourceVersion
 	}
 	return ""
+}
+
+func (x *Publication) GetRollout() *v1.RolloutStrategy {
+	if x != nil {
+		return x.Rollout
+	}
+	return nil
 }
 
 // FileChunk is a piece of one manifest file; pieces of one path follow each other.
@@ -3981,7 +3990,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\"\x15\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
 	"\x13GetAuthorityRequest\"1\n" +
 	"\x16RotateAuthorityRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"1\n" +
@@ -4120,7 +4129,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x16PublishRevisionRequest\x12?\n" +
 	"\vpublication\x18\x01 \x01(\v2\x1b.yardarm.hub.v1.PublicationH\x00R\vpublication\x12/\n" +
 	"\x04file\x18\x02 \x01(\v2\x19.yardarm.hub.v1.FileChunkH\x00R\x04fileB\t\n" +
-	"\amessage\"\xb9\x01\n" +
+	"\amessage\"\xf0\x01\n" +
 	"\vPublication\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x16\n" +
 	"\x06groups\x18\x02 \x03(\tR\x06groups\x126\n" +
@@ -4128,7 +4137,8 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"provenance\x18\x03 \x01(\v2\x16.yardarm.v1.ProvenanceR\n" +
 	"provenance\x12\x17\n" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12)\n" +
-	"\x10resource_version\x18\x05 \x01(\tR\x0fresourceVersion\"3\n" +
+	"\x10resource_version\x18\x05 \x01(\tR\x0fresourceVersion\x125\n" +
+	"\arollout\x18\x06 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\arollout\"3\n" +
 	"\tFileChunk\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x9d\x01\n" +
@@ -4256,7 +4266,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\x9d\x1e\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xa6\"\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -4279,7 +4289,15 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\rListRevisions\x12$.yardarm.hub.v1.ListRevisionsRequest\x1a%.yardarm.hub.v1.ListRevisionsResponse\x12G\n" +
 	"\vGetRevision\x12\".yardarm.hub.v1.GetRevisionRequest\x1a\x14.yardarm.v1.Revision\x12X\n" +
 	"\vGetArtifact\x12\".yardarm.hub.v1.GetArtifactRequest\x1a#.yardarm.hub.v1.GetArtifactResponse0\x01\x12Z\n" +
-	"\vUndoRollout\x12\".yardarm.hub.v1.UndoRolloutRequest\x1a'.yardarm.hub.v1.PublishRevisionResponse\x12b\n" +
+	"\vUndoRollout\x12\".yardarm.hub.v1.UndoRolloutRequest\x1a'.yardarm.hub.v1.PublishRevisionResponse\x12D\n" +
+	"\n" +
+	"GetRollout\x12!.yardarm.hub.v1.GetRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12J\n" +
+	"\fWatchRollout\x12#.yardarm.hub.v1.WatchRolloutRequest\x1a\x13.yardarm.v1.Rollout0\x01\x12H\n" +
+	"\fPauseRollout\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12I\n" +
+	"\rResumeRollout\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12J\n" +
+	"\x0eApproveRollout\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12J\n" +
+	"\x0ePromoteRollout\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12H\n" +
+	"\fRetryRollout\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12b\n" +
 	"\x0fListAssignments\x12&.yardarm.hub.v1.ListAssignmentsRequest\x1a'.yardarm.hub.v1.ListAssignmentsResponse\x12M\n" +
 	"\rGetAssignment\x12$.yardarm.hub.v1.GetAssignmentRequest\x1a\x16.yardarm.v1.Assignment\x12j\n" +
 	"\x11PreviewAssignment\x12(.yardarm.hub.v1.PreviewAssignmentRequest\x1a).yardarm.hub.v1.PreviewAssignmentResponse0\x01\x12P\n" +
@@ -4396,35 +4414,40 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*durationpb.Duration)(nil),        // 70: google.protobuf.Duration
 	(v1.Workloads)(0),                  // 71: yardarm.v1.Workloads
 	(*v1.Provenance)(nil),              // 72: yardarm.v1.Provenance
-	(*v1.Revision)(nil),                // 73: yardarm.v1.Revision
-	(*v1.Assignment)(nil),              // 74: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 75: yardarm.v1.Event
-	(*GetExplanationRequest)(nil),      // 76: yardarm.hub.v1.GetExplanationRequest
-	(*ListProblemsRequest)(nil),        // 77: yardarm.hub.v1.ListProblemsRequest
-	(*ListRolesRequest)(nil),           // 78: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 79: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 80: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 81: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 82: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 83: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*CreateTokenRequest)(nil),         // 84: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 85: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 86: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 87: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 88: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 89: yardarm.hub.v1.CanIRequest
-	(*v1.Explanation)(nil),             // 90: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),       // 91: yardarm.hub.v1.ListProblemsResponse
-	(*ListRolesResponse)(nil),          // 92: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 93: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 94: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 95: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*CreateTokenResponse)(nil),        // 96: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 97: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 98: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 99: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 100: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 101: yardarm.hub.v1.CanIResponse
+	(*v1.RolloutStrategy)(nil),         // 73: yardarm.v1.RolloutStrategy
+	(*v1.Revision)(nil),                // 74: yardarm.v1.Revision
+	(*v1.Assignment)(nil),              // 75: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 76: yardarm.v1.Event
+	(*GetRolloutRequest)(nil),          // 77: yardarm.hub.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),        // 78: yardarm.hub.v1.WatchRolloutRequest
+	(*SteerRolloutRequest)(nil),        // 79: yardarm.hub.v1.SteerRolloutRequest
+	(*GetExplanationRequest)(nil),      // 80: yardarm.hub.v1.GetExplanationRequest
+	(*ListProblemsRequest)(nil),        // 81: yardarm.hub.v1.ListProblemsRequest
+	(*ListRolesRequest)(nil),           // 82: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 83: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 84: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 85: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 86: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 87: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*CreateTokenRequest)(nil),         // 88: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 89: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 90: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 91: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 92: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 93: yardarm.hub.v1.CanIRequest
+	(*v1.Rollout)(nil),                 // 94: yardarm.v1.Rollout
+	(*v1.Explanation)(nil),             // 95: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),       // 96: yardarm.hub.v1.ListProblemsResponse
+	(*ListRolesResponse)(nil),          // 97: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 98: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 99: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 100: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*CreateTokenResponse)(nil),        // 101: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 102: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 103: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 104: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 105: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 106: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	4,   // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
@@ -4453,115 +4476,130 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	33,  // 23: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
 	34,  // 24: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
 	72,  // 25: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	73,  // 26: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	73,  // 27: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	74,  // 28: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	47,  // 29: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	64,  // 30: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
-	54,  // 31: yardarm.hub.v1.Facets.facets:type_name -> yardarm.hub.v1.Facet
-	55,  // 32: yardarm.hub.v1.Facet.values:type_name -> yardarm.hub.v1.FacetValue
-	65,  // 33: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	66,  // 34: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	67,  // 35: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	74,  // 36: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	75,  // 37: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	6,   // 38: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	9,   // 39: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	12,  // 40: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	14,  // 41: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	15,  // 42: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	16,  // 43: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	18,  // 44: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	19,  // 45: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	20,  // 46: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	22,  // 47: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	24,  // 48: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	25,  // 49: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	27,  // 50: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	29,  // 51: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	30,  // 52: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	32,  // 53: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	36,  // 54: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	38,  // 55: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	39,  // 56: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	41,  // 57: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	42,  // 58: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	44,  // 59: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	45,  // 60: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	76,  // 61: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
-	48,  // 62: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	50,  // 63: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	77,  // 64: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
-	52,  // 65: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	56,  // 66: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	58,  // 67: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	78,  // 68: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	79,  // 69: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	80,  // 70: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	81,  // 71: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	82,  // 72: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	83,  // 73: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	84,  // 74: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	85,  // 75: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	86,  // 76: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	87,  // 77: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	88,  // 78: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	89,  // 79: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	60,  // 80: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	0,   // 81: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	1,   // 82: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	2,   // 83: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	7,   // 84: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	10,  // 85: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	13,  // 86: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	65,  // 87: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	65,  // 88: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	17,  // 89: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	65,  // 90: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	65,  // 91: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	21,  // 92: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	23,  // 93: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	66,  // 94: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	26,  // 95: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	28,  // 96: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	67,  // 97: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	31,  // 98: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	35,  // 99: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37,  // 100: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	73,  // 101: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	40,  // 102: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	35,  // 103: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	43,  // 104: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	74,  // 105: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	46,  // 106: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	90,  // 107: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	49,  // 108: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	51,  // 109: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	91,  // 110: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	53,  // 111: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	57,  // 112: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	59,  // 113: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	92,  // 114: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	68,  // 115: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	93,  // 116: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	94,  // 117: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	69,  // 118: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	95,  // 119: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	96,  // 120: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	97,  // 121: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	98,  // 122: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	99,  // 123: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	100, // 124: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	101, // 125: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	61,  // 126: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	3,   // 127: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 128: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 129: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	84,  // [84:130] is the sub-list for method output_type
-	38,  // [38:84] is the sub-list for method input_type
-	38,  // [38:38] is the sub-list for extension type_name
-	38,  // [38:38] is the sub-list for extension extendee
-	0,   // [0:38] is the sub-list for field type_name
+	73,  // 26: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
+	74,  // 27: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	74,  // 28: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	75,  // 29: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	47,  // 30: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
+	64,  // 31: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	54,  // 32: yardarm.hub.v1.Facets.facets:type_name -> yardarm.hub.v1.Facet
+	55,  // 33: yardarm.hub.v1.Facet.values:type_name -> yardarm.hub.v1.FacetValue
+	65,  // 34: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	66,  // 35: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	67,  // 36: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	75,  // 37: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	76,  // 38: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	6,   // 39: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	9,   // 40: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	12,  // 41: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	14,  // 42: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	15,  // 43: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	16,  // 44: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	18,  // 45: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	19,  // 46: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	20,  // 47: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	22,  // 48: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	24,  // 49: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	25,  // 50: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	27,  // 51: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	29,  // 52: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	30,  // 53: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	32,  // 54: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	36,  // 55: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	38,  // 56: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	39,  // 57: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	41,  // 58: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	77,  // 59: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
+	78,  // 60: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
+	79,  // 61: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 62: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 63: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 64: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 65: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	42,  // 66: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	44,  // 67: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	45,  // 68: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	80,  // 69: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
+	48,  // 70: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	50,  // 71: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	81,  // 72: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
+	52,  // 73: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	56,  // 74: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	58,  // 75: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	82,  // 76: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	83,  // 77: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	84,  // 78: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	85,  // 79: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	86,  // 80: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	87,  // 81: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	88,  // 82: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	89,  // 83: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	90,  // 84: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	91,  // 85: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	92,  // 86: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	93,  // 87: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	60,  // 88: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	0,   // 89: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	1,   // 90: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	2,   // 91: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	7,   // 92: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	10,  // 93: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	13,  // 94: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	65,  // 95: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	65,  // 96: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	17,  // 97: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	65,  // 98: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	65,  // 99: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	21,  // 100: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	23,  // 101: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	66,  // 102: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	26,  // 103: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	28,  // 104: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	67,  // 105: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	31,  // 106: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	35,  // 107: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37,  // 108: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	74,  // 109: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	40,  // 110: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	35,  // 111: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	94,  // 112: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	94,  // 113: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	94,  // 114: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	94,  // 115: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	94,  // 116: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	94,  // 117: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	94,  // 118: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	43,  // 119: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	75,  // 120: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	46,  // 121: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	95,  // 122: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	49,  // 123: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	51,  // 124: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	96,  // 125: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	53,  // 126: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	57,  // 127: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	59,  // 128: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	97,  // 129: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	68,  // 130: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	98,  // 131: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	99,  // 132: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	69,  // 133: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	100, // 134: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	101, // 135: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	102, // 136: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	103, // 137: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	104, // 138: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	105, // 139: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	106, // 140: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	61,  // 141: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	3,   // 142: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 143: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 144: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	92,  // [92:145] is the sub-list for method output_type
+	39,  // [39:92] is the sub-list for method input_type
+	39,  // [39:39] is the sub-list for extension type_name
+	39,  // [39:39] is the sub-list for extension extendee
+	0,   // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -4570,6 +4608,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		return
 	}
 	file_yardarm_hub_v1_access_proto_init()
+	file_yardarm_hub_v1_rollout_proto_init()
 	file_yardarm_hub_v1_explain_proto_init()
 	file_yardarm_hub_v1_fleet_proto_msgTypes[8].OneofWrappers = []any{
 		(*Resource_Cluster)(nil),

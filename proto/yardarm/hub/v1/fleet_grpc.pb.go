@@ -42,6 +42,13 @@ const (
 	FleetService_GetRevision_FullMethodName        = "/yardarm.hub.v1.FleetService/GetRevision"
 	FleetService_GetArtifact_FullMethodName        = "/yardarm.hub.v1.FleetService/GetArtifact"
 	FleetService_UndoRollout_FullMethodName        = "/yardarm.hub.v1.FleetService/UndoRollout"
+	FleetService_GetRollout_FullMethodName         = "/yardarm.hub.v1.FleetService/GetRollout"
+	FleetService_WatchRollout_FullMethodName       = "/yardarm.hub.v1.FleetService/WatchRollout"
+	FleetService_PauseRollout_FullMethodName       = "/yardarm.hub.v1.FleetService/PauseRollout"
+	FleetService_ResumeRollout_FullMethodName      = "/yardarm.hub.v1.FleetService/ResumeRollout"
+	FleetService_ApproveRollout_FullMethodName     = "/yardarm.hub.v1.FleetService/ApproveRollout"
+	FleetService_PromoteRollout_FullMethodName     = "/yardarm.hub.v1.FleetService/PromoteRollout"
+	FleetService_RetryRollout_FullMethodName       = "/yardarm.hub.v1.FleetService/RetryRollout"
 	FleetService_ListAssignments_FullMethodName    = "/yardarm.hub.v1.FleetService/ListAssignments"
 	FleetService_GetAssignment_FullMethodName      = "/yardarm.hub.v1.FleetService/GetAssignment"
 	FleetService_PreviewAssignment_FullMethodName  = "/yardarm.hub.v1.FleetService/PreviewAssignment"
@@ -108,6 +115,19 @@ type FleetServiceClient interface {
 	GetArtifact(ctx context.Context, in *GetArtifactRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetArtifactResponse], error)
 	// UndoRollout makes a new revision with the content of an earlier one.
 	UndoRollout(ctx context.Context, in *UndoRolloutRequest, opts ...grpc.CallOption) (*PublishRevisionResponse, error)
+	// GetRollout answers how the latest revision of a bundle goes through its clusters.
+	GetRollout(ctx context.Context, in *GetRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
+	// WatchRollout answers it now, and again whenever it has changed, coalesced. It goes on with later revisions, and ends with the bundle.
+	WatchRollout(ctx context.Context, in *WatchRolloutRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.Rollout], error)
+	// PauseRollout stops a rollout: no further cluster gets the revision until it is resumed.
+	PauseRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
+	ResumeRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
+	// ApproveRollout gives the approval that the stage which is under way waits for.
+	ApproveRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
+	// PromoteRollout goes on with the next stage though the one that is under way is not over.
+	PromoteRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
+	// RetryRollout begins a rollout that has failed anew, by the strategy that the bundle has now.
+	RetryRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
 	// ListAssignments answers what clusters are to run, and what is known of it.
 	ListAssignments(ctx context.Context, in *ListAssignmentsRequest, opts ...grpc.CallOption) (*ListAssignmentsResponse, error)
 	GetAssignment(ctx context.Context, in *GetAssignmentRequest, opts ...grpc.CallOption) (*v1.Assignment, error)
@@ -376,6 +396,85 @@ func (c *fleetServiceClient) UndoRollout(ctx context.Context, in *UndoRolloutReq
 	return out, nil
 }
 
+func (c *fleetServiceClient) GetRollout(ctx context.Context, in *GetRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.Rollout)
+	err := c.cc.Invoke(ctx, FleetService_GetRollout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) WatchRollout(ctx context.Context, in *WatchRolloutRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.Rollout], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[2], FleetService_WatchRollout_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRolloutRequest, v1.Rollout]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FleetService_WatchRolloutClient = grpc.ServerStreamingClient[v1.Rollout]
+
+func (c *fleetServiceClient) PauseRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.Rollout)
+	err := c.cc.Invoke(ctx, FleetService_PauseRollout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) ResumeRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.Rollout)
+	err := c.cc.Invoke(ctx, FleetService_ResumeRollout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) ApproveRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.Rollout)
+	err := c.cc.Invoke(ctx, FleetService_ApproveRollout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) PromoteRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.Rollout)
+	err := c.cc.Invoke(ctx, FleetService_PromoteRollout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) RetryRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.Rollout)
+	err := c.cc.Invoke(ctx, FleetService_RetryRollout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *fleetServiceClient) ListAssignments(ctx context.Context, in *ListAssignmentsRequest, opts ...grpc.CallOption) (*ListAssignmentsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAssignmentsResponse)
@@ -398,7 +497,7 @@ func (c *fleetServiceClient) GetAssignment(ctx context.Context, in *GetAssignmen
 
 func (c *fleetServiceClient) PreviewAssignment(ctx context.Context, in *PreviewAssignmentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PreviewAssignmentResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[2], FleetService_PreviewAssignment_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[3], FleetService_PreviewAssignment_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -467,7 +566,7 @@ func (c *fleetServiceClient) GetFacets(ctx context.Context, in *GetFacetsRequest
 
 func (c *fleetServiceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[3], FleetService_Watch_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[4], FleetService_Watch_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -486,7 +585,7 @@ type FleetService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 
 func (c *fleetServiceClient) WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[4], FleetService_WatchEvents_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[5], FleetService_WatchEvents_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -625,7 +724,7 @@ func (c *fleetServiceClient) CanI(ctx context.Context, in *CanIRequest, opts ...
 
 func (c *fleetServiceClient) Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BackupResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[5], FleetService_Backup_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[6], FleetService_Backup_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -710,6 +809,19 @@ type FleetServiceServer interface {
 	GetArtifact(*GetArtifactRequest, grpc.ServerStreamingServer[GetArtifactResponse]) error
 	// UndoRollout makes a new revision with the content of an earlier one.
 	UndoRollout(context.Context, *UndoRolloutRequest) (*PublishRevisionResponse, error)
+	// GetRollout answers how the latest revision of a bundle goes through its clusters.
+	GetRollout(context.Context, *GetRolloutRequest) (*v1.Rollout, error)
+	// WatchRollout answers it now, and again whenever it has changed, coalesced. It goes on with later revisions, and ends with the bundle.
+	WatchRollout(*WatchRolloutRequest, grpc.ServerStreamingServer[v1.Rollout]) error
+	// PauseRollout stops a rollout: no further cluster gets the revision until it is resumed.
+	PauseRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
+	ResumeRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
+	// ApproveRollout gives the approval that the stage which is under way waits for.
+	ApproveRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
+	// PromoteRollout goes on with the next stage though the one that is under way is not over.
+	PromoteRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
+	// RetryRollout begins a rollout that has failed anew, by the strategy that the bundle has now.
+	RetryRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
 	// ListAssignments answers what clusters are to run, and what is known of it.
 	ListAssignments(context.Context, *ListAssignmentsRequest) (*ListAssignmentsResponse, error)
 	GetAssignment(context.Context, *GetAssignmentRequest) (*v1.Assignment, error)
@@ -825,6 +937,27 @@ func (UnimplementedFleetServiceServer) GetArtifact(*GetArtifactRequest, grpc.Ser
 }
 func (UnimplementedFleetServiceServer) UndoRollout(context.Context, *UndoRolloutRequest) (*PublishRevisionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UndoRollout not implemented")
+}
+func (UnimplementedFleetServiceServer) GetRollout(context.Context, *GetRolloutRequest) (*v1.Rollout, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRollout not implemented")
+}
+func (UnimplementedFleetServiceServer) WatchRollout(*WatchRolloutRequest, grpc.ServerStreamingServer[v1.Rollout]) error {
+	return status.Error(codes.Unimplemented, "method WatchRollout not implemented")
+}
+func (UnimplementedFleetServiceServer) PauseRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error) {
+	return nil, status.Error(codes.Unimplemented, "method PauseRollout not implemented")
+}
+func (UnimplementedFleetServiceServer) ResumeRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeRollout not implemented")
+}
+func (UnimplementedFleetServiceServer) ApproveRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveRollout not implemented")
+}
+func (UnimplementedFleetServiceServer) PromoteRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error) {
+	return nil, status.Error(codes.Unimplemented, "method PromoteRollout not implemented")
+}
+func (UnimplementedFleetServiceServer) RetryRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryRollout not implemented")
 }
 func (UnimplementedFleetServiceServer) ListAssignments(context.Context, *ListAssignmentsRequest) (*ListAssignmentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAssignments not implemented")
@@ -1263,6 +1396,125 @@ func _FleetService_UndoRollout_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FleetServiceServer).UndoRollout(ctx, req.(*UndoRolloutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_GetRollout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRolloutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).GetRollout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_GetRollout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).GetRollout(ctx, req.(*GetRolloutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_WatchRollout_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchRolloutRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(FleetServiceServer).WatchRollout(m, &grpc.GenericServerStream[WatchRolloutRequest, v1.Rollout]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FleetService_WatchRolloutServer = grpc.ServerStreamingServer[v1.Rollout]
+
+func _FleetService_PauseRollout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SteerRolloutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).PauseRollout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_PauseRollout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).PauseRollout(ctx, req.(*SteerRolloutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_ResumeRollout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SteerRolloutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).ResumeRollout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_ResumeRollout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).ResumeRollout(ctx, req.(*SteerRolloutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_ApproveRollout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SteerRolloutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).ApproveRollout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_ApproveRollout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).ApproveRollout(ctx, req.(*SteerRolloutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_PromoteRollout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SteerRolloutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).PromoteRollout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_PromoteRollout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).PromoteRollout(ctx, req.(*SteerRolloutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_RetryRollout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SteerRolloutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).RetryRollout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_RetryRollout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).RetryRollout(ctx, req.(*SteerRolloutRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1787,6 +2039,30 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _FleetService_UndoRollout_Handler,
 		},
 		{
+			MethodName: "GetRollout",
+			Handler:    _FleetService_GetRollout_Handler,
+		},
+		{
+			MethodName: "PauseRollout",
+			Handler:    _FleetService_PauseRollout_Handler,
+		},
+		{
+			MethodName: "ResumeRollout",
+			Handler:    _FleetService_ResumeRollout_Handler,
+		},
+		{
+			MethodName: "ApproveRollout",
+			Handler:    _FleetService_ApproveRollout_Handler,
+		},
+		{
+			MethodName: "PromoteRollout",
+			Handler:    _FleetService_PromoteRollout_Handler,
+		},
+		{
+			MethodName: "RetryRollout",
+			Handler:    _FleetService_RetryRollout_Handler,
+		},
+		{
 			MethodName: "ListAssignments",
 			Handler:    _FleetService_ListAssignments_Handler,
 		},
@@ -1884,6 +2160,11 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "GetArtifact",
 			Handler:       _FleetService_GetArtifact_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "WatchRollout",
+			Handler:       _FleetService_WatchRollout_Handler,
 			ServerStreams: true,
 		},
 		{

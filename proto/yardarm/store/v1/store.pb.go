@@ -1226,11 +1226,377 @@ func (x *ObservedBundle) GetReceived() *timestamppb.Timestamp {
 	return nil
 }
 
+// Rollout is how the rollout of a bundle's latest revision stands. What it comes to for each cluster is in the members.
+type Rollout struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	BundleUid string                 `protobuf:"bytes,1,opt,name=bundle_uid,json=bundleUid,proto3" json:"bundle_uid,omitempty"`
+	Revision  uint32                 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The newest revision whose rollout came to its end; clusters that are no members are to run it. 0 if none did.
+	Settled  uint32              `protobuf:"varint,3,opt,name=settled,proto3" json:"settled,omitempty"`
+	Strategy *v1.RolloutStrategy `protobuf:"bytes,4,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// The numbers of rollout.Phase and rollout.Wait.
+	Phase uint32 `protobuf:"varint,5,opt,name=phase,proto3" json:"phase,omitempty"`
+	Wait  uint32 `protobuf:"varint,6,opt,name=wait,proto3" json:"wait,omitempty"`
+	// The index of the stage that is under way.
+	At     uint32          `protobuf:"varint,7,opt,name=at,proto3" json:"at,omitempty"`
+	Stages []*RolloutStage `protobuf:"bytes,8,rep,name=stages,proto3" json:"stages,omitempty"`
+	// Into how many rows the members are divided, by hash of uid.
+	Chunks uint32 `protobuf:"varint,9,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	// Why it has failed; empty if it has not.
+	Failure string `protobuf:"bytes,10,opt,name=failure,proto3" json:"failure,omitempty"`
+	// Somebody has asked that it begins anew.
+	Retry         bool                   `protobuf:"varint,11,opt,name=retry,proto3" json:"retry,omitempty"`
+	Begun         *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=begun,proto3" json:"begun,omitempty"`
+	Since         *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=since,proto3" json:"since,omitempty"`
+	Actions       []*v1.RolloutAction    `protobuf:"bytes,14,rep,name=actions,proto3" json:"actions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rollout) Reset() {
+	*x = Rollout{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rollout) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rollout) ProtoMessage() {}
+
+func (x *Rollout) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
+func (*Rollout) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Rollout) GetBundleUid() string {
+	if x != nil {
+		return x.BundleUid
+	}
+	return ""
+}
+
+func (x *Rollout) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Rollout) GetSettled() uint32 {
+	if x != nil {
+		return x.Settled
+	}
+	return 0
+}
+
+func (x *Rollout) GetStrategy() *v1.RolloutStrategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return nil
+}
+
+func (x *Rollout) GetPhase() uint32 {
+	if x != nil {
+		return x.Phase
+	}
+	return 0
+}
+
+func (x *Rollout) GetWait() uint32 {
+	if x != nil {
+		return x.Wait
+	}
+	return 0
+}
+
+func (x *Rollout) GetAt() uint32 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Rollout) GetStages() []*RolloutStage {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+func (x *Rollout) GetChunks() uint32 {
+	if x != nil {
+		return x.Chunks
+	}
+	return 0
+}
+
+func (x *Rollout) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
+func (x *Rollout) GetRetry() bool {
+	if x != nil {
+		return x.Retry
+	}
+	return false
+}
+
+func (x *Rollout) GetBegun() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Begun
+	}
+	return nil
+}
+
+func (x *Rollout) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Rollout) GetActions() []*v1.RolloutAction {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
+// RolloutStage is a stage of the strategy with its shares made numbers of clusters.
+type RolloutStage struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Concurrency uint32                 `protobuf:"varint,2,opt,name=concurrency,proto3" json:"concurrency,omitempty"`
+	Budget      uint32                 `protobuf:"varint,3,opt,name=budget,proto3" json:"budget,omitempty"`
+	// All may fail.
+	Tolerant bool `protobuf:"varint,4,opt,name=tolerant,proto3" json:"tolerant,omitempty"`
+	Approved bool `protobuf:"varint,5,opt,name=approved,proto3" json:"approved,omitempty"`
+	// How many of its clusters were done when the rollout came to its end, and are no members since.
+	Done          uint32 `protobuf:"varint,6,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutStage) Reset() {
+	*x = RolloutStage{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutStage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutStage) ProtoMessage() {}
+
+func (x *RolloutStage) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
+func (*RolloutStage) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RolloutStage) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RolloutStage) GetConcurrency() uint32 {
+	if x != nil {
+		return x.Concurrency
+	}
+	return 0
+}
+
+func (x *RolloutStage) GetBudget() uint32 {
+	if x != nil {
+		return x.Budget
+	}
+	return 0
+}
+
+func (x *RolloutStage) GetTolerant() bool {
+	if x != nil {
+		return x.Tolerant
+	}
+	return false
+}
+
+func (x *RolloutStage) GetApproved() bool {
+	if x != nil {
+		return x.Approved
+	}
+	return false
+}
+
+func (x *RolloutStage) GetDone() uint32 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+// RolloutMembers are some of a rollout's clusters, as arrays side by side, in the order of their uids: one that changes is written with
+// few others, and takes few bytes.
+type RolloutMembers struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	BundleUid string                 `protobuf:"bytes,1,opt,name=bundle_uid,json=bundleUid,proto3" json:"bundle_uid,omitempty"`
+	Chunk     uint32                 `protobuf:"varint,2,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	Uids      []string               `protobuf:"bytes,3,rep,name=uids,proto3" json:"uids,omitempty"`
+	// The revision that each is to run now, 0 for none. It is all that assignments follow from, so that a hub which does not understand the
+	// rest changes no cluster.
+	Runs []uint32 `protobuf:"varint,4,rep,packed,name=runs,proto3" json:"runs,omitempty"`
+	// The numbers of rollout.State.
+	States []uint32 `protobuf:"varint,5,rep,packed,name=states,proto3" json:"states,omitempty"`
+	Stages []uint32 `protobuf:"varint,6,rep,packed,name=stages,proto3" json:"stages,omitempty"`
+	// The revision that it ran before, and the last one that was good there; 0 for none.
+	From []uint32 `protobuf:"varint,7,rep,packed,name=from,proto3" json:"from,omitempty"`
+	Good []uint32 `protobuf:"varint,8,rep,packed,name=good,proto3" json:"good,omitempty"`
+	// Whether it was failing before the rollout began.
+	Prior []bool `protobuf:"varint,9,rep,packed,name=prior,proto3" json:"prior,omitempty"`
+	// Its place among all members, in which they go.
+	Places        []uint32 `protobuf:"varint,10,rep,packed,name=places,proto3" json:"places,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutMembers) Reset() {
+	*x = RolloutMembers{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutMembers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutMembers) ProtoMessage() {}
+
+func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
+func (*RolloutMembers) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RolloutMembers) GetBundleUid() string {
+	if x != nil {
+		return x.BundleUid
+	}
+	return ""
+}
+
+func (x *RolloutMembers) GetChunk() uint32 {
+	if x != nil {
+		return x.Chunk
+	}
+	return 0
+}
+
+func (x *RolloutMembers) GetUids() []string {
+	if x != nil {
+		return x.Uids
+	}
+	return nil
+}
+
+func (x *RolloutMembers) GetRuns() []uint32 {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *RolloutMembers) GetStates() []uint32 {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *RolloutMembers) GetStages() []uint32 {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+func (x *RolloutMembers) GetFrom() []uint32 {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *RolloutMembers) GetGood() []uint32 {
+	if x != nil {
+		return x.Good
+	}
+	return nil
+}
+
+func (x *RolloutMembers) GetPrior() []bool {
+	if x != nil {
+		return x.Prior
+	}
+	return nil
+}
+
+func (x *RolloutMembers) GetPlaces() []uint32 {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
 var File_yardarm_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x1cyardarm/store/v1/store.proto\x12\x10yardarm.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\"\xf5\x01\n" +
+	"\x1cyardarm/store/v1/store.proto\x12\x10yardarm.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x18yardarm/v1/rollout.proto\"\xf5\x01\n" +
 	"\x04Meta\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x14\n" +
 	"\x05fleet\x18\x02 \x01(\tR\x05fleet\x12\x14\n" +
@@ -1335,7 +1701,44 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12*\n" +
 	"\x06report\x18\x02 \x01(\v2\x12.yardarm.v1.ReportR\x06report\x126\n" +
-	"\breceived\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\breceivedB?Z=github.com/yardarm-dev/yardarm/proto/yardarm/store/v1;storev1b\x06proto3"
+	"\breceived\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\breceived\"\xea\x03\n" +
+	"\aRollout\x12\x1d\n" +
+	"\n" +
+	"bundle_uid\x18\x01 \x01(\tR\tbundleUid\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\rR\brevision\x12\x18\n" +
+	"\asettled\x18\x03 \x01(\rR\asettled\x127\n" +
+	"\bstrategy\x18\x04 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\bstrategy\x12\x14\n" +
+	"\x05phase\x18\x05 \x01(\rR\x05phase\x12\x12\n" +
+	"\x04wait\x18\x06 \x01(\rR\x04wait\x12\x0e\n" +
+	"\x02at\x18\a \x01(\rR\x02at\x126\n" +
+	"\x06stages\x18\b \x03(\v2\x1e.yardarm.store.v1.RolloutStageR\x06stages\x12\x16\n" +
+	"\x06chunks\x18\t \x01(\rR\x06chunks\x12\x18\n" +
+	"\afailure\x18\n" +
+	" \x01(\tR\afailure\x12\x14\n" +
+	"\x05retry\x18\v \x01(\bR\x05retry\x120\n" +
+	"\x05begun\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x05begun\x120\n" +
+	"\x05since\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x123\n" +
+	"\aactions\x18\x0e \x03(\v2\x19.yardarm.v1.RolloutActionR\aactions\"\xa8\x01\n" +
+	"\fRolloutStage\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vconcurrency\x18\x02 \x01(\rR\vconcurrency\x12\x16\n" +
+	"\x06budget\x18\x03 \x01(\rR\x06budget\x12\x1a\n" +
+	"\btolerant\x18\x04 \x01(\bR\btolerant\x12\x1a\n" +
+	"\bapproved\x18\x05 \x01(\bR\bapproved\x12\x12\n" +
+	"\x04done\x18\x06 \x01(\rR\x04done\"\xf3\x01\n" +
+	"\x0eRolloutMembers\x12\x1d\n" +
+	"\n" +
+	"bundle_uid\x18\x01 \x01(\tR\tbundleUid\x12\x14\n" +
+	"\x05chunk\x18\x02 \x01(\rR\x05chunk\x12\x12\n" +
+	"\x04uids\x18\x03 \x03(\tR\x04uids\x12\x12\n" +
+	"\x04runs\x18\x04 \x03(\rR\x04runs\x12\x16\n" +
+	"\x06states\x18\x05 \x03(\rR\x06states\x12\x16\n" +
+	"\x06stages\x18\x06 \x03(\rR\x06stages\x12\x12\n" +
+	"\x04from\x18\a \x03(\rR\x04from\x12\x12\n" +
+	"\x04good\x18\b \x03(\rR\x04good\x12\x14\n" +
+	"\x05prior\x18\t \x03(\bR\x05prior\x12\x16\n" +
+	"\x06places\x18\n" +
+	" \x03(\rR\x06placesB?Z=github.com/yardarm-dev/yardarm/proto/yardarm/store/v1;storev1b\x06proto3"
 
 var (
 	file_yardarm_store_v1_store_proto_rawDescOnce sync.Once
@@ -1349,7 +1752,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -1367,37 +1770,47 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Reconciliation)(nil),        // 13: yardarm.store.v1.Reconciliation
 	(*Observed)(nil),              // 14: yardarm.store.v1.Observed
 	(*ObservedBundle)(nil),        // 15: yardarm.store.v1.ObservedBundle
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(v1.Workloads)(0),             // 17: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 18: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 19: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 20: yardarm.v1.Report
+	(*Rollout)(nil),               // 16: yardarm.store.v1.Rollout
+	(*RolloutStage)(nil),          // 17: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 18: yardarm.store.v1.RolloutMembers
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(v1.Workloads)(0),             // 20: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 21: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 22: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 23: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 24: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 25: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	16, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	19, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	16, // 3: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	16, // 4: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	16, // 5: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	16, // 6: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	16, // 7: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	16, // 8: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	17, // 9: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	16, // 10: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	16, // 11: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	18, // 12: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	16, // 13: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	19, // 14: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	16, // 15: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	16, // 16: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	20, // 17: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	16, // 18: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	19, // 3: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	19, // 4: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	19, // 5: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	19, // 6: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	19, // 7: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	19, // 8: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	20, // 9: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	19, // 10: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	19, // 11: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	21, // 12: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	19, // 13: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	22, // 14: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	19, // 15: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	19, // 16: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	23, // 17: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	19, // 18: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	24, // 19: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	17, // 20: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	19, // 21: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	19, // 22: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	25, // 23: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -1411,7 +1824,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,227 @@
+package drive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/yardarm-dev/yardarm/hub/placement"
+	"github.com/yardarm-dev/yardarm/hub/store"
+)
+
+// retryAfter is how long a driver waits whose changes the store did not take, as while its disk is full.
+const retryAfter = 5 * time.Second
+
+// watched are the tables that rollouts follow from.
+var watched = []store.Table{
+	store.Bundles, store.Rollouts, // of a bundle in all its clusters
+	store.Clusters, store.Members, store.Presences, // of a cluster with all its bundles
+	store.ObservedBundles, store.Acceptances, store.Reconciliations, // of a bundle in a cluster
+}
+
+// Config of a Driver. Store and Logger are needed.
+type Config struct {
+	Store  *store.Store
+	Logger *slog.Logger
+	// Clock gives the time for what people read. Default: time.Now.
+	Clock func() time.Time
+	// Elapsed is a monotonic clock, which soaks and deadlines go by. Default: since New.
+	Elapsed func() time.Duration
+}
+
+// Driver takes all rollouts of a store forward: it begins one for each bundle whose latest revision has none, has it advance whenever something that it
+// follows from has changed, or time alone may change something, and writes what has come of it. Its memory holds nothing that is not in the store, but since
+// when things are as they are: after a restart of the hub, soaks and deadlines begin anew.
+//
+// It belongs to one goroutine.
+type Driver struct {
+	Config
+	sub    *store.Subscription
+	placer *placement.Placer
+	// tracks are the rollouts in which something may still happen, by bundle uid.
+	tracks map[string]*track
+	looked bool
+}
+
+// New makes one. Close it if it does not Run.
+func New(c Config) (*Driver, error) {
+	if c.Store == nil || c.Logger == nil {
+		return nil, errors.New("drive rollouts: store and logger are needed")
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Elapsed == nil {
+		started := time.Now()
+		c.Elapsed = func() time.Duration { return time.Since(started) }
+	}
+	return &Driver{Config: c, sub: c.Store.Subscribe(watched...), placer: placement.NewPlacer(), tracks: map[string]*track{}}, nil
+}
+
+// Close ends the driver's subscription.
+func (d *Driver) Close() { d.sub.Close() }
+
+// Run drives until ctx ends, and returns nil then. One timer serves all rollouts.
+func (d *Driver) Run(ctx context.Context) error {
+	defer d.Close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		wake, err := d.Step(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.Logger.Warn("rollouts stand still; it is tried again", "error", err, "retry_in", retryAfter)
+			wake = d.Elapsed() + retryAfter
+		}
+		timer.Stop()
+		if wake > 0 {
+			timer.Reset(wake - d.Elapsed())
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.sub.C():
+		case <-timer.C:
+		}
+	}
+}
+
+// Step does all that is due, in one update of the store, and answers when time alone may make something due again, by Elapsed; 0 for never.
+func (d *Driver) Step(ctx context.Context) (wake time.Duration, err error) {
+	if reason := d.Store.ReadOnly(); reason != "" {
+		return 0, fmt.Errorf("%w: %s", store.ErrReadOnly, reason)
+	}
+	changed := d.sub.Take()
+	s := step{Driver: d, tx: d.Store.Read(), now: d.Elapsed(), due: map[string]*track{}}
+	s.find(changed)
+	if err := s.write(ctx); err != nil {
+		d.tracks, d.looked = map[string]*track{}, false // what was not written has not happened
+		return 0, err
+	}
+	for uid, t := range d.tracks {
+		if t.over() {
+			delete(d.tracks, uid)
+			continue
+		}
+		if w := t.out.Wake; w > 0 && (wake == 0 || w < wake) {
+			wake = w
+		}
+	}
+	return wake, nil
+}
+
+// step is one run of Step, on one snapshot.
+type step struct {
+	*Driver
+	tx  *store.ReadTx
+	now time.Duration
+	// due are the rollouts to advance.
+	due map[string]*track
+}
+
+// find brings what is known up to the snapshot, and finds what is due.
+func (s *step) find(changed store.Changed) {
+	all := !s.looked
+	for _, t := range watched {
+		all = all || changed.All(t)
+	}
+	s.looked = true
+	if all {
+		for uid := range s.tracks {
+			s.open(uid)
+		}
+		for b := range s.tx.Bundles() {
+			s.open(b.Metadata.Uid)
+		}
+		return
+	}
+	for _, t := range []store.Table{store.Bundles, store.Rollouts} {
+		for uid := range changed.Keys(t) {
+			if t := s.tracks[uid]; t == nil || t.bundle != s.tx.Bundle(uid) || t.row != s.tx.Rollout(uid) { // otherwise the change is the driver's own
+				s.open(uid)
+			}
+		}
+	}
+	for _, t := range []store.Table{store.ObservedBundles, store.Acceptances} {
+		for key := range changed.Keys(t) {
+			cluster, bundle, _ := strings.Cut(key, "/")
+			s.pair(cluster, bundle)
+		}
+	}
+	for key := range changed.Keys(store.Reconciliations) {
+		bundle, cluster, one := strings.Cut(key, "/")
+		if one {
+			s.pair(cluster, bundle)
+		} else {
+			s.open(bundle)
+		}
+	}
+	for _, t := range []store.Table{store.Clusters, store.Members, store.Presences} {
+		for cluster := range changed.Keys(t) {
+			s.cluster(cluster)
+		}
+	}
+	for uid, t := range s.tracks {
+		if t.out.Wake > 0 && t.out.Wake <= s.now {
+			s.due[uid] = t
+		}
+	}
+}
+
+// open reads a bundle's rollout, with all that is known of its clusters, or begins it.
+func (s *step) open(uid string) {
+	old := s.tracks[uid]
+	delete(s.tracks, uid)
+	delete(s.due, uid)
+	t, err := openTrack(s, uid, old)
+	switch {
+	case err != nil:
+		s.Logger.Error("a rollout cannot be driven; its clusters stay as they are", "bundle", s.tx.Bundle(uid).GetMetadata().GetName(), "error", err)
+	case t != nil:
+		s.tracks[uid], s.due[uid] = t, t
+	}
+}
+
+// pair looks at a bundle in one cluster.
+func (s *step) pair(cluster, bundle string) {
+	t := s.tracks[bundle]
+	if t != nil && t.look(s, cluster) {
+		s.due[bundle] = t
+	}
+}
+
+// cluster looks at all bundles in one cluster.
+func (s *step) cluster(uid string) {
+	for _, t := range s.tracks {
+		if t.look(s, uid) {
+			s.due[t.uid()] = t
+		}
+	}
+}
+
+// write advances what is due, and writes what has changed.
+func (s *step) write(ctx context.Context) error {
+	var changed []*track
+	for _, t := range s.due {
+		if t.advance(s.now) {
+			changed = append(changed, t)
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	_, err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		for _, t := range changed {
+			if tx.Bundle(t.uid()) != t.bundle || tx.Rollout(t.uid()) != t.row {
+				continue // somebody was faster; their change is told, and the rollout is read anew with it
+			}
+			if err := t.write(tx, s.Clock()); err != nil {
+				return fmt.Errorf("bundle %s: %w", t.bundle.Metadata.Name, err)
+			}
+		}
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,407 @@
+package drive
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/yardarm-dev/yardarm/hub/placement"
+	"github.com/yardarm-dev/yardarm/hub/rollout"
+	"github.com/yardarm-dev/yardarm/hub/store"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// hub is a store, the driver of its rollouts, and clusters that are played by writing what their spokes would say.
+type hub struct {
+	t      testing.TB
+	store  *store.Store
+	driver *Driver
+	dir    string
+	now    time.Duration
+	wake   time.Duration
+}
+
+const theBundle = "web"
+
+func newHub(t testing.TB, clusters int, strategy *yardarmv1.RolloutStrategy) *hub {
+	h := &hub{t: t, dir: t.TempDir(), now: time.Hour}
+	h.open()
+	t.Cleanup(func() { h.close() })
+	h.update(func(tx *store.Tx) error {
+		if err := tx.PutGroup(&yardarmv1.ClusterGroup{Metadata: &yardarmv1.ObjectMeta{Name: "all"}, Spec: &yardarmv1.ClusterGroupSpec{Selector: &yardarmv1.LabelSelector{}}}); err != nil {
+			return err
+		}
+		return tx.PutBundle(&yardarmv1.Bundle{Metadata: &yardarmv1.ObjectMeta{Name: theBundle, Uid: theBundle},
+			Spec: &yardarmv1.BundleSpec{Targets: []*yardarmv1.Target{{Group: "all"}}, Rollout: strategy}, Status: &yardarmv1.BundleStatus{}})
+	})
+	for i := range clusters {
+		h.enrol(fmt.Sprintf("c%d", i))
+	}
+	return h
+}
+
+func (h *hub) open() {
+	var err error
+	if h.store, err = store.Open(store.Config{Dir: h.dir}); err != nil {
+		h.t.Fatal(err)
+	}
+	if h.driver, err = New(Config{Store: h.store, Logger: slog.New(slog.DiscardHandler), Elapsed: func() time.Duration { return h.now }}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *hub) close() {
+	h.driver.Close()
+	if err := h.store.Close(); err != nil {
+		h.t.Error(err)
+	}
+}
+
+// restart is the hub's: presences are gone, and its monotonic clock begins anew.
+func (h *hub) restart() {
+	h.close()
+	h.now = time.Second
+	h.open()
+}
+
+func (h *hub) update(fn func(*store.Tx) error) {
+	h.t.Helper()
+	if _, err := h.store.Update(h.t.Context(), fn); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *hub) enrol(uid string) {
+	h.update(func(tx *store.Tx) error {
+		return tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: uid, Uid: uid}})
+	})
+	h.presence(uid, yardarmv1.PresenceConnected)
+}
+
+func (h *hub) presence(uid, state string) {
+	if err := h.store.Observe(h.t.Context(), func(tx *store.Tx) error {
+		return tx.PutPresence(&store.Presence{ClusterUID: uid, State: state, Confirmed: state == yardarmv1.PresenceConnected})
+	}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// publish makes the bundle's next revision, and lets the driver see it.
+func (h *hub) publish() *hub {
+	h.update(func(tx *store.Tx) error {
+		b := proto.CloneOf(tx.Bundle(theBundle))
+		b.Status.LatestRevision++
+		if err := tx.PutRevision(&yardarmv1.Revision{Metadata: &yardarmv1.ObjectMeta{Name: "r"}, Spec: &yardarmv1.RevisionSpec{
+			BundleUid: theBundle, Bundle: theBundle, Number: b.Status.LatestRevision, Digest: fmt.Sprint("sha256:", b.Status.LatestRevision)}}); err != nil {
+			return err
+		}
+		return tx.PutBundle(b)
+	})
+	return h.step()
+}
+
+func (h *hub) step() *hub {
+	h.t.Helper()
+	wake, err := h.driver.Step(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.wake = wake
+	return h
+}
+
+func (h *hub) after(d time.Duration) *hub {
+	h.now += d
+	return h.step()
+}
+
+// runs is the revision that a cluster is to run.
+func (h *hub) runs(uid string) uint32 {
+	tx := h.store.Read()
+	return placement.RevisionFor(tx, uid, tx.Bundle(theBundle))
+}
+
+// report has a cluster report of what it is to run, if it is to run anything.
+func (h *hub) report(uid, phase string) {
+	tx := h.store.Read()
+	a := placement.DesiredOf(tx, tx.Cluster(uid), tx.Bundle(theBundle))
+	if a == nil {
+		return
+	}
+	if err := h.store.Observe(h.t.Context(), func(tx *store.Tx) error {
+		return tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Received: timestamppb.Now(), Report: &yardarmv1.Report{
+			Bundle: theBundle, BundleUid: theBundle, AssignmentHash: a.Hash, Revision: a.Revision, Phase: phase}})
+	}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// all has every cluster report so of what it is to run, again and again, until nothing happens any more.
+func (h *hub) all(phase string) *hub {
+	h.t.Helper()
+	for range 100 {
+		before := h.picture()
+		for c := range h.store.Read().Clusters() {
+			h.report(c.Metadata.Uid, phase)
+		}
+		if h.step(); h.picture() == before {
+			return h
+		}
+	}
+	h.t.Fatal("it never comes to rest")
+	return h
+}
+
+// picture is what the clusters are to run, and the rollout's phase and what it waits for.
+func (h *hub) picture() string {
+	var parts []string
+	for c := range h.store.Read().Clusters() {
+		parts = append(parts, fmt.Sprint(h.runs(c.Metadata.Uid)))
+	}
+	st := h.show().GetStatus()
+	return strings.TrimSpace(strings.Join(parts, "") + " " + st.GetPhase() + " " + st.GetWaitsFor())
+}
+
+func (h *hub) show() *yardarmv1.Rollout {
+	tx := h.store.Read()
+	return Show(tx, tx.Bundle(theBundle), func(*yardarmv1.Cluster) bool { return true })
+}
+
+func (h *hub) expect(picture string) *hub {
+	h.t.Helper()
+	if got := h.picture(); got != picture {
+		h.t.Fatalf("%q, want %q", got, picture)
+	}
+	return h
+}
+
+// steer does what somebody asks for.
+func (h *hub) steer(action string) error {
+	var err error
+	h.update(func(tx *store.Tx) error {
+		row := proto.CloneOf(tx.Rollout(theBundle))
+		if err = rollout.Steer(row, &yardarmv1.RolloutAction{Action: action, Actor: "me"}); err != nil {
+			return nil
+		}
+		return tx.PutRollout(row)
+	})
+	h.step()
+	return err
+}
+
+// inOrder goes through the clusters one by one, in the order of their names: c0, c1 and so on have to be enrolled in it.
+func inOrder(stages ...*yardarmv1.Stage) *yardarmv1.RolloutStrategy {
+	for _, s := range stages {
+		s.OrderBy = "none"
+	}
+	return &yardarmv1.RolloutStrategy{Stages: stages}
+}
+
+func TestDriverGoesStageByStage(t *testing.T) {
+	h := newHub(t, 12, nil).publish()
+	given := func() (n int) {
+		for i := range 12 {
+			if h.runs(fmt.Sprintf("c%d", i)) == 1 {
+				n++
+			}
+		}
+		return n
+	}
+	if n := given(); n != 1 {
+		t.Fatalf("%d clusters got it first, want one canary", n)
+	}
+	var seen []int
+	for range 20 {
+		for c := range h.store.Read().Clusters() {
+			h.report(c.Metadata.Uid, yardarmv1.PhaseReady)
+		}
+		h.step()
+		seen = append(seen, given())
+	}
+	// One canary, one more until 10 % have it, and then 3 at a time.
+	if want := []int{2, 5, 8, 11, 12}; !slices.Equal(slices.Compact(seen), want) {
+		t.Errorf("clusters that are to run it: %v, want %v", slices.Compact(seen), want)
+	}
+	h.expect("111111111111 Completed")
+	if m := slices.Collect(h.store.Read().RolloutMembers(theBundle)); len(m) > 0 {
+		t.Errorf("members are left: %v", m)
+	}
+	if st := h.show().Status; st.SettledRevision != 1 || st.Stages[2].Done != 10 {
+		t.Errorf("status %v", st)
+	}
+}
+
+func TestDriverReturnsAllThatWereReached(t *testing.T) {
+	h := newHub(t, 4, inOrder(&yardarmv1.Stage{Concurrency: "2", FailureBudget: "0"})).publish().all(yardarmv1.PhaseReady).expect("1111 Completed")
+	h.publish()
+	reached := h.picture()
+	if strings.Count(reached, "2") != 2 {
+		t.Fatalf("%s, want two at a time", reached)
+	}
+	i := strings.IndexByte(reached, '2')
+	h.report(fmt.Sprintf("c%d", i), yardarmv1.PhaseFailed)
+	h.step().expect("1111 RollingBack Clusters")
+	h.all(yardarmv1.PhaseReady).expect("1111 RolledBack")
+	if failure := h.show().Status.Failure; !strings.Contains(failure, fmt.Sprintf("c%d failed", i)) {
+		t.Errorf("failure %q", failure)
+	}
+	// A hub that starts again does not begin what has failed, and one that is asked to does.
+	h.restart()
+	h.step().expect("1111 RolledBack")
+	for i := range 4 {
+		h.presence(fmt.Sprintf("c%d", i), yardarmv1.PresenceConnected)
+	}
+	if err := h.steer(yardarmv1.ActionRetry); err != nil {
+		t.Fatal(err)
+	}
+	h.all(yardarmv1.PhaseReady).expect("2222 Completed")
+	// So does a newer one.
+	h.publish().all(yardarmv1.PhaseReady).expect("3333 Completed")
+}
+
+func TestDriverKeepsWhatPeopleDo(t *testing.T) {
+	h := newHub(t, 2, inOrder(&yardarmv1.Stage{Clusters: 1, Approval: yardarmv1.ApprovalBefore}, &yardarmv1.Stage{})).publish()
+	h.expect("00 Progressing Approval")
+	h.restart()
+	h.step()
+	h.presence("c0", yardarmv1.PresenceConnected)
+	h.presence("c1", yardarmv1.PresenceConnected)
+	h.step().expect("00 Progressing Approval")
+	if err := h.steer(yardarmv1.ActionApprove); err != nil {
+		t.Fatal(err)
+	}
+	first := h.picture()
+	if strings.Count(first, "1") != 1 {
+		t.Fatalf("%s, want one", first)
+	}
+	if err := h.steer(yardarmv1.ActionPause); err != nil {
+		t.Fatal(err)
+	}
+	h.all(yardarmv1.PhaseReady)
+	h.restart()
+	h.presence("c0", yardarmv1.PresenceConnected)
+	h.presence("c1", yardarmv1.PresenceConnected)
+	h.all(yardarmv1.PhaseReady).expect(strings.Replace(first, "Progressing Clusters", "Paused Operator", 1))
+	if err := h.steer(yardarmv1.ActionResume); err != nil {
+		t.Fatal(err)
+	}
+	h.all(yardarmv1.PhaseReady).expect("11 Completed")
+	var did []string
+	for _, a := range h.show().Status.Actions {
+		did = append(did, a.Action+" by "+a.Actor+" at "+a.Stage)
+	}
+	if want := []string{"approve by me at stage-1", "pause by me at stage-1", "resume by me at stage-1"}; !slices.Equal(did, want) {
+		t.Errorf("%q, want %q", did, want)
+	}
+}
+
+func TestDriverSoaksAnewAfterARestart(t *testing.T) {
+	h := newHub(t, 1, inOrder(&yardarmv1.Stage{Soak: durationpb.New(time.Minute)})).publish().all(yardarmv1.PhaseReady)
+	if h.wake != h.now+time.Minute {
+		t.Errorf("woken at %v, want a minute after %v", h.wake, h.now)
+	}
+	h.after(59 * time.Second).expect("1 Progressing Clusters")
+	h.restart()
+	h.presence("c0", yardarmv1.PresenceConnected)
+	h.step().after(59 * time.Second).expect("1 Progressing Clusters")
+	h.after(time.Second).expect("1 Completed")
+}
+
+func TestDriverWaitsForWhoIsAway(t *testing.T) {
+	h := newHub(t, 3, inOrder(&yardarmv1.Stage{Concurrency: "3"}))
+	h.presence("c1", yardarmv1.PresenceStale)
+	h.publish().all(yardarmv1.PhaseReady).expect("101 Completed")
+	if c := h.show().Status.Clusters; len(c) != 1 || c[0].Cluster != "c1" || !c[0].Away || c[0].State != yardarmv1.MemberWaiting {
+		t.Errorf("clusters %v", c)
+	}
+	h.restart()
+	h.step().expect("101 Completed")
+	h.presence("c1", yardarmv1.PresenceConnected)
+	h.step().expect("111 Completed")
+	h.all(yardarmv1.PhaseReady)
+	if c := h.show().Status.Clusters; len(c) != 0 || h.store.Read().Rollout(theBundle).Chunks != 0 {
+		t.Errorf("clusters %v", c)
+	}
+}
+
+func TestDriverTakesJoinersAndSupersedes(t *testing.T) {
+	h := newHub(t, 2, inOrder(&yardarmv1.Stage{Concurrency: "1"})).publish().all(yardarmv1.PhaseReady).publish()
+	h.enrol("c2")
+	h.step()
+	if m, ok := h.store.Read().RolloutMember(theBundle, "c2"); !ok || m.Runs != 1 || m.From != 1 {
+		t.Errorf("who joined: %+v", m)
+	}
+	h.publish()
+	if p := h.picture(); strings.Count(p, "3") != 1 || strings.Count(p, "2") > 1 {
+		t.Errorf("after a newer revision: %s", p)
+	}
+	h.all(yardarmv1.PhaseReady).expect("333 Completed")
+}
+
+// An old database, all of whose clusters run the latest revision, has no rollouts; the next revision has one.
+func TestDriverTakesOverFromHubsWithoutRollouts(t *testing.T) {
+	h := newHub(t, 2, inOrder(&yardarmv1.Stage{Concurrency: "1"}))
+	h.update(func(tx *store.Tx) error {
+		b := proto.CloneOf(tx.Bundle(theBundle))
+		b.Status.Revision, b.Status.LatestRevision = 5, 5
+		return tx.PutBundle(b)
+	})
+	h.update(func(tx *store.Tx) error {
+		return tx.PutRevision(&yardarmv1.Revision{Metadata: &yardarmv1.ObjectMeta{Name: "r"}, Spec: &yardarmv1.RevisionSpec{BundleUid: theBundle, Number: 5, Digest: "sha256:5"}})
+	})
+	h.step().expect("55 Completed")
+	if h.store.Read().Rollout(theBundle) != nil {
+		t.Error("a rollout was made of nothing")
+	}
+	h.publish()
+	if p := h.picture(); strings.Count(p, "6") != 1 || strings.Count(p, "5") != 1 {
+		t.Errorf("after the next revision: %s", p)
+	}
+}
+
+// What a report costs in a fleet of 10,000 clusters.
+func BenchmarkReport(b *testing.B) {
+	h := newHub(b, 0, inOrder(&yardarmv1.Stage{Clusters: 1, Approval: yardarmv1.ApprovalAfter}, &yardarmv1.Stage{}))
+	h.update(func(tx *store.Tx) error {
+		for i := range 10_000 {
+			if err := tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: fmt.Sprintf("c%d", i), Uid: fmt.Sprintf("c%d", i)}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := h.store.Observe(b.Context(), func(tx *store.Tx) error {
+		for i := range 10_000 {
+			if err := tx.PutPresence(&store.Presence{ClusterUID: fmt.Sprintf("c%d", i), State: yardarmv1.PresenceConnected, Confirmed: true}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		b.Fatal(err)
+	}
+	h.publish()
+	uid := ""
+	for m := range h.store.Read().RolloutMembers(theBundle) {
+		if m.Runs == 1 {
+			uid = m.UID
+		}
+	}
+	phases := []string{yardarmv1.PhaseReady, yardarmv1.PhaseProgressing}
+	i := 0
+	for b.Loop() {
+		b.StopTimer()
+		h.report(uid, phases[i%2])
+		i++
+		b.StartTimer()
+		h.step()
+	}
+}

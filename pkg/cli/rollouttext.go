@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// rolloutText is how a bundle's rollout stands, as in "3: canary", "3: awaits approval of rest" or "3: rolled back"; "-" once it is complete.
+func rolloutText(b *yardarmv1.Bundle) string {
+	r := b.GetStatus().GetRollout()
+	if r == nil || r.GetPhase() == yardarmv1.RolloutCompleted {
+		return "-"
+	}
+	return fmt.Sprintf("%d: %s", r.GetRevision(), rolloutPhase(r))
+}
+
+// rolloutPhase is the phase in words, with what is waited for.
+func rolloutPhase(r *yardarmv1.RolloutSummary) string {
+	switch phase := r.GetPhase(); {
+	case phase == yardarmv1.RolloutProgressing && r.GetWaitsFor() == yardarmv1.RolloutWaitApproval:
+		return "awaits approval of " + r.GetStage()
+	case phase == yardarmv1.RolloutProgressing:
+		return r.GetStage()
+	case phase == yardarmv1.RolloutRollingBack:
+		return "going back"
+	case phase == yardarmv1.RolloutRolledBack:
+		return "rolled back"
+	case phase == yardarmv1.RolloutPaused && r.GetFailure() != "":
+		return "failed"
+	default:
+		return strings.ToLower(phase)
+	}
+}
+
+// rolloutColor is the phase whose colour it has.
+func rolloutColor(r *yardarmv1.RolloutSummary) string {
+	switch {
+	case r == nil || r.GetPhase() == yardarmv1.RolloutCompleted:
+		return ""
+	case r.GetFailure() != "":
+		return yardarmv1.PhaseFailed
+	}
+	return yardarmv1.PhaseProgressing
+}
