@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,13 +27,16 @@ type app struct {
 	configPath     string
 	contextName    string
 	server         string
+	ca             string
+	tokenFile      string
 	color          string
 	requestTimeout time.Duration
 
 	answers *bufio.Reader  // over io.In, from the first question on
 	hub     *client.Client // nil until a command calls connect
-	context string         // of hub, for errors
+	context string         // of hub, for errors; empty without a file of contexts
 	address string         // of hub, for errors
+	signIn  *signIn        // what hub's calls are made with; nil for any other credential
 }
 
 // connect returns the client for the context that flags, environment and file name. It opens no connection yet.
@@ -40,6 +44,63 @@ func (a *app) connect() (*client.Client, error) {
 	if a.hub != nil {
 		return a.hub, nil
 	}
+	chosen, err := a.destination()
+	if err != nil {
+		return nil, err
+	}
+	config, err := client.FromContext(*chosen)
+	if err != nil {
+		return nil, err
+	}
+	if a.server != "" {
+		config.Server = a.server
+	}
+	if chosen.Token == "" && chosen.Login != nil {
+		path, err := a.configFile()
+		if err != nil {
+			return nil, err
+		}
+		a.signIn = newSignIn(path, *chosen, a.io.Now)
+		config.Renewed = a.signIn.token
+	}
+	config.UserAgent = "yardarm/" + version.String()
+	config.RequestTimeout = a.requestTimeout
+	hub, err := client.New(config)
+	if err != nil {
+		return nil, err
+	}
+	a.hub, a.context, a.address = hub, chosen.Name, strings.TrimPrefix(config.Server, "https://")
+	return hub, nil
+}
+
+// destination is the hub to call and who to be there: the context that flags, environment and file name, but for what flags and environment say
+// otherwise. Whoever gives both a token and a server needs no file.
+func (a *app) destination() (*clientconfig.Context, error) {
+	token, err := a.givenToken()
+	if err != nil {
+		return nil, err
+	}
+	chosen := &clientconfig.Context{}
+	if server := cmp.Or(a.server, a.io.Getenv("YARDARM_SERVER")); token != "" && server != "" && a.chosenContext() == "" {
+		chosen.Server = withScheme(server)
+	} else if chosen, err = a.contextOfFile(); err != nil {
+		return nil, err
+	}
+	if ca := cmp.Or(a.ca, a.io.Getenv("YARDARM_CA")); ca != "" {
+		data, err := a.readFile(ca, maxSecret)
+		if err != nil {
+			return nil, err
+		}
+		chosen.CA = string(data)
+	}
+	if token != "" {
+		chosen.Token, chosen.Login, chosen.ClientCertificate, chosen.ClientKey = token, nil, "", ""
+	}
+	return chosen, nil
+}
+
+// contextOfFile is a copy of the context that is asked for, or else the current one.
+func (a *app) contextOfFile() (*clientconfig.Context, error) {
 	file, path, err := a.loadConfig()
 	if err != nil {
 		return nil, err
@@ -54,21 +115,27 @@ func (a *app) connect() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := client.FromContext(*chosen)
+	found := *chosen
+	return &found, nil
+}
+
+// givenToken is the credential that is given for this command alone; empty for none. It is never on the command line, where others could see it.
+func (a *app) givenToken() (string, error) {
+	if a.tokenFile == "" {
+		return strings.TrimSpace(a.io.Getenv("YARDARM_TOKEN")), nil
+	}
+	data, err := a.readFile(a.tokenFile, maxSecret)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if a.server != "" {
-		config.Server = a.server
+	return strings.TrimSpace(string(data)), nil
+}
+
+func withScheme(server string) string {
+	if strings.Contains(server, "://") {
+		return server
 	}
-	config.UserAgent = "yardarm/" + version.String()
-	config.RequestTimeout = a.requestTimeout
-	hub, err := client.New(config)
-	if err != nil {
-		return nil, err
-	}
-	a.hub, a.context, a.address = hub, chosen.Name, strings.TrimPrefix(config.Server, "https://")
-	return hub, nil
+	return "https://" + server
 }
 
 // chosenContext is the name of the context asked for; empty for the current one.

@@ -114,7 +114,7 @@ func (a *app) useContextCommand() *cobra.Command {
 }
 
 func (a *app) setContextCommand() *cobra.Command {
-	var ca, token string
+	var cert, key string
 	cmd := &cobra.Command{
 		Use:   "set-context NAME",
 		Short: "Make a context, or change what is given of one",
@@ -139,27 +139,37 @@ could see it.`,
 				return usage("a new context needs --server HOST:PORT")
 			}
 			if a.server != "" {
-				changed.Server = a.server
-				if !strings.Contains(changed.Server, "://") {
-					changed.Server = "https://" + changed.Server
-				}
+				changed.Server = withScheme(a.server)
 			}
 			if cmd.Flags().Changed("ca") {
 				changed.CA = ""
-				if ca != "" {
-					data, err := a.readFile(ca, maxSecret)
+				if a.ca != "" {
+					data, err := a.readFile(a.ca, maxSecret)
 					if err != nil {
 						return err
 					}
 					changed.CA = string(data)
 				}
 			}
-			if token != "" {
-				data, err := a.readFile(token, maxSecret)
+			if a.tokenFile != "" {
+				data, err := a.readFile(a.tokenFile, maxSecret)
 				if err != nil {
 					return err
 				}
-				changed.Token = strings.TrimSpace(string(data))
+				changed.Token, changed.Login = strings.TrimSpace(string(data)), nil
+			}
+			if (cert == "") != (key == "") {
+				return usage("a client certificate is --client-cert and --client-key")
+			}
+			for from, field := range map[string]*string{cert: &changed.ClientCertificate, key: &changed.ClientKey} {
+				if from == "" {
+					continue
+				}
+				data, err := a.readFile(from, maxSecret)
+				if err != nil {
+					return err
+				}
+				*field = string(data)
 			}
 			file.Put(changed)
 			if err := file.Save(path); err != nil {
@@ -169,8 +179,8 @@ could see it.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&ca, "ca", "", "file with the certificates, in PEM, to know the hub by; empty for the system's")
-	cmd.Flags().StringVar(&token, "token-file", "", "file with the credential, or - for standard input")
+	cmd.Flags().StringVar(&cert, "client-cert", "", "file with a client certificate, in PEM, to be there by, for hubs with --client-ca")
+	cmd.Flags().StringVar(&key, "client-key", "", "file with its key, in PEM")
 	return cmd
 }
 
@@ -291,8 +301,8 @@ func (a *app) viewCommand() *cobra.Command {
 				return err
 			}
 			for i := range file.Contexts {
-				if file.Contexts[i].Token != "" && !raw {
-					file.Contexts[i].Token = maskedToken
+				if !raw {
+					file.Contexts[i] = file.Contexts[i].Masked(maskedToken)
 				}
 			}
 			return a.printValue(output, file)

@@ -140,13 +140,30 @@ func (a *app) explain(err error) string {
 	switch rpc.Code() {
 	case codes.Unavailable:
 		if reason, local := connectFailure(rpc.Message()); local {
-			return fmt.Sprintf("cannot reach the hub of context %q at %s: %s", a.context, a.address, reason)
+			hub := "the hub"
+			if a.context != "" {
+				hub = fmt.Sprintf("the hub of context %q", a.context)
+			}
+			return fmt.Sprintf("cannot reach %s at %s: %s", hub, a.address, reason)
 		}
 	case codes.Unauthenticated:
+		if a.signIn != nil {
+			if err := a.signIn.failure(); err != nil {
+				return err.Error()
+			}
+			return fmt.Sprintf("the hub at %s does not accept the sign-in of context %q: %s\n'yardarm login' signs in again", a.address, a.context, rpc.Message())
+		}
+		if a.context == "" {
+			return fmt.Sprintf("the hub at %s does not accept the token: %s", a.address, rpc.Message())
+		}
 		return fmt.Sprintf("the hub at %s does not accept the credential of context %q: %s\n"+
 			"'yardarm config import FILE' takes a new one, and --context chooses another context", a.address, a.context, rpc.Message())
 	case codes.PermissionDenied:
-		return fmt.Sprintf("the hub at %s does not let context %q do this: %s", a.address, a.context, rpc.Message())
+		who := "you"
+		if a.context != "" {
+			who = fmt.Sprintf("context %q", a.context)
+		}
+		return fmt.Sprintf("the hub at %s does not let %s do this: %s", a.address, who, rpc.Message())
 	case codes.DeadlineExceeded:
 		return fmt.Sprintf("the hub at %s has not answered in time: %s\n--request-timeout says how long to wait", a.address, rpc.Message())
 	case codes.Unimplemented:

@@ -76,6 +76,8 @@ connection, hub), 124 out of time, 130 interrupted.`,
 	flags.StringVar(&a.configPath, "config", "", "file of contexts (default $YARDARM_CONFIG, or yardarm/config.yaml in the user's configuration folder)")
 	flags.StringVar(&a.contextName, "context", "", "context to use (default $YARDARM_CONTEXT, or the current one)")
 	flags.StringVar(&a.server, "server", "", "address of the hub, instead of the context's, as HOST:PORT")
+	flags.StringVar(&a.ca, "ca", "", "file with the certificates, in PEM, to know the hub by, instead of the context's (default $YARDARM_CA)")
+	flags.StringVar(&a.tokenFile, "token-file", "", "file with the credential, or - for standard input, instead of the context's (default the text in $YARDARM_TOKEN)")
 	flags.DurationVar(&a.requestTimeout, "request-timeout", 30*time.Second, "how long one call to the hub may take")
 	flags.StringVar(&a.color, "color", "auto", "colours: auto, always or never")
 	complete(root, "context", a.completeContexts)
@@ -109,7 +111,7 @@ connection, hub), 124 out of time, 130 interrupted.`,
 		a.reconcileCommand())
 	add(groupLook, a.statusCommand(), a.problemsCommand(), a.whyCommand(), a.getCommand(), a.describeCommand(), a.previewCommand(), a.eventsCommand())
 	add(groupClusters, a.enrollCommand(), a.labelCommand(), a.banCommand(), a.unbanCommand())
-	add(groupSettings, a.configCommand(), a.tokenCommand(), a.authCommand(), a.supportBundleCommand(),
-		a.versionCommand())
+	add(groupSettings, a.loginCommand(), a.logoutCommand(), a.configCommand(), a.tokenCommand(), a.authCommand(),
+		a.supportBundleCommand(), a.versionCommand())
 	return root
 }

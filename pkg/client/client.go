@@ -19,8 +19,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"github.com/yardarm-dev/yardarm/pkg/clientconfig"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -52,8 +54,11 @@ type Config struct {
 	Server string
 	// TLS says how to know the hub. Default: by the system's roots and the host of Server.
 	TLS *tls.Config
-	// Token is the bearer credential. Calls are made without one when it is empty, which the hub refuses.
+	// Token is the bearer credential. Calls are made without one when it is empty: by a client certificate in TLS, if the hub takes those.
 	Token string
+	// Renewed, if set, answers the bearer credential in place of Token. It is asked at each call, from any goroutine, and a watch that the hub ends because
+	// its credential has expired goes on with the next one.
+	Renewed func(context.Context) (string, error)
 	// UserAgent names the program to the hub, as in "yardarm/1.2".
 	UserAgent string
 	// RequestTimeout bounds each call that is not a stream, and how long an upload may stand still. Default 30 s.
@@ -81,6 +86,7 @@ type Client struct {
 
 	conn    *grpc.ClientConn
 	timeout time.Duration
+	renewed bool
 }
 
 // New makes a client. It connects with the first call, not before.
@@ -114,14 +120,18 @@ func New(cfg Config) (*Client, error) {
 		}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 	}
-	if cfg.Token != "" {
-		options = append(options, grpc.WithPerRPCCredentials(bearer(cfg.Token)))
+	renewed := cfg.Renewed != nil
+	if token := cfg.Token; !renewed && token != "" {
+		cfg.Renewed = func(context.Context) (string, error) { return token, nil }
+	}
+	if cfg.Renewed != nil {
+		options = append(options, grpc.WithPerRPCCredentials(bearer(cfg.Renewed)))
 	}
 	conn, err := grpc.NewClient(target, append(options, cfg.DialOptions...)...)
 	if err != nil {
 		return nil, fmt.Errorf("hub %s: %w", cfg.Server, err)
 	}
-	return &Client{FleetServiceClient: hubv1.NewFleetServiceClient(conn), conn: conn, timeout: timeout}, nil
+	return &Client{FleetServiceClient: hubv1.NewFleetServiceClient(conn), conn: conn, timeout: timeout, renewed: renewed}, nil
 }
 
 // Close ends the connection and every call on it.
@@ -141,10 +151,14 @@ func parseServer(server string) (target, host string, err error) {
 }
 
 // bearer sends a token with each call. gRPC refuses to send it over a connection without TLS.
-type bearer string
+type bearer func(context.Context) (string, error)
 
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+func (b bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
+	token, err := b(ctx)
+	if err != nil {
+		return nil, status.Error(codes.Unauthenticated, err.Error())
+	}
+	return map[string]string{"authorization": "Bearer " + token}, nil
 }
 
 func (bearer) RequireTransportSecurity() bool { return true }

@@ -44,6 +44,7 @@ func (c *Client) Events(ctx context.Context, req *hubv1.WatchEventsRequest, opts
 		var err error
 		if req.GetFollow() {
 			// The hub sends no heartbeats here; a dead connection is noticed by the connection's own probes.
+			opts.renewed = c.renewed
 			err = reconnect(ctx, 0, opts, read)
 		} else if err = read(ctx, func() {}); errors.Is(err, io.EOF) {
 			err = nil

@@ -66,7 +66,9 @@ func reconnect(ctx context.Context, silence time.Duration, opts WatchOptions, re
 		// A stream on which there is nothing to say tells by its age that there was a hub.
 		heard = heard || time.Since(start) > connectTimeout
 		established = established || heard
-		if !established || !transient(err) {
+		// A stream that was accepted and is then refused has outlived its credential, of which there may be another one by now.
+		outlived := heard && opts.renewed && status.Code(err) == codes.Unauthenticated
+		if !established || !transient(err) && !outlived {
 			return err
 		}
 		if heard {

@@ -50,6 +50,9 @@ type WatchOptions struct {
 	Lost func(err error, retryIn time.Duration)
 	// Found is called with the first message after that. Both are called from the goroutine of the consumer.
 	Found func()
+
+	// renewed says that the credential is: the client's to say.
+	renewed bool
 }
 
 // Watch yields the resources that match the request, Synced, and then their changes, until the context ends or the consumer stops. When the
@@ -60,6 +63,7 @@ type WatchOptions struct {
 // credential.
 func (c *Client) Watch(ctx context.Context, req *hubv1.WatchRequest, opts WatchOptions) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
+		opts.renewed = c.renewed
 		w := &watch{client: c, req: req, known: make(map[string]Object), yield: yield}
 		if err := reconnect(ctx, silence, opts, w.stream); err != nil && !errors.Is(err, errStopped) {
 			yield(Change{}, err)

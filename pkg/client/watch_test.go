@@ -306,6 +306,36 @@ func TestReconnectGivesUpOnSilence(t *testing.T) {
 	})
 }
 
+// A watch that outlives its credential goes on with the next one, if there is one; one that is refused at once, or whose credential stays the same, does not.
+func TestReconnectWithARenewedCredential(t *testing.T) {
+	ended := status.Error(codes.Unauthenticated, "the credential has expired")
+	for name, c := range map[string]struct {
+		renewed bool
+		heard   []bool // by each attempt
+		want    int
+	}{
+		"renewed":                {true, []bool{true, true, false}, 3},
+		"the same":               {false, []bool{true, true}, 1},
+		"refused from the first": {true, []bool{false, true}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				err := reconnect(t.Context(), 0, WatchOptions{renewed: c.renewed}, func(_ context.Context, alive func()) error {
+					if c.heard[calls] {
+						alive()
+					}
+					calls++
+					return ended
+				})
+				if status.Code(err) != codes.Unauthenticated || calls != c.want {
+					t.Errorf("%d attempts, and then %v; want %d", calls, err, c.want)
+				}
+			})
+		})
+	}
+}
+
 // A consumer that stops because its context has ended must not be called again: yielding after a break panics.
 func TestReconnectStopsForAConsumerWhoseContextHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

@@ -10,6 +10,9 @@
 //	    -----BEGIN CERTIFICATE-----
 //	    …
 //	  token: yat_…
+//	- name: office
+//	  server: https://hub.example.com:8443
+//	  login: {issuer: https://login.example.com, clientID: yardarm, idToken: …, refreshToken: …}
 //
 // The CLI reads and changes it; the hub writes one for its local administrator. It holds credentials, so it is always written for its
 // owner only, and never shown in errors.
@@ -69,6 +72,23 @@ type Context struct {
 	CA string `json:"ca,omitempty"`
 	// Token is the credential, a secret.
 	Token string `json:"token,omitempty"`
+	// Login is a sign-in by an identity provider, whose ID token is the credential where there is no Token.
+	Login *Login `json:"login,omitempty"`
+	// ClientCertificate and ClientKey, in PEM, are a credential of their own, where there is no other. The key is a secret.
+	ClientCertificate string `json:"clientCertificate,omitempty"`
+	ClientKey         string `json:"clientKey,omitempty"`
+}
+
+// Login is a sign-in by an identity provider.
+type Login struct {
+	Issuer   string   `json:"issuer"`
+	ClientID string   `json:"clientID"`
+	Scopes   []string `json:"scopes,omitempty"`
+	// CA is the certificates to know the issuer by, in PEM; the system's roots when empty.
+	CA string `json:"ca,omitempty"`
+	// IDToken and RefreshToken, which may be empty, are secrets.
+	IDToken      string `json:"idToken"`
+	RefreshToken string `json:"refreshToken,omitempty"`
 }
 
 // DefaultPath returns where the file is: $YARDARM_CONFIG, or yardarm/config.yaml in the user's folder for configuration.
@@ -113,8 +133,8 @@ func Load(path string) (*Config, error) {
 	return config, nil
 }
 
-// secretPattern matches credentials (yat_…).
-var secretPattern = regexp.MustCompile(`yat_[0-9A-Za-z_-]+`)
+// secretPattern matches credentials: the hub's own (yat_…), and ID tokens (eyJ…).
+var secretPattern = regexp.MustCompile(`(yat_|eyJ)[0-9A-Za-z_.-]+`)
 
 func parse(data []byte) (*Config, error) {
 	var config Config
@@ -156,7 +176,7 @@ func (c *Config) Save(path string) error {
 
 // Warnings says what is worth telling the user about a file that was loaded: that others can read its tokens.
 func (c *Config) Warnings() []string {
-	if c.open == 0 || !slices.ContainsFunc(c.Contexts, func(context Context) bool { return context.Token != "" }) {
+	if c.open == 0 || !slices.ContainsFunc(c.Contexts, func(context Context) bool { return context.HasSecrets() }) {
 		return nil
 	}
 	return []string{fmt.Sprintf("%s holds credentials and others can read it (mode %04o): chmod 600 %s", c.path, c.open, c.path)}
@@ -215,7 +235,7 @@ func (c *Config) validate() error {
 			return fmt.Errorf("%s.server: %w", field, err)
 		}
 		if _, err := context.TLS(); err != nil {
-			return fmt.Errorf("%s.ca: %w", field, err)
+			return fmt.Errorf("%s.ca or client certificate: %w", field, err)
 		}
 	}
 	if c.CurrentContext != "" && !seen[c.CurrentContext] {
@@ -238,9 +258,37 @@ func (c Context) Host() (string, error) {
 	return server.Host, nil
 }
 
-// TLS returns how to know the hub.
+// HasSecrets tells whether there is anything in it that nobody else is to see.
+func (c Context) HasSecrets() bool { return c.Token != "" || c.Login != nil || c.ClientKey != "" }
+
+// Masked is the context with its secrets replaced, for people to look at.
+func (c Context) Masked(mask string) Context {
+	hide := func(secret *string) {
+		if *secret != "" {
+			*secret = mask
+		}
+	}
+	hide(&c.Token)
+	hide(&c.ClientKey)
+	if c.Login != nil {
+		login := *c.Login
+		hide(&login.IDToken)
+		hide(&login.RefreshToken)
+		c.Login = &login
+	}
+	return c
+}
+
+// TLS returns how to know the hub, and the client certificate to show to it, if there is one.
 func (c Context) TLS() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.ClientCertificate != "" || c.ClientKey != "" {
+		pair, err := tls.X509KeyPair([]byte(c.ClientCertificate), []byte(c.ClientKey))
+		if err != nil {
+			return nil, errors.New("the client certificate and its key are not a pair in PEM")
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
 	if c.CA == "" {
 		return config, nil
 	}

@@ -1,0 +1,186 @@
+package login
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+const (
+	// askTimeout bounds one question to a provider or a hub.
+	askTimeout = 15 * time.Second
+	// maxAnswer bounds an answer, in bytes.
+	maxAnswer = 1 << 20
+)
+
+// Tokens are what a sign-in has come to. They are secrets.
+type Tokens struct {
+	// ID is the ID token: the credential that a hub takes.
+	ID string
+	// Refresh gets others of them; empty if the provider gives none.
+	Refresh string
+	// Expires is when the ID token does.
+	Expires time.Time
+}
+
+// Client is a hub's public client at one provider.
+type Client struct {
+	provider Provider
+	http     *http.Client
+	oauth    oauth2.Config
+	verifier *oidc.IDTokenVerifier
+	revoke   string
+}
+
+// New asks a provider how it is to be spoken with.
+func New(ctx context.Context, p Provider) (*Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if p.CA != "" {
+		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM([]byte(p.CA)) {
+			return nil, fmt.Errorf("identity provider %s: its CA holds no certificate in PEM", p.Issuer)
+		}
+	}
+	c := &Client{provider: p, http: &http.Client{Transport: httpsOnly{transport}, Timeout: askTimeout}}
+	found, err := oidc.NewProvider(c.with(ctx), p.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("reach identity provider %s: %w", p.Issuer, err)
+	}
+	var more struct {
+		Revocation string `json:"revocation_endpoint"`
+	}
+	if err := found.Claims(&more); err != nil {
+		return nil, fmt.Errorf("reach identity provider %s: %w", p.Issuer, err)
+	}
+	c.revoke = more.Revocation
+	c.oauth = oauth2.Config{ClientID: p.ClientID, Endpoint: found.Endpoint(), Scopes: append([]string{oidc.ScopeOpenID}, p.Scopes...)}
+	// A public client has no secret; without this, the library tries to find out how one is sent.
+	c.oauth.Endpoint.AuthStyle = oauth2.AuthStyleInParams
+	c.verifier = found.VerifierContext(c.with(ctx), &oidc.Config{ClientID: p.ClientID})
+	return c, nil
+}
+
+// Close ends the connections to the provider.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// with has the libraries use the client's connections.
+func (c *Client) with(ctx context.Context) context.Context {
+	return oidc.ClientContext(ctx, c.http)
+}
+
+// Refresh gets new tokens for a refresh token, which may count no more afterwards.
+func (c *Client) Refresh(ctx context.Context, refresh string) (Tokens, error) {
+	token, err := c.oauth.TokenSource(c.with(ctx), &oauth2.Token{RefreshToken: refresh}).Token()
+	if err != nil {
+		return Tokens{}, c.failure("it gives no new token", err)
+	}
+	return c.tokens(ctx, token, "")
+}
+
+// Revoke ends a refresh token, where the provider lets one.
+func (c *Client) Revoke(ctx context.Context, refresh string) error {
+	if c.revoke == "" {
+		return nil
+	}
+	form := url.Values{"token": {refresh}, "token_type_hint": {"refresh_token"}, "client_id": {c.provider.ClientID}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.revoke, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("identity provider %s: revoke a refresh token: %s", c.provider.Issuer, resp.Status)
+	}
+	return nil
+}
+
+// tokens takes the ID token out of an answer and verifies it: it is for this client, and for this sign-in if there is a nonce.
+func (c *Client) tokens(ctx context.Context, answer *oauth2.Token, nonce string) (Tokens, error) {
+	raw, ok := answer.Extra("id_token").(string)
+	if !ok || raw == "" {
+		return Tokens{}, fmt.Errorf("identity provider %s gives no ID token; sign in again", c.provider.Issuer)
+	}
+	token, err := c.verifier.Verify(c.with(ctx), raw)
+	if err != nil {
+		return Tokens{}, fmt.Errorf("identity provider %s gives an ID token that does not hold", c.provider.Issuer)
+	}
+	if nonce != "" && token.Nonce != nonce {
+		return Tokens{}, fmt.Errorf("identity provider %s gives an ID token of another sign-in", c.provider.Issuer)
+	}
+	return Tokens{ID: raw, Refresh: answer.RefreshToken, Expires: token.Expiry}, nil
+}
+
+// failure is what a provider answers, without what else is in the answer.
+func (c *Client) failure(what string, err error) error {
+	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) {
+		reason := refused.ErrorCode
+		if refused.ErrorDescription != "" {
+			reason += ": " + refused.ErrorDescription
+		}
+		if reason == "" {
+			reason = refused.Response.Status
+		}
+		return fmt.Errorf("identity provider %s: %s: %s", c.provider.Issuer, what, reason)
+	}
+	return fmt.Errorf("identity provider %s: %s: %w", c.provider.Issuer, what, err)
+}
+
+// Ask asks a hub, given as https://HOST:PORT, by which providers people can sign in.
+func Ask(ctx context.Context, hub string, config *tls.Config) (Announcement, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = config
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(hub, "/")+Path, nil)
+	if err != nil {
+		return Announcement{}, err
+	}
+	resp, err := (&http.Client{Transport: httpsOnly{transport}, Timeout: askTimeout}).Do(req)
+	if err != nil {
+		return Announcement{}, fmt.Errorf("ask the hub how to sign in: %w", err)
+	}
+	defer resp.Body.Close()
+	var a Announcement
+	if resp.StatusCode != http.StatusOK {
+		return Announcement{}, fmt.Errorf("ask the hub how to sign in: it answers %s", resp.Status)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
+		return Announcement{}, fmt.Errorf("ask the hub how to sign in: %w", err)
+	}
+	return a, nil
+}
+
+// httpsOnly sends nothing in the clear, wherever an answer points, and cuts answers that are too large.
+type httpsOnly struct{ *http.Transport }
+
+func (t httpsOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme != "https" {
+		return nil, errors.New("it points to a URL that is not https")
+	}
+	resp, err := t.Transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	return resp, nil
+}
