@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/yardarm-dev/yardarm/pkg/certs"
 )
 
 const (
@@ -169,7 +171,11 @@ func (l *Listener) receive(g *guest) {
 	if err != nil {
 		g.Close()
 		l.metrics.failed.Inc()
-		l.Logger.Debug("a connection did not shake hands", "port", l.Name, "remote", g.RemoteAddr().String(), "error", err)
+		level := slog.LevelDebug
+		if errors.Is(err, certs.ErrRefused) {
+			level = slog.LevelWarn
+		}
+		l.Logger.Log(context.Background(), level, "a connection did not shake hands", "port", l.Name, "remote", g.RemoteAddr().String(), "error", err)
 		return
 	}
 	g.handedOn.Store(true)

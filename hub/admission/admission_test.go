@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -15,12 +16,15 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 	grpccredentials "google.golang.org/grpc/credentials"
+
+	"github.com/yardarm-dev/yardarm/pkg/certs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -550,5 +554,30 @@ func TestClose(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	if _, err := Listen(Config{}); err == nil {
 		t.Error("a listener of nothing")
+	}
+}
+
+// A certificate that is refused is told of, with whence it came; other handshakes that fail are no news.
+func TestRefusedCertificatesAreTold(t *testing.T) {
+	var log bytes.Buffer
+	p := listen(t, func(c *Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		c.TLS.VerifyConnection = func(state tls.ConnectionState) error {
+			return fmt.Errorf("%w: of another fleet", certs.ErrRefused)
+		}
+	})
+	if _, err := p.dial("127.0.0.9").Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := p.shake("127.0.0.2", "a")
+	if err == nil {
+		cut(t, conn)
+	}
+	eventually(t, "both are gone", func() bool { return p.guests.waiting() == 0 })
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "127.0.0.2:") || !strings.Contains(text, "of another fleet") {
+		t.Errorf("the log says:\n%s", text)
 	}
 }

@@ -93,9 +93,12 @@ func (s *guests) move(g *guest, to func(*queues) *list.List) {
 	if g.place == nil {
 		return // turned away meanwhile
 	}
+	next := to(s.strangers[g.address()])
+	if next == g.queue {
+		return // it has been there since it came
+	}
 	g.queue.Remove(g.place)
-	g.queue = to(s.strangers[g.address()])
-	g.place = g.queue.PushBack(g)
+	g.queue, g.place = next, next.PushBack(g)
 }
 
 // know notes who a stranger is, and lets it out of the room. Whom it takes the place of is answered, nil for nobody.

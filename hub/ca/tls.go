@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/yardarm-dev/yardarm/pkg/certs"
@@ -28,24 +29,33 @@ func (c *CA) SpokeTLS(hosts []string) (*tls.Config, error) {
 		ClientAuth: tls.RequestClientCert,
 		// No ClientCAs: with this ClientAuth they are only a hint for the client which certificate to show, and it has one.
 		GetCertificate: certificate.GetCertificate,
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if _, err := c.ClusterFromState(state); err != nil && !errors.Is(err, ErrNoCertificate) {
+				return fmt.Errorf("%w: %w", certs.ErrRefused, err)
+			}
+			return nil
+		},
 	}
 	outer := base.Clone()
-	outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		config := base.Clone()
-		// Per connection, since the keys change under a listener that is up.
-		config.SetSessionTicketKeys(c.tickets.Load().keys)
-		config.VerifyConnection = func(state tls.ConnectionState) error {
-			_, err := c.ClusterFromState(state)
-			if err == nil || errors.Is(err, ErrNoCertificate) {
-				return nil
-			}
-			// The spoke gets a TLS alert, which says next to nothing.
-			c.log.Warn("refused a spoke's certificate", "remote", hello.Conn.RemoteAddr().String(), "error", err)
-			return err
+	var current atomic.Pointer[keyed]
+	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		keys := c.tickets.Load()
+		if k := current.Load(); k != nil && k.keys == keys {
+			return k.config, nil
 		}
+		config := base.Clone()
+		config.SetSessionTicketKeys(keys.keys)
+		current.Store(&keyed{keys, config})
 		return config, nil
 	}
 	return outer, nil
+}
+
+// keyed is a configuration with ticket keys, which change under a listener that is up. Connections share it, since each keeps its own for
+// as long as it lives.
+type keyed struct {
+	keys   *ticketKeys
+	config *tls.Config
 }
 
 // ClusterUID answers the uid of the cluster that a connection which has shaken hands by SpokeTLS is of; empty without a certificate.

@@ -18,6 +18,10 @@ const (
 // ErrNotCluster means that a certificate names no cluster.
 var ErrNotCluster = errors.New("the certificate is not that of a cluster")
 
+// ErrRefused means that a handshake has ended over a certificate that was shown and does not serve. Who has shown it gets a TLS alert, which
+// says next to nothing, so that it is for the other side to tell.
+var ErrRefused = errors.New("the certificate is refused")
+
 // ClusterURI returns yardarm://FLEET/cluster/UID, which is who a cluster is: its certificate has it as the only alternative name.
 func ClusterURI(fleet, uid string) (*url.URL, error) {
 	if !isURIPart(fleet) {
