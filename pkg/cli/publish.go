@@ -145,7 +145,7 @@ func strategyOf(name string) (*yardarmv1.RolloutStrategy, error) {
 	case rolloutAllAtOnce:
 		return &yardarmv1.RolloutStrategy{Stages: []*yardarmv1.Stage{{Name: "all", Concurrency: yardarmv1.ShareAll, FailureBudget: yardarmv1.ShareAll}}}, nil
 	}
-	return nil, usage("--rollout %s: it may be %s or %s; other strategies are the bundle's to say: 'yardarm apply --help'", name, rolloutDefault, rolloutAllAtOnce)
+	return nil, usage("--rollout %s: it may be %s or %s; other strategies are the bundle's to say: 'yardarm rollout --help'", name, rolloutDefault, rolloutAllAtOnce)
 }
 
 // publicationField is how the hub names what the flags of publish say.

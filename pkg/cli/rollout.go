@@ -16,15 +16,37 @@ import (
 
 func (a *app) rolloutCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "rollout undo|history bundle/NAME",
-		Short: "Return to an earlier revision, or list those there were",
-		Long:  "Return to an earlier revision of a bundle, or list those there were.",
-		Args:  subcommand,
+		Use:   "rollout VERB bundle/NAME",
+		Short: "See how a revision goes through its clusters, steer it, or return to an earlier one",
+		Long: `See how a bundle's latest revision goes through its clusters, steer it, or return to an earlier one.
+
+A revision goes stage by stage, by the strategy that the bundle says (spec.rollout). Where it says nothing:
+one canary first (a cluster labelled yardarm.dev/canary=true, if there is one), of which no failure is
+tolerated; then until 10 % of the clusters have it; then the rest, a quarter of a stage at a time. A cluster
+counts once it is ready with just this revision. If more fail than may (2 %, and at least one), every
+cluster that was reached returns to the last revision that was good there. Clusters that are away hold
+nothing up; they get it when they come back, and those that were failing before do not count.`,
+		Example: `  yardarm rollout status bundle/web
+  yardarm rollout approve bundle/web -m "looks good"
+  yardarm rollout undo bundle/web --to-revision 3
+
+  # A strategy, in a bundle that 'yardarm apply' takes
+  spec:
+    rollout:
+      onFailure: rollback         # or pause
+      stages:
+      - {name: test, group: test, soak: 10m}
+      - {name: early, percent: 10, failureBudget: "0", approval: after}
+      - {name: rest, concurrency: "50", orderBy: region, progressDeadline: 30m}`,
+		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage("say what: 'yardarm rollout undo' or 'yardarm rollout history'")
+			return usage("say what: status, watch, pause, resume, approve, promote, retry, undo or history; 'yardarm rollout --help' tells more")
 		},
 	}
-	cmd.AddCommand(a.undoCommand(), a.historyCommand())
+	cmd.AddCommand(a.rolloutStatusCommand(), a.rolloutWatchCommand(), a.undoCommand(), a.historyCommand())
+	for _, verb := range steering {
+		cmd.AddCommand(a.steerCommand(verb))
+	}
 	return cmd
 }
 

@@ -103,6 +103,38 @@ func TestJudgeWaitsForAssignmentsThatAreBehind(t *testing.T) {
 	}
 }
 
+// What a rollout says goes before what its clusters say: a failure is its to judge as long as it goes on.
+func TestJudgeRollout(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rollout *yardarmv1.RolloutSummary
+		phases  []string
+		want    answer
+	}{
+		"all that it has reached are ready": {&yardarmv1.RolloutSummary{Phase: "Progressing", WaitsFor: "Clusters"}, []string{"Ready"}, answerWait},
+		"about to begin":                    {&yardarmv1.RolloutSummary{Phase: "Pending"}, []string{"Ready"}, answerWait},
+		"complete":                          {&yardarmv1.RolloutSummary{Phase: "Completed"}, []string{"Ready"}, answerReady},
+		"complete, with one that failed":    {&yardarmv1.RolloutSummary{Phase: "Completed"}, []string{"Ready", "Failed"}, answerFailed},
+		"one failed, and it goes on":        {&yardarmv1.RolloutSummary{Phase: "Progressing", WaitsFor: "Clusters"}, []string{"Failed"}, answerWait},
+		"one failed, and nobody is left":    {&yardarmv1.RolloutSummary{Phase: "Progressing", WaitsFor: "Presence"}, []string{"Failed"}, answerFailed},
+		"one holds":                         {&yardarmv1.RolloutSummary{Phase: "Progressing", WaitsFor: "Clusters"}, []string{"Held"}, answerFailed},
+		"awaits an approval":                {&yardarmv1.RolloutSummary{Phase: "Progressing", WaitsFor: "Approval"}, []string{"Ready"}, answerApproval},
+		"paused":                            {&yardarmv1.RolloutSummary{Phase: "Paused", WaitsFor: "Operator"}, []string{"Ready"}, answerWait},
+		"failed":                            {&yardarmv1.RolloutSummary{Phase: "Paused", WaitsFor: "Operator", Failure: "x"}, []string{"Failed"}, answerStopped},
+		"going back":                        {&yardarmv1.RolloutSummary{Phase: "RollingBack", Failure: "x"}, []string{"Failed"}, answerRolledBack},
+		"went back":                         {&yardarmv1.RolloutSummary{Phase: "RolledBack", Failure: "x"}, []string{"Ready"}, answerRolledBack},
+	} {
+		bundle := newBundle("web", 3, nil, "prod")
+		bundle.Status.Rollout = tc.rollout
+		var list []*yardarmv1.Assignment
+		for i, phase := range tc.phases {
+			list = append(list, newAssignment(string(rune('a'+i)), "web", 3, phase))
+		}
+		if got := judge(question{bundle: "web", revision: 3, failFast: true}, bundle, list); got.answer != tc.want {
+			t.Errorf("%s: %s, want %s", name, got.answer, tc.want)
+		}
+	}
+}
+
 func TestProgress(t *testing.T) {
 	v := judge(question{bundle: "web", revision: 3, ignoreAbsent: true}, newBundle("web", 3, nil), []*yardarmv1.Assignment{
 		newAssignment("a", "web", 3, yardarmv1.PhaseReady), newAssignment("b", "web", 3, yardarmv1.PhaseProgressing),

@@ -3990,7 +3990,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
 	"\x13GetAuthorityRequest\"1\n" +
 	"\x16RotateAuthorityRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"1\n" +
@@ -4608,8 +4608,8 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		return
 	}
 	file_yardarm_hub_v1_access_proto_init()
-	file_yardarm_hub_v1_rollout_proto_init()
 	file_yardarm_hub_v1_explain_proto_init()
+	file_yardarm_hub_v1_rollout_proto_init()
 	file_yardarm_hub_v1_fleet_proto_msgTypes[8].OneofWrappers = []any{
 		(*Resource_Cluster)(nil),
 		(*Resource_ClusterGroup)(nil),

@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
+	"github.com/yardarm-dev/yardarm/pkg/cli/table"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// barLength is how many characters a stage's bar has.
+const barLength = 20
+
+func (a *app) rolloutStatusCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "status bundle/NAME",
+		Short: "Show how far a bundle's latest revision is, stage by stage, and what happens next",
+		Example: `  yardarm rollout status bundle/web
+  yardarm rollout status bundle/web -o json`,
+		Args:              arguments(1, 2, "bundle/NAME"),
+		ValidArgsFunction: a.completeArgs(resource.Bundle),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := oneBundle(args)
+			if err != nil {
+				return err
+			}
+			hub, err := a.connect()
+			if err != nil {
+				return err
+			}
+			r, err := hub.GetRollout(cmd.Context(), &hubv1.GetRolloutRequest{Bundle: name})
+			if err != nil {
+				return err
+			}
+			if output != formatTable {
+				return a.printMessage(output, r)
+			}
+			return a.printRollout(r)
+		},
+	}
+	formatFlag(cmd, &output, formatTable, formatJSON, formatYAML)
+	return cmd
+}
+
+func (a *app) rolloutWatchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "watch bundle/NAME",
+		Short: "Follow a bundle's rollout until it has come to its end",
+		Long: `Follow the rollout of a bundle's latest revision, a line for each change, until it has come to its end.
+
+Exit codes: 0 complete, 1 it has failed and waits for somebody, 3 rolled back.`,
+		Example:           `  yardarm rollout watch bundle/web`,
+		Args:              arguments(1, 2, "bundle/NAME"),
+		ValidArgsFunction: a.completeArgs(resource.Bundle),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := oneBundle(args)
+			if err != nil {
+				return err
+			}
+			return a.watchRollout(cmd.Context(), name)
+		},
+	}
+	return cmd
+}
+
+func (a *app) watchRollout(ctx context.Context, name string) error {
+	hub, err := a.connect()
+	if err != nil {
+		return err
+	}
+	stream, err := hub.WatchRollout(ctx, &hubv1.WatchRolloutRequest{Bundle: name})
+	if err != nil {
+		return err
+	}
+	last := ""
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return failed("the hub has ended the watch")
+		}
+		if err != nil {
+			return err
+		}
+		if line := rolloutLine(r); line != last {
+			a.print("%s", table.Clean(line))
+			last = line
+		}
+		switch st := r.GetStatus(); {
+		case st.GetPhase() == yardarmv1.RolloutCompleted:
+			return nil
+		case st.GetPhase() == yardarmv1.RolloutRolledBack:
+			return ended(ExitRolledBack, "bundle/%s revision %d is rolled back: %s", name, r.GetSpec().GetRevision(), st.GetFailure())
+		case st.GetPhase() == yardarmv1.RolloutPaused && st.GetFailure() != "":
+			return failed("bundle/%s revision %d has stopped: %s", name, r.GetSpec().GetRevision(), st.GetFailure())
+		}
+	}
+}
+
+// rolloutLine is all of it in a line: "revision 3 Progressing: canary 1/1, rest 2/9 (3 on their way); waits for clusters".
+func rolloutLine(r *yardarmv1.Rollout) string {
+	var stages []string
+	for _, s := range r.GetStatus().GetStages() {
+		text := fmt.Sprintf("%s %d/%d", s.GetName(), s.GetDone(), s.GetClusters())
+		if others := stageOthers(s); others != "" {
+			text += " (" + others + ")"
+		}
+		stages = append(stages, text)
+	}
+	return fmt.Sprintf("revision %d %s: %s; %s", r.GetSpec().GetRevision(), r.GetStatus().GetPhase(), strings.Join(stages, ", "), nextOf(r))
+}
+
+// stageOthers is where those are that are not done, nor wait for their turn.
+func stageOthers(s *yardarmv1.StageStatus) string {
+	var parts []string
+	for _, p := range []struct {
+		n    uint32
+		word string
+	}{
+		{s.GetGiven(), "on their way"}, {s.GetFailed() - s.GetFailedBefore(), "failed"}, {s.GetFailedBefore(), "failing as before"}, {s.GetLost(), "lost"},
+		{s.GetReturning(), "going back"}, {s.GetReturned(), "back"}, {s.GetAway(), "away"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (a *app) printRollout(r *yardarmv1.Rollout) error {
+	st, name := r.GetStatus(), r.GetSpec().GetBundle()
+	a.print("bundle/%s revision %d: %s%s", name, r.GetSpec().GetRevision(), st.GetPhase(), a.lasting(st.GetSince()))
+	if from := st.GetSettledRevision(); from != 0 && from != r.GetSpec().GetRevision() {
+		a.print("Others run revision %d.", from)
+	}
+	if st.GetFailure() != "" {
+		a.print("Failed: %s.", table.Clean(st.GetFailure()))
+	}
+	a.print("Next: %s.\n", nextOf(r))
+	t := a.newTable("STAGE", "PROGRESS", "DONE", "OTHERS", "AT A TIME", "MAY FAIL", "APPROVAL")
+	for i, s := range st.GetStages() {
+		mark := ""
+		if s.GetName() == st.GetStage() && st.GetPhase() != yardarmv1.RolloutCompleted {
+			mark = " <"
+		}
+		t.Add(table.Text(s.GetName()+mark), table.Text(bar(s)), table.Text(fmt.Sprintf("%d/%d", s.GetDone(), s.GetClusters())), table.Text(stageOthers(s)),
+			table.Text(fmt.Sprint(s.GetConcurrency())), table.Text(mayFail(r, i)), table.Text(approvalText(s)))
+	}
+	if err := a.write(t); err != nil {
+		return err
+	}
+	return errors.Join(a.printRolloutClusters(st), a.printActions(st))
+}
+
+// bar is how much of a stage is done.
+func bar(s *yardarmv1.StageStatus) string {
+	n := barLength
+	if s.GetClusters() > 0 {
+		n = int(s.GetDone()) * barLength / int(s.GetClusters())
+	}
+	return strings.Repeat("#", n) + strings.Repeat(".", barLength-n)
+}
+
+// mayFail is how many more of the i-th stage's clusters may fail, of how many.
+func mayFail(r *yardarmv1.Rollout, i int) string {
+	s := r.GetStatus().GetStages()[i]
+	if stages := r.GetSpec().GetStrategy().GetStages(); i < len(stages) && stages[i].GetFailureBudget() == yardarmv1.ShareAll {
+		return "all"
+	}
+	left := int(s.GetFailureBudget()) - int(s.GetFailed()-s.GetFailedBefore())
+	return fmt.Sprintf("%d of %d", max(left, 0), s.GetFailureBudget())
+}
+
+func approvalText(s *yardarmv1.StageStatus) string {
+	switch {
+	case s.GetApproval() == "":
+		return "-"
+	case s.GetApproved():
+		return "given"
+	}
+	return "needed " + s.GetApproval()
+}
+
+func (a *app) printRolloutClusters(st *yardarmv1.RolloutStatus) error {
+	if len(st.GetClusters()) == 0 {
+		return nil
+	}
+	a.print("")
+	t := a.newTable("CLUSTER", "STAGE", "STATE", "RUNS", "FROM", "LAST GOOD")
+	for _, c := range st.GetClusters() {
+		state := c.GetState()
+		if c.GetAway() {
+			state += ", away"
+		}
+		if c.GetFailedBefore() {
+			state += ", failing before"
+		}
+		t.Add(table.Text(c.GetCluster()), table.Text(c.GetStage()), table.Text(state), table.Text(number(c.GetRevision())), table.Text(number(c.GetFromRevision())),
+			table.Text(number(c.GetGoodRevision())))
+	}
+	return a.write(t)
+}
+
+func (a *app) printActions(st *yardarmv1.RolloutStatus) error {
+	if len(st.GetActions()) == 0 {
+		return nil
+	}
+	a.print("")
+	t := a.newTable("WHEN", "WHO", "DID", "AT STAGE", "MESSAGE")
+	for _, did := range st.GetActions() {
+		t.Add(table.Text(a.ago(did.GetTime())), table.Text(did.GetActor()), table.Text(did.GetAction()), table.Text(did.GetStage()), table.Text(did.GetMessage()))
+	}
+	return a.write(t)
+}
+
+// nextOf is what happens next, or who has to do what for it.
+func nextOf(r *yardarmv1.Rollout) string {
+	name, st := r.GetSpec().GetBundle(), r.GetStatus()
+	switch st.GetPhase() {
+	case yardarmv1.RolloutPending:
+		return "it is about to begin"
+	case yardarmv1.RolloutCompleted:
+		return "nothing; clusters that are away get it when they come back"
+	case yardarmv1.RolloutRollingBack:
+		return "the clusters that were reached return to the last revision that was good there"
+	case yardarmv1.RolloutRolledBack:
+		return "nothing, until a newer revision is published, or 'yardarm rollout retry bundle/" + name + "' begins this one anew"
+	case yardarmv1.RolloutPaused:
+		if st.GetFailure() != "" {
+			return "nothing, until a newer revision is published, 'yardarm rollout retry bundle/" + name + "' or 'yardarm rollout undo bundle/" + name + "'"
+		}
+		return "nothing, until 'yardarm rollout resume bundle/" + name + "'"
+	}
+	switch st.GetWaitsFor() {
+	case yardarmv1.RolloutWaitApproval:
+		return "stage " + st.GetStage() + " waits for 'yardarm rollout approve bundle/" + name + "'"
+	case yardarmv1.RolloutWaitPresence:
+		return "stage " + st.GetStage() + " waits for a cluster that is there, or gets ready with it"
+	case yardarmv1.RolloutWaitGate:
+		return "stage " + st.GetStage() + " waits until its clusters may be changed"
+	}
+	return "stage " + st.GetStage() + " goes on as clusters get ready"
+}
