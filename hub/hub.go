@@ -84,6 +84,9 @@ type Config struct {
 	RestartGrace      time.Duration
 	CertificateLife   time.Duration
 	MaxArtifactSize   int
+	CallTimeout       time.Duration
+	CallRate          int
+	FailureRate       int
 	// KeepRevisions is how many of the newest revisions of each bundle are kept, beside those that are in use. Default 20.
 	KeepRevisions int
 
@@ -247,7 +250,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	}
 	fleet, err := api.New(api.Config{
 		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Deliveries: spokes, Version: version.String(),
-		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize}, Logger: c.Logger, Registerer: h.metrics,
+		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize, CallRate: c.CallRate, FailureRate: c.FailureRate, CallTimeout: c.CallTimeout}, Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {
 		return err

@@ -51,6 +51,10 @@ type Limits struct {
 	Watches int
 	// Remember is how many changes of each kind are remembered for watches that go on. Default 32,768.
 	Remember int
+	// CallRate is how many calls a second each identity may make, after ten seconds' worth at once; negative for any number. Default 200.
+	CallRate int
+	// FailureRate is the same of calls whose caller is not known, from each address. Default 5.
+	FailureRate int
 	// CallTimeout is how long a call that is no stream may take. Default 30 s.
 	CallTimeout time.Duration
 	// StreamTimeout is how long an upload or a download may take; watches have no end. Default 10 min.
@@ -64,6 +68,8 @@ const (
 	defaultPreviews      = 2
 	defaultDownloads     = 256 << 20
 	defaultWatches       = 2048
+	defaultCallRate      = 200
+	defaultFailureRate   = 5
 	defaultCallTimeout   = 30 * time.Second
 	defaultStreamTimeout = 10 * time.Minute
 
@@ -119,6 +125,8 @@ type Server struct {
 	publications, parses, previews chan struct{}
 	downloads                      *downloads
 	watches                        atomic.Int32
+	// calls are counted by identity, failures to show one by address.
+	calls, failures *rates
 
 	// stopping is closed by Shutdown.
 	stopping chan struct{}
@@ -168,6 +176,12 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	var err error
+	if s.calls, err = newRates(cfg.Limits.CallRate); err != nil {
+		return nil, err
+	}
+	if s.failures, err = newRates(cfg.Limits.FailureRate); err != nil {
+		return nil, err
+	}
 	if s.index, err = index.New(cfg.Store, cfg.Limits.Remember); err != nil {
 		return nil, err
 	}
@@ -217,6 +231,12 @@ func (l *Limits) fill() {
 	set(&l.Previews, defaultPreviews)
 	set(&l.Downloads, defaultDownloads)
 	set(&l.Watches, defaultWatches)
+	if l.CallRate == 0 {
+		l.CallRate = defaultCallRate
+	}
+	if l.FailureRate == 0 {
+		l.FailureRate = defaultFailureRate
+	}
 	if l.CallTimeout <= 0 {
 		l.CallTimeout = defaultCallTimeout
 	}

@@ -42,6 +42,7 @@ const (
 	reasonReadOnly        = "HUB_READ_ONLY"
 	reasonTooLarge        = "TOO_LARGE"
 	reasonBusy            = "BUSY"
+	reasonRate            = "RATE_LIMITED"
 	reasonProvider        = "IDENTITY_PROVIDER_UNAVAILABLE"
 	reasonTooOld          = "WATCH_TOO_OLD"
 	reasonCustomization   = "CUSTOMIZATION_FAILED"

@@ -64,7 +64,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 			resp, err = nil, s.answer(info.FullMethod, c, err)
 		}
 	}()
-	if c.who, err = s.authenticate(ctx); err != nil {
+	if err := s.admit(ctx, &c); err != nil {
 		return nil, err
 	}
 	if err := s.permit(c, req); err != nil {
@@ -87,7 +87,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 			err = s.answer(info.FullMethod, c, err)
 		}
 	}()
-	if c.who, err = s.authenticate(ctx); err != nil {
+	if err := s.admit(ctx, &c); err != nil {
 		return err
 	}
 	ctx = context.WithValue(ctx, callKey{}, c)

@@ -85,7 +85,7 @@ func TestPublishDryRun(t *testing.T) {
 }
 
 func TestPublishRefusals(t *testing.T) {
-	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Limits = api.Limits{MaxArtifactSize: 2 << 20, MaxFiles: 3} })
+	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Limits.MaxArtifactSize, c.Limits.MaxFiles = 2<<20, 3 })
 	apply(t, h, group("prod", "env=prod"))
 	good := apitest.ConfigMap("", "web", "1")
 	file := func(path, text string) manifest.File { return manifest.File{Path: path, Data: []byte(text)} }

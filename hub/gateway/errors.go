@@ -3,9 +3,12 @@ package gateway
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -37,9 +40,22 @@ func writeError(ctx context.Context, _ *runtime.ServeMux, marshaler runtime.Mars
 	if st.Code() == codes.Unauthenticated {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="yardarm"`)
 	}
+	if wait := retryAfter(st); wait > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(wait, 10))
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_, _ = w.Write(append(body, '\n'))
+}
+
+// retryAfter is how many seconds a refused caller is to wait, rounded up; 0 where the error does not say.
+func retryAfter(st *status.Status) int64 {
+	for _, detail := range st.Details() {
+		if info, ok := detail.(*errdetails.RetryInfo); ok {
+			return int64(math.Ceil(info.GetRetryDelay().AsDuration().Seconds()))
+		}
+	}
+	return 0
 }
 
 func writeRoutingError(ctx context.Context, mux *runtime.ServeMux, marshaler runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {

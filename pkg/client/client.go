@@ -4,7 +4,8 @@
 // calls that only read, lists that page ([Client.Clusters] and its like), watches that survive a lost connection ([Client.Watch],
 // [Client.Events]) and uploads in chunks ([Client.Publish]). The CLI and tools are built on it.
 //
-// It keeps no cache and never retries a call that writes: whether such a call took effect is not known when its answer is lost.
+// It keeps no cache and never retries a call that writes: whether such a call took effect is not known when its answer is lost. Only what the hub
+// has refused for now, and so has not begun, is sent again when the hub says.
 package client
 
 import (
@@ -112,7 +113,7 @@ func New(cfg Config) (*Client, error) {
 		grpc.WithDefaultServiceConfig(serviceConfig()),
 		// What a DNS TXT record says about retries is not for us.
 		grpc.WithDisableServiceConfig(),
-		grpc.WithUnaryInterceptor(limitTime(timeout)),
+		grpc.WithChainUnaryInterceptor(limitTime(timeout), comeBack),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: reconnectBase, Multiplier: 2, Jitter: 0.2, MaxDelay: reconnectMax},

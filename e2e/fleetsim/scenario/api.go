@@ -46,7 +46,7 @@ func api(ctx context.Context, c Config) (_ any, err error) {
 		return nil, errGiven
 	}
 	c.ClusterBundles = apiBundles
-	own, err := fleet.NewHub(fleet.HubConfig{Programs: c.Programs, Dir: filepath.Join(c.Dir, "hub")})
+	own, err := fleet.NewHub(fleet.HubConfig{Programs: c.Programs, Dir: filepath.Join(c.Dir, "hub"), Flags: oneCaller})
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func open(ctx context.Context, c Config) (_ any, err error) {
 	if c.Given != nil {
 		return nil, errGiven
 	}
-	own, err := fleet.NewHub(fleet.HubConfig{Programs: c.Programs, Dir: filepath.Join(c.Dir, "hub")})
+	own, err := fleet.NewHub(fleet.HubConfig{Programs: c.Programs, Dir: filepath.Join(c.Dir, "hub"), Flags: oneCaller})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -70,6 +71,9 @@ without it) and the local administrator's credential (DIR/admin.yaml). The key m
 	f.DurationVar(&config.RestartGrace, "restart-grace", 0, "how long after a start spokes may take to come back before they are stale (default 1m)")
 	f.DurationVar(&config.CertificateLife, "certificate-life", 0, "how long clusters' certificates live (default 24h)")
 	f.IntVar(&config.MaxArtifactSize, "max-artifact-size", 64<<20, "the largest artifact, in bytes")
+	f.IntVar(&config.CallRate, "call-rate", 200, "how many calls a second each identity may make, after ten seconds' worth at once; negative for any number")
+	f.IntVar(&config.FailureRate, "failure-rate", 5, "how many calls a second with no known credential each address may make, after ten seconds' worth at once; negative for any number")
+	f.DurationVar(&config.CallTimeout, "call-timeout", 30*time.Second, "how long a call may take that is no stream")
 	f.IntVar(&config.KeepRevisions, "keep-revisions", 20, "how many of the newest revisions of each bundle are kept; those that a cluster runs or holds stay beside them")
 	f.StringVar(&logFormat, "log-format", "text", "text or json")
 	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
