@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/yardarm-dev/yardarm/e2e/cluster"
+	"github.com/yardarm-dev/yardarm/hub/oidc"
 	"github.com/yardarm-dev/yardarm/spoke/policy"
 )
 
@@ -134,6 +135,9 @@ prometheusRule: {enabled: true, labels: {rules: fleet}}
 serviceAccount: {annotations: {iam: role}}
 `
 
+// certificate is one of nobody, as it is in a quoted value.
+const certificate = `-----BEGIN CERTIFICATE-----\nMIIBdjCCARugAwIBAgIUMpS9yvOkrtZJpKdQv6EKYsKxLDswCgYIKoZIzj0EAwIw\nDzENMAsGA1UEAwwEY29ycDAgFw0yNjExMjYwMzM2MDVaGA8yMTI2MTEwMjAzMzYw\nNVowDzENMAsGA1UEAwwEY29ycDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABHN8\nqc2YHvnqjXMB4M7So4qJ088bKa1QF39gM1DsT5mAqrDRaojo+QZJas7o33rLMqJI\nWGqXZ160VoIQg9kv/XqjUzBRMB0GA1UdDgQWBBRCrWKTaFf4xfNKDnfpJLQyEokE\nWTAfBgNVHSMEGDAWgBRCrWKTaFf4xfNKDnfpJLQyEokEWTAPBgNVHRMBAf8EBTAD\nAQH/MAoGCCqGSM49BAMCA0kAMEYCIQDOtNyWILGsX6owg7TSPfxTGXJYomdJuRFK\nULtH+H2bLgIhANNiCo5+EF+1s0w/SIbzF+zksq7fRQNOgCIfWVg0Jh4c\n-----END CERTIFICATE-----\n`
+
 // TestCharts renders each chart with many values, has Helm's linter look at it, and has an API server judge the objects.
 func TestCharts(t *testing.T) {
 	const enrolled = "cluster: edge-1\nhub: [\"hub.example.com:7444\"]\ntoken: ye1abc\n"
@@ -192,6 +196,16 @@ ingress: {enabled: true, className: nginx, apiHost: hub.example.com, spokeHost: 
 `, []string{"kind: Ingress", "ssl-passthrough: \"true\"", "port: {name: spokes}", "port: {name: api}", "ingressClassName: nginx"}, []string{"externalTrafficPolicy"}},
 		{"given secrets", "yardarm-hub", "addresses: [hub.example.com]\ntls: {existingSecret: cert, ca: true}\nhubKey: {existingSecret: key}\n", []string{
 			"--tls-cert=/etc/yardarm/tls/tls.crt", "--tls-ca=", "--hub-key-file=", "secretName: cert"}, []string{"--server="}},
+		{"identity providers", "yardarm-hub", `addresses: [hub.example.com]
+podAnnotations: {note: "yes"}
+access:
+  identityProviders:
+  - {name: corp, issuer: "https://login.example.com", ca: corp.pem, username: {claim: email, prefix: ""}, login: {clientID: yardarm}}
+  - {name: github, issuer: "https://token.actions.githubusercontent.com", audiences: [a], required: {repository_owner: [acme]}}
+  files: {corp.pem: "` + certificate + `"}
+  clientCA: "` + certificate + `"
+`, []string{"--oidc-config=/etc/yardarm/access/providers.yaml", "--client-ca=/etc/yardarm/access/client-ca.pem", "configMap: {name: yardarm-hub-access}", "yardarm.dev/access: ", "note: \"yes\""}, nil},
+		{"client certificates", "yardarm-hub", "addresses: [a]\naccess: {clientCA: \"" + certificate + "\"}\n", []string{"--client-ca="}, []string{"--oidc-config"}},
 		{"given volumes", "yardarm-hub", "addresses: [a]\npersistence: {existingClaim: mine}\nbackup: {existingClaim: theirs}\n", []string{
 			"{claimName: mine}", "{claimName: mine, readOnly: true}", "{claimName: theirs}"}, []string{"volumeClaimTemplates", "kind: PersistentVolumeClaim"}},
 		{"storage class, no backup", "yardarm-hub", "addresses: [a]\npersistence: {storageClass: \"\"}\nbackup: {enabled: false}\n", []string{`storageClassName: ""`}, []string{"CronJob"}},
@@ -227,6 +241,9 @@ ingress: {enabled: true, className: nginx, apiHost: hub.example.com, spokeHost: 
 			if c.chart == "yardarm-spoke" {
 				checkPolicy(t, rendered)
 			}
+			if strings.Contains(rendered, "--oidc-config") {
+				checkProviders(t, rendered)
+			}
 			if out, err := run(t, c.values, "install", c.chart, chart, "--namespace", namespace, "--dry-run=server", "--kubeconfig", server.KubeconfigPath()); err != nil || !strings.Contains(out, "rollout status") {
 				t.Errorf("install: %v\n%s", err, out)
 			}
@@ -234,8 +251,8 @@ ingress: {enabled: true, className: nginx, apiHost: hub.example.com, spokeHost: 
 	}
 }
 
-// checkPolicy reads the policy in the ConfigMap as the spoke does.
-func checkPolicy(t *testing.T, rendered string) {
+// configMap is what the one ConfigMap holds; nil if there is none.
+func configMap(t *testing.T, rendered string) map[string]string {
 	t.Helper()
 	for document := range strings.SplitSeq(rendered, "\n---\n") {
 		var object struct {
@@ -246,13 +263,34 @@ func checkPolicy(t *testing.T, rendered string) {
 			t.Error(err)
 		}
 		if object.Kind == "ConfigMap" {
-			if _, err := policy.Parse([]byte(object.Data["policy.yaml"]), namespace); err != nil {
-				t.Errorf("the policy: %v\n%s", err, object.Data["policy.yaml"])
-			}
-			return
+			return object.Data
 		}
 	}
-	t.Error("there is no policy")
+	return nil
+}
+
+// checkPolicy reads the policy in the ConfigMap as the spoke does.
+func checkPolicy(t *testing.T, rendered string) {
+	t.Helper()
+	text := configMap(t, rendered)["policy.yaml"]
+	if _, err := policy.Parse([]byte(text), namespace); err != nil || text == "" {
+		t.Errorf("the policy: %v\n%s", err, text)
+	}
+}
+
+// checkProviders reads the identity providers as the hub does.
+func checkProviders(t *testing.T, rendered string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range configMap(t, rendered) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := oidc.Load(filepath.Join(dir, "providers.yaml"))
+	if err != nil || len(c.Providers) != 2 || *c.Providers[0].Username.Prefix != "" {
+		t.Errorf("the identity providers: %+v, %v", c, err)
+	}
 }
 
 // TestChartsRefuseMistakes: what is misspelt or makes no sense is told before anything is installed.
@@ -272,6 +310,8 @@ func TestChartsRefuseMistakes(t *testing.T) {
 		{"yardarm-hub", "addresses: [a]\nspokeAddresses: [a]\n", "spokeAddresses"},
 		{"yardarm-hub", "addresses: [a]\nservice: {type: External}\n", "type"},
 		{"yardarm-hub", "addresses: [a]\nbackup: {keep: 0}\n", "keep"},
+		{"yardarm-hub", "addresses: [a]\naccess: {identityProviders: [{name: a}]}\n", "issuer"},
+		{"yardarm-hub", "addresses: [a]\naccess: {clientCA: /etc/ca.pem}\n", "clientCA"},
 	} {
 		chart, err := Path(c.chart)
 		if err != nil {

@@ -58,7 +58,11 @@ func New(c *Config, log *slog.Logger, clock func() time.Time) (*Verifier, error)
 	}
 	v := &Verifier{now: clock, verified: cache}
 	for _, p := range c.Providers {
-		v.providers = append(v.providers, newProvider(p, log, clock))
+		at, err := newProvider(p, log, clock)
+		if err != nil {
+			return nil, err
+		}
+		v.providers = append(v.providers, at)
 	}
 	return v, nil
 }

@@ -3,12 +3,9 @@ package oidc
 import (
 	"context"
 	"crypto"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -22,11 +19,12 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/pkg/backoff"
+	"github.com/yardarm-dev/yardarm/pkg/login"
 )
 
 const (
-	// askTimeout bounds one question to a provider.
-	askTimeout = 10 * time.Second
+	// readTimeout bounds one reading of a provider's keys: two questions.
+	readTimeout = 15 * time.Second
 	// askAgain is the least time between two readings of a provider's keys, so that nobody makes the hub flood it with tokens that are by none.
 	askAgain = 5 * time.Second
 	// retryBase and retryMax pace the attempts to reach a provider.
@@ -34,8 +32,6 @@ const (
 	retryMax  = 30 * time.Second
 	// keysAge is after how long keys are read again though nothing was signed by others: one that was withdrawn ends with it.
 	keysAge = 10 * time.Minute
-	// maxAnswer bounds what a provider answers, in bytes; keys of the largest are some 20 KB.
-	maxAnswer = 1 << 20
 	// maxKeys is how many of a provider's keys are tried.
 	maxKeys = 32
 )
@@ -57,15 +53,12 @@ type provider struct {
 	err   error
 }
 
-func newProvider(p Provider, log *slog.Logger, now func() time.Time) *provider {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if p.roots != nil {
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(p.roots)
+func newProvider(p Provider, log *slog.Logger, now func() time.Time) (*provider, error) {
+	connections, err := login.HTTP(string(p.roots))
+	if err != nil {
+		return nil, fmt.Errorf("identity provider %s: %w", p.Name, err)
 	}
-	return &provider{Provider: p, log: log.With("provider", p.Name), now: now,
-		http: &http.Client{Transport: bounded{transport}, Timeout: askTimeout}}
+	return &provider{Provider: p, log: log.With("provider", p.Name), now: now, http: connections}, nil
 }
 
 // run keeps the provider's keys until ctx ends. It logs when the provider goes away, and when it is back.
@@ -142,7 +135,7 @@ func (p *provider) refresh(ctx context.Context) error {
 // read asks the provider where its keys are, and for them. Callers at one time share one answer, which does not end with any of them.
 func (p *provider) read(ctx context.Context) error {
 	result := p.reading.DoChan("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
 		err := brief(p.discover(ctx))
 		p.mu.Lock()
@@ -227,22 +220,4 @@ func (p *provider) keys(ctx context.Context, from string) (*oidc.StaticKeySet, e
 		return nil, fmt.Errorf("%s has no key that a signature can be verified by", from)
 	}
 	return &oidc.StaticKeySet{PublicKeys: public}, nil
-}
-
-// bounded cuts answers that are too large, and asks over HTTPS only, wherever a provider may point.
-type bounded struct{ *http.Transport }
-
-func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" {
-		return nil, errors.New("it points to a URL that is not https")
-	}
-	resp, err := b.Transport.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	return resp, nil
 }

@@ -3,11 +3,9 @@ package login
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,13 +13,6 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
-)
-
-const (
-	// askTimeout bounds one question to a provider or a hub.
-	askTimeout = 15 * time.Second
-	// maxAnswer bounds an answer, in bytes.
-	maxAnswer = 1 << 20
 )
 
 // Tokens are what a sign-in has come to. They are secrets.
@@ -45,15 +36,11 @@ type Client struct {
 
 // New asks a provider how it is to be spoken with.
 func New(ctx context.Context, p Provider) (*Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if p.CA != "" {
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM([]byte(p.CA)) {
-			return nil, fmt.Errorf("identity provider %s: its CA holds no certificate in PEM", p.Issuer)
-		}
+	connections, err := HTTP(p.CA)
+	if err != nil {
+		return nil, fmt.Errorf("identity provider %s: %w", p.Issuer, err)
 	}
-	c := &Client{provider: p, http: &http.Client{Transport: httpsOnly{transport}, Timeout: askTimeout}}
+	c := &Client{provider: p, http: connections}
 	found, err := oidc.NewProvider(c.with(ctx), p.Issuer)
 	if err != nil {
 		return nil, fmt.Errorf("reach identity provider %s: %w", p.Issuer, err)
@@ -145,14 +132,13 @@ func (c *Client) failure(what string, err error) error {
 
 // Ask asks a hub, given as https://HOST:PORT, by which providers people can sign in.
 func Ask(ctx context.Context, hub string, config *tls.Config) (Announcement, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = config
-	defer transport.CloseIdleConnections()
+	connections := overTLS(config)
+	defer connections.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(hub, "/")+Path, nil)
 	if err != nil {
 		return Announcement{}, err
 	}
-	resp, err := (&http.Client{Transport: httpsOnly{transport}, Timeout: askTimeout}).Do(req)
+	resp, err := connections.Do(req)
 	if err != nil {
 		return Announcement{}, fmt.Errorf("ask the hub how to sign in: %w", err)
 	}
@@ -165,22 +151,4 @@ func Ask(ctx context.Context, hub string, config *tls.Config) (Announcement, err
 		return Announcement{}, fmt.Errorf("ask the hub how to sign in: %w", err)
 	}
 	return a, nil
-}
-
-// httpsOnly sends nothing in the clear, wherever an answer points, and cuts answers that are too large.
-type httpsOnly struct{ *http.Transport }
-
-func (t httpsOnly) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" {
-		return nil, errors.New("it points to a URL that is not https")
-	}
-	resp, err := t.Transport.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	return resp, nil
 }

@@ -81,11 +81,11 @@ func TestBrowserAnswers(t *testing.T) {
 				if q.Get("code_challenge_method") != "S256" || q.Get("nonce") == "" || q.Get("client_id") != "yardarm" {
 					t.Errorf("asked by %s", address)
 				}
-				back, answer := q.Get("redirect_uri"), url.Values{}
+				back := q.Get("redirect_uri")
 				if status, _ := come(t, back, url.Values{"code": {"another's"}, "state": {"guessed"}}); status != http.StatusBadRequest {
 					t.Errorf("an answer to another question: status %d", status)
 				}
-				answer, err = url.ParseQuery(test.answer)
+				answer, err := url.ParseQuery(test.answer)
 				answer.Set("state", q.Get("state"))
 				go func() {
 					if status, page := come(t, back, answer); status != http.StatusOK || strings.Contains(page, "<b>") {

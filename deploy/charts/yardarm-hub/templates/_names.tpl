@@ -80,3 +80,20 @@ labels:
 {{- define "hub.claim" -}}
 {{- default (printf "data-%s-0" (include "hub.fullname" .)) .Values.persistence.existingClaim }}
 {{- end }}
+
+{{/* Who may call, as files; empty where only tokens may. */}}
+{{- define "hub.access" -}}
+{{- with .Values.access.identityProviders -}}
+providers.yaml: |
+  apiVersion: yardarm.dev/v1
+  kind: IdentityProviders
+  providers:
+    {{- toYaml . | nindent 4 }}
+{{ end -}}
+{{- with .Values.access.clientCA -}}
+client-ca.pem: {{ . | quote }}
+{{ end -}}
+{{- with .Values.access.files -}}
+{{- toYaml . }}
+{{ end -}}
+{{- end -}}
