@@ -24,12 +24,17 @@ demo: ## a hub and three real clusters on this machine (CHECK=1: unattended, and
 test: ## everything: lint, unit tests with -race, end-to-end tests on real API servers
 	@go run ./e2e/test $(if $(AGAINST),-against $(AGAINST))
 
+# The dashboard's pages are embedded into the hub where npm is there to build them; a hub without them says so to a browser.
+PAGES     := hub/dashboard/dist/index.html
+$(PAGES): $(wildcard hub/dashboard/*.*) $(shell find hub/dashboard/src -type f)
+	cd hub/dashboard && npm ci --no-audit --no-fund && npm run build && touch dist/index.html
+
 .PHONY: build
-build: ## bin/yardarm, bin/yardarm-hub and bin/yardarm-spoke
+build: $(if $(shell command -v npm),$(PAGES)) ## bin/yardarm, bin/yardarm-hub (with the dashboard's pages, where npm is there) and bin/yardarm-spoke
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./hub/cmd/yardarm ./hub/cmd/yardarm-hub ./spoke/cmd/yardarm-spoke
 
 .PHONY: images
-images: ## dist/images: OCI layouts and archives for amd64 and arm64, without a container engine
+images: $(if $(shell command -v npm),$(PAGES)) ## dist/images: OCI layouts and archives for amd64 and arm64, without a container engine
 	go run ./deploy/image -out dist/images -version $(VERSION)
 
 .PHONY: generate
@@ -43,6 +48,11 @@ lint: ## gofmt, vet, staticcheck, buf lint, buf breaking (AGAINST=COMMIT), gener
 .PHONY: e2e
 e2e: ## only the end-to-end tests
 	@go run ./e2e/test machine controlplanes e2e
+
+.PHONY: screens
+screens: $(PAGES) ## bin/screens: a picture of every screen of the dashboard, in both themes and at each size
+	cd e2e/browser && npm ci --no-audit --no-fund
+	SCREENS=$(CURDIR)/bin/screens go test -count=1 -run TestScreens ./e2e/browser
 
 .PHONY: e2e-node
 e2e-node: ## hub and spokes by their charts on real nodes of this machine; needs root, and Debian's packages, which it installs

@@ -2,6 +2,11 @@ module github.com/yardarm-dev/yardarm
 
 go 1.26.0
 
+ignore (
+	./e2e/browser/node_modules
+	./hub/dashboard/node_modules
+)
+
 require (
 	cel.dev/cel-go v0.33.2
 	github.com/coreos/go-oidc/v3 v3.21.0

@@ -24,6 +24,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/ca"
+	"github.com/yardarm-dev/yardarm/hub/dashboard"
 	"github.com/yardarm-dev/yardarm/hub/dispatch"
 	"github.com/yardarm-dev/yardarm/hub/gateway"
 	"github.com/yardarm-dev/yardarm/hub/oidc"
@@ -255,7 +256,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
-	gate, err := h.gateway(fleet, authority, users, listener, db)
+	gate, err := h.gateway(fleet, authority, sealer, users, listener, db)
 	if err != nil {
 		return err
 	}
@@ -362,7 +363,7 @@ func (h *Hub) adminFile(authority *ca.CA, port string) (authz.Admin, error) {
 	return admin, nil
 }
 
-func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, users *oidc.Verifier, listener net.Listener, db *store.Store) (*gateway.Gateway, error) {
+func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, users *oidc.Verifier, listener net.Listener, db *store.Store) (*gateway.Gateway, error) {
 	config, err := authority.ServerTLS(hostsOf(h.config.Addresses, h.config.APIAddress))
 	if err != nil {
 		return nil, err
@@ -383,7 +384,7 @@ func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, users *oidc.Verifier,
 	return gateway.New(gateway.Config{
 		GRPC: server, Listener: listener, TLS: config, SignIn: login.Announcement{Providers: users.Providers()}, Logger: h.config.Logger, Drain: drainTime,
 		Who: fleet.Who, Ready: func() error { return ready(db) }, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
-		Registerer: h.metrics,
+		Sealer: sealer, Pages: dashboard.Handler(), Registerer: h.metrics,
 	})
 }
 

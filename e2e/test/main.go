@@ -1,6 +1,6 @@
 // Command test checks the whole repository; `make test` is `go run ./e2e/test`.
 //
-// It runs parts in order: machine, modules, lint, controlplanes, unit, e2e. Names of parts as arguments run only those; fuzz and
+// It runs parts in order: machine, modules, pages, lint, controlplanes, unit, e2e. Names of parts as arguments run only those; fuzz and
 // node are run only so.
 // A part that fails does not keep the others from running, so that one run tells all that is wrong; the last lines name
 // what failed, how long each part took, and how much passed. A test that is skipped counts as failed unless skips.go
@@ -79,10 +79,17 @@ func parts(root, against string) []part {
 	return []part{
 		{name: "machine", about: "what Go needs beside itself", steps: []step{
 			{name: "tools", run: repo.step("bash", ".ci/tools")},
+			{name: "browser", run: repo.step("bash", ".ci/tools", "browser")},
 		}},
 		{name: "modules", about: "download what is missing", steps: []step{
 			{name: "program", run: repo.step("go", "mod", "download")},
 			{name: "tools", run: repo.step("go", "mod", "download", "-modfile=proto/tools/go.mod")},
+			{name: "browser", run: repo.step("npm", "ci", "--no-audit", "--no-fund", "--prefix", "e2e/browser")},
+		}},
+		{name: "pages", about: "build the dashboard's pages, which the hub embeds, and test their functions", steps: []step{
+			{name: "modules", run: repo.step("npm", "ci", "--no-audit", "--no-fund", "--prefix", "hub/dashboard")},
+			{name: "build", run: repo.step("npm", "run", "build", "--prefix", "hub/dashboard")},
+			{name: "test", run: repo.step("npm", "test", "--prefix", "hub/dashboard")},
 		}},
 		lint(root, against),
 		{name: "controlplanes", about: "build Kubernetes into the user's cache folder", steps: []step{

@@ -35,7 +35,7 @@ func (s *Server) GetFacets(ctx context.Context, req *hubv1.GetFacetsRequest) (*h
 	}
 	switch req.GetKind() {
 	case yardarmv1.KindCluster:
-		return facets(ctx, s, req, clusterFields, []string{"presence", "phase", "version", "distribution", "provider", "region", "group", "label"},
+		return facets(ctx, s, req, clusterFields, []string{"presence", "state", "phase", "version", "distribution", "provider", "region", "group", "label"},
 			func(v view, state *index.State, add func(*index.Cluster)) {
 				for c := range state.Clusters() {
 					if v.seesEntry(c) {

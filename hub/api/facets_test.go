@@ -67,7 +67,7 @@ bundle: web 2`},
 		t.Errorf("bundles %v", got)
 	}
 	all := must[*hubv1.Facets](t)(h.GetFacets(t.Context(), &hubv1.GetFacetsRequest{Kind: "Cluster"}))
-	if all.TotalSize != 3 || len(all.Facets) != 8 || !strings.HasPrefix(counted(all), "presence: Connected 2, Stale 1\n") {
+	if all.TotalSize != 3 || len(all.Facets) != 9 || !strings.HasPrefix(counted(all), "presence: Connected 2, Stale 1\n") {
 		t.Errorf("after a deletion: %v", all)
 	}
 }

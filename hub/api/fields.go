@@ -16,7 +16,9 @@ import (
 // What each kind can be filtered, ordered and counted by. Labels come on top, where a kind has them. The proto lists the names for callers.
 
 var (
-	presences     = []string{yardarmv1.PresenceConnected, yardarmv1.PresenceStale, yardarmv1.PresenceNeverConnected, yardarmv1.PresenceUnknown}
+	presences = []string{yardarmv1.PresenceConnected, yardarmv1.PresenceStale, yardarmv1.PresenceNeverConnected, yardarmv1.PresenceUnknown}
+	states    = []string{yardarmv1.StateReady, yardarmv1.StateProgressing, yardarmv1.StateDegraded, yardarmv1.StateDrifted,
+		yardarmv1.StateStale, yardarmv1.StateNeverConnected}
 	clusterPhases = []string{yardarmv1.ClusterActive, yardarmv1.ClusterEnrolling, yardarmv1.ClusterBanned, yardarmv1.ClusterDeleting}
 	phases        = []string{yardarmv1.PhaseReady, yardarmv1.PhaseProgressing, yardarmv1.PhasePending, yardarmv1.PhaseDegraded, yardarmv1.PhaseFailed,
 		yardarmv1.PhaseHeld, yardarmv1.PhaseRemoving, yardarmv1.PhaseStale, yardarmv1.PhaseNeverConnected}
@@ -30,6 +32,7 @@ var clusterFields = &query.Schema[*index.Cluster]{
 	Fields: slices.Concat([]query.Field[*index.Cluster]{
 		{Name: "name", Text: (*index.Cluster).Name},
 		{Name: "presence", Text: presenceOf, Words: presences},
+		{Name: "state", Text: func(c *index.Cluster) string { return c.State }, Words: states},
 		// No phase of a cluster is one of a bundle: the words tell which is meant.
 		{Name: "phase", Texts: func(c *index.Cluster) []string { return c.Phases }, Words: slices.Concat(clusterPhases, phases)},
 		{Name: "group", Texts: func(c *index.Cluster) []string { return c.Groups }},

@@ -60,9 +60,10 @@ var needs = map[string]need{
 
 	hubv1.FleetService_ListProblems_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
 
-	hubv1.FleetService_GetFacets_FullMethodName:   {verb: yardarmv1.VerbGet, objects: watched},
-	hubv1.FleetService_Watch_FullMethodName:       {verb: yardarmv1.VerbGet, objects: watched},
-	hubv1.FleetService_WatchEvents_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceEvents},
+	hubv1.FleetService_GetFacets_FullMethodName:     {verb: yardarmv1.VerbGet, objects: watched},
+	hubv1.FleetService_Watch_FullMethodName:         {verb: yardarmv1.VerbGet, objects: watched},
+	hubv1.FleetService_WatchOverview_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceClusters},
+	hubv1.FleetService_WatchEvents_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceEvents},
 
 	hubv1.FleetService_CreateToken_FullMethodName: {verb: yardarmv1.VerbCreate, resource: yardarmv1.ResourceTokens, objects: whole,
 		consequences: []store.Table{store.RoleBindings}},

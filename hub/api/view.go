@@ -66,6 +66,7 @@ func (v view) showCluster(c *index.Cluster) *yardarmv1.Cluster {
 		CertificateExpiry: c.Identity.GetNotAfter(),
 		Groups:            c.Groups,
 		Phase:             c.Phase,
+		State:             c.State,
 		Bundles:           c.Bundles,
 	}
 	if o := c.Observed; o != nil {

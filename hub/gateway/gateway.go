@@ -5,10 +5,12 @@
 //	TLS port ─┤                                                  │ in-memory connection
 //	          └─ everything else ─▶ REST ─▶ grpc-gateway ─────────┘
 //	                     ├─ /openapi.json, /.well-known/yardarm (how to sign in)
-//	                     └─ /livez, /readyz
+//	                     ├─ /livez, /readyz
+//	                     └─ /session, and the pages
 //
 // It holds no rule of its own about who may do what: the Authorization header and the client certificate travel on, and the interceptors
-// judge them. That the port counts those who have shown one apart from strangers gives them no call.
+// judge them. That the port counts those who have shown one apart from strangers gives them no call. Only for the hub's own pages it makes
+// that header, of a sealed cookie (session.go).
 // The composition root makes it and calls Run.
 package gateway
 
@@ -80,6 +82,10 @@ type Config struct {
 	WriteStall time.Duration
 	// Drain is how long calls in flight may go on once Run's context has ended. Default 5 s.
 	Drain time.Duration
+	// Sealer seals the sessions of pages; nobody can sign in to them when nil.
+	Sealer Sealer
+	// Pages serves the web UI; there is none when nil.
+	Pages http.Handler
 	// Logger defaults to discarding.
 	Logger *slog.Logger
 	// Registerer takes the metrics of the port; nil for none.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -56,8 +57,20 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 	if err := hubv1.RegisterFleetServiceHandlerClient(context.Background(), api, hubv1.NewFleetServiceClient(conn)); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
+	refuse := func(w http.ResponseWriter, r *http.Request, err error) {
+		writeError(r.Context(), api, newJSON(), w, r, err)
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", api)
+	if cfg.Sealer == nil {
+		mux.Handle("/v1/", api)
+	} else {
+		s := &sessions{sealer: cfg.Sealer, fleet: hubv1.NewFleetServiceClient(conn), links: newLinks(), now: time.Now,
+			origins: http.NewCrossOriginProtection(), refuse: refuse}
+		mux.Handle("/v1/", s.wrap(api))
+		mux.HandleFunc("POST /session", s.begin)
+		mux.HandleFunc("DELETE /session", s.end)
+		mux.HandleFunc("POST /session/link", s.link)
+	}
 	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
 	mux.HandleFunc("GET "+login.Path, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -74,7 +87,11 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		writeText(w, http.StatusOK, "ok")
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(r.Context(), api, newJSON(), w, r, &runtime.HTTPStatusError{
+		if cfg.Pages != nil && wantsPage(r) {
+			cfg.Pages.ServeHTTP(w, r)
+			return
+		}
+		refuse(w, r, &runtime.HTTPStatusError{
 			HTTPStatus: http.StatusNotFound,
 			Err:        status.Error(codes.NotFound, "there is nothing at this path; /openapi.json lists what there is"),
 		})
@@ -83,11 +100,17 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store") // answers hold the fleet's state, and may hold a token
 		if !validText(r.URL) {
-			writeError(r.Context(), api, newJSON(), w, r, status.Error(codes.InvalidArgument, "the path or the query is not UTF-8"))
+			refuse(w, r, status.Error(codes.InvalidArgument, "the path or the query is not UTF-8"))
 			return
 		}
 		mux.ServeHTTP(w, r)
 	}), nil
+}
+
+// wantsPage tells people who look for a page from programs that have mistyped a path.
+func wantsPage(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
+		(strings.HasPrefix(r.URL.Path, "/assets/") || strings.Contains(r.Header.Get("Accept"), "text/html"))
 }
 
 // validText tells whether gRPC can carry what a URL says.

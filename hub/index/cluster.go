@@ -26,6 +26,8 @@ type Cluster struct {
 	// Phase is its own, as in yardarmv1.ClusterActive; Phases are that one, and those of its bundles, each once.
 	Phase  string
 	Phases []string
+	// State is how it stands in a word, as in yardarmv1.StateReady.
+	State string
 	// Bundles counts its assignments by phase.
 	Bundles *yardarmv1.PhaseCounts
 	// Assignments come in the order of their bundles' names.
@@ -87,6 +89,7 @@ func (c *Cluster) count() {
 			c.Phases = append(c.Phases, a.Phase)
 		}
 	}
+	c.State = stateOf(c.Presence, c.Bundles)
 }
 
 // Part is the cluster with those of its groups and assignments that are kept, and what is counted of them alone. Nothing of c changes.

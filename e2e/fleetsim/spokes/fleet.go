@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // enrolling is how many spokes enrol at a time: enough to keep two cores busy, few enough that none waits long.
@@ -17,8 +19,8 @@ const enrolling = 32
 // pollEvery is how often a fleet is looked at while something is awaited.
 const pollEvery = 5 * time.Millisecond
 
-// Cluster is one that is to be enrolled.
-type Cluster struct{ Name, Token string }
+// Cluster is one that is to be enrolled. Its region is what its spoke says it is in; it may be empty.
+type Cluster struct{ Name, Token, Region string }
 
 // Fleet is the spokes of this process. Its methods are safe for concurrent use.
 type Fleet struct {
@@ -26,6 +28,7 @@ type Fleet struct {
 	contents *sharedContents
 	waits    waits
 	spokes   []*spoke
+	play     func(cluster string, r *yardarmv1.Report)
 	stalled  []*spoke
 
 	ctx     context.Context
@@ -49,7 +52,7 @@ type change struct {
 
 // Enrol enrols a spoke for each cluster at the hub (host:port). They dial from addresses of 127.NET.0.0/16, 200 spokes from each.
 func Enrol(ctx context.Context, hub string, network int, clusters []Cluster) (*Fleet, error) {
-	f := &Fleet{hub: hub, contents: newSharedContents(), came: map[change][]time.Time{}, spokes: make([]*spoke, len(clusters))}
+	f := &Fleet{hub: hub, contents: newSharedContents(), came: map[change][]time.Time{}, play: func(string, *yardarmv1.Report) {}, spokes: make([]*spoke, len(clusters))}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(enrolling)
@@ -65,6 +68,9 @@ func Enrol(ctx context.Context, hub string, network int, clusters []Cluster) (*F
 	}
 	return f, group.Wait()
 }
+
+// Play has what spokes report changed before they do, since otherwise all is ready at once. It is called before Start.
+func (f *Fleet) Play(change func(cluster string, r *yardarmv1.Report)) { f.play = change }
 
 // Start starts the first n spokes that do not run yet, spread over a time.
 func (f *Fleet) Start(from, to int, over time.Duration) {

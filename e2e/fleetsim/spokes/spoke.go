@@ -25,6 +25,7 @@ const objects = 45
 // spoke is one of the fleet.
 type spoke struct {
 	fleet    *Fleet
+	cluster  Cluster
 	kube     string
 	identity *enroll.Identity
 	state    *state.State
@@ -37,7 +38,7 @@ type spoke struct {
 
 // enrol makes a spoke of a token, over a connection of its own as every spoke does.
 func enrol(ctx context.Context, f *Fleet, c Cluster, source net.IP) (*spoke, error) {
-	s := &spoke{fleet: f, kube: "kube-" + c.Name, seen: map[string]uint32{}, book: report.NewBook()}
+	s := &spoke{fleet: f, cluster: c, kube: "kube-" + c.Name, seen: map[string]uint32{}, book: report.NewBook()}
 	s.options = []grpc.DialOption{grpc.WithContextDialer(dialer(source, &s.traffic)), grpc.WithStatsHandler(&s.traffic)}
 	logger := slog.New(&f.waits)
 	d := newDisk(f.contents)
@@ -77,7 +78,7 @@ func (s *spoke) run(ctx context.Context) error {
 
 func (s *spoke) facts(context.Context) (*yardarmv1.Facts, error) {
 	return &yardarmv1.Facts{
-		KubernetesVersion: "v1.36.3", Distribution: "kubeadm", Nodes: 3,
+		KubernetesVersion: "v1.36.3", Distribution: "kubeadm", Region: s.cluster.Region, Nodes: 3,
 		Capacity:  map[string]string{"cpu": "12", "memory": "48Gi", "pods": "330"},
 		ApiGroups: []string{"apps/v1", "autoscaling/v2", "batch/v1", "networking.k8s.io/v1", "policy/v1", "rbac.authorization.k8s.io/v1", "v1"},
 	}, nil
@@ -104,7 +105,9 @@ func (s *spoke) apply(ctx context.Context) {
 				if err := s.state.Applied(ctx, a.BundleUid, state.Applied{Digest: a.Digest}, nil); err != nil {
 					return // only when ctx has ended: the disk is memory
 				}
-				s.book.Set(ready(a))
+				r := ready(a)
+				s.fleet.play(s.cluster.Name, r)
+				s.book.Set(r)
 			}
 		}
 	}

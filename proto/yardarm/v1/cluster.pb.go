@@ -347,7 +347,10 @@ type ClusterStatus struct {
 	Groups     []string     `protobuf:"bytes,9,rep,name=groups,proto3" json:"groups,omitempty"`
 	Conditions []*Condition `protobuf:"bytes,10,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// Active, Enrolling (no certificate yet), Banned or Deleting.
-	Phase         string `protobuf:"bytes,11,opt,name=phase,proto3" json:"phase,omitempty"`
+	Phase string `protobuf:"bytes,11,opt,name=phase,proto3" json:"phase,omitempty"`
+	// How it stands in a word, by which each cluster is counted once: the first that is so of NeverConnected; Stale (it, or any of its
+	// bundles); Degraded (a bundle is failed, degraded or held); Progressing (a bundle is on its way); Drifted; Ready.
+	State         string `protobuf:"bytes,12,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -455,6 +458,13 @@ func (x *ClusterStatus) GetConditions() []*Condition {
 func (x *ClusterStatus) GetPhase() string {
 	if x != nil {
 		return x.Phase
+	}
+	return ""
+}
+
+func (x *ClusterStatus) GetState() string {
+	if x != nil {
+		return x.State
 	}
 	return ""
 }
@@ -774,7 +784,7 @@ const file_yardarm_v1_cluster_proto_rawDesc = "" +
 	"\aRemoval\x123\n" +
 	"\tworkloads\x18\x01 \x01(\x0e2\x15.yardarm.v1.WorkloadsR\tworkloads\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor\"\xf6\x03\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\"\x8c\x04\n" +
 	"\rClusterStatus\x12\x1a\n" +
 	"\bpresence\x18\x01 \x01(\tR\bpresence\x12A\n" +
 	"\x0epresence_since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\rpresenceSince\x127\n" +
@@ -789,7 +799,8 @@ const file_yardarm_v1_cluster_proto_rawDesc = "" +
 	"conditions\x18\n" +
 	" \x03(\v2\x15.yardarm.v1.ConditionR\n" +
 	"conditions\x12\x14\n" +
-	"\x05phase\x18\v \x01(\tR\x05phase\"\xbd\x02\n" +
+	"\x05phase\x18\v \x01(\tR\x05phase\x12\x14\n" +
+	"\x05state\x18\f \x01(\tR\x05state\"\xbd\x02\n" +
 	"\x05Facts\x12-\n" +
 	"\x12kubernetes_version\x18\x01 \x01(\tR\x11kubernetesVersion\x12\"\n" +
 	"\fdistribution\x18\x02 \x01(\tR\fdistribution\x12\x1a\n" +

@@ -96,6 +96,16 @@ const (
 	PhaseNeverConnected = "NeverConnected"
 )
 
+// States of a cluster, in the order in which they are counted and shown.
+const (
+	StateReady          = "Ready"
+	StateProgressing    = "Progressing"
+	StateDegraded       = "Degraded"
+	StateDrifted        = "Drifted"
+	StateStale          = "Stale"
+	StateNeverConnected = "NeverConnected"
+)
+
 // Phases of a cluster.
 const (
 	ClusterEnrolling = "Enrolling"

@@ -776,7 +776,7 @@ type ListClustersRequest struct {
 	//	presence=stale,env=prod,name=shop-*,version>=1.30,bundles.failed>0,labels.phase=blue
 	//
 	// An order is a list of fields or labels, with " desc" where the largest comes first; by name when empty. Fields of clusters:
-	// name, presence, phase (its own or that of any of its bundles), group, bundle, label (that it has), version, distribution, provider,
+	// name, presence, state, phase (its own or that of any of its bundles), group, bundle, label (that it has), version, distribution, provider,
 	// region, nodes, spoke, bundles.total, .ready, .progressing, .failed, .held, .pending, .stale, .drifted; in orders created and lastSeen.
 	Filter        string `protobuf:"bytes,5,opt,name=filter,proto3" json:"filter,omitempty"`
 	OrderBy       string `protobuf:"bytes,6,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
@@ -3310,7 +3310,7 @@ type GetFacetsRequest struct {
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Which of them, as in ListClustersRequest.
 	Filter string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Fields or keys of labels. When empty: presence, phase, version, distribution, provider, region, group and label (keys) of
+	// Fields or keys of labels. When empty: presence, state, phase, version, distribution, provider, region, group and label (keys) of
 	// clusters; phase, reason and bundle of assignments; group of bundles. At most 32.
 	Facets []string `protobuf:"bytes,3,rep,name=facets,proto3" json:"facets,omitempty"`
 	// At most so many values of each facet, the most frequent ones; 50 when 0, at most 1,000.
@@ -3990,7 +3990,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
 	"\x13GetAuthorityRequest\"1\n" +
 	"\x16RotateAuthorityRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"1\n" +
@@ -4266,7 +4266,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xa6\"\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\x86#\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -4306,7 +4306,8 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\tReconcile\x12 .yardarm.hub.v1.ReconcileRequest\x1a!.yardarm.hub.v1.ReconcileResponse\x12Y\n" +
 	"\fListProblems\x12#.yardarm.hub.v1.ListProblemsRequest\x1a$.yardarm.hub.v1.ListProblemsResponse\x12E\n" +
 	"\tGetFacets\x12 .yardarm.hub.v1.GetFacetsRequest\x1a\x16.yardarm.hub.v1.Facets\x12F\n" +
-	"\x05Watch\x12\x1c.yardarm.hub.v1.WatchRequest\x1a\x1d.yardarm.hub.v1.WatchResponse0\x01\x12X\n" +
+	"\x05Watch\x12\x1c.yardarm.hub.v1.WatchRequest\x1a\x1d.yardarm.hub.v1.WatchResponse0\x01\x12^\n" +
+	"\rWatchOverview\x12$.yardarm.hub.v1.WatchOverviewRequest\x1a%.yardarm.hub.v1.WatchOverviewResponse0\x01\x12X\n" +
 	"\vWatchEvents\x12\".yardarm.hub.v1.WatchEventsRequest\x1a#.yardarm.hub.v1.WatchEventsResponse0\x01\x12P\n" +
 	"\tListRoles\x12 .yardarm.hub.v1.ListRolesRequest\x1a!.yardarm.hub.v1.ListRolesResponse\x12;\n" +
 	"\aGetRole\x12\x1e.yardarm.hub.v1.GetRoleRequest\x1a\x10.yardarm.v1.Role\x12S\n" +
@@ -4423,31 +4424,33 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*SteerRolloutRequest)(nil),        // 79: yardarm.hub.v1.SteerRolloutRequest
 	(*GetExplanationRequest)(nil),      // 80: yardarm.hub.v1.GetExplanationRequest
 	(*ListProblemsRequest)(nil),        // 81: yardarm.hub.v1.ListProblemsRequest
-	(*ListRolesRequest)(nil),           // 82: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 83: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 84: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 85: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 86: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 87: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*CreateTokenRequest)(nil),         // 88: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 89: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 90: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 91: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 92: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 93: yardarm.hub.v1.CanIRequest
-	(*v1.Rollout)(nil),                 // 94: yardarm.v1.Rollout
-	(*v1.Explanation)(nil),             // 95: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),       // 96: yardarm.hub.v1.ListProblemsResponse
-	(*ListRolesResponse)(nil),          // 97: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 98: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 99: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 100: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*CreateTokenResponse)(nil),        // 101: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 102: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 103: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 104: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 105: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 106: yardarm.hub.v1.CanIResponse
+	(*WatchOverviewRequest)(nil),       // 82: yardarm.hub.v1.WatchOverviewRequest
+	(*ListRolesRequest)(nil),           // 83: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 84: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 85: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 86: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 87: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 88: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*CreateTokenRequest)(nil),         // 89: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 90: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 91: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 92: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 93: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 94: yardarm.hub.v1.CanIRequest
+	(*v1.Rollout)(nil),                 // 95: yardarm.v1.Rollout
+	(*v1.Explanation)(nil),             // 96: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),       // 97: yardarm.hub.v1.ListProblemsResponse
+	(*WatchOverviewResponse)(nil),      // 98: yardarm.hub.v1.WatchOverviewResponse
+	(*ListRolesResponse)(nil),          // 99: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 100: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 101: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 102: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*CreateTokenResponse)(nil),        // 103: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 104: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 105: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 106: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 107: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 108: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	4,   // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
@@ -4525,78 +4528,80 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	81,  // 72: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
 	52,  // 73: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
 	56,  // 74: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	58,  // 75: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	82,  // 76: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	83,  // 77: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	84,  // 78: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	85,  // 79: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	86,  // 80: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	87,  // 81: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	88,  // 82: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	89,  // 83: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	90,  // 84: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	91,  // 85: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	92,  // 86: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	93,  // 87: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	60,  // 88: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	0,   // 89: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	1,   // 90: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	2,   // 91: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	7,   // 92: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	10,  // 93: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	13,  // 94: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	65,  // 95: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	65,  // 96: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	17,  // 97: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	65,  // 98: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	65,  // 99: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	21,  // 100: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	23,  // 101: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	66,  // 102: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	26,  // 103: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	28,  // 104: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	67,  // 105: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	31,  // 106: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	35,  // 107: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37,  // 108: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	74,  // 109: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	40,  // 110: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	35,  // 111: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	94,  // 112: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	94,  // 113: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	94,  // 114: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	94,  // 115: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	94,  // 116: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	94,  // 117: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	94,  // 118: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	43,  // 119: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	75,  // 120: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	46,  // 121: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	95,  // 122: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	49,  // 123: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	51,  // 124: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	96,  // 125: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	53,  // 126: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	57,  // 127: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	59,  // 128: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	97,  // 129: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	68,  // 130: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	98,  // 131: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	99,  // 132: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	69,  // 133: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	100, // 134: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	101, // 135: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	102, // 136: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	103, // 137: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	104, // 138: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	105, // 139: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	106, // 140: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	61,  // 141: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	3,   // 142: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 143: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 144: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	92,  // [92:145] is the sub-list for method output_type
-	39,  // [39:92] is the sub-list for method input_type
+	82,  // 75: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
+	58,  // 76: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	83,  // 77: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	84,  // 78: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	85,  // 79: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	86,  // 80: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	87,  // 81: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	88,  // 82: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	89,  // 83: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	90,  // 84: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	91,  // 85: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	92,  // 86: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	93,  // 87: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	94,  // 88: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	60,  // 89: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	0,   // 90: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	1,   // 91: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	2,   // 92: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	7,   // 93: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	10,  // 94: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	13,  // 95: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	65,  // 96: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	65,  // 97: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	17,  // 98: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	65,  // 99: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	65,  // 100: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	21,  // 101: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	23,  // 102: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	66,  // 103: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	26,  // 104: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	28,  // 105: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	67,  // 106: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	31,  // 107: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	35,  // 108: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37,  // 109: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	74,  // 110: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	40,  // 111: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	35,  // 112: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	95,  // 113: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	95,  // 114: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	95,  // 115: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	95,  // 116: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	95,  // 117: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	95,  // 118: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	95,  // 119: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	43,  // 120: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	75,  // 121: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	46,  // 122: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	96,  // 123: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	49,  // 124: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	51,  // 125: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	97,  // 126: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	53,  // 127: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	57,  // 128: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	98,  // 129: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	59,  // 130: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	99,  // 131: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	68,  // 132: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	100, // 133: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	101, // 134: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	69,  // 135: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	102, // 136: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	103, // 137: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	104, // 138: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	105, // 139: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	106, // 140: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	107, // 141: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	108, // 142: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	61,  // 143: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	3,   // 144: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 145: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 146: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	93,  // [93:147] is the sub-list for method output_type
+	39,  // [39:93] is the sub-list for method input_type
 	39,  // [39:39] is the sub-list for extension type_name
 	39,  // [39:39] is the sub-list for extension extendee
 	0,   // [0:39] is the sub-list for field type_name
@@ -4609,6 +4614,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	}
 	file_yardarm_hub_v1_access_proto_init()
 	file_yardarm_hub_v1_explain_proto_init()
+	file_yardarm_hub_v1_overview_proto_init()
 	file_yardarm_hub_v1_rollout_proto_init()
 	file_yardarm_hub_v1_fleet_proto_msgTypes[8].OneofWrappers = []any{
 		(*Resource_Cluster)(nil),

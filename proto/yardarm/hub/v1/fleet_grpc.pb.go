@@ -58,6 +58,7 @@ const (
 	FleetService_ListProblems_FullMethodName       = "/yardarm.hub.v1.FleetService/ListProblems"
 	FleetService_GetFacets_FullMethodName          = "/yardarm.hub.v1.FleetService/GetFacets"
 	FleetService_Watch_FullMethodName              = "/yardarm.hub.v1.FleetService/Watch"
+	FleetService_WatchOverview_FullMethodName      = "/yardarm.hub.v1.FleetService/WatchOverview"
 	FleetService_WatchEvents_FullMethodName        = "/yardarm.hub.v1.FleetService/WatchEvents"
 	FleetService_ListRoles_FullMethodName          = "/yardarm.hub.v1.FleetService/ListRoles"
 	FleetService_GetRole_FullMethodName            = "/yardarm.hub.v1.FleetService/GetRole"
@@ -147,6 +148,9 @@ type FleetServiceClient interface {
 	// Watch answers the matching resources, a bookmark, and then their changes, coalesced. One that falls too far behind ends with
 	// ABORTED and the reason WATCH_TOO_OLD, and has to be opened anew without a bookmark.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
+	// WatchOverview tells a page that shows many resources when to ask for them again, at most twice a second, and draws the map of a fleet
+	// that is too large for that.
+	WatchOverview(ctx context.Context, in *WatchOverviewRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOverviewResponse], error)
 	// WatchEvents answers past events, and follows if asked to.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 	// ListRoles answers the roles that every hub has, too.
@@ -583,9 +587,28 @@ func (c *fleetServiceClient) Watch(ctx context.Context, in *WatchRequest, opts .
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 
+func (c *fleetServiceClient) WatchOverview(ctx context.Context, in *WatchOverviewRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOverviewResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[5], FleetService_WatchOverview_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchOverviewRequest, WatchOverviewResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FleetService_WatchOverviewClient = grpc.ServerStreamingClient[WatchOverviewResponse]
+
 func (c *fleetServiceClient) WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[5], FleetService_WatchEvents_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[6], FleetService_WatchEvents_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -724,7 +747,7 @@ func (c *fleetServiceClient) CanI(ctx context.Context, in *CanIRequest, opts ...
 
 func (c *fleetServiceClient) Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BackupResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[6], FleetService_Backup_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &FleetService_ServiceDesc.Streams[7], FleetService_Backup_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -841,6 +864,9 @@ type FleetServiceServer interface {
 	// Watch answers the matching resources, a bookmark, and then their changes, coalesced. One that falls too far behind ends with
 	// ABORTED and the reason WATCH_TOO_OLD, and has to be opened anew without a bookmark.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
+	// WatchOverview tells a page that shows many resources when to ask for them again, at most twice a second, and draws the map of a fleet
+	// that is too large for that.
+	WatchOverview(*WatchOverviewRequest, grpc.ServerStreamingServer[WatchOverviewResponse]) error
 	// WatchEvents answers past events, and follows if asked to.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	// ListRoles answers the roles that every hub has, too.
@@ -985,6 +1011,9 @@ func (UnimplementedFleetServiceServer) GetFacets(context.Context, *GetFacetsRequ
 }
 func (UnimplementedFleetServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedFleetServiceServer) WatchOverview(*WatchOverviewRequest, grpc.ServerStreamingServer[WatchOverviewResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchOverview not implemented")
 }
 func (UnimplementedFleetServiceServer) WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchEvents not implemented")
@@ -1667,6 +1696,17 @@ func _FleetService_Watch_Handler(srv interface{}, stream grpc.ServerStream) erro
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_WatchServer = grpc.ServerStreamingServer[WatchResponse]
 
+func _FleetService_WatchOverview_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchOverviewRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(FleetServiceServer).WatchOverview(m, &grpc.GenericServerStream[WatchOverviewRequest, WatchOverviewResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FleetService_WatchOverviewServer = grpc.ServerStreamingServer[WatchOverviewResponse]
+
 func _FleetService_WatchEvents_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchEventsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -2175,6 +2215,11 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Watch",
 			Handler:       _FleetService_Watch_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "WatchOverview",
+			Handler:       _FleetService_WatchOverview_Handler,
 			ServerStreams: true,
 		},
 		{

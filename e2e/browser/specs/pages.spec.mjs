@@ -1,0 +1,174 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { accessible, api, contained, enter, eventually, open, patience, TOKEN, world } from "./world.mjs";
+
+const sum = async (page, state) => Number(await page.locator(`[data-state=${state}]`).innerText());
+
+test("nobody is let in without a credential, and the cookie is out of reach of scripts", async () => {
+  const page = await open();
+  await page.goto("/clusters?filter=env%3Dprod");
+  await page.getByLabel("Token").fill("yat_nobody_knows");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("not known to this hub").waitFor();
+  await accessible(page, "sign-in");
+  await page.getByLabel("Token").fill(TOKEN);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  // What was asked for is shown.
+  await page.getByRole("heading", { name: /^Clusters/ }).waitFor();
+  assert.match(page.url(), /filter=env%3Dprod/);
+  assert.equal(await page.evaluate(() => document.cookie), "");
+  const [cookie] = await page.context().cookies();
+  assert.deepEqual([cookie.httpOnly, cookie.secure, cookie.sameSite], [true, true, "Strict"]);
+  assert.ok(!cookie.value.includes("yat_"));
+  // A call without the pages' header does not count, whoever sends the cookie.
+  assert.equal(await page.evaluate(async () => (await fetch("/v1/hub")).status), 403);
+  await page.getByRole("button", { name: /^Signed in as/ }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Token").waitFor();
+  await page.reload();
+  await page.getByLabel("Token").waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
+test("the fleet's sums are the API's, and the map has every cluster once", async () => {
+  const page = await enter("/");
+  await eventually(() => sum(page, "Degraded"), 1);
+  const { facets, totalSize } = await api(page, "GET", "/v1/facets/Cluster?facets=state");
+  for (const { value, count } of facets[0].values) assert.equal(await sum(page, value), count, value);
+  assert.equal(await page.locator(".cards li").count(), totalSize);
+  await page.getByText("failed to pull registry.example.com").first().waitFor();
+  await accessible(page, "fleet");
+  await contained(page, "fleet");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("clusters are filtered, ordered and opened by keys, and the URL says all of it", async () => {
+  const page = await enter("/clusters");
+  await page.getByRole("link", { name: "shop-0003-failing" }).waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type("state=Degraded");
+  await page.keyboard.press("Enter");
+  await eventually(() => page.locator("tbody tr").count(), 1);
+  await page.getByRole("button", { name: "Name" }).click();
+  await page.getByText("Columns").click();
+  await page.getByLabel("team").check();
+  await page.getByRole("columnheader", { name: "team" }).waitFor();
+  const url = page.url();
+  await page.reload();
+  await page.getByRole("columnheader", { name: "team" }).waitFor();
+  assert.equal(page.url(), url);
+  assert.equal(await page.locator("tbody tr").count(), 1);
+  await accessible(page, "clusters");
+  await page.keyboard.press("j");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: /shop-0003-failing/ }).waitFor();
+  await page.goBack();
+  assert.equal(page.url(), url);
+  // A filter that is none says why.
+  await page.getByLabel("Filter", { exact: true }).fill("nodes>many");
+  await page.keyboard.press("Enter");
+  await page.locator(".msg").waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
+test("a cluster says which object fails, why, and what can be done", async () => {
+  const page = await enter("/clusters/shop-0003-failing?bundle=web");
+  await page.getByText("apps/Deployment shop/web").first().waitFor();
+  await page.getByText("401 Unauthorized").first().waitFor();
+  await accessible(page, "cluster");
+  await contained(page, "cluster");
+  await page.getByLabel("Label to set").fill("tier=1");
+  await page.getByRole("button", { name: "Set", exact: true }).click();
+  await page.getByText("tier=1").waitFor();
+  const { metadata } = await api(page, "GET", "/v1/clusters/shop-0003-failing");
+  assert.equal(metadata.labels.tier, "1");
+  await page.getByRole("button", { name: "Reconcile now" }).first().click();
+  await page.getByText("1 assignment").waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
+test("jump goes to anything, and ? lists the keys", async () => {
+  const page = await enter("/");
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").fill("0003");
+  await page.getByRole("option", { name: /shop-0003-failing/ }).waitFor();
+  await accessible(page, "jump");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/clusters/shop-0003-failing");
+  await page.getByRole("heading", { name: /shop-0003-failing/ }).waitFor();
+  await page.keyboard.press("?");
+  await page.getByText("copy the command at the foot").waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("g");
+  await page.keyboard.press("c");
+  await page.waitForURL("**/clusters");
+});
+
+test("a spoke that is killed is stale within seconds, and counts as ready nowhere", async () => {
+  const page = await enter("/");
+  await eventually(() => page.getByTitle("lone-1: ready").count(), 1);
+  const ready = await sum(page, "Ready");
+  await world("/spokes/lone-1/kill");
+  await page.getByTitle("lone-1: stale").waitFor();
+  await eventually(() => sum(page, "Ready"), ready - 1);
+  await page.goto("/clusters/lone-1");
+  await page.getByText(/stale since/).waitFor();
+  assert.equal(await page.locator(".bl .fl.ready").count(), 0);
+  await page.getByText("was ready").first().waitFor();
+});
+
+test("a hub that restarts is lost and found again, without a reload", async () => {
+  const page = await enter("/clusters");
+  await page.getByText("live", { exact: true }).waitFor();
+  await page.evaluate(() => (window.sameDocument = true));
+  await world("/hub/stop");
+  await page.getByText(/The hub has not answered since/).waitFor();
+  assert.equal(await page.locator("html").getAttribute("data-stream"), "lost");
+  assert.ok((await page.locator("tbody tr").count()) > 0, "what was known is still shown");
+  await world("/hub/start");
+  await page.getByText("live", { exact: true }).waitFor();
+  await eventually(() => page.getByText(/The hub has not answered since/).count(), 0);
+  await eventually(async () => (await page.locator("tbody .t-stale").count()) <= 2, true);
+  assert.ok(await page.evaluate(() => window.sameDocument), "the page was not loaded anew");
+});
+
+test("who may only look is offered nothing else, and refused it", async () => {
+  const admin = await enter("/");
+  const { secret } = await api(admin, "POST", "/v1/tokens", { name: "looker", role: "viewer" });
+  const page = await enter("/clusters/shop-0001", secret);
+  await page.getByRole("heading", { name: /shop-0001/ }).waitFor();
+  await page.getByText("env=prod").first().waitFor();
+  assert.equal(await page.getByRole("button", { name: /Ban|Delete|Reconcile|Set/ }).count(), 0);
+  assert.equal(await page.getByRole("link", { name: "Enrol" }).count(), 0);
+  const refused = await page.evaluate(async () => {
+    const headers = { "X-Yardarm-Page": "1", "Content-Type": "application/json" };
+    return (await fetch("/v1/clusters/shop-0001:ban", { method: "POST", headers, body: JSON.stringify({ reason: "no" }) })).status;
+  });
+  assert.equal(refused, 403);
+  // A token that is revoked ends its session: the page stops, and asks who is there.
+  await admin.request.fetch("/v1/tokens/looker", { method: "DELETE", headers: { Authorization: `Bearer ${TOKEN}` } });
+  await page.getByLabel("Token").waitFor({ timeout: patience });
+});
+
+test("a ban asks, says what it touches, and shows", async () => {
+  const page = await enter("/clusters/shop-0002");
+  await page.getByRole("button", { name: "Ban…" }).click();
+  await page.getByText("its stream is cut within a second").waitFor();
+  await accessible(page, "ban");
+  await page.getByLabel("Reason").fill("stolen");
+  await page.getByRole("button", { name: "Ban shop-0002" }).click();
+  await page.getByText(/Banned by/).waitFor();
+  await page.getByText("stolen").first().waitFor();
+  await page.getByText(/stale since/).waitFor();
+});
+
+test("all fits a telephone", async () => {
+  const page = await enter("/", TOKEN, { viewport: { width: 390, height: 844 } });
+  for (const path of ["/", "/clusters", "/clusters/shop-0003-failing?bundle=web"]) {
+    await page.goto(path);
+    await page.locator("main h1").waitFor({ state: "attached" });
+    await page.getByText("live", { exact: true }).waitFor({ state: "attached" });
+    await contained(page, path);
+    await accessible(page, path);
+  }
+});

@@ -1,0 +1,31 @@
+// Writes a picture of every screen in both themes and at each size into SCREENS, to be looked at. Whether something is wider than its window is checked
+// even where nobody looks.
+import { test } from "node:test";
+import { mkdirSync } from "node:fs";
+import { contained, enter, TOKEN } from "./world.mjs";
+
+const folder = process.env.SCREENS;
+const sizes = { 1440: [1440, 1000], 1024: [1024, 768], 390: [390, 844] };
+const screens = {
+  fleet: "/",
+  clusters: "/clusters?labels=team",
+  cluster: "/clusters/shop-0003-failing?bundle=web",
+};
+
+for (const [width, [w, height]] of Object.entries(sizes)) {
+  test(`screens at ${width}`, async () => {
+    const page = await enter("/", TOKEN, { viewport: { width: w, height } });
+    for (const [name, path] of Object.entries(screens)) {
+      await page.goto(path);
+      await page.getByText("live", { exact: true }).waitFor({ state: "attached" });
+      await page.locator('main[aria-busy="false"]').waitFor();
+      await contained(page, `${name} at ${width}`);
+      if (!folder) continue;
+      mkdirSync(folder, { recursive: true });
+      for (const theme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme: theme });
+        await page.screenshot({ path: `${folder}/${name}-${theme}-${width}.png` });
+      }
+    }
+  });
+}

@@ -1,0 +1,85 @@
+// What the specs share: a browser, a signed-in page, and ways to ask the hub and the world.
+import { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { AxeBuilder } from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+
+export const { HUB, TOKEN, CONTROL } = process.env;
+
+/** How long anything may take that usually takes a second: the machine is shared. */
+export const patience = 60_000;
+
+let browser;
+before(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox"] });
+});
+after(() => browser.close());
+
+/** open answers a page of a browser that knows nothing yet, and what goes wrong in it: errors, and what the policy refuses. */
+export async function open(options = {}) {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1440, height: 1000 }, reducedMotion: "reduce", baseURL: HUB, ...options });
+  context.setDefaultTimeout(patience);
+  const page = await context.newPage();
+  page.wrong = [];
+  page.on("pageerror", (e) => page.wrong.push(String(e)));
+  page.on("console", (m) => {
+    // A refused call is the page's to tell.
+    if (m.type() === "error" && !m.text().includes("Failed to load resource")) page.wrong.push(m.text());
+  });
+  return page;
+}
+
+/** enter opens a page and signs in. */
+export async function enter(path = "/", token = TOKEN, options = {}) {
+  const page = await open(options);
+  await page.goto(path);
+  await page.getByLabel("Token").fill(token);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.locator("header.top").waitFor();
+  return page;
+}
+
+/** api calls the hub as the administrator, as no page does. */
+export async function api(page, method, path, data) {
+  const response = await page.request.fetch(path, { method, headers: { Authorization: `Bearer ${TOKEN}` }, ...(data ? { data } : {}) });
+  assert.equal(response.status(), 200, `${method} ${path}: ${await response.text()}`);
+  return response.json();
+}
+
+/** world asks for what a browser cannot do. */
+export async function world(path) {
+  const response = await fetch(CONTROL + path, { method: "POST" });
+  assert.equal(response.status, 200, await response.text());
+}
+
+/** eventually waits until fn answers what is expected. */
+export async function eventually(fn, expected, what) {
+  const end = Date.now() + patience;
+  for (;;) {
+    const got = await fn();
+    try {
+      assert.deepEqual(got, expected, what);
+      return;
+    } catch (e) {
+      if (Date.now() > end) throw e;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** accessible has axe look at a page in both themes. */
+export async function accessible(page, name) {
+  for (const theme of ["light", "dark"]) {
+    await page.evaluate((t) => (document.documentElement.dataset.theme = t), theme);
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const told = violations.map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => `${n.html} ${n.failureSummary}`).join("\n  ")}`);
+    assert.equal(told.length, 0, `${name}, ${theme}:\n${told.join("\n")}`);
+  }
+  await page.evaluate(() => delete document.documentElement.dataset.theme);
+}
+
+/** contained fails where something is wider than the window. */
+export async function contained(page, name) {
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(over <= 0, `${name} is ${over} px wider than the window`);
+}

@@ -1,0 +1,67 @@
+import { useEffect } from "preact/hooks";
+import { follow } from "./api/live";
+import { awaited, useQuery } from "./api/query";
+import { session, whoAmI } from "./api/session";
+import type { Hub } from "./api/types";
+import { Foot } from "./frame/Foot";
+import { Jump } from "./frame/Jump";
+import { Keys } from "./frame/Keys";
+import { Lost } from "./frame/Lost";
+import { Top } from "./frame/Top";
+import { param, place } from "./location";
+import { Problem } from "./parts/Note";
+import { screenOf } from "./screens";
+import { SignIn } from "./screens/SignIn";
+
+/** App is the sign-in, or a page for those who are signed in. */
+export function App() {
+  useEffect(() => void whoAmI(), []);
+  const { value } = session;
+  switch (value.state) {
+    case "unknown":
+      return null;
+    case "none":
+      return <SignIn />;
+    case "failed":
+      return (
+        <main class="signin" id="main">
+          <span class="lockup">Yardarm</span>
+          <Problem failure={value.failure} />
+          <button class="btn" onClick={() => void whoAmI()}>
+            Try again
+          </button>
+        </main>
+      );
+    case "signed in":
+      return <Page />;
+  }
+}
+
+function Page() {
+  const { path } = place.value;
+  const map = path === "/";
+  const filter = map ? param("filter") : "";
+  useEffect(() => follow({ cells: map, filter }), [map, filter]);
+  const hub = useQuery<Hub>("/v1/hub");
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to content
+      </a>
+      <Top hub={hub.data} />
+      <Lost />
+      {hub.data?.readOnly && (
+        <p class="lost" role="status">
+          <i class="fl paused" />
+          <b>The hub takes no changes.</b> {hub.data.readOnly}
+        </p>
+      )}
+      <main class="page" id="main" key={path} aria-busy={awaited.value > 0}>
+        {screenOf(path)}
+      </main>
+      <Foot />
+      <Jump />
+      <Keys />
+    </>
+  );
+}

@@ -1,0 +1,185 @@
+// What the hub answers, as JSON: the messages of proto/, as far as the pages read them. Fields that are zero are not there.
+
+export interface Meta {
+  name: string;
+  uid?: string;
+  labels?: Record<string, string>;
+  resourceVersion?: string;
+  creationTimestamp?: string;
+}
+
+export interface PhaseCounts {
+  total?: number;
+  ready?: number;
+  progressing?: number;
+  failed?: number;
+  held?: number;
+  pending?: number;
+  stale?: number;
+  neverConnected?: number;
+  drifted?: number;
+}
+
+export interface Condition {
+  type: string;
+  status: string;
+  reason?: string;
+  message?: string;
+  lastTransitionTime?: string;
+}
+
+export interface Facts {
+  kubernetesVersion?: string;
+  distribution?: string;
+  provider?: string;
+  region?: string;
+  nodes?: number;
+  capacity?: Record<string, string>;
+}
+
+export interface Cluster {
+  metadata: Meta;
+  spec?: { ban?: { reason?: string; time?: string; actor?: string }; removal?: { workloads?: string; time?: string; actor?: string } };
+  status: {
+    presence: string;
+    presenceSince?: string;
+    lastSeen?: string;
+    facts?: Facts;
+    spokeVersion?: string;
+    certificateExpiry?: string;
+    confirmed?: boolean;
+    bundles?: PhaseCounts;
+    groups?: string[];
+    conditions?: Condition[];
+    phase: string;
+    state: string;
+  };
+}
+
+export interface Bundle {
+  metadata: Meta;
+  spec?: { targets?: { group: string }[]; delivery?: Record<string, unknown> };
+  status: { latestRevision?: number; revision?: number; digest?: string; clusters?: PhaseCounts };
+}
+
+export interface ClusterGroup {
+  metadata: Meta;
+  status: { clusters?: number; bundles?: string[]; conditions?: Condition[] };
+}
+
+export interface Revision {
+  metadata: Meta;
+  spec: {
+    bundle: string;
+    number: number;
+    digest: string;
+    size?: string;
+    objects?: number;
+    provenance?: { actor?: string; message?: string; source?: string; commit?: string; time?: string; undoOf?: number };
+  };
+}
+
+export interface Problem {
+  object: string;
+  reason?: string;
+  message?: string;
+  since?: string;
+  file?: string;
+}
+
+export interface Drift {
+  object: string;
+  path?: string;
+  desired?: string;
+  live?: string;
+  manager?: string;
+  since?: string;
+  corrected?: string;
+  reason?: string;
+  file?: string;
+}
+
+export interface Report {
+  revision?: number;
+  phase: string;
+  reason?: string;
+  message?: string;
+  objects?: { total?: number; applied?: number; ready?: number; failed?: number; pruning?: number; drifted?: number };
+  problems?: Problem[];
+  drift?: Drift[];
+  since?: string;
+  conditions?: Condition[];
+}
+
+export interface Assignment {
+  metadata: Meta;
+  spec: { cluster: string; bundle: string; revision?: number; digest?: string };
+  status: { phase: string; reason?: string; message?: string; report?: Report; asOf?: string };
+}
+
+export interface Event {
+  sequence: string;
+  time: string;
+  type: string;
+  reason: string;
+  message?: string;
+  cluster?: string;
+  bundle?: string;
+  revision?: number;
+  actor?: string;
+}
+
+export interface Facet {
+  name: string;
+  values?: { value: string; count: number }[];
+  others?: number;
+  none?: number;
+}
+
+export interface Facets {
+  totalSize?: number;
+  facets?: Facet[];
+}
+
+export interface Hub {
+  version: string;
+  fleet: string;
+  cursor: string;
+  spokeAddresses?: string[];
+  caPin?: string;
+  readOnly?: string;
+  started?: string;
+  sessions?: number;
+}
+
+export interface Who {
+  actor: string;
+  expires?: string;
+  roleBindings?: RoleBinding[];
+}
+
+export interface Role {
+  metadata: Meta;
+  spec?: { description?: string; rules?: { verbs: string[]; resources: string[] }[] };
+}
+
+export interface Scope {
+  names?: string[];
+  selector?: { matchLabels?: Record<string, string> };
+}
+
+export interface RoleBinding {
+  metadata: Meta;
+  spec: { role: string; subjects?: { kind: string; name: string }[]; bundles?: Scope; clusterGroups?: Scope };
+}
+
+export interface Token {
+  metadata: Meta;
+  status: { prefix?: string; actor?: string; expires?: string; lastUsed?: string; roles?: string[] };
+}
+
+/** Page is one answer of a list. */
+export interface Page {
+  nextPageToken?: string;
+  totalSize?: number;
+}

@@ -1,0 +1,88 @@
+import { useEffect, useId, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { call, Failure } from "../api/client";
+
+interface Props {
+  /** The button that asks, and the one that does it. */
+  label: string;
+  confirm: string;
+  danger?: boolean;
+  method: "POST" | "DELETE";
+  path: string;
+  body: Record<string, unknown>;
+  /** What it means, in a sentence or two. */
+  children: ComponentChildren;
+  /** The field of the body that keeps why, where there is one. */
+  reason?: string;
+  /** What the dry run says that it touches. */
+  touches?: (answer: unknown) => ComponentChildren;
+  done: (answer: unknown) => void;
+}
+
+/**
+ * Ask is an action that asks before it is done: beside its button it says what it touches, as the hub's dry run tells it, and keeps a reason. What the
+ * hub refuses then, it refuses in the dry run already.
+ */
+export function Ask({ label, confirm, danger = false, method, path, body, children, reason, touches, done }: Props) {
+  const [open, setOpen] = useState(false);
+  const [why, setWhy] = useState("");
+  const [tried, setTried] = useState<unknown>();
+  const [failure, setFailure] = useState("");
+  const [busy, setBusy] = useState(false);
+  const id = useId();
+  const send = (dryRun: boolean) => {
+    const all = { ...body, ...(reason && why ? { [reason]: why } : {}), ...(dryRun ? { dryRun } : {}) };
+    if (method === "POST") return call<unknown>("POST", path, all);
+    const search = new URLSearchParams(Object.entries(all).map(([k, v]) => [k, String(v)])).toString();
+    return call<unknown>("DELETE", `${path}?${search}`);
+  };
+  useEffect(() => {
+    if (!open) return;
+    setTried(undefined);
+    setFailure("");
+    send(true).then(setTried, (e: unknown) => setFailure(e instanceof Failure ? e.message : String(e)));
+  }, [open]);
+  const act = async () => {
+    setBusy(true);
+    try {
+      const answer = await send(false);
+      setOpen(false);
+      done(answer);
+    } catch (e) {
+      setFailure(e instanceof Failure ? e.message : String(e));
+    }
+    setBusy(false);
+  };
+  return (
+    <div class="menu" onKeyDown={(e) => e.key === "Escape" && setOpen(false)}>
+      <button class={`btn ${danger ? "danger" : ""}`} aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>
+        {label}
+      </button>
+      {open && (
+        <div class="float ask" id={id} role="group" aria-label={label}>
+          <div class="says">{children}</div>
+          {tried !== undefined && touches?.(tried)}
+          {failure && (
+            <p class="msg" role="alert">
+              {failure}
+            </p>
+          )}
+          {reason && (
+            <label>
+              Reason
+              <input class="field-in" value={why} onInput={(e) => setWhy(e.currentTarget.value)} />
+            </label>
+          )}
+          <div class="buttons">
+            <button class={`btn ${danger ? "danger" : "primary"}`} disabled={busy || tried === undefined || failure !== ""} onClick={() => void act()}>
+              {confirm}
+            </button>
+            <button class="btn" onClick={() => setOpen(false)}>
+              Leave it
+            </button>
+          </div>
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,52 @@
+import type { Facets as Answer } from "../api/types";
+import { chosen, toggle } from "../filter";
+import { withParam } from "../location";
+import { count, wordOf } from "../words";
+
+/** How many values of a facet are shown before "more" is asked for. */
+const shown = 7;
+
+interface Props {
+  answer: Answer | undefined;
+  filter: string;
+  /** Titles by field. Facets come in this order. */
+  titles: Record<string, string>;
+}
+
+/** Facets are what there is of each field, how often, and links that narrow what is shown to it. */
+export function Facets({ answer, filter, titles }: Props) {
+  const byName = new Map(answer?.facets?.map((f) => [f.name, f]));
+  const total = answer?.totalSize || 1;
+  return (
+    <aside class="facets" aria-label="Facets">
+      {Object.entries(titles).map(([name, title]) => {
+        const values = byName.get(name)?.values ?? [];
+        const picked = chosen(filter, name);
+        // What is chosen stays, though nothing may have it any more.
+        const all = [...values, ...picked.filter((p) => !values.some((v) => v.value === p)).map((value) => ({ value, count: 0 }))];
+        if (all.length === 0) return null;
+        return (
+          <details key={name} open>
+            <summary>{title}</summary>
+            <ul>
+              {all.slice(0, shown).map((v) => (
+                <li key={v.value}>
+                  <a
+                    href={withParam("filter", toggle(filter, name, v.value))}
+                    aria-current={picked.includes(v.value) ? "true" : undefined}
+                    style={{ "--f": v.count / total }}
+                    title={v.value}
+                  >
+                    <span class="v m">{name === "state" || name === "presence" ? wordOf(v.value) : v.value}</span>
+                    <span class="n">{count(v.count)}</span>
+                  </a>
+                </li>
+              ))}
+            </ul>
+            {all.length > shown && <p class="all dim">{count(all.length - shown)} more; narrow by the filter</p>}
+          </details>
+        );
+      })}
+    </aside>
+  );
+}

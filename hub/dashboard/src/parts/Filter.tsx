@@ -1,0 +1,65 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { both, terms, understand } from "../filter";
+import { setParam } from "../location";
+
+/** Filter shows the terms that narrow a list, and takes more. "/" goes there. */
+export function Filter({ filter, hint, failure }: { filter: string; hint: string; failure?: string | undefined }) {
+  const [text, setText] = useState("");
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (failure) input.current?.focus();
+  }, [failure]);
+  const add = (e: SubmitEvent) => {
+    e.preventDefault();
+    if (!text.trim()) return;
+    setParam("filter", both(filter, understand(text)));
+    setText("");
+  };
+  const keys = (e: KeyboardEvent) => {
+    if (e.key === "Backspace" && text === "" && filter) setParam("filter", terms(filter).slice(0, -1).join(","));
+    if (e.key === "Escape") input.current?.blur();
+  };
+  return (
+    <form role="search" onSubmit={add}>
+      <div class="filter">
+        {terms(filter).map((term) => (
+          <span key={term} class="token">
+            {term}
+            <button
+              type="button"
+              aria-label={`Remove ${term}`}
+              onClick={() =>
+                setParam(
+                  "filter",
+                  terms(filter)
+                    .filter((t) => t !== term)
+                    .join(","),
+                )
+              }
+            >
+              ×
+            </button>
+          </span>
+        ))}
+        <label class="sr" for="filter">
+          Filter
+        </label>
+        <input
+          id="filter"
+          ref={input}
+          value={text}
+          placeholder={filter ? "and …" : hint}
+          autocomplete="off"
+          spellcheck={false}
+          onInput={(e) => setText(e.currentTarget.value)}
+          onKeyDown={keys}
+        />
+      </div>
+      {failure && (
+        <p class="msg" role="alert">
+          {failure}
+        </p>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,49 @@
+import type { Assignment } from "../../api/types";
+import { DriftList } from "../../parts/DriftList";
+import { Ago, At } from "../../parts/Time";
+import { count } from "../../words";
+import { AssignmentActions } from "./AssignmentActions";
+
+/** AssignmentDetail says why a bundle is as it is in a cluster: which object, what, and since when. */
+export function AssignmentDetail({ assignment }: { assignment: Assignment }) {
+  const { report, asOf, message, reason } = assignment.status;
+  const o = report?.objects;
+  return (
+    <div class="detail">
+      <p class="dim">
+        {reason}
+        {asOf && (
+          <>
+            , as of <At time={asOf} />
+          </>
+        )}
+        {o && `; of ${count(o.total)} objects ${count(o.applied)} applied, ${count(o.ready)} ready, ${count(o.failed)} failed`}
+        {o?.pruning ? `, ${count(o.pruning)} still to be removed` : ""}
+      </p>
+      {message && <p>{message}</p>}
+      <ul class="rows">
+        {report?.problems?.map((p) => (
+          <li key={p.object + p.reason} class="note">
+            <i class="fl degraded" />
+            <div>
+              <p class="ink m">{p.object}</p>
+              <p>
+                {p.reason}: {p.message}
+              </p>
+              <p class="dim">
+                {p.file && `from ${p.file}, `}
+                {p.since && (
+                  <>
+                    for <Ago time={p.since} />
+                  </>
+                )}
+              </p>
+            </div>
+          </li>
+        ))}
+      </ul>
+      <DriftList drift={report?.drift ?? []} />
+      <AssignmentActions assignment={assignment} />
+    </div>
+  );
+}

@@ -1,0 +1,88 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Cell } from "../../api/live";
+import { go } from "../../location";
+import { themeVersion } from "../../theme";
+import { flagOf } from "../../words";
+import { drawFlag, palette } from "./draw";
+
+export interface Pointed {
+  cell: Cell;
+  x: number;
+  y: number;
+}
+
+interface Props {
+  cells: Cell[];
+  /** Counts changes of the cells. */
+  version: number;
+  small: boolean;
+  label: string;
+  point: (at: Pointed | undefined) => void;
+}
+
+/** How a region is laid out: columns of so many, squares of so many pixels on a grid of so many more. */
+const layouts = { large: { rows: 12, side: 9, gap: 2 }, small: { rows: 24, side: 4, gap: 1 } };
+
+/** Squares draws a region's clusters on one canvas: a node for each would be too many. */
+export function Squares({ cells, version, small, label, point }: Props) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [at, setAt] = useState<number | undefined>();
+  const { rows, side, gap } = small ? layouts.small : layouts.large;
+  const pitch = side + gap;
+  const width = Math.ceil(cells.length / rows) * pitch + gap;
+  const height = Math.min(cells.length, rows) * pitch + gap;
+  const theme = themeVersion.value;
+  useEffect(() => {
+    const element = canvas.current;
+    const context = element?.getContext("2d");
+    if (!element || !context) return;
+    const dots = devicePixelRatio || 1;
+    element.width = width * dots;
+    element.height = height * dots;
+    context.scale(dots, dots);
+    const colours = palette(element);
+    cells.forEach((cell, i) => drawFlag(context, colours, flagOf(cell.state), Math.floor(i / rows) * pitch + gap, (i % rows) * pitch + gap, side));
+    if (at !== undefined) {
+      context.strokeStyle = colours.ink;
+      context.lineWidth = 2;
+      context.strokeRect(Math.floor(at / rows) * pitch + gap, (at % rows) * pitch + gap, side, side);
+    }
+  }, [cells, version, width, height, theme, at, side]);
+  const move = (i: number | undefined) => {
+    const cell = i === undefined ? undefined : cells[i];
+    setAt(cell ? i : undefined);
+    const box = canvas.current?.getBoundingClientRect();
+    if (!cell || !box || i === undefined) return point(undefined);
+    point({ cell, x: Math.min(box.left + (Math.floor(i / rows) + 1) * pitch + 8, innerWidth - 220), y: box.top + ((i % rows) + 1) * pitch + 8 });
+  };
+  const hover = (e: PointerEvent) => {
+    const row = Math.floor((e.offsetY - gap) / pitch);
+    move(row < 0 || row >= rows ? undefined : Math.floor((e.offsetX - gap) / pitch) * rows + row);
+  };
+  const keys = (e: KeyboardEvent) => {
+    const step = { ArrowDown: 1, ArrowUp: -1, ArrowRight: rows, ArrowLeft: -rows }[e.key];
+    if (step) {
+      e.preventDefault();
+      move(at === undefined ? 0 : Math.max(0, Math.min(cells.length - 1, at + step)));
+    }
+    if (e.key === "Enter") open();
+  };
+  const open = () => {
+    const cell = at === undefined ? undefined : cells[at];
+    if (cell) go(`/clusters/${cell.name}`);
+  };
+  return (
+    <canvas
+      ref={canvas}
+      style={{ width: `${width}px`, height: `${height}px` }}
+      tabIndex={0}
+      role="application"
+      aria-label={`${label}, ${cells.length} clusters; arrow keys move, Enter opens`}
+      onPointerMove={hover}
+      onPointerLeave={() => move(undefined)}
+      onBlur={() => move(undefined)}
+      onKeyDown={keys}
+      onClick={open}
+    />
+  );
+}

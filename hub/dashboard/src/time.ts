@@ -1,0 +1,26 @@
+// Times as the pages write them: UTC, exact where it matters, and how long ago beside it.
+
+const minute = 60;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** span is a length of time in its two largest units: "4 s", "20 min", "3 d 4 h". */
+export function span(seconds: number): string {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < minute) return `${s} s`;
+  if (s < hour) return `${Math.floor(s / minute)} min`;
+  if (s < day) return two(Math.floor(s / hour), "h", Math.floor((s % hour) / minute), "min");
+  return two(Math.floor(s / day), "d", Math.floor((s % day) / hour), "h");
+}
+
+const two = (a: number, unit: string, b: number, smaller: string) => (b ? `${a} ${unit} ${b} ${smaller}` : `${a} ${unit}`);
+
+/** clock is the time of day of a moment that is less than a day from now, and the date of one that is not. */
+export function clock(time: string, now: number): string {
+  const date = new Date(time);
+  const iso = date.toISOString();
+  return Math.abs(now - date.getTime()) < day * 1000 ? iso.slice(11, 19) : iso.slice(0, 10);
+}
+
+/** exact is a moment in full, for titles. */
+export const exact = (time: string): string => `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;

@@ -1,0 +1,58 @@
+// The hub's words and how the pages show them: a flag's shape, and a word in lower case.
+
+import type { PhaseCounts } from "./api/types";
+
+/** The states of a cluster, in the one order in which they are counted and shown. */
+export const states = ["Ready", "Progressing", "Degraded", "Drifted", "Stale", "NeverConnected"] as const;
+export type State = (typeof states)[number];
+
+/** flagOf is the class of a state's or a phase's flag. */
+export function flagOf(word: string): string {
+  switch (word) {
+    case "Ready":
+    case "Connected":
+    case "Active":
+      return "ready";
+    case "Progressing":
+    case "Removing":
+    case "Deleting":
+      return "progressing";
+    case "Degraded":
+    case "Failed":
+    case "Banned":
+      return "degraded";
+    case "Drifted":
+      return "drifted";
+    case "Stale":
+    case "Unknown":
+      return "stale";
+    case "Pending":
+      return "waiting";
+    case "Held":
+      return "paused";
+    default:
+      return "never";
+  }
+}
+
+/** wordOf is how a word of the hub is read: NeverConnected as "never connected". */
+export const wordOf = (word: string): string => word.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase();
+
+export const count = (n: number | undefined): string => (n ?? 0).toLocaleString("en");
+
+/** plural is a number and its noun. */
+export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
+
+/** parts are a bundle's clusters, or a cluster's bundles, by flag, each counted once. */
+export function partsOf(c: PhaseCounts | undefined): { flag: string; word: string; n: number }[] {
+  if (!c) return [];
+  return [
+    { flag: "ready", word: "ready", n: c.ready ?? 0 },
+    { flag: "progressing", word: "progressing", n: c.progressing ?? 0 },
+    { flag: "waiting", word: "pending", n: c.pending ?? 0 },
+    { flag: "degraded", word: "failed", n: c.failed ?? 0 },
+    { flag: "paused", word: "held", n: c.held ?? 0 },
+    { flag: "stale", word: "stale", n: c.stale ?? 0 },
+    { flag: "never", word: "never connected", n: c.neverConnected ?? 0 },
+  ].filter((p) => p.n > 0);
+}
