@@ -29,13 +29,15 @@ It holds no cluster's credentials and dials nobody.
 
 Start one with:   yardarm-hub run --data-dir /var/lib/yardarm --address hub.example.com
 Then, beside it:  export YARDARM_CONFIG=/var/lib/yardarm/admin.yaml; yardarm enroll my-cluster`,
-		Version:       version.Long(),
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Version:           version.Long(),
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return settle(c, os.LookupEnv) },
+		SilenceUsage:      true,
+		SilenceErrors:     true,
 	}
-	c.AddCommand(runCommand(), backupCommand(), restoreCommand(), adminCommand(), caCommand(), &cobra.Command{
+	c.AddCommand(runCommand(), backupCommand(), restoreCommand(), adminCommand(), caCommand(), configCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version.Long()) },
 	})
+	c.PersistentFlags().String("config", "", "a `file` (YAML) that gives settings, by the names of run's flags, which the command line and the environment do not give (YARDARM_HUB_CONFIG)")
 	return c
 }

@@ -16,15 +16,17 @@ import (
 )
 
 func runCommand() *cobra.Command {
-	var config hub.Config
-	var logFormat, logLevel string
+	var s settings
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Serve a fleet",
 		Long: `Serves the fleet whose database is in the data directory, and begins a new one where there is none.
 
 At the first start the hub makes its CA, its key (DIR/hub.key: keep a copy apart from the backups, which are of no use
-without it) and the local administrator's credential (DIR/admin.yaml). The key may be given as ` + seal.EnvKey + ` instead.`,
+without it) and the local administrator's credential (DIR/admin.yaml). The key may be given as ` + seal.EnvKey + ` instead.
+
+Each flag can be given in the environment, as in YARDARM_HUB_DATA_DIR for --data-dir, or in the file of --config; 'yardarm-hub config'
+checks and shows what comes of it.`,
 		Example: `  # a hub for this machine
   yardarm-hub run --data-dir ./hub-data
 
@@ -32,7 +34,7 @@ without it) and the local administrator's credential (DIR/admin.yaml). The key m
   yardarm-hub run --data-dir /var/lib/yardarm --address hub.example.com --listen :443 --spoke-listen :7444`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			logger, err := run.Logger(logFormat, logLevel)
+			config, err := s.config()
 			if err != nil {
 				return err
 			}
@@ -42,8 +44,6 @@ without it) and the local administrator's credential (DIR/admin.yaml). The key m
 				debug.SetGCPercent(gcPercent)
 			}
 			go giveBack(c.Context())
-			config.Logger = logger
-			config.HubKey = os.Getenv(seal.EnvKey)
 			h, err := hub.New(config)
 			if err != nil {
 				return err
@@ -51,7 +51,30 @@ without it) and the local administrator's credential (DIR/admin.yaml). The key m
 			return h.Run(c.Context())
 		},
 	}
-	f := c.Flags()
+	s.flags(c.Flags())
+	return c
+}
+
+// settings are what run can be told.
+type settings struct {
+	hub                 hub.Config
+	logFormat, logLevel string
+}
+
+// config is what a hub is made of.
+func (s *settings) config() (hub.Config, error) {
+	config := s.hub
+	logger, err := run.Logger(s.logFormat, s.logLevel)
+	if err != nil {
+		return config, err
+	}
+	config.Logger = logger
+	config.HubKey = os.Getenv(seal.EnvKey)
+	return config, nil
+}
+
+func (s *settings) flags(f *pflag.FlagSet) {
+	config := &s.hub
 	dataDir(f, &config.DataDir)
 	f.StringVar(&config.Listen, "listen", ":7443", "where people, pipelines and pages call (gRPC and REST, TLS)")
 	f.StringVar(&config.SpokeListen, "spoke-listen", ":7444", "where spokes dial (gRPC, TLS)")
@@ -75,9 +98,8 @@ without it) and the local administrator's credential (DIR/admin.yaml). The key m
 	f.IntVar(&config.FailureRate, "failure-rate", 5, "how many calls a second with no known credential each address may make, after ten seconds' worth at once; negative for any number")
 	f.DurationVar(&config.CallTimeout, "call-timeout", 30*time.Second, "how long a call may take that is no stream")
 	f.IntVar(&config.KeepRevisions, "keep-revisions", 20, "how many of the newest revisions of each bundle are kept; those that a cluster runs or holds stay beside them")
-	f.StringVar(&logFormat, "log-format", "text", "text or json")
-	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
-	return c
+	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 }
 
 func dataDir(f *pflag.FlagSet, value *string) {
