@@ -176,6 +176,28 @@ func (s *Spoke) run(ctx context.Context, cluster *kube.Client) error {
 	return group.Wait()
 }
 
+// Leave has the hub delete this cluster, after the spoke that runs beside has removed what it has applied.
+func (s *Spoke) Leave(ctx context.Context) error {
+	c := s.config
+	cluster, err := kube.New(kube.Config{Kubeconfig: c.Kubeconfig, Context: c.Context, Namespace: c.Namespace, Registerer: s.metrics, Logger: c.Logger})
+	if err != nil {
+		return err
+	}
+	uid, err := s.clusterUID(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	kept, _, err := s.storage(cluster, uid)
+	if err != nil {
+		return err
+	}
+	identity, err := enroll.New(enroll.Config{Keep: kept, HubAddresses: c.HubAddresses, Logger: c.Logger})
+	if err != nil {
+		return err
+	}
+	return identity.Leave(ctx)
+}
+
 // clusterUID asks the API server until it answers: a spoke may start before it.
 func (s *Spoke) clusterUID(ctx context.Context, cluster *kube.Client) (string, error) {
 	const retry = 2 * time.Second

@@ -148,7 +148,7 @@ func TestCharts(t *testing.T) {
 	}{
 		{"defaults", "yardarm-spoke", enrolled, []string{
 			"yardarm-dev/yardarm-spoke:devel", "--hub=hub.example.com:7444", "strategy: {type: Recreate}", "name: cluster-admin", "policyTypes: [Ingress]",
-			"readOnlyRootFilesystem: true", `token: "ye1abc"`}, []string{"PersistentVolumeClaim", "ServiceMonitor", "PrometheusRule", "HTTPS_PROXY"}},
+			"readOnlyRootFilesystem: true", `token: "ye1abc"`}, []string{"PersistentVolumeClaim", "ServiceMonitor", "PrometheusRule", "HTTPS_PROXY", "kind: Job"}},
 		{"enrolled already", "yardarm-spoke", "", nil, []string{"YARDARM_TOKEN", "kind: Secret"}},
 		{"existing secret", "yardarm-spoke", "existingSecret: mine\n", []string{"{name: mine, key: token, optional: true}"}, []string{"kind: Secret"}},
 		{"usual", "yardarm-spoke", enrolled + usual + "extraArgs: [--resync=1m]\n", []string{
@@ -156,6 +156,8 @@ func TestCharts(t *testing.T) {
 			"alert: YardarmSpokeDisconnected", "at {{ $labels.instance }}"}, nil},
 		{"proxy", "yardarm-spoke", enrolled + "proxy: {https: \"http://proxy:3128\", noProxy: 10.0.0.0/8}\n", []string{
 			`{name: HTTPS_PROXY, value: "http://proxy:3128"}`, `"$(KUBERNETES_SERVICE_HOST),localhost,.svc,.cluster.local,10.0.0.0/8"`}, nil},
+		{"removing workloads", "yardarm-spoke", enrolled + "removeWorkloads: {enabled: true, timeout: 1m}\nproxy: {https: \"http://proxy:3128\"}\npersistence: {enabled: true}\n", []string{
+			"helm.sh/hook: pre-delete", "- leave", "--timeout=1m", "name: yardarm-spoke-leave"}, nil},
 		{"volume", "yardarm-spoke", enrolled + "persistence: {enabled: true, storageClass: fast}\n", []string{"--state-dir=/var/lib/yardarm", "storageClassName: fast", "resource-policy: keep"}, nil},
 		{"existing volume", "yardarm-spoke", enrolled + "persistence: {enabled: true, existingClaim: mine}\n", []string{"{claimName: mine}"}, []string{"kind: PersistentVolumeClaim"}},
 		{"namespaced", "yardarm-spoke", enrolled + "rbac: {preset: namespaced, namespaces: [prod, web]}\n", []string{

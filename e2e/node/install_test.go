@@ -241,15 +241,12 @@ func (w *world) uninstall() {
 	w.ready("web", web(workloadImage, "installed again"))
 	w.running(west, "installed again")
 
-	w.yardarm("delete", "cluster", west, "--remove", "--yes")
-	w.eventually("west's workloads are gone", func() error {
-		out, err := w.try(west, "kubectl get deployments --all-namespaces --selector yardarm.dev/bundle -o name")
-		if err == nil && out != "" {
-			err = fmt.Errorf("there are %s", out)
-		}
-		return err
-	})
+	w.sh(west, "helm upgrade yardarm-spoke deploy/charts/yardarm-spoke --namespace yardarm-system --reset-then-reuse-values --wait --timeout 2m --set removeWorkloads.enabled=true")
 	w.sh(west, "helm uninstall yardarm-spoke --namespace yardarm-system --wait")
+	if out := w.sh(west, "kubectl get deployments --all-namespaces --selector yardarm.dev/bundle -o name"); out != "" {
+		w.errorf("of west's workloads there are left: %s", out)
+	}
+	w.yardarm("wait", "cluster/"+west, "--for", "deleted", "--timeout", "10s")
 	w.sh(east, "helm uninstall yardarm-hub --namespace yardarm --wait")
 	if out := w.sh(east, "kubectl --namespace yardarm get pvc -o name"); !strings.Contains(out, "data-yardarm-hub-0") || !strings.Contains(out, "yardarm-hub-backups") {
 		w.errorf("of the hub's volumes there are left: %s", out)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/yardarm-dev/yardarm/pkg/run"
 	"github.com/yardarm-dev/yardarm/pkg/version"
@@ -51,11 +52,20 @@ Nothing dials the spoke, and the hub never gets a credential of the cluster.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(runCommand(), preflightCommand(), policyCommand(), &cobra.Command{
+	c.AddCommand(runCommand(), leaveCommand(), preflightCommand(), policyCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version.Long()) },
 	})
 	return c
+}
+
+// placeFlags say which cluster, and where its spoke keeps what.
+func placeFlags(f *pflag.FlagSet, config *spoke.Config) {
+	f.StringSliceVar(&config.HubAddresses, "hub", nil, "`host:port` where spokes dial the hub; repeatable")
+	f.StringVar(&config.Kubeconfig, "kubeconfig", "", "the cluster's kubeconfig `file`; the cluster that the program runs in when empty")
+	f.StringVar(&config.Context, "context", "", "a context of the kubeconfig (default: its current one)")
+	f.StringVar(&config.Namespace, "namespace", "yardarm-system", "the namespace for what is the spoke's own")
+	f.StringVar(&config.StateDir, "state-dir", "", "a `directory` for identity and state (default: Secrets in the cluster when running in it, otherwise a folder of the user's)")
 }
 
 func runCommand() *cobra.Command {
@@ -96,12 +106,8 @@ The enrolment token is read from ` + tokenEnv + ` or --token-file; it is needed 
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVar(&config.HubAddresses, "hub", nil, "`host:port` where spokes dial the hub; repeatable")
+	placeFlags(f, &config)
 	f.StringVar(&tokenFile, "token-file", "", "a `file` with the enrolment token")
-	f.StringVar(&config.Kubeconfig, "kubeconfig", "", "the cluster's kubeconfig `file`; the cluster that the program runs in when empty")
-	f.StringVar(&config.Context, "context", "", "a context of the kubeconfig (default: its current one)")
-	f.StringVar(&config.Namespace, "namespace", "yardarm-system", "the namespace for what is the spoke's own")
-	f.StringVar(&config.StateDir, "state-dir", "", "a `directory` for identity and state (default: Secrets in the cluster when running in it, otherwise a folder of the user's)")
 	policyFlags(c, &config.PolicyFile, &config.Policy)
 	f.StringVar(&config.MetricsListen, "metrics-listen", "", "where to serve /metrics, /livez and /readyz without TLS; nowhere when empty")
 	f.DurationVar(&config.Resync, "resync", 5*time.Minute, "how often bundles are compared whole even if nothing has changed")

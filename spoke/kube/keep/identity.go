@@ -99,16 +99,28 @@ func (i *Identity) Check(ctx context.Context) error {
 	return err
 }
 
-// read answers the Secret if it is still this instance's. One that somebody deleted is claimed by nobody.
-func (i *Identity) read(ctx context.Context) (*unstructured.Unstructured, error) {
+// get answers the Secret, whoever has claimed it; nil if there is none.
+func (i *Identity) get(ctx context.Context) (*unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	secret, err := i.secrets.Get(ctx, identityName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("%s has been deleted: %w", i, enroll.ErrClaimed)
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", i, err)
+	}
+	return secret, nil
+}
+
+// read answers the Secret if it is still this instance's. One that somebody deleted is claimed by nobody.
+func (i *Identity) read(ctx context.Context) (*unstructured.Unstructured, error) {
+	secret, err := i.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if secret == nil {
+		return nil, fmt.Errorf("%s has been deleted: %w", i, enroll.ErrClaimed)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -118,10 +130,15 @@ func (i *Identity) read(ctx context.Context) (*unstructured.Unstructured, error)
 	return secret, nil
 }
 
-// Load implements enroll.Keep.
+// Load implements enroll.Keep. Before Claim it reads what is another instance's.
 func (i *Identity) Load(ctx context.Context) (*enroll.Kept, error) {
-	secret, err := i.read(ctx)
-	if err != nil {
+	read := i.read
+	if i.mu.Lock(); i.instance == "" {
+		read = i.get
+	}
+	i.mu.Unlock()
+	secret, err := read(ctx)
+	if secret == nil || err != nil {
 		return nil, err
 	}
 	text, found, _ := unstructured.NestedString(secret.Object, "data", identityField)

@@ -50,6 +50,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{- /* What every program of the image is told, beside what is its own. */ -}}
+{{- define "spoke.env" -}}
+- name: POD_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- if .Values.proxy.https }}
+- {name: HTTPS_PROXY, value: {{ .Values.proxy.https | quote }}}
+- name: NO_PROXY
+  value: {{ prepend (compact (list .Values.proxy.noProxy)) "$(KUBERNETES_SERVICE_HOST),localhost,.svc,.cluster.local" | join "," | quote }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- /* The policy says what RBAC would refuse anyway: a spoke that may only read compares rather than fails, and one of some
 namespaces refuses others by a rule that it names. */ -}}
 {{- define "spoke.policy" -}}

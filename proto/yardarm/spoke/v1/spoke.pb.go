@@ -88,6 +88,87 @@ func (NackCode) EnumDescriptor() ([]byte, []int) {
 	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{0}
 }
 
+type LeaveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveRequest) Reset() {
+	*x = LeaveRequest{}
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveRequest) ProtoMessage() {}
+
+func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
+func (*LeaveRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{0}
+}
+
+type LeaveResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hub has deleted the cluster: nothing is left of what it had applied.
+	Gone          bool `protobuf:"varint,1,opt,name=gone,proto3" json:"gone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveResponse) Reset() {
+	*x = LeaveResponse{}
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveResponse) ProtoMessage() {}
+
+func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
+func (*LeaveResponse) Descriptor() ([]byte, []int) {
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LeaveResponse) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
+}
+
 type EnrollRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Token string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
@@ -102,7 +183,7 @@ type EnrollRequest struct {
 
 func (x *EnrollRequest) Reset() {
 	*x = EnrollRequest{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[0]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -114,7 +195,7 @@ func (x *EnrollRequest) String() string {
 func (*EnrollRequest) ProtoMessage() {}
 
 func (x *EnrollRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[0]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -127,7 +208,7 @@ func (x *EnrollRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollRequest.ProtoReflect.Descriptor instead.
 func (*EnrollRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{0}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *EnrollRequest) GetToken() string {
@@ -167,7 +248,7 @@ type EnrollResponse struct {
 
 func (x *EnrollResponse) Reset() {
 	*x = EnrollResponse{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[1]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -179,7 +260,7 @@ func (x *EnrollResponse) String() string {
 func (*EnrollResponse) ProtoMessage() {}
 
 func (x *EnrollResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[1]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -192,7 +273,7 @@ func (x *EnrollResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollResponse.ProtoReflect.Descriptor instead.
 func (*EnrollResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{1}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *EnrollResponse) GetIdentity() *Identity {
@@ -219,7 +300,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[2]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -231,7 +312,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[2]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -244,7 +325,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{2}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Identity) GetCertificates() [][]byte {
@@ -293,7 +374,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[3]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -305,7 +386,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[3]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -318,7 +399,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{3}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RenewRequest) GetCsr() []byte {
@@ -344,7 +425,7 @@ type RenewResponse struct {
 
 func (x *RenewResponse) Reset() {
 	*x = RenewResponse{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[4]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -356,7 +437,7 @@ func (x *RenewResponse) String() string {
 func (*RenewResponse) ProtoMessage() {}
 
 func (x *RenewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[4]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -369,7 +450,7 @@ func (x *RenewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewResponse.ProtoReflect.Descriptor instead.
 func (*RenewResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{4}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RenewResponse) GetIdentity() *Identity {
@@ -394,7 +475,7 @@ type Cursor struct {
 
 func (x *Cursor) Reset() {
 	*x = Cursor{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[5]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +487,7 @@ func (x *Cursor) String() string {
 func (*Cursor) ProtoMessage() {}
 
 func (x *Cursor) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[5]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +500,7 @@ func (x *Cursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cursor.ProtoReflect.Descriptor instead.
 func (*Cursor) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Cursor) GetEpoch() []byte {
@@ -461,7 +542,7 @@ type ConnectRequest struct {
 
 func (x *ConnectRequest) Reset() {
 	*x = ConnectRequest{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[6]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -473,7 +554,7 @@ func (x *ConnectRequest) String() string {
 func (*ConnectRequest) ProtoMessage() {}
 
 func (x *ConnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[6]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -486,7 +567,7 @@ func (x *ConnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectRequest.ProtoReflect.Descriptor instead.
 func (*ConnectRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ConnectRequest) GetMessage() isConnectRequest_Message {
@@ -619,7 +700,7 @@ type ConnectResponse struct {
 
 func (x *ConnectResponse) Reset() {
 	*x = ConnectResponse{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[7]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +712,7 @@ func (x *ConnectResponse) String() string {
 func (*ConnectResponse) ProtoMessage() {}
 
 func (x *ConnectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[7]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +725,7 @@ func (x *ConnectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectResponse.ProtoReflect.Descriptor instead.
 func (*ConnectResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ConnectResponse) GetMessage() isConnectResponse_Message {
@@ -733,7 +814,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[8]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +826,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[8]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +839,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Hello) GetProtocol() uint32 {
@@ -870,7 +951,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[9]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -882,7 +963,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[9]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -895,7 +976,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Welcome) GetSession() string {
@@ -984,7 +1065,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[10]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1077,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[10]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1090,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{12}
 }
 
 // Holdings is the full list of what the spoke has persisted: the answer to send_holdings, and to a delta whose set hash
@@ -1023,7 +1104,7 @@ type Holdings struct {
 
 func (x *Holdings) Reset() {
 	*x = Holdings{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[11]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1116,7 @@ func (x *Holdings) String() string {
 func (*Holdings) ProtoMessage() {}
 
 func (x *Holdings) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[11]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1129,7 @@ func (x *Holdings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holdings.ProtoReflect.Descriptor instead.
 func (*Holdings) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Holdings) GetHoldings() []*Holding {
@@ -1080,7 +1161,7 @@ type Holding struct {
 
 func (x *Holding) Reset() {
 	*x = Holding{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[12]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1173,7 @@ func (x *Holding) String() string {
 func (*Holding) ProtoMessage() {}
 
 func (x *Holding) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[12]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1186,7 @@ func (x *Holding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holding.ProtoReflect.Descriptor instead.
 func (*Holding) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Holding) GetBundle() string {
@@ -1194,7 +1275,7 @@ type Delta struct {
 
 func (x *Delta) Reset() {
 	*x = Delta{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[13]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1287,7 @@ func (x *Delta) String() string {
 func (*Delta) ProtoMessage() {}
 
 func (x *Delta) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[13]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1300,7 @@ func (x *Delta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delta.ProtoReflect.Descriptor instead.
 func (*Delta) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{13}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Delta) GetCursor() *Cursor {
@@ -1268,7 +1349,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[14]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1361,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[14]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1374,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{14}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Change) GetChange() isChange_Change {
@@ -1392,7 +1473,7 @@ type Revise struct {
 
 func (x *Revise) Reset() {
 	*x = Revise{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[15]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +1485,7 @@ func (x *Revise) String() string {
 func (*Revise) ProtoMessage() {}
 
 func (x *Revise) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[15]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +1498,7 @@ func (x *Revise) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revise.ProtoReflect.Descriptor instead.
 func (*Revise) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{15}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Revise) GetRevision() uint32 {
@@ -1464,7 +1545,7 @@ type Tombstone struct {
 
 func (x *Tombstone) Reset() {
 	*x = Tombstone{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[16]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1557,7 @@ func (x *Tombstone) String() string {
 func (*Tombstone) ProtoMessage() {}
 
 func (x *Tombstone) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[16]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1570,7 @@ func (x *Tombstone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tombstone.ProtoReflect.Descriptor instead.
 func (*Tombstone) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{16}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Tombstone) GetBundle() string {
@@ -1541,7 +1622,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[17]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1634,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[17]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1647,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Hold) GetBundle() string {
@@ -1612,7 +1693,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[18]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1624,7 +1705,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[18]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1637,7 +1718,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Content) GetDigest() string {
@@ -1682,7 +1763,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[19]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1775,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[19]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1788,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{19}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Ack) GetCursor() *Cursor {
@@ -1745,7 +1826,7 @@ type Nack struct {
 
 func (x *Nack) Reset() {
 	*x = Nack{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[20]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +1838,7 @@ func (x *Nack) String() string {
 func (*Nack) ProtoMessage() {}
 
 func (x *Nack) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[20]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +1851,7 @@ func (x *Nack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nack.ProtoReflect.Descriptor instead.
 func (*Nack) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{20}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Nack) GetCursor() *Cursor {
@@ -1826,7 +1907,7 @@ type ReportUpdate struct {
 
 func (x *ReportUpdate) Reset() {
 	*x = ReportUpdate{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[21]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1838,7 +1919,7 @@ func (x *ReportUpdate) String() string {
 func (*ReportUpdate) ProtoMessage() {}
 
 func (x *ReportUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[21]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1851,7 +1932,7 @@ func (x *ReportUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportUpdate.ProtoReflect.Descriptor instead.
 func (*ReportUpdate) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{21}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReportUpdate) GetReports() []*v1.Report {
@@ -1899,7 +1980,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[22]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1911,7 +1992,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[22]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1924,7 +2005,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{22}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Drain) GetReconnectWithin() *durationpb.Duration {
@@ -1945,7 +2026,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[23]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2038,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[23]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2051,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{23}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FetchRequest) GetDigest() string {
@@ -1999,7 +2080,7 @@ type FetchResponse struct {
 
 func (x *FetchResponse) Reset() {
 	*x = FetchResponse{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[24]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2011,7 +2092,7 @@ func (x *FetchResponse) String() string {
 func (*FetchResponse) ProtoMessage() {}
 
 func (x *FetchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[24]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2024,7 +2105,7 @@ func (x *FetchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchResponse.ProtoReflect.Descriptor instead.
 func (*FetchResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{24}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FetchResponse) GetEncodedSize() uint64 {
@@ -2052,7 +2133,10 @@ var File_yardarm_spoke_v1_spoke_proto protoreflect.FileDescriptor
 
 const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\n" +
-	"\x1cyardarm/spoke/v1/spoke.proto\x12\x10yardarm.spoke.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\"w\n" +
+	"\x1cyardarm/spoke/v1/spoke.proto\x12\x10yardarm.spoke.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\"\x0e\n" +
+	"\fLeaveRequest\"#\n" +
+	"\rLeaveResponse\x12\x12\n" +
+	"\x04gone\x18\x01 \x01(\bR\x04gone\"w\n" +
 	"\rEnrollRequest\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x10\n" +
 	"\x03csr\x18\x02 \x01(\fR\x03csr\x12\x19\n" +
@@ -2206,12 +2290,13 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\x12NACK_CODE_NO_SPACE\x10\x03\x12\x19\n" +
 	"\x15NACK_CODE_UNSUPPORTED\x10\x04\x12\x13\n" +
 	"\x0fNACK_CODE_EPOCH\x10\x05\x12\x15\n" +
-	"\x11NACK_CODE_INVALID\x10\x062\xc5\x02\n" +
+	"\x11NACK_CODE_INVALID\x10\x062\x8f\x03\n" +
 	"\fSpokeService\x12K\n" +
 	"\x06Enroll\x12\x1f.yardarm.spoke.v1.EnrollRequest\x1a .yardarm.spoke.v1.EnrollResponse\x12H\n" +
 	"\x05Renew\x12\x1e.yardarm.spoke.v1.RenewRequest\x1a\x1f.yardarm.spoke.v1.RenewResponse\x12R\n" +
 	"\aConnect\x12 .yardarm.spoke.v1.ConnectRequest\x1a!.yardarm.spoke.v1.ConnectResponse(\x010\x01\x12J\n" +
-	"\x05Fetch\x12\x1e.yardarm.spoke.v1.FetchRequest\x1a\x1f.yardarm.spoke.v1.FetchResponse0\x01B?Z=github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1;spokev1b\x06proto3"
+	"\x05Fetch\x12\x1e.yardarm.spoke.v1.FetchRequest\x1a\x1f.yardarm.spoke.v1.FetchResponse0\x01\x12H\n" +
+	"\x05Leave\x12\x1e.yardarm.spoke.v1.LeaveRequest\x1a\x1f.yardarm.spoke.v1.LeaveResponseB?Z=github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1;spokev1b\x06proto3"
 
 var (
 	file_yardarm_spoke_v1_spoke_proto_rawDescOnce sync.Once
@@ -2226,80 +2311,84 @@ func file_yardarm_spoke_v1_spoke_proto_rawDescGZIP() []byte {
 }
 
 var file_yardarm_spoke_v1_spoke_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yardarm_spoke_v1_spoke_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_yardarm_spoke_v1_spoke_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_yardarm_spoke_v1_spoke_proto_goTypes = []any{
 	(NackCode)(0),               // 0: yardarm.spoke.v1.NackCode
-	(*EnrollRequest)(nil),       // 1: yardarm.spoke.v1.EnrollRequest
-	(*EnrollResponse)(nil),      // 2: yardarm.spoke.v1.EnrollResponse
-	(*Identity)(nil),            // 3: yardarm.spoke.v1.Identity
-	(*RenewRequest)(nil),        // 4: yardarm.spoke.v1.RenewRequest
-	(*RenewResponse)(nil),       // 5: yardarm.spoke.v1.RenewResponse
-	(*Cursor)(nil),              // 6: yardarm.spoke.v1.Cursor
-	(*ConnectRequest)(nil),      // 7: yardarm.spoke.v1.ConnectRequest
-	(*ConnectResponse)(nil),     // 8: yardarm.spoke.v1.ConnectResponse
-	(*Hello)(nil),               // 9: yardarm.spoke.v1.Hello
-	(*Welcome)(nil),             // 10: yardarm.spoke.v1.Welcome
-	(*Heartbeat)(nil),           // 11: yardarm.spoke.v1.Heartbeat
-	(*Holdings)(nil),            // 12: yardarm.spoke.v1.Holdings
-	(*Holding)(nil),             // 13: yardarm.spoke.v1.Holding
-	(*Delta)(nil),               // 14: yardarm.spoke.v1.Delta
-	(*Change)(nil),              // 15: yardarm.spoke.v1.Change
-	(*Revise)(nil),              // 16: yardarm.spoke.v1.Revise
-	(*Tombstone)(nil),           // 17: yardarm.spoke.v1.Tombstone
-	(*Hold)(nil),                // 18: yardarm.spoke.v1.Hold
-	(*Content)(nil),             // 19: yardarm.spoke.v1.Content
-	(*Ack)(nil),                 // 20: yardarm.spoke.v1.Ack
-	(*Nack)(nil),                // 21: yardarm.spoke.v1.Nack
-	(*ReportUpdate)(nil),        // 22: yardarm.spoke.v1.ReportUpdate
-	(*Drain)(nil),               // 23: yardarm.spoke.v1.Drain
-	(*FetchRequest)(nil),        // 24: yardarm.spoke.v1.FetchRequest
-	(*FetchResponse)(nil),       // 25: yardarm.spoke.v1.FetchResponse
-	(*v1.Facts)(nil),            // 26: yardarm.v1.Facts
-	(*durationpb.Duration)(nil), // 27: google.protobuf.Duration
-	(*v1.AssignmentSpec)(nil),   // 28: yardarm.v1.AssignmentSpec
-	(v1.Workloads)(0),           // 29: yardarm.v1.Workloads
-	(*v1.Report)(nil),           // 30: yardarm.v1.Report
+	(*LeaveRequest)(nil),        // 1: yardarm.spoke.v1.LeaveRequest
+	(*LeaveResponse)(nil),       // 2: yardarm.spoke.v1.LeaveResponse
+	(*EnrollRequest)(nil),       // 3: yardarm.spoke.v1.EnrollRequest
+	(*EnrollResponse)(nil),      // 4: yardarm.spoke.v1.EnrollResponse
+	(*Identity)(nil),            // 5: yardarm.spoke.v1.Identity
+	(*RenewRequest)(nil),        // 6: yardarm.spoke.v1.RenewRequest
+	(*RenewResponse)(nil),       // 7: yardarm.spoke.v1.RenewResponse
+	(*Cursor)(nil),              // 8: yardarm.spoke.v1.Cursor
+	(*ConnectRequest)(nil),      // 9: yardarm.spoke.v1.ConnectRequest
+	(*ConnectResponse)(nil),     // 10: yardarm.spoke.v1.ConnectResponse
+	(*Hello)(nil),               // 11: yardarm.spoke.v1.Hello
+	(*Welcome)(nil),             // 12: yardarm.spoke.v1.Welcome
+	(*Heartbeat)(nil),           // 13: yardarm.spoke.v1.Heartbeat
+	(*Holdings)(nil),            // 14: yardarm.spoke.v1.Holdings
+	(*Holding)(nil),             // 15: yardarm.spoke.v1.Holding
+	(*Delta)(nil),               // 16: yardarm.spoke.v1.Delta
+	(*Change)(nil),              // 17: yardarm.spoke.v1.Change
+	(*Revise)(nil),              // 18: yardarm.spoke.v1.Revise
+	(*Tombstone)(nil),           // 19: yardarm.spoke.v1.Tombstone
+	(*Hold)(nil),                // 20: yardarm.spoke.v1.Hold
+	(*Content)(nil),             // 21: yardarm.spoke.v1.Content
+	(*Ack)(nil),                 // 22: yardarm.spoke.v1.Ack
+	(*Nack)(nil),                // 23: yardarm.spoke.v1.Nack
+	(*ReportUpdate)(nil),        // 24: yardarm.spoke.v1.ReportUpdate
+	(*Drain)(nil),               // 25: yardarm.spoke.v1.Drain
+	(*FetchRequest)(nil),        // 26: yardarm.spoke.v1.FetchRequest
+	(*FetchResponse)(nil),       // 27: yardarm.spoke.v1.FetchResponse
+	(*v1.Facts)(nil),            // 28: yardarm.v1.Facts
+	(*durationpb.Duration)(nil), // 29: google.protobuf.Duration
+	(*v1.AssignmentSpec)(nil),   // 30: yardarm.v1.AssignmentSpec
+	(v1.Workloads)(0),           // 31: yardarm.v1.Workloads
+	(*v1.Report)(nil),           // 32: yardarm.v1.Report
 }
 var file_yardarm_spoke_v1_spoke_proto_depIdxs = []int32{
-	3,  // 0: yardarm.spoke.v1.EnrollResponse.identity:type_name -> yardarm.spoke.v1.Identity
-	3,  // 1: yardarm.spoke.v1.RenewResponse.identity:type_name -> yardarm.spoke.v1.Identity
-	9,  // 2: yardarm.spoke.v1.ConnectRequest.hello:type_name -> yardarm.spoke.v1.Hello
-	20, // 3: yardarm.spoke.v1.ConnectRequest.ack:type_name -> yardarm.spoke.v1.Ack
-	21, // 4: yardarm.spoke.v1.ConnectRequest.nack:type_name -> yardarm.spoke.v1.Nack
-	22, // 5: yardarm.spoke.v1.ConnectRequest.reports:type_name -> yardarm.spoke.v1.ReportUpdate
-	11, // 6: yardarm.spoke.v1.ConnectRequest.heartbeat:type_name -> yardarm.spoke.v1.Heartbeat
-	12, // 7: yardarm.spoke.v1.ConnectRequest.holdings:type_name -> yardarm.spoke.v1.Holdings
-	26, // 8: yardarm.spoke.v1.ConnectRequest.facts:type_name -> yardarm.v1.Facts
-	10, // 9: yardarm.spoke.v1.ConnectResponse.welcome:type_name -> yardarm.spoke.v1.Welcome
-	14, // 10: yardarm.spoke.v1.ConnectResponse.delta:type_name -> yardarm.spoke.v1.Delta
-	23, // 11: yardarm.spoke.v1.ConnectResponse.drain:type_name -> yardarm.spoke.v1.Drain
-	6,  // 12: yardarm.spoke.v1.Hello.cursor:type_name -> yardarm.spoke.v1.Cursor
-	6,  // 13: yardarm.spoke.v1.Welcome.cursor:type_name -> yardarm.spoke.v1.Cursor
-	27, // 14: yardarm.spoke.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	13, // 15: yardarm.spoke.v1.Holdings.holdings:type_name -> yardarm.spoke.v1.Holding
-	6,  // 16: yardarm.spoke.v1.Delta.cursor:type_name -> yardarm.spoke.v1.Cursor
-	15, // 17: yardarm.spoke.v1.Delta.changes:type_name -> yardarm.spoke.v1.Change
-	19, // 18: yardarm.spoke.v1.Delta.contents:type_name -> yardarm.spoke.v1.Content
-	28, // 19: yardarm.spoke.v1.Change.assign:type_name -> yardarm.v1.AssignmentSpec
-	17, // 20: yardarm.spoke.v1.Change.remove:type_name -> yardarm.spoke.v1.Tombstone
-	18, // 21: yardarm.spoke.v1.Change.hold:type_name -> yardarm.spoke.v1.Hold
-	16, // 22: yardarm.spoke.v1.Change.revise:type_name -> yardarm.spoke.v1.Revise
-	29, // 23: yardarm.spoke.v1.Tombstone.workloads:type_name -> yardarm.v1.Workloads
-	6,  // 24: yardarm.spoke.v1.Ack.cursor:type_name -> yardarm.spoke.v1.Cursor
-	6,  // 25: yardarm.spoke.v1.Nack.cursor:type_name -> yardarm.spoke.v1.Cursor
+	5,  // 0: yardarm.spoke.v1.EnrollResponse.identity:type_name -> yardarm.spoke.v1.Identity
+	5,  // 1: yardarm.spoke.v1.RenewResponse.identity:type_name -> yardarm.spoke.v1.Identity
+	11, // 2: yardarm.spoke.v1.ConnectRequest.hello:type_name -> yardarm.spoke.v1.Hello
+	22, // 3: yardarm.spoke.v1.ConnectRequest.ack:type_name -> yardarm.spoke.v1.Ack
+	23, // 4: yardarm.spoke.v1.ConnectRequest.nack:type_name -> yardarm.spoke.v1.Nack
+	24, // 5: yardarm.spoke.v1.ConnectRequest.reports:type_name -> yardarm.spoke.v1.ReportUpdate
+	13, // 6: yardarm.spoke.v1.ConnectRequest.heartbeat:type_name -> yardarm.spoke.v1.Heartbeat
+	14, // 7: yardarm.spoke.v1.ConnectRequest.holdings:type_name -> yardarm.spoke.v1.Holdings
+	28, // 8: yardarm.spoke.v1.ConnectRequest.facts:type_name -> yardarm.v1.Facts
+	12, // 9: yardarm.spoke.v1.ConnectResponse.welcome:type_name -> yardarm.spoke.v1.Welcome
+	16, // 10: yardarm.spoke.v1.ConnectResponse.delta:type_name -> yardarm.spoke.v1.Delta
+	25, // 11: yardarm.spoke.v1.ConnectResponse.drain:type_name -> yardarm.spoke.v1.Drain
+	8,  // 12: yardarm.spoke.v1.Hello.cursor:type_name -> yardarm.spoke.v1.Cursor
+	8,  // 13: yardarm.spoke.v1.Welcome.cursor:type_name -> yardarm.spoke.v1.Cursor
+	29, // 14: yardarm.spoke.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	15, // 15: yardarm.spoke.v1.Holdings.holdings:type_name -> yardarm.spoke.v1.Holding
+	8,  // 16: yardarm.spoke.v1.Delta.cursor:type_name -> yardarm.spoke.v1.Cursor
+	17, // 17: yardarm.spoke.v1.Delta.changes:type_name -> yardarm.spoke.v1.Change
+	21, // 18: yardarm.spoke.v1.Delta.contents:type_name -> yardarm.spoke.v1.Content
+	30, // 19: yardarm.spoke.v1.Change.assign:type_name -> yardarm.v1.AssignmentSpec
+	19, // 20: yardarm.spoke.v1.Change.remove:type_name -> yardarm.spoke.v1.Tombstone
+	20, // 21: yardarm.spoke.v1.Change.hold:type_name -> yardarm.spoke.v1.Hold
+	18, // 22: yardarm.spoke.v1.Change.revise:type_name -> yardarm.spoke.v1.Revise
+	31, // 23: yardarm.spoke.v1.Tombstone.workloads:type_name -> yardarm.v1.Workloads
+	8,  // 24: yardarm.spoke.v1.Ack.cursor:type_name -> yardarm.spoke.v1.Cursor
+	8,  // 25: yardarm.spoke.v1.Nack.cursor:type_name -> yardarm.spoke.v1.Cursor
 	0,  // 26: yardarm.spoke.v1.Nack.code:type_name -> yardarm.spoke.v1.NackCode
-	30, // 27: yardarm.spoke.v1.ReportUpdate.reports:type_name -> yardarm.v1.Report
-	27, // 28: yardarm.spoke.v1.Drain.reconnect_within:type_name -> google.protobuf.Duration
-	1,  // 29: yardarm.spoke.v1.SpokeService.Enroll:input_type -> yardarm.spoke.v1.EnrollRequest
-	4,  // 30: yardarm.spoke.v1.SpokeService.Renew:input_type -> yardarm.spoke.v1.RenewRequest
-	7,  // 31: yardarm.spoke.v1.SpokeService.Connect:input_type -> yardarm.spoke.v1.ConnectRequest
-	24, // 32: yardarm.spoke.v1.SpokeService.Fetch:input_type -> yardarm.spoke.v1.FetchRequest
-	2,  // 33: yardarm.spoke.v1.SpokeService.Enroll:output_type -> yardarm.spoke.v1.EnrollResponse
-	5,  // 34: yardarm.spoke.v1.SpokeService.Renew:output_type -> yardarm.spoke.v1.RenewResponse
-	8,  // 35: yardarm.spoke.v1.SpokeService.Connect:output_type -> yardarm.spoke.v1.ConnectResponse
-	25, // 36: yardarm.spoke.v1.SpokeService.Fetch:output_type -> yardarm.spoke.v1.FetchResponse
-	33, // [33:37] is the sub-list for method output_type
-	29, // [29:33] is the sub-list for method input_type
+	32, // 27: yardarm.spoke.v1.ReportUpdate.reports:type_name -> yardarm.v1.Report
+	29, // 28: yardarm.spoke.v1.Drain.reconnect_within:type_name -> google.protobuf.Duration
+	3,  // 29: yardarm.spoke.v1.SpokeService.Enroll:input_type -> yardarm.spoke.v1.EnrollRequest
+	6,  // 30: yardarm.spoke.v1.SpokeService.Renew:input_type -> yardarm.spoke.v1.RenewRequest
+	9,  // 31: yardarm.spoke.v1.SpokeService.Connect:input_type -> yardarm.spoke.v1.ConnectRequest
+	26, // 32: yardarm.spoke.v1.SpokeService.Fetch:input_type -> yardarm.spoke.v1.FetchRequest
+	1,  // 33: yardarm.spoke.v1.SpokeService.Leave:input_type -> yardarm.spoke.v1.LeaveRequest
+	4,  // 34: yardarm.spoke.v1.SpokeService.Enroll:output_type -> yardarm.spoke.v1.EnrollResponse
+	7,  // 35: yardarm.spoke.v1.SpokeService.Renew:output_type -> yardarm.spoke.v1.RenewResponse
+	10, // 36: yardarm.spoke.v1.SpokeService.Connect:output_type -> yardarm.spoke.v1.ConnectResponse
+	27, // 37: yardarm.spoke.v1.SpokeService.Fetch:output_type -> yardarm.spoke.v1.FetchResponse
+	2,  // 38: yardarm.spoke.v1.SpokeService.Leave:output_type -> yardarm.spoke.v1.LeaveResponse
+	34, // [34:39] is the sub-list for method output_type
+	29, // [29:34] is the sub-list for method input_type
 	29, // [29:29] is the sub-list for extension type_name
 	29, // [29:29] is the sub-list for extension extendee
 	0,  // [0:29] is the sub-list for field type_name
@@ -2310,7 +2399,7 @@ func file_yardarm_spoke_v1_spoke_proto_init() {
 	if File_yardarm_spoke_v1_spoke_proto != nil {
 		return
 	}
-	file_yardarm_spoke_v1_spoke_proto_msgTypes[6].OneofWrappers = []any{
+	file_yardarm_spoke_v1_spoke_proto_msgTypes[8].OneofWrappers = []any{
 		(*ConnectRequest_Hello)(nil),
 		(*ConnectRequest_Ack)(nil),
 		(*ConnectRequest_Nack)(nil),
@@ -2319,12 +2408,12 @@ func file_yardarm_spoke_v1_spoke_proto_init() {
 		(*ConnectRequest_Holdings)(nil),
 		(*ConnectRequest_Facts)(nil),
 	}
-	file_yardarm_spoke_v1_spoke_proto_msgTypes[7].OneofWrappers = []any{
+	file_yardarm_spoke_v1_spoke_proto_msgTypes[9].OneofWrappers = []any{
 		(*ConnectResponse_Welcome)(nil),
 		(*ConnectResponse_Delta)(nil),
 		(*ConnectResponse_Drain)(nil),
 	}
-	file_yardarm_spoke_v1_spoke_proto_msgTypes[14].OneofWrappers = []any{
+	file_yardarm_spoke_v1_spoke_proto_msgTypes[16].OneofWrappers = []any{
 		(*Change_Assign)(nil),
 		(*Change_Remove)(nil),
 		(*Change_Hold)(nil),
@@ -2336,7 +2425,7 @@ func file_yardarm_spoke_v1_spoke_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_spoke_v1_spoke_proto_rawDesc), len(file_yardarm_spoke_v1_spoke_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	SpokeService_Renew_FullMethodName   = "/yardarm.spoke.v1.SpokeService/Renew"
 	SpokeService_Connect_FullMethodName = "/yardarm.spoke.v1.SpokeService/Connect"
 	SpokeService_Fetch_FullMethodName   = "/yardarm.spoke.v1.SpokeService/Fetch"
+	SpokeService_Leave_FullMethodName   = "/yardarm.spoke.v1.SpokeService/Leave"
 )
 
 // SpokeServiceClient is the client API for SpokeService service.
@@ -44,6 +45,9 @@ type SpokeServiceClient interface {
 	// Fetch answers an artifact's compressed bytes from an offset, in chunks of at most 256 KiB.
 	// A spoke gets only what is assigned to its cluster.
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchResponse], error)
+	// Leave asks for the caller's cluster to be deleted, after its workloads are removed, as an operator in the cluster wants it who uninstalls the
+	// spoke. It is asked again until the cluster is gone.
+	Leave(ctx context.Context, in *LeaveRequest, opts ...grpc.CallOption) (*LeaveResponse, error)
 }
 
 type spokeServiceClient struct {
@@ -106,6 +110,16 @@ func (c *spokeServiceClient) Fetch(ctx context.Context, in *FetchRequest, opts .
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SpokeService_FetchClient = grpc.ServerStreamingClient[FetchResponse]
 
+func (c *spokeServiceClient) Leave(ctx context.Context, in *LeaveRequest, opts ...grpc.CallOption) (*LeaveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LeaveResponse)
+	err := c.cc.Invoke(ctx, SpokeService_Leave_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SpokeServiceServer is the server API for SpokeService service.
 // All implementations must embed UnimplementedSpokeServiceServer
 // for forward compatibility.
@@ -123,6 +137,9 @@ type SpokeServiceServer interface {
 	// Fetch answers an artifact's compressed bytes from an offset, in chunks of at most 256 KiB.
 	// A spoke gets only what is assigned to its cluster.
 	Fetch(*FetchRequest, grpc.ServerStreamingServer[FetchResponse]) error
+	// Leave asks for the caller's cluster to be deleted, after its workloads are removed, as an operator in the cluster wants it who uninstalls the
+	// spoke. It is asked again until the cluster is gone.
+	Leave(context.Context, *LeaveRequest) (*LeaveResponse, error)
 	mustEmbedUnimplementedSpokeServiceServer()
 }
 
@@ -144,6 +161,9 @@ func (UnimplementedSpokeServiceServer) Connect(grpc.BidiStreamingServer[ConnectR
 }
 func (UnimplementedSpokeServiceServer) Fetch(*FetchRequest, grpc.ServerStreamingServer[FetchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Fetch not implemented")
+}
+func (UnimplementedSpokeServiceServer) Leave(context.Context, *LeaveRequest) (*LeaveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Leave not implemented")
 }
 func (UnimplementedSpokeServiceServer) mustEmbedUnimplementedSpokeServiceServer() {}
 func (UnimplementedSpokeServiceServer) testEmbeddedByValue()                      {}
@@ -220,6 +240,24 @@ func _SpokeService_Fetch_Handler(srv interface{}, stream grpc.ServerStream) erro
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SpokeService_FetchServer = grpc.ServerStreamingServer[FetchResponse]
 
+func _SpokeService_Leave_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LeaveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SpokeServiceServer).Leave(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SpokeService_Leave_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SpokeServiceServer).Leave(ctx, req.(*LeaveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SpokeService_ServiceDesc is the grpc.ServiceDesc for SpokeService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -234,6 +272,10 @@ var SpokeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Renew",
 			Handler:    _SpokeService_Renew_Handler,
+		},
+		{
+			MethodName: "Leave",
+			Handler:    _SpokeService_Leave_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
