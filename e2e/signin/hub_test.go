@@ -3,6 +3,7 @@ package signin
 import (
 	"bytes"
 	"context"
+	"crypto/x509/pkix"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,6 +28,8 @@ type world struct {
 	admin, config string
 	// server and ca are how to reach the hub.
 	server, ca string
+	// cert and key are files of a client certificate that the hub takes: of user ann, in group ops.
+	cert, key string
 }
 
 func newWorld(t *testing.T) *world {
@@ -46,7 +49,11 @@ providers:
   login: {clientID: yardarm}
 - {name: github, issuer: "https://127.0.0.1:1", audiences: [a]}
 `, w.issuer, w.provider.ca, audience))
-	h, err := hub.New(hub.Config{DataDir: filepath.Dir(w.admin), Listen: "127.0.0.1:0", SpokeListen: "127.0.0.1:0", Addresses: []string{"127.0.0.1"}, OIDCConfig: file})
+	w.cert, w.key = filepath.Join(dir, "ann.crt"), filepath.Join(dir, "ann.key")
+	cert, key := selfSigned(t, pkix.Name{CommonName: "ann", Organization: []string{"ops"}})
+	write(t, w.cert, cert)
+	write(t, w.key, key)
+	h, err := hub.New(hub.Config{ClientCA: w.cert, DataDir: filepath.Dir(w.admin), Listen: "127.0.0.1:0", SpokeListen: "127.0.0.1:0", Addresses: []string{"127.0.0.1"}, OIDCConfig: file})
 	if err != nil {
 		t.Fatal(err)
 	}

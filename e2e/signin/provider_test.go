@@ -60,7 +60,7 @@ func startProvider(t *testing.T) *provider {
 	t.Helper()
 	dir := t.TempDir()
 	p := &provider{t: t, ca: filepath.Join(dir, "ca.pem"), tls: &tls.Config{RootCAs: x509.NewCertPool()}}
-	cert, key := selfSigned(t)
+	cert, key := selfSigned(t, pkix.Name{CommonName: "provider"})
 	write(t, p.ca, cert)
 	write(t, filepath.Join(dir, "key.pem"), key)
 	p.tls.RootCAs.AppendCertsFromPEM(cert)
@@ -127,13 +127,13 @@ func (p *provider) job(repository, audience string) string {
 }
 
 // selfSigned makes a certificate for the loopback address, which is its own CA.
-func selfSigned(t *testing.T) (cert, keyText []byte) {
+func selfSigned(t *testing.T, subject pkix.Name) (cert, keyText []byte) {
 	t.Helper()
 	key, err := certs.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "provider"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: subject, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

@@ -132,3 +132,17 @@ func TestJobs(t *testing.T) {
 	said(t, job(w.job("acme/web", audience), "get", "bundles"), cli.ExitError, "not valid yet")
 	said(t, job("eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2V2aWwuZXhhbXBsZSJ9.c2ln", "get", "bundles"), cli.ExitError, "evil.example", "no identity provider of this hub")
 }
+
+// TestClientCertificate: a context with one is the user that it names.
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	said(t, w.me("config", "set-context", "office", "--server", w.server, "--ca", w.ca, "--client-cert", w.cert, "--client-key", w.key), 0)
+	said(t, w.me("get", "bundles"), cli.ExitError, `user "ann" may not get bundles`)
+	w.bind("ops", "viewer", "Group", "ops")
+	said(t, w.me("get", "bundles"), 0)
+	said(t, w.me("auth", "whoami"), 0, "user/ann", "ops", "viewer")
+	if shown := w.me("config", "view"); strings.Contains(shown.out, "PRIVATE KEY") {
+		t.Errorf("the key is shown:\n%s", shown.out)
+	}
+}

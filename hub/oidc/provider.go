@@ -75,7 +75,7 @@ func (p *provider) run(ctx context.Context) error {
 		case err != nil:
 			pause = pauses.Next()
 			if !away {
-				p.log.Warn("an identity provider cannot be reached; its users cannot call until it is", "issuer", p.Issuer, "error", err)
+				p.log.Warn("an identity provider cannot be reached; until it is, its tokens count only by keys that were read before", "issuer", p.Issuer, "error", err)
 			}
 		default:
 			pauses.Reset()
