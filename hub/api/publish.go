@@ -222,11 +222,24 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 	}
 	var rev *yardarmv1.Revision
 	var resp *hubv1.PublishRevisionResponse
+	var changes *differ
+	if p.GetDiff() {
+		if !p.GetDryRun() {
+			return nil, invalid("publication.diff", "goes with dry_run alone")
+		}
+		changes = &differ{Server: s, view: s.view(ctx), groups: map[string]string{}}
+		if err := changes.mayDiff(callOf(ctx), p.GetBundle(), p.GetGroups()); err != nil {
+			return nil, err
+		}
+	}
 	outcome := outcomeUnchanged
 	err = s.change(ctx, p.GetDryRun(), func(c *change) error {
 		next, targeted, err := c.publicationTarget(p, uid)
 		if err != nil {
 			return err
+		}
+		if changes != nil {
+			changes.before = c.assigned(c.BundleByName(p.GetBundle()), 0)
 		}
 		current := c.Revision(next.Metadata.Uid, next.GetStatus().GetLatestRevision())
 		published := current == nil || !sameContent(current.Spec, snapshot(next.Spec, a.content))
@@ -255,6 +268,10 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 				return err
 			}
 		}
+		if changes != nil {
+			changes.after = c.assigned(next, next.GetStatus().GetLatestRevision())
+			changes.place(c, next)
+		}
 		if p.GetDryRun() {
 			resp = c.view().published(rev, outcome)
 			if published {
@@ -268,6 +285,11 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 	}
 	if resp == nil {
 		resp = s.view(ctx).published(rev, outcome)
+	}
+	if changes != nil {
+		if resp.Diff, err = changes.diff(ctx, a); err != nil {
+			return nil, err
+		}
 	}
 	return resp, nil
 }

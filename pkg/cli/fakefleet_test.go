@@ -421,6 +421,9 @@ func (f *fleet) PublishRevision(s grpc.ClientStreamingServer[hubv1.PublishRevisi
 	}
 	resp.Revision = newRevision(publication.GetBundle(), number, set.Digest().String())
 	resp.Revision.Spec.Provenance = publication.GetProvenance()
+	if publication.GetDiff() {
+		resp.Diff = exampleDiff(resp.GetOutcome() == "published")
+	}
 	if !publication.GetDryRun() {
 		bundle = proto.CloneOf(bundle)
 		bundle.Status.Revision, bundle.Status.LatestRevision, bundle.Status.Digest = number, number, set.Digest().String()

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
@@ -25,6 +26,8 @@ type publishFlags struct {
 	source  string
 	rollout string
 	dryRun  bool
+	// diff asks of a dry run what would change in the clusters.
+	diff    bool
 	wait    bool
 	waiting waitFlags
 	output  string
@@ -79,37 +82,59 @@ manifests, flags, or a group of --to that is not there; with --wait 3 rolled bac
 }
 
 func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
-	f.bundle = strings.TrimPrefix(f.bundle, resource.Bundle.Name+"/")
-	switch {
-	case f.bundle == "":
-		return usage("name the bundle: --bundle NAME")
-	case f.wait && f.dryRun:
+	if f.wait && f.dryRun {
 		return usage("--wait and --dry-run do not go together")
 	}
+	f.diff = f.dryRun
+	resp, err := a.upload(ctx, dir, f)
+	if rpc, ok := statusOf(err); ok && f.diff && rpc.Code() == codes.PermissionDenied {
+		// Whoever may publish need not be allowed to see manifests.
+		f.diff = false
+		resp, err = a.upload(ctx, dir, f)
+	}
+	if err != nil {
+		return a.inFlags(err)
+	}
+	if resp.GetDiff() != nil && f.output == formatTable {
+		for _, warning := range resp.GetWarnings() {
+			a.warn("%s", warning)
+		}
+		a.printDiff(resp)
+		return nil
+	}
+	return a.published(ctx, resp, f.output, f.dryRun, f.wait, f.waiting)
+}
+
+// upload sends a directory to the hub.
+func (a *app) upload(ctx context.Context, dir string, f publishFlags) (*hubv1.PublishRevisionResponse, error) {
+	f.bundle = strings.TrimPrefix(f.bundle, resource.Bundle.Name+"/")
+	if f.bundle == "" {
+		return nil, usage("name the bundle: --bundle NAME")
+	}
 	if err := selector.ValidateName(f.bundle); err != nil {
-		return usage("--bundle: %s", err)
+		return nil, usage("--bundle: %s", err)
 	}
 	strategy, err := strategyOf(f.rollout)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	files, err := manifest.ReadDir(dir, manifest.Limits{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(files) == 0 {
-		return fmt.Errorf("there is no .yaml, .yml or .json file in %s; nothing was published", dir)
+		return nil, fmt.Errorf("there is no .yaml, .yml or .json file in %s; nothing was published", dir)
 	}
 	// The hub parses them too. Here it costs no upload, and tells more than one kind of mistake at once.
 	set, err := manifest.Parse(files, manifest.Limits{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	hub, err := a.connect()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	publication := &hubv1.Publication{Bundle: f.bundle, DryRun: f.dryRun, Rollout: strategy,
+	publication := &hubv1.Publication{Bundle: f.bundle, DryRun: f.dryRun, Diff: f.diff, Rollout: strategy,
 		Provenance: &yardarmv1.Provenance{Message: f.message, Source: f.source, Commit: f.commit}}
 	for _, group := range f.groups {
 		if group = strings.TrimPrefix(strings.TrimSpace(group), resource.Group.Name+"/"); group != "" {
@@ -117,16 +142,12 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 		}
 	}
 	l := a.newLine()
-	resp, err := hub.Publish(ctx, publication, files, func(sent, total int) {
+	defer l.clear()
+	return hub.Publish(ctx, publication, files, func(sent, total int) {
 		if a.io.ErrTerminal {
 			l.set("%s in %s: %s of %s sent", plural(set.Len(), "object"), plural(len(files), "file"), size(uint64(sent)), size(uint64(total)))
 		}
 	})
-	l.clear()
-	if err != nil {
-		return a.inFlags(err)
-	}
-	return a.published(ctx, resp, f.output, f.dryRun, f.wait, f.waiting)
 }
 
 // Strategies that have a name.

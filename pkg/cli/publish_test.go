@@ -44,7 +44,7 @@ func TestPublish(t *testing.T) {
 	t.Run("dry run", func(t *testing.T) {
 		h := serve(t, exampleFleet())
 		got := h.run(t, "publish", dir, "-b", "new", "--to", "empty", "--dry-run")
-		if got.code != ExitYes || !strings.HasSuffix(got.out, " published (to 0 clusters) (dry run)\n") || got.err != "warning: cluster group \"empty\" matches no cluster\n" {
+		if got.code != ExitYes || !strings.Contains(got.out, " published (to 0 clusters) (dry run)\n") || !strings.Contains(got.out, "spec.replicas: 1 → 3") || got.err != "warning: cluster group \"empty\" matches no cluster\n" {
 			t.Errorf("%+v", got)
 		}
 		if get := h.run(t, "get", "bundle/new"); get.code != ExitNo {

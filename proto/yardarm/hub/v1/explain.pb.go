@@ -552,6 +552,314 @@ func (x *GetExplanationRequest) GetBundle() string {
 	return ""
 }
 
+// Diff is what a publication changes in its clusters: from what is assigned to them now to what would be, each customized for the cluster.
+type Diff struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Clusters in which the same changes, those of the most clusters first.
+	Parts []*DiffPart `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
+	// How many clusters do not change, and in how many it was not looked at, since more than 100 are customized each in its own way.
+	Unchanged     uint32 `protobuf:"varint,2,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
+	NotCompared   uint32 `protobuf:"varint,3,opt,name=not_compared,json=notCompared,proto3" json:"not_compared,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Diff) Reset() {
+	*x = Diff{}
+	mi := &file_yardarm_hub_v1_explain_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Diff) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Diff) ProtoMessage() {}
+
+func (x *Diff) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_explain_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Diff.ProtoReflect.Descriptor instead.
+func (*Diff) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_explain_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Diff) GetParts() []*DiffPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *Diff) GetUnchanged() uint32 {
+	if x != nil {
+		return x.Unchanged
+	}
+	return 0
+}
+
+func (x *Diff) GetNotCompared() uint32 {
+	if x != nil {
+		return x.NotCompared
+	}
+	return 0
+}
+
+type DiffPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first target that the clusters belong to; empty for those that the bundle leaves.
+	Group    string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Clusters uint32 `protobuf:"varint,2,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	// Some of them that the caller may see, at most 3.
+	Examples []string `protobuf:"bytes,3,rep,name=examples,proto3" json:"examples,omitempty"`
+	// Why the clusters could not be customized; nothing is known of objects then.
+	Problem string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	// At most 100, in the order of their kinds and names, and how many more there are.
+	Objects       []*ObjectDiff `protobuf:"bytes,5,rep,name=objects,proto3" json:"objects,omitempty"`
+	MoreObjects   uint32        `protobuf:"varint,6,opt,name=more_objects,json=moreObjects,proto3" json:"more_objects,omitempty"`
+	Added         uint32        `protobuf:"varint,7,opt,name=added,proto3" json:"added,omitempty"`
+	Changed       uint32        `protobuf:"varint,8,opt,name=changed,proto3" json:"changed,omitempty"`
+	Pruned        uint32        `protobuf:"varint,9,opt,name=pruned,proto3" json:"pruned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffPart) Reset() {
+	*x = DiffPart{}
+	mi := &file_yardarm_hub_v1_explain_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffPart) ProtoMessage() {}
+
+func (x *DiffPart) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_explain_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffPart.ProtoReflect.Descriptor instead.
+func (*DiffPart) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_explain_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DiffPart) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *DiffPart) GetClusters() uint32 {
+	if x != nil {
+		return x.Clusters
+	}
+	return 0
+}
+
+func (x *DiffPart) GetExamples() []string {
+	if x != nil {
+		return x.Examples
+	}
+	return nil
+}
+
+func (x *DiffPart) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *DiffPart) GetObjects() []*ObjectDiff {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+func (x *DiffPart) GetMoreObjects() uint32 {
+	if x != nil {
+		return x.MoreObjects
+	}
+	return 0
+}
+
+func (x *DiffPart) GetAdded() uint32 {
+	if x != nil {
+		return x.Added
+	}
+	return 0
+}
+
+func (x *DiffPart) GetChanged() uint32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *DiffPart) GetPruned() uint32 {
+	if x != nil {
+		return x.Pruned
+	}
+	return 0
+}
+
+type ObjectDiff struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in "apps/Deployment prod/web".
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// added, changed or pruned. What is marked to be kept stays in the cluster when it is pruned.
+	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	// Of one that is changed: at most 20, and how many more there are.
+	Fields        []*FieldDiff `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
+	MoreFields    uint32       `protobuf:"varint,4,opt,name=more_fields,json=moreFields,proto3" json:"more_fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObjectDiff) Reset() {
+	*x = ObjectDiff{}
+	mi := &file_yardarm_hub_v1_explain_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObjectDiff) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObjectDiff) ProtoMessage() {}
+
+func (x *ObjectDiff) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_explain_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObjectDiff.ProtoReflect.Descriptor instead.
+func (*ObjectDiff) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_explain_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ObjectDiff) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *ObjectDiff) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *ObjectDiff) GetFields() []*FieldDiff {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *ObjectDiff) GetMoreFields() uint32 {
+	if x != nil {
+		return x.MoreFields
+	}
+	return 0
+}
+
+type FieldDiff struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in "spec.template.spec.containers[name=web].image".
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// JSON, cut to 256 bytes; empty where there is none. "(secret)" stands for values of Secrets.
+	Before        string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	After         string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldDiff) Reset() {
+	*x = FieldDiff{}
+	mi := &file_yardarm_hub_v1_explain_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldDiff) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldDiff) ProtoMessage() {}
+
+func (x *FieldDiff) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_explain_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldDiff.ProtoReflect.Descriptor instead.
+func (*FieldDiff) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_explain_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *FieldDiff) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *FieldDiff) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *FieldDiff) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
 var File_yardarm_hub_v1_explain_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_explain_proto_rawDesc = "" +
@@ -600,7 +908,32 @@ const file_yardarm_hub_v1_explain_proto_rawDesc = "" +
 	"\fothers_total\x18\a \x01(\rR\vothersTotal\"I\n" +
 	"\x15GetExplanationRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
-	"\x06bundle\x18\x02 \x01(\tR\x06bundleB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1;hubv1b\x06proto3"
+	"\x06bundle\x18\x02 \x01(\tR\x06bundle\"w\n" +
+	"\x04Diff\x12.\n" +
+	"\x05parts\x18\x01 \x03(\v2\x18.yardarm.hub.v1.DiffPartR\x05parts\x12\x1c\n" +
+	"\tunchanged\x18\x02 \x01(\rR\tunchanged\x12!\n" +
+	"\fnot_compared\x18\x03 \x01(\rR\vnotCompared\"\x93\x02\n" +
+	"\bDiffPart\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1a\n" +
+	"\bclusters\x18\x02 \x01(\rR\bclusters\x12\x1a\n" +
+	"\bexamples\x18\x03 \x03(\tR\bexamples\x12\x18\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\x124\n" +
+	"\aobjects\x18\x05 \x03(\v2\x1a.yardarm.hub.v1.ObjectDiffR\aobjects\x12!\n" +
+	"\fmore_objects\x18\x06 \x01(\rR\vmoreObjects\x12\x14\n" +
+	"\x05added\x18\a \x01(\rR\x05added\x12\x18\n" +
+	"\achanged\x18\b \x01(\rR\achanged\x12\x16\n" +
+	"\x06pruned\x18\t \x01(\rR\x06pruned\"\x90\x01\n" +
+	"\n" +
+	"ObjectDiff\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x121\n" +
+	"\x06fields\x18\x03 \x03(\v2\x19.yardarm.hub.v1.FieldDiffR\x06fields\x12\x1f\n" +
+	"\vmore_fields\x18\x04 \x01(\rR\n" +
+	"moreFields\"M\n" +
+	"\tFieldDiff\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05afterB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1;hubv1b\x06proto3"
 
 var (
 	file_yardarm_hub_v1_explain_proto_rawDescOnce sync.Once
@@ -614,7 +947,7 @@ func file_yardarm_hub_v1_explain_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_explain_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_explain_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_yardarm_hub_v1_explain_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_yardarm_hub_v1_explain_proto_goTypes = []any{
 	(*ListProblemsRequest)(nil),   // 0: yardarm.hub.v1.ListProblemsRequest
 	(*ListProblemsResponse)(nil),  // 1: yardarm.hub.v1.ListProblemsResponse
@@ -622,21 +955,28 @@ var file_yardarm_hub_v1_explain_proto_goTypes = []any{
 	(*ProblemExample)(nil),        // 3: yardarm.hub.v1.ProblemExample
 	(*SharedTrait)(nil),           // 4: yardarm.hub.v1.SharedTrait
 	(*GetExplanationRequest)(nil), // 5: yardarm.hub.v1.GetExplanationRequest
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*Diff)(nil),                  // 6: yardarm.hub.v1.Diff
+	(*DiffPart)(nil),              // 7: yardarm.hub.v1.DiffPart
+	(*ObjectDiff)(nil),            // 8: yardarm.hub.v1.ObjectDiff
+	(*FieldDiff)(nil),             // 9: yardarm.hub.v1.FieldDiff
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_yardarm_hub_v1_explain_proto_depIdxs = []int32{
-	2, // 0: yardarm.hub.v1.ListProblemsResponse.problems:type_name -> yardarm.hub.v1.Problem
-	6, // 1: yardarm.hub.v1.Problem.unheard_since:type_name -> google.protobuf.Timestamp
-	6, // 2: yardarm.hub.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	3, // 3: yardarm.hub.v1.Problem.examples:type_name -> yardarm.hub.v1.ProblemExample
-	4, // 4: yardarm.hub.v1.Problem.shared:type_name -> yardarm.hub.v1.SharedTrait
-	6, // 5: yardarm.hub.v1.ProblemExample.since:type_name -> google.protobuf.Timestamp
-	6, // 6: yardarm.hub.v1.ProblemExample.as_of:type_name -> google.protobuf.Timestamp
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	2,  // 0: yardarm.hub.v1.ListProblemsResponse.problems:type_name -> yardarm.hub.v1.Problem
+	10, // 1: yardarm.hub.v1.Problem.unheard_since:type_name -> google.protobuf.Timestamp
+	10, // 2: yardarm.hub.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	3,  // 3: yardarm.hub.v1.Problem.examples:type_name -> yardarm.hub.v1.ProblemExample
+	4,  // 4: yardarm.hub.v1.Problem.shared:type_name -> yardarm.hub.v1.SharedTrait
+	10, // 5: yardarm.hub.v1.ProblemExample.since:type_name -> google.protobuf.Timestamp
+	10, // 6: yardarm.hub.v1.ProblemExample.as_of:type_name -> google.protobuf.Timestamp
+	7,  // 7: yardarm.hub.v1.Diff.parts:type_name -> yardarm.hub.v1.DiffPart
+	8,  // 8: yardarm.hub.v1.DiffPart.objects:type_name -> yardarm.hub.v1.ObjectDiff
+	9,  // 9: yardarm.hub.v1.ObjectDiff.fields:type_name -> yardarm.hub.v1.FieldDiff
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_explain_proto_init() }
@@ -650,7 +990,7 @@ func file_yardarm_hub_v1_explain_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_explain_proto_rawDesc), len(file_yardarm_hub_v1_explain_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2082,7 +2082,9 @@ type Publication struct {
 	// A precondition, if given: the bundle's version that the change was made of.
 	ResourceVersion string `protobuf:"bytes,5,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
 	// If given, how the bundle's revisions are rolled out from now on.
-	Rollout       *v1.RolloutStrategy `protobuf:"bytes,6,opt,name=rollout,proto3" json:"rollout,omitempty"`
+	Rollout *v1.RolloutStrategy `protobuf:"bytes,6,opt,name=rollout,proto3" json:"rollout,omitempty"`
+	// With dry_run: answers what would change in the clusters. It needs that the caller may get the bundle's artifacts.
+	Diff          bool `protobuf:"varint,7,opt,name=diff,proto3" json:"diff,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2159,6 +2161,13 @@ func (x *Publication) GetRollout() *v1.RolloutStrategy {
 	return nil
 }
 
+func (x *Publication) GetDiff() bool {
+	if x != nil {
+		return x.Diff
+	}
+	return false
+}
+
 // FileChunk is a piece of one manifest file; pieces of one path follow each other.
 type FileChunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2221,7 +2230,9 @@ type PublishRevisionResponse struct {
 	// The number of clusters that are to run it.
 	Clusters uint32 `protobuf:"varint,3,opt,name=clusters,proto3" json:"clusters,omitempty"`
 	// What is worth knowing, such as a group that matches no cluster.
-	Warnings      []string `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// What would change, if that was asked for.
+	Diff          *Diff `protobuf:"bytes,5,opt,name=diff,proto3" json:"diff,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2280,6 +2291,13 @@ func (x *PublishRevisionResponse) GetClusters() uint32 {
 func (x *PublishRevisionResponse) GetWarnings() []string {
 	if x != nil {
 		return x.Warnings
+	}
+	return nil
+}
+
+func (x *PublishRevisionResponse) GetDiff() *Diff {
+	if x != nil {
+		return x.Diff
 	}
 	return nil
 }
@@ -3304,256 +3322,6 @@ func (x *ReconcileResponse) GetAssignments() []string {
 	return nil
 }
 
-type GetFacetsRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Cluster, Assignment or Bundle.
-	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	// Which of them, as in ListClustersRequest.
-	Filter string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Fields or keys of labels. When empty: presence, state, phase, version, distribution, provider, region, group and label (keys) of
-	// clusters; phase, reason and bundle of assignments; group of bundles. At most 32.
-	Facets []string `protobuf:"bytes,3,rep,name=facets,proto3" json:"facets,omitempty"`
-	// At most so many values of each facet, the most frequent ones; 50 when 0, at most 1,000.
-	Limit         uint32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetFacetsRequest) Reset() {
-	*x = GetFacetsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetFacetsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetFacetsRequest) ProtoMessage() {}
-
-func (x *GetFacetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetFacetsRequest.ProtoReflect.Descriptor instead.
-func (*GetFacetsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{52}
-}
-
-func (x *GetFacetsRequest) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *GetFacetsRequest) GetFilter() string {
-	if x != nil {
-		return x.Filter
-	}
-	return ""
-}
-
-func (x *GetFacetsRequest) GetFacets() []string {
-	if x != nil {
-		return x.Facets
-	}
-	return nil
-}
-
-func (x *GetFacetsRequest) GetLimit() uint32 {
-	if x != nil {
-		return x.Limit
-	}
-	return 0
-}
-
-type Facets struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many resources were counted.
-	TotalSize uint32 `protobuf:"varint,1,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
-	// In the order in which they were asked for.
-	Facets        []*Facet `protobuf:"bytes,2,rep,name=facets,proto3" json:"facets,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Facets) Reset() {
-	*x = Facets{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Facets) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Facets) ProtoMessage() {}
-
-func (x *Facets) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Facets.ProtoReflect.Descriptor instead.
-func (*Facets) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{53}
-}
-
-func (x *Facets) GetTotalSize() uint32 {
-	if x != nil {
-		return x.TotalSize
-	}
-	return 0
-}
-
-func (x *Facets) GetFacets() []*Facet {
-	if x != nil {
-		return x.Facets
-	}
-	return nil
-}
-
-type Facet struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The most frequent first.
-	Values []*FacetValue `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
-	// How often any other value was found.
-	Others uint32 `protobuf:"varint,3,opt,name=others,proto3" json:"others,omitempty"`
-	// How many have no value.
-	None          uint32 `protobuf:"varint,4,opt,name=none,proto3" json:"none,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Facet) Reset() {
-	*x = Facet{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Facet) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Facet) ProtoMessage() {}
-
-func (x *Facet) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Facet.ProtoReflect.Descriptor instead.
-func (*Facet) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{54}
-}
-
-func (x *Facet) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *Facet) GetValues() []*FacetValue {
-	if x != nil {
-		return x.Values
-	}
-	return nil
-}
-
-func (x *Facet) GetOthers() uint32 {
-	if x != nil {
-		return x.Others
-	}
-	return 0
-}
-
-func (x *Facet) GetNone() uint32 {
-	if x != nil {
-		return x.None
-	}
-	return 0
-}
-
-type FacetValue struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Value         string                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
-	Count         uint32                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *FacetValue) Reset() {
-	*x = FacetValue{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *FacetValue) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*FacetValue) ProtoMessage() {}
-
-func (x *FacetValue) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use FacetValue.ProtoReflect.Descriptor instead.
-func (*FacetValue) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{55}
-}
-
-func (x *FacetValue) GetValue() string {
-	if x != nil {
-		return x.Value
-	}
-	return ""
-}
-
-func (x *FacetValue) GetCount() uint32 {
-	if x != nil {
-		return x.Count
-	}
-	return 0
-}
-
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Cluster, ClusterGroup, Bundle or Assignment.
@@ -3573,7 +3341,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3585,7 +3353,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3598,7 +3366,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{56}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *WatchRequest) GetKind() string {
@@ -3662,7 +3430,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3674,7 +3442,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3687,7 +3455,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{57}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WatchResponse) GetType() string {
@@ -3792,7 +3560,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[58]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3804,7 +3572,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[58]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3817,7 +3585,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{58}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WatchEventsRequest) GetAfter() uint64 {
@@ -3871,7 +3639,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[59]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3883,7 +3651,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[59]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3896,7 +3664,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{59}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WatchEventsResponse) GetEvent() *v1.Event {
@@ -3914,7 +3682,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[60]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3926,7 +3694,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[60]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3939,7 +3707,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{60}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{56}
 }
 
 type BackupResponse struct {
@@ -3951,7 +3719,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[61]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3963,7 +3731,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[61]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3976,7 +3744,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{61}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *BackupResponse) GetData() []byte {
@@ -3990,7 +3758,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
 	"\x13GetAuthorityRequest\"1\n" +
 	"\x16RotateAuthorityRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"1\n" +
@@ -4129,7 +3897,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x16PublishRevisionRequest\x12?\n" +
 	"\vpublication\x18\x01 \x01(\v2\x1b.yardarm.hub.v1.PublicationH\x00R\vpublication\x12/\n" +
 	"\x04file\x18\x02 \x01(\v2\x19.yardarm.hub.v1.FileChunkH\x00R\x04fileB\t\n" +
-	"\amessage\"\xf0\x01\n" +
+	"\amessage\"\x84\x02\n" +
 	"\vPublication\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x16\n" +
 	"\x06groups\x18\x02 \x03(\tR\x06groups\x126\n" +
@@ -4138,15 +3906,17 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"provenance\x12\x17\n" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12)\n" +
 	"\x10resource_version\x18\x05 \x01(\tR\x0fresourceVersion\x125\n" +
-	"\arollout\x18\x06 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\arollout\"3\n" +
+	"\arollout\x18\x06 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\arollout\x12\x12\n" +
+	"\x04diff\x18\a \x01(\bR\x04diff\"3\n" +
 	"\tFileChunk\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\x9d\x01\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xc7\x01\n" +
 	"\x17PublishRevisionResponse\x120\n" +
 	"\brevision\x18\x01 \x01(\v2\x14.yardarm.v1.RevisionR\brevision\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x1a\n" +
 	"\bclusters\x18\x03 \x01(\rR\bclusters\x12\x1a\n" +
-	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"\x9d\x01\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\x12(\n" +
+	"\x04diff\x18\x05 \x01(\v2\x14.yardarm.hub.v1.DiffR\x04diff\"\x9d\x01\n" +
 	"\x14ListRevisionsRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
@@ -4218,25 +3988,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x06bundle\x18\x02 \x01(\tR\x06bundle\x12\x17\n" +
 	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"5\n" +
 	"\x11ReconcileResponse\x12 \n" +
-	"\vassignments\x18\x01 \x03(\tR\vassignments\"l\n" +
-	"\x10GetFacetsRequest\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
-	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x16\n" +
-	"\x06facets\x18\x03 \x03(\tR\x06facets\x12\x14\n" +
-	"\x05limit\x18\x04 \x01(\rR\x05limit\"V\n" +
-	"\x06Facets\x12\x1d\n" +
-	"\n" +
-	"total_size\x18\x01 \x01(\rR\ttotalSize\x12-\n" +
-	"\x06facets\x18\x02 \x03(\v2\x15.yardarm.hub.v1.FacetR\x06facets\"{\n" +
-	"\x05Facet\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x122\n" +
-	"\x06values\x18\x02 \x03(\v2\x1a.yardarm.hub.v1.FacetValueR\x06values\x12\x16\n" +
-	"\x06others\x18\x03 \x01(\rR\x06others\x12\x12\n" +
-	"\x04none\x18\x04 \x01(\rR\x04none\"8\n" +
-	"\n" +
-	"FacetValue\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\tR\x05value\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\rR\x05count\"\x9c\x01\n" +
+	"\vassignments\x18\x01 \x03(\tR\vassignments\"\x9c\x01\n" +
 	"\fWatchRequest\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -4340,7 +4092,7 @@ func file_yardarm_hub_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_fleet_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*GetAuthorityRequest)(nil),        // 0: yardarm.hub.v1.GetAuthorityRequest
 	(*RotateAuthorityRequest)(nil),     // 1: yardarm.hub.v1.RotateAuthorityRequest
@@ -4394,217 +4146,215 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*AcceptResponse)(nil),             // 49: yardarm.hub.v1.AcceptResponse
 	(*ReconcileRequest)(nil),           // 50: yardarm.hub.v1.ReconcileRequest
 	(*ReconcileResponse)(nil),          // 51: yardarm.hub.v1.ReconcileResponse
-	(*GetFacetsRequest)(nil),           // 52: yardarm.hub.v1.GetFacetsRequest
-	(*Facets)(nil),                     // 53: yardarm.hub.v1.Facets
-	(*Facet)(nil),                      // 54: yardarm.hub.v1.Facet
-	(*FacetValue)(nil),                 // 55: yardarm.hub.v1.FacetValue
-	(*WatchRequest)(nil),               // 56: yardarm.hub.v1.WatchRequest
-	(*WatchResponse)(nil),              // 57: yardarm.hub.v1.WatchResponse
-	(*WatchEventsRequest)(nil),         // 58: yardarm.hub.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 59: yardarm.hub.v1.WatchEventsResponse
-	(*BackupRequest)(nil),              // 60: yardarm.hub.v1.BackupRequest
-	(*BackupResponse)(nil),             // 61: yardarm.hub.v1.BackupResponse
-	nil,                                // 62: yardarm.hub.v1.LabelClusterRequest.SetEntry
-	nil,                                // 63: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil),      // 64: google.protobuf.Timestamp
-	(*v1.Cluster)(nil),                 // 65: yardarm.v1.Cluster
-	(*v1.ClusterGroup)(nil),            // 66: yardarm.v1.ClusterGroup
-	(*v1.Bundle)(nil),                  // 67: yardarm.v1.Bundle
-	(*v1.Role)(nil),                    // 68: yardarm.v1.Role
-	(*v1.RoleBinding)(nil),             // 69: yardarm.v1.RoleBinding
-	(*durationpb.Duration)(nil),        // 70: google.protobuf.Duration
-	(v1.Workloads)(0),                  // 71: yardarm.v1.Workloads
-	(*v1.Provenance)(nil),              // 72: yardarm.v1.Provenance
-	(*v1.RolloutStrategy)(nil),         // 73: yardarm.v1.RolloutStrategy
-	(*v1.Revision)(nil),                // 74: yardarm.v1.Revision
-	(*v1.Assignment)(nil),              // 75: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 76: yardarm.v1.Event
-	(*GetRolloutRequest)(nil),          // 77: yardarm.hub.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil),        // 78: yardarm.hub.v1.WatchRolloutRequest
-	(*SteerRolloutRequest)(nil),        // 79: yardarm.hub.v1.SteerRolloutRequest
-	(*GetExplanationRequest)(nil),      // 80: yardarm.hub.v1.GetExplanationRequest
-	(*ListProblemsRequest)(nil),        // 81: yardarm.hub.v1.ListProblemsRequest
-	(*WatchOverviewRequest)(nil),       // 82: yardarm.hub.v1.WatchOverviewRequest
-	(*ListRolesRequest)(nil),           // 83: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 84: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 85: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 86: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 87: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 88: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*CreateTokenRequest)(nil),         // 89: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 90: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 91: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 92: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 93: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 94: yardarm.hub.v1.CanIRequest
-	(*v1.Rollout)(nil),                 // 95: yardarm.v1.Rollout
-	(*v1.Explanation)(nil),             // 96: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),       // 97: yardarm.hub.v1.ListProblemsResponse
-	(*WatchOverviewResponse)(nil),      // 98: yardarm.hub.v1.WatchOverviewResponse
-	(*ListRolesResponse)(nil),          // 99: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 100: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 101: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 102: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*CreateTokenResponse)(nil),        // 103: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 104: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 105: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 106: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 107: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 108: yardarm.hub.v1.CanIResponse
+	(*WatchRequest)(nil),               // 52: yardarm.hub.v1.WatchRequest
+	(*WatchResponse)(nil),              // 53: yardarm.hub.v1.WatchResponse
+	(*WatchEventsRequest)(nil),         // 54: yardarm.hub.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 55: yardarm.hub.v1.WatchEventsResponse
+	(*BackupRequest)(nil),              // 56: yardarm.hub.v1.BackupRequest
+	(*BackupResponse)(nil),             // 57: yardarm.hub.v1.BackupResponse
+	nil,                                // 58: yardarm.hub.v1.LabelClusterRequest.SetEntry
+	nil,                                // 59: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),      // 60: google.protobuf.Timestamp
+	(*v1.Cluster)(nil),                 // 61: yardarm.v1.Cluster
+	(*v1.ClusterGroup)(nil),            // 62: yardarm.v1.ClusterGroup
+	(*v1.Bundle)(nil),                  // 63: yardarm.v1.Bundle
+	(*v1.Role)(nil),                    // 64: yardarm.v1.Role
+	(*v1.RoleBinding)(nil),             // 65: yardarm.v1.RoleBinding
+	(*durationpb.Duration)(nil),        // 66: google.protobuf.Duration
+	(v1.Workloads)(0),                  // 67: yardarm.v1.Workloads
+	(*v1.Provenance)(nil),              // 68: yardarm.v1.Provenance
+	(*v1.RolloutStrategy)(nil),         // 69: yardarm.v1.RolloutStrategy
+	(*v1.Revision)(nil),                // 70: yardarm.v1.Revision
+	(*Diff)(nil),                       // 71: yardarm.hub.v1.Diff
+	(*v1.Assignment)(nil),              // 72: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 73: yardarm.v1.Event
+	(*GetRolloutRequest)(nil),          // 74: yardarm.hub.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),        // 75: yardarm.hub.v1.WatchRolloutRequest
+	(*SteerRolloutRequest)(nil),        // 76: yardarm.hub.v1.SteerRolloutRequest
+	(*GetExplanationRequest)(nil),      // 77: yardarm.hub.v1.GetExplanationRequest
+	(*ListProblemsRequest)(nil),        // 78: yardarm.hub.v1.ListProblemsRequest
+	(*GetFacetsRequest)(nil),           // 79: yardarm.hub.v1.GetFacetsRequest
+	(*WatchOverviewRequest)(nil),       // 80: yardarm.hub.v1.WatchOverviewRequest
+	(*ListRolesRequest)(nil),           // 81: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 82: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 83: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 84: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 85: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 86: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*CreateTokenRequest)(nil),         // 87: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 88: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 89: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 90: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 91: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 92: yardarm.hub.v1.CanIRequest
+	(*v1.Rollout)(nil),                 // 93: yardarm.v1.Rollout
+	(*v1.Explanation)(nil),             // 94: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),       // 95: yardarm.hub.v1.ListProblemsResponse
+	(*Facets)(nil),                     // 96: yardarm.hub.v1.Facets
+	(*WatchOverviewResponse)(nil),      // 97: yardarm.hub.v1.WatchOverviewResponse
+	(*ListRolesResponse)(nil),          // 98: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 99: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 100: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 101: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*CreateTokenResponse)(nil),        // 102: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 103: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 104: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 105: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 106: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 107: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	4,   // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
 	5,   // 1: yardarm.hub.v1.Authority.lacking:type_name -> yardarm.hub.v1.Lack
-	64,  // 2: yardarm.hub.v1.Root.expires:type_name -> google.protobuf.Timestamp
-	64,  // 3: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
-	65,  // 4: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
-	66,  // 5: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	67,  // 6: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
-	68,  // 7: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
-	69,  // 8: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
+	60,  // 2: yardarm.hub.v1.Root.expires:type_name -> google.protobuf.Timestamp
+	60,  // 3: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
+	61,  // 4: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
+	62,  // 5: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	63,  // 6: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
+	64,  // 7: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
+	65,  // 8: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
 	8,   // 9: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
 	11,  // 10: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
 	8,   // 11: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
-	65,  // 12: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
-	62,  // 13: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
-	63,  // 14: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	70,  // 15: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
-	65,  // 16: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	64,  // 17: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
-	71,  // 18: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
-	65,  // 19: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	66,  // 20: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
-	67,  // 21: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
-	71,  // 22: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
+	61,  // 12: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
+	58,  // 13: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
+	59,  // 14: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	66,  // 15: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
+	61,  // 16: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	60,  // 17: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
+	67,  // 18: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
+	61,  // 19: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	62,  // 20: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
+	63,  // 21: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
+	67,  // 22: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
 	33,  // 23: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
 	34,  // 24: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
-	72,  // 25: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	73,  // 26: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
-	74,  // 27: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	74,  // 28: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	75,  // 29: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	47,  // 30: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	64,  // 31: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
-	54,  // 32: yardarm.hub.v1.Facets.facets:type_name -> yardarm.hub.v1.Facet
-	55,  // 33: yardarm.hub.v1.Facet.values:type_name -> yardarm.hub.v1.FacetValue
-	65,  // 34: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	66,  // 35: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	67,  // 36: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	75,  // 37: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	76,  // 38: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	6,   // 39: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	9,   // 40: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	12,  // 41: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	14,  // 42: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	15,  // 43: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	16,  // 44: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	18,  // 45: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	19,  // 46: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	20,  // 47: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	22,  // 48: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	24,  // 49: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	25,  // 50: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	27,  // 51: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	29,  // 52: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	30,  // 53: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	32,  // 54: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	36,  // 55: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	38,  // 56: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	39,  // 57: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	41,  // 58: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	77,  // 59: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
-	78,  // 60: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
-	79,  // 61: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	79,  // 62: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	79,  // 63: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	79,  // 64: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	79,  // 65: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	42,  // 66: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	44,  // 67: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	45,  // 68: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	80,  // 69: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
-	48,  // 70: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	50,  // 71: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	81,  // 72: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
-	52,  // 73: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	56,  // 74: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	82,  // 75: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
-	58,  // 76: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	83,  // 77: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	84,  // 78: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	85,  // 79: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	86,  // 80: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	87,  // 81: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	88,  // 82: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	89,  // 83: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	90,  // 84: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	91,  // 85: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	92,  // 86: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	93,  // 87: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	94,  // 88: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	60,  // 89: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	0,   // 90: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	1,   // 91: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	2,   // 92: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	7,   // 93: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	10,  // 94: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	13,  // 95: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	65,  // 96: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	65,  // 97: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	17,  // 98: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	65,  // 99: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	65,  // 100: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	21,  // 101: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	23,  // 102: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	66,  // 103: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	26,  // 104: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	28,  // 105: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	67,  // 106: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	31,  // 107: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	35,  // 108: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37,  // 109: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	74,  // 110: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	40,  // 111: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	35,  // 112: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	95,  // 113: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	95,  // 114: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	95,  // 115: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	95,  // 116: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	95,  // 117: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	95,  // 118: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	95,  // 119: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	43,  // 120: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	75,  // 121: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	46,  // 122: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	96,  // 123: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	49,  // 124: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	51,  // 125: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	97,  // 126: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	53,  // 127: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	57,  // 128: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	98,  // 129: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
-	59,  // 130: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	99,  // 131: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	68,  // 132: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	100, // 133: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	101, // 134: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	69,  // 135: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	102, // 136: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	103, // 137: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	104, // 138: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	105, // 139: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	106, // 140: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	107, // 141: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	108, // 142: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	61,  // 143: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	3,   // 144: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 145: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 146: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	93,  // [93:147] is the sub-list for method output_type
-	39,  // [39:93] is the sub-list for method input_type
-	39,  // [39:39] is the sub-list for extension type_name
-	39,  // [39:39] is the sub-list for extension extendee
-	0,   // [0:39] is the sub-list for field type_name
+	68,  // 25: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
+	69,  // 26: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
+	70,  // 27: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	71,  // 28: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
+	70,  // 29: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	72,  // 30: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	47,  // 31: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
+	60,  // 32: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	61,  // 33: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	62,  // 34: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	63,  // 35: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	72,  // 36: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	73,  // 37: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	6,   // 38: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	9,   // 39: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	12,  // 40: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	14,  // 41: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	15,  // 42: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	16,  // 43: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	18,  // 44: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	19,  // 45: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	20,  // 46: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	22,  // 47: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	24,  // 48: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	25,  // 49: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	27,  // 50: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	29,  // 51: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	30,  // 52: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	32,  // 53: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	36,  // 54: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	38,  // 55: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	39,  // 56: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	41,  // 57: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	74,  // 58: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
+	75,  // 59: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
+	76,  // 60: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	76,  // 61: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	76,  // 62: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	76,  // 63: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	76,  // 64: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	42,  // 65: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	44,  // 66: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	45,  // 67: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	77,  // 68: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
+	48,  // 69: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	50,  // 70: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	78,  // 71: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
+	79,  // 72: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	52,  // 73: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	80,  // 74: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
+	54,  // 75: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	81,  // 76: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	82,  // 77: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	83,  // 78: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	84,  // 79: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	85,  // 80: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	86,  // 81: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	87,  // 82: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	88,  // 83: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	89,  // 84: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	90,  // 85: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	91,  // 86: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	92,  // 87: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	56,  // 88: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	0,   // 89: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	1,   // 90: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	2,   // 91: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	7,   // 92: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	10,  // 93: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	13,  // 94: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	61,  // 95: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	61,  // 96: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	17,  // 97: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	61,  // 98: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	61,  // 99: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	21,  // 100: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	23,  // 101: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	62,  // 102: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	26,  // 103: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	28,  // 104: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	63,  // 105: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	31,  // 106: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	35,  // 107: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37,  // 108: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	70,  // 109: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	40,  // 110: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	35,  // 111: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	93,  // 112: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	93,  // 113: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	93,  // 114: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	93,  // 115: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	93,  // 116: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	93,  // 117: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	93,  // 118: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	43,  // 119: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	72,  // 120: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	46,  // 121: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	94,  // 122: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	49,  // 123: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	51,  // 124: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	95,  // 125: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	96,  // 126: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	53,  // 127: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	97,  // 128: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	55,  // 129: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	98,  // 130: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	64,  // 131: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	99,  // 132: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	100, // 133: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	65,  // 134: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	101, // 135: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	102, // 136: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	103, // 137: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	104, // 138: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	105, // 139: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	106, // 140: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	107, // 141: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	57,  // 142: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	3,   // 143: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 144: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 145: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	92,  // [92:146] is the sub-list for method output_type
+	38,  // [38:92] is the sub-list for method input_type
+	38,  // [38:38] is the sub-list for extension type_name
+	38,  // [38:38] is the sub-list for extension extendee
+	0,   // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -4614,6 +4364,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	}
 	file_yardarm_hub_v1_access_proto_init()
 	file_yardarm_hub_v1_explain_proto_init()
+	file_yardarm_hub_v1_facets_proto_init()
 	file_yardarm_hub_v1_overview_proto_init()
 	file_yardarm_hub_v1_rollout_proto_init()
 	file_yardarm_hub_v1_fleet_proto_msgTypes[8].OneofWrappers = []any{
@@ -4631,7 +4382,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		(*PreviewAssignmentResponse_Preview)(nil),
 		(*PreviewAssignmentResponse_Data)(nil),
 	}
-	file_yardarm_hub_v1_fleet_proto_msgTypes[57].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[53].OneofWrappers = []any{
 		(*WatchResponse_Cluster)(nil),
 		(*WatchResponse_ClusterGroup)(nil),
 		(*WatchResponse_Bundle)(nil),
@@ -4643,7 +4394,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_fleet_proto_rawDesc), len(file_yardarm_hub_v1_fleet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   64,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
+	"github.com/yardarm-dev/yardarm/pkg/cli/table"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+)
+
+func (a *app) diffCommand() *cobra.Command {
+	var f publishFlags
+	cmd := &cobra.Command{
+		Use:   "diff DIR --bundle NAME",
+		Short: "Show what publishing a directory would change, and in how many clusters",
+		Long: `Show what publishing a directory of manifests would change, and in how many clusters: which objects are
+added, changed and pruned, with the fields, from what is assigned to each cluster now to what would be, each
+customized for the cluster. Clusters in which the same changes are shown once, group by group. Nothing is changed.
+
+Values of Secrets are never shown. It takes a role that may see manifests. Where more than 100 clusters are
+each customized in a way of their own, the others are only counted.
+
+Exit codes: 0 nothing changes; 1 something does; 2 error.`,
+		Example: `  yardarm diff ./web --bundle web
+  yardarm diff ./web --bundle web --to prod,staging
+  yardarm diff ./web --bundle web -o json | jq '.diff.parts[].clusters'`,
+		Args: arguments(1, 1, "the directory to compare"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.diff(cmd.Context(), args[0], f) },
+	}
+	cmd.Flags().StringVarP(&f.bundle, "bundle", "b", "", "the bundle that it would be a revision of (required)")
+	cmd.Flags().StringSliceVar(&f.groups, "to", nil, "clustergroups that the bundle would be for, separated by commas")
+	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML)
+	complete(cmd, "bundle", a.completeNames(resource.Bundle))
+	complete(cmd, "to", a.completeNames(resource.Group))
+	return cmd
+}
+
+func (a *app) diff(ctx context.Context, dir string, f publishFlags) error {
+	f.dryRun, f.diff = true, true
+	resp, err := a.upload(ctx, dir, f)
+	if err != nil {
+		// 1 says that something changes.
+		return &outcome{ExitError, a.inFlags(err)}
+	}
+	for _, warning := range resp.GetWarnings() {
+		a.warn("%s", warning)
+	}
+	if f.output == formatTable {
+		a.printDiff(resp)
+	} else if err := a.printMessage(f.output, resp); err != nil {
+		return err
+	}
+	if d := resp.GetDiff(); len(d.GetParts()) > 0 || d.GetNotCompared() > 0 {
+		return &outcome{code: ExitNo}
+	}
+	return nil
+}
+
+// printDiff writes what changes, the same in a publication's dry run.
+func (a *app) printDiff(resp *hubv1.PublishRevisionResponse) {
+	a.print("%s", publishedText(resp, true))
+	d := resp.GetDiff()
+	for _, p := range d.GetParts() {
+		a.print("\n%s", table.Clean(diffHead(p)))
+		if p.GetProblem() != "" {
+			a.print("  ! %s", table.Clean(p.GetProblem()))
+		}
+		for _, o := range p.GetObjects() {
+			a.printObjectDiff(o)
+		}
+		if n := p.GetMoreObjects(); n > 0 {
+			a.print("  … and %s", plural(n, "more object"))
+		}
+	}
+	if len(d.GetParts()) > 0 {
+		a.print("")
+	}
+	if n := d.GetUnchanged(); n > 0 || len(d.GetParts()) == 0 {
+		a.print("Nothing changes in %s.", plural(n, "cluster"))
+	}
+	if n := d.GetNotCompared(); n > 0 {
+		a.print("%s not compared: too many are customized each in a way of its own.", plural(n, "cluster"))
+	}
+}
+
+// diffHead is as in "12 clusters of group prod: 1 added, 2 changed, 0 pruned (eu-1, eu-2, eu-3…)".
+func diffHead(p *hubv1.DiffPart) string {
+	text := plural(p.GetClusters(), "cluster")
+	if p.GetGroup() == "" {
+		text += " that the bundle leaves"
+	} else {
+		text += " of group " + p.GetGroup()
+	}
+	text += fmt.Sprintf(": %d added, %d changed, %d pruned", p.GetAdded(), p.GetChanged(), p.GetPruned())
+	if names := strings.Join(p.GetExamples(), ", "); names != "" {
+		if len(p.GetExamples()) < int(p.GetClusters()) {
+			names += "…"
+		}
+		text += " (" + names + ")"
+	}
+	return text
+}
+
+func (a *app) printObjectDiff(o *hubv1.ObjectDiff) {
+	sign, color := "~", table.Yellow
+	switch o.GetAction() {
+	case "added":
+		sign, color = "+", table.Green
+	case "pruned":
+		sign, color = "-", table.Red
+	}
+	a.print("  %s %s", table.Paint(sign, color, a.colors()), table.Clean(o.GetObject()))
+	for _, f := range o.GetFields() {
+		before, after := f.GetBefore(), f.GetAfter()
+		if before == "" {
+			before = "(none)"
+		}
+		if after == "" {
+			after = "(none)"
+		}
+		a.print("      %s: %s → %s", table.Clean(f.GetPath()), table.Clean(before), table.Clean(after))
+	}
+	if n := o.GetMoreFields(); n > 0 {
+		a.print("      … and %s", plural(n, "more field"))
+	}
+}
