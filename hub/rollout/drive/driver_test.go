@@ -65,10 +65,10 @@ func (h *hub) close() {
 	}
 }
 
-// restart is the hub's: presences are gone, and its monotonic clock begins anew.
+// restart is the hub's: presences are gone, and its monotonic clock reads whatever it may.
 func (h *hub) restart() {
 	h.close()
-	h.now = time.Second
+	h.now += time.Hour
 	h.open()
 }
 
@@ -313,6 +313,24 @@ func TestDriverSoaksAnewAfterARestart(t *testing.T) {
 	h.presence("c0", yardarmv1.PresenceConnected)
 	h.step().after(59 * time.Second).expect("1 Progressing Clusters")
 	h.after(time.Second).expect("1 Completed")
+}
+
+func TestDriverCountsDeadlinesAnewAfterARestart(t *testing.T) {
+	h := newHub(t, 1, inOrder(&yardarmv1.Stage{ProgressDeadline: durationpb.New(10 * time.Minute)})).publish().after(9 * time.Minute)
+	h.restart()
+	h.presence("c0", yardarmv1.PresenceConnected)
+	h.step().after(9 * time.Minute).expect("1 Progressing Clusters")
+	h.after(time.Minute).expect("1 RolledBack") // it never had another
+}
+
+// A report counts for the assignment whose hash it names, and not for another one of the same revision.
+func TestDriverBelievesNoReportOfAnotherAssignment(t *testing.T) {
+	h := newHub(t, 1, inOrder(&yardarmv1.Stage{})).publish()
+	h.report("c0", yardarmv1.PhaseReady)
+	h.update(func(tx *store.Tx) error { return tx.AddReconciliation("c0", theBundle) })
+	h.step().expect("1 Progressing Clusters")
+	h.report("c0", yardarmv1.PhaseReady)
+	h.step().expect("1 Completed")
 }
 
 func TestDriverWaitsForWhoIsAway(t *testing.T) {

@@ -1,0 +1,221 @@
+package drive
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/yardarm-dev/yardarm/hub/rollout"
+	"github.com/yardarm-dev/yardarm/hub/store"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// simulationTime is how long fleets are made up and driven, on a real store: some dozens fit in. The rules themselves go through thousands in hub/rollout.
+const simulationTime = 3 * time.Second
+
+// TestSimulation drives made-up fleets through made-up rollouts on a real store, with joins, leaves, failures, restarts of the hub, reports that are stale,
+// jumps of its clock and revisions that supersede, and checks after each step what must hold whatever happens.
+func TestSimulation(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	fleets := 0
+	for end := time.Now().Add(simulationTime); time.Now().Before(end) && !t.Failed(); fleets++ {
+		at := seed + uint64(fleets)
+		t.Run(fmt.Sprint(at), func(t *testing.T) { simulate(t, at) })
+	}
+	t.Logf("%d fleets, the first with seed %d", fleets, seed)
+}
+
+func simulate(t *testing.T, seed uint64) {
+	rnd := rand.New(rand.NewPCG(seed, 7))
+	w := &world{hub: newHub(t, 1+rnd.IntN(8), madeUp(rnd)), rnd: rnd, worth: map[uint32]uint32{}, present: map[string]bool{}, ran: map[string]uint32{}}
+	for uid := range w.clusters() {
+		w.present[uid] = true
+	}
+	w.publish()
+	for range 20 + rnd.IntN(40) {
+		w.happen()
+		w.live()
+		w.step()
+		if w.check(); t.Failed() {
+			return
+		}
+	}
+	w.settle()
+}
+
+func madeUp(rnd *rand.Rand) *yardarmv1.RolloutStrategy {
+	pick := func(words ...string) string { return words[rnd.IntN(len(words))] }
+	s := &yardarmv1.RolloutStrategy{OnFailure: pick("", "", yardarmv1.OnFailurePause)}
+	for i := range rnd.IntN(3) {
+		s.Stages = append(s.Stages, &yardarmv1.Stage{Clusters: 1 + uint32(i), Approval: pick("", "", "before", "after"), FailureBudget: pick("", "0"),
+			Soak: durationpb.New(time.Duration(rnd.IntN(2)) * time.Minute)})
+	}
+	s.Stages = append(s.Stages, &yardarmv1.Stage{Concurrency: pick("", "1", "100%"), FailureBudget: pick("", "0", "2", "100%")})
+	return s
+}
+
+// world is a hub, and how its clusters really are.
+type world struct {
+	*hub
+	rnd *rand.Rand
+	// worth is in how many of a hundred clusters a revision fails.
+	worth   map[uint32]uint32
+	present map[string]bool
+	// ran is what each cluster was to run after the step before.
+	ran map[string]uint32
+}
+
+func (w *world) clusters() map[string]bool {
+	out := map[string]bool{}
+	for c := range w.store.Read().Clusters() {
+		out[c.Metadata.Uid] = true
+	}
+	return out
+}
+
+func (w *world) publish() {
+	w.hub.publish()
+	w.worth[w.latest()] = []uint32{0, 0, 10, 100}[w.rnd.IntN(4)]
+}
+
+func (w *world) latest() uint32 { return w.store.Read().Bundle(theBundle).Status.LatestRevision }
+
+// happen lets time go by, and something happen.
+func (w *world) happen() {
+	w.now += time.Duration(w.rnd.IntN(60)) * time.Second
+	uids := make([]string, 0, 8)
+	for c := range w.store.Read().Clusters() {
+		uids = append(uids, c.Metadata.Uid)
+	}
+	uid := ""
+	if len(uids) > 0 {
+		uid = uids[w.rnd.IntN(len(uids))]
+	}
+	switch op := w.rnd.IntN(16); {
+	case op < 2 && uid != "":
+		w.be(uid, !w.present[uid])
+	case op == 2:
+		w.restart()
+		for uid := range w.present {
+			w.be(uid, w.rnd.IntN(4) > 0)
+		}
+	case op == 3 && w.rnd.IntN(4) == 0:
+		w.publish()
+	case op == 4 && len(uids) < 10:
+		uid := fmt.Sprintf("n%d", w.rnd.IntN(1000))
+		w.enrol(uid)
+		w.present[uid] = true
+	case op == 5 && uid != "" && w.rnd.IntN(3) == 0:
+		w.update(func(tx *store.Tx) error { return tx.DeleteCluster(uid) })
+		delete(w.present, uid)
+		delete(w.ran, uid)
+	case op == 6:
+		w.now += 20 * time.Minute
+	case op < 12:
+		_ = w.steer([]string{"pause", "resume", "approve", "approve", "promote", "retry"}[w.rnd.IntN(6)])
+	}
+}
+
+func (w *world) be(uid string, present bool) {
+	w.present[uid] = present
+	w.presence(uid, map[bool]string{true: yardarmv1.PresenceConnected, false: yardarmv1.PresenceStale}[present])
+}
+
+// live has the clusters that are there report of what they are to run, some of them later.
+func (w *world) live() {
+	for uid := range w.clusters() {
+		if runs := w.runs(uid); w.present[uid] && runs != 0 && w.rnd.IntN(3) > 0 {
+			w.report(uid, w.phase(uid, runs))
+		}
+	}
+}
+
+// phase is what becomes of a revision in a cluster, always the same.
+func (w *world) phase(uid string, revision uint32) string {
+	h := fnv.New32a()
+	fmt.Fprint(h, uid, revision)
+	if h.Sum32()%100 < w.worth[revision] {
+		return yardarmv1.PhaseFailed
+	}
+	return yardarmv1.PhaseReady
+}
+
+// check is what must hold after each step.
+func (w *world) check() {
+	w.t.Helper()
+	tx := w.store.Read()
+	row := tx.Rollout(theBundle)
+	phase := rollout.Phase(row.GetPhase())
+	failed := make([]int, len(row.Stages))
+	for m := range tx.RolloutMembers(theBundle) {
+		if tx.Cluster(m.UID) == nil {
+			continue
+		}
+		state := rollout.State(m.State)
+		if state == rollout.Failed && !m.Prior {
+			failed[m.Stage]++
+		}
+		stage, touched := row.Strategy.Stages[m.Stage], state.Touched() && m.From != row.Revision
+		switch {
+		case phase == rollout.Progressing && touched && m.Stage > row.At:
+			w.t.Errorf("%s was given it in stage %d, while it is at %d", m.UID, m.Stage, row.At)
+		case phase == rollout.Progressing && touched && stage.GetApproval() == "before" && !row.Stages[m.Stage].Approved:
+			w.t.Errorf("%s was given it in stage %d, which nobody approved", m.UID, m.Stage)
+		case (phase == rollout.RollingBack || phase == rollout.RolledBack) && m.Good != 0 && m.Good != row.Revision && m.Runs == row.Revision:
+			w.t.Errorf("%s has not returned to revision %d", m.UID, m.Good)
+		case state == rollout.Done && w.phase(m.UID, row.Revision) != yardarmv1.PhaseReady:
+			w.t.Errorf("%s counts as done, and fails", m.UID)
+		}
+	}
+	for i, n := range failed {
+		if s := row.Stages[i]; phase == rollout.Progressing && uint32(i) <= row.At && !s.Tolerant && n > int(s.Budget) {
+			w.t.Errorf("stage %s goes on with %d failures of %d", s.Name, n, s.Budget)
+		}
+	}
+	for uid := range w.clusters() {
+		runs := w.runs(uid)
+		if runs == 0 && w.ran[uid] != 0 {
+			w.t.Errorf("%s loses what it had", uid)
+		}
+		if runs != 0 && tx.Revision(theBundle, runs) == nil {
+			w.t.Errorf("%s is to run revision %d, which is not there", uid, runs)
+		}
+		w.ran[uid] = runs
+	}
+}
+
+// settle lets everybody be there and agree from now on: then it has to come to an end.
+func (w *world) settle() {
+	w.t.Helper()
+	for range 400 {
+		for uid := range w.present {
+			if !w.present[uid] {
+				w.be(uid, true)
+			}
+			if runs := w.runs(uid); runs != 0 {
+				w.report(uid, w.phase(uid, runs))
+			}
+		}
+		_, _ = w.steer(yardarmv1.ActionResume), w.steer(yardarmv1.ActionApprove)
+		w.after(time.Minute)
+		if w.check(); w.t.Failed() {
+			return
+		}
+		st := w.show().GetStatus()
+		tx := w.store.Read()
+		ended := st.Phase == yardarmv1.RolloutRolledBack || st.Phase == yardarmv1.RolloutPaused && st.Failure != "" ||
+			st.Phase == yardarmv1.RolloutCompleted && !slices.ContainsFunc(slices.Collect(tx.RolloutMembers(theBundle)), func(m store.RolloutMember) bool {
+				return rollout.State(m.State) == rollout.Waiting || rollout.State(m.State) == rollout.Given
+			})
+		tolerated := st.WaitsFor == yardarmv1.RolloutWaitPresence // nothing but failures, all of which are tolerated
+		if ended || tolerated || len(w.present) == 0 {
+			return
+		}
+	}
+	w.t.Errorf("it does not end: %s, %v", w.picture(), w.show().Status)
+}
