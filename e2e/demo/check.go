@@ -70,7 +70,7 @@ func (j *journey) edit(name, file, old, new string) (string, error) {
 	return dir, os.WriteFile(path, []byte(edited), 0o644)
 }
 
-// bad publishes an image that cannot be pulled, in a namespace and bundle of its own.
+// bad publishes an image that cannot be pulled, in a namespace and bundle of its own, and to both stores at once.
 func (j *journey) bad(ctx context.Context) error {
 	dir, err := j.edit("bad", "web.yaml", "web:1.4.2", "web:broken")
 	if err != nil {
@@ -87,7 +87,7 @@ func (j *journey) bad(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := j.cli.Run(ctx, "publish", dir, "--bundle", "returns", "--to", "stores").Err(); err != nil {
+	if err := j.cli.Run(ctx, "publish", dir, "--bundle", "returns", "--to", "stores", "--rollout", "all-at-once").Err(); err != nil {
 		return err
 	}
 	const within = 10 * time.Second

@@ -73,6 +73,14 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// TestRollout: a change goes through all stages to everybody.
+func TestRollout(t *testing.T) {
+	f := small[report.Rollout](t, "rollout")
+	if f.Spokes != spokesInTest || f.ConvergedSeconds <= 0 || f.PlanPerReport <= 0 || f.Clusters != 50 {
+		t.Errorf("got %+v", f)
+	}
+}
+
 // TestStalled: the others get what changes, and the fleet ends though some of it reads nothing.
 func TestStalled(t *testing.T) {
 	f := small[report.Stalled](t, "stalled")

@@ -110,12 +110,12 @@ func (w *world) running(cluster, greeting string) {
 	})
 }
 
-// badImage publishes one that nobody has, and goes back.
+// badImage publishes one that nobody has, to all at once, and goes back.
 func (w *world) badImage() {
 	w.t.Helper()
 	const within = 10 * time.Second
 	began := time.Now()
-	w.publish("web", web("127.0.0.1:1/nobody/has:this", "hello"))
+	w.publish("web", web("127.0.0.1:1/nobody/has:this", "hello"), "--rollout", "all-at-once")
 	for _, name := range []string{east, west} {
 		for {
 			s, err := w.status(name, "web")

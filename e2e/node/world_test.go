@@ -221,14 +221,14 @@ spec:
 }
 
 // publish publishes manifests to the group and answers the revision.
-func (w *world) publish(bundle, manifests string) string {
+func (w *world) publish(bundle, manifests string, flags ...string) string {
 	w.t.Helper()
 	dir := w.t.TempDir()
 	w.must(os.WriteFile(filepath.Join(dir, "objects.yaml"), []byte(manifests), 0o644))
 	var answer struct {
 		Revision struct{ Spec struct{ Number int } }
 	}
-	out := w.yardarm("publish", dir, "--bundle", bundle, "--to", "all", "-o", "json")
+	out := w.yardarm(append([]string{"publish", dir, "--bundle", bundle, "--to", "all", "-o", "json"}, flags...)...)
 	w.must(json.Unmarshal([]byte(out), &answer))
 	return fmt.Sprint(answer.Revision.Spec.Number)
 }

@@ -49,7 +49,7 @@ spec:
 	w.do("label", "cluster", lisbon, "shop=7")
 	w.eventuallyHolds(lisbon, "one", "lisbon-standard-7")
 
-	w.republish("web", namespace, site("shop ${labels.shop}"))
+	w.published("publish", w.files(namespace, site("shop ${labels.shop}")), "--bundle", "web", "--rollout", "all-at-once")
 	w.eventuallyHolds(lisbon, "one", "shop 7")
 	a := w.phase(tokyo, "web", "Failed")
 	text := a.Status.Message
@@ -93,8 +93,8 @@ spec:
 	w.ready("web", 4)
 	w.holds("one", "currency", "JPY", tokyo)
 
-	// A patch does not get out of its object.
-	w.apply(`{apiVersion: yardarm.dev/v1, kind: Bundle, metadata: {name: web}, spec: {targets: [{group: all, customization: {patches: [
+	// A patch does not get out of its object. It goes to all at once, and stays where it fails.
+	w.apply(`{apiVersion: yardarm.dev/v1, kind: Bundle, metadata: {name: web}, spec: {rollout: {stages: [{concurrency: 100%, failureBudget: 100%}]}, targets: [{group: all, customization: {patches: [
 {target: {kind: ConfigMap}, patch: "metadata: {namespace: kube-system}"}]}}]}}`)
 	w.because(lisbon, "web", "Failed", "namespace")
 	w.said(w.cli.RunWith(w.ctx, `{apiVersion: yardarm.dev/v1, kind: Bundle, metadata: {name: web}, spec: {targets: [{group: all, customization: {patches: [

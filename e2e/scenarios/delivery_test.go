@@ -83,7 +83,7 @@ func TestDependencies(t *testing.T) {
 	w.apply(bundle("web", "{dependsOn: [{bundle: db}]}"))
 	w.republish("web", settings("web", "1"))
 	w.because(tokyo, "web", "Pending", "db")
-	w.publish("db", "all", namespace, settings("db", "1"), lost)
+	w.publishAtOnce("db", "all", namespace, settings("db", "1"), lost)
 	w.phase(tokyo, "db", "Failed")
 	w.because(tokyo, "web", "Pending", "db")
 	if err := w.absent(tokyo, configMaps, "web"); err != nil {

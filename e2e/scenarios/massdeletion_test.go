@@ -18,7 +18,7 @@ func TestMassDeletionAsks(t *testing.T) {
 		return texts
 	}
 	all := append([]string{namespace}, many(12)...)
-	w.ready("web", w.publish("web", "all", all...))
+	w.ready("web", w.publishAtOnce("web", "all", all...))
 
 	w.publish("web", "all", many(12)...)
 	for _, in := range []string{lisbon, tokyo} {

@@ -196,6 +196,12 @@ func (w *world) publish(bundle, group string, texts ...string) int {
 	return w.published("publish", w.files(texts...), "--bundle", bundle, "--to", group)
 }
 
+// publishAtOnce publishes what every cluster gets at once, and keeps though it fails there, and so all that is published of the bundle later.
+func (w *world) publishAtOnce(bundle, group string, texts ...string) int {
+	w.t.Helper()
+	return w.published("publish", w.files(texts...), "--bundle", bundle, "--to", group, "--rollout", "all-at-once")
+}
+
 // republish publishes to the groups that the bundle has.
 func (w *world) republish(bundle string, texts ...string) int {
 	w.t.Helper()

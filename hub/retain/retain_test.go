@@ -1,6 +1,7 @@
 package retain
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -78,6 +79,14 @@ func (w *world) run(number uint32) {
 	})
 }
 
+// rolling has a rollout of the newest revision under way, over revision 7, with one member.
+func (w *world) rolling(m store.RolloutMember) {
+	w.Helper()
+	w.update(func(tx *store.Tx) error {
+		return errors.Join(tx.PutRollout(&storev1.Rollout{BundleUid: "b", Revision: 10, Settled: 7, Chunks: 1}), tx.PutRolloutMembers("b", 0, []store.RolloutMember{m}))
+	})
+}
+
 // observe has the cluster report what it holds of a bundle.
 func (w *world) observe(bundle string, revision uint32, digest string) {
 	w.Helper()
@@ -116,12 +125,14 @@ func TestRevisions(t *testing.T) {
 		prepare func(*world)
 		want    []uint32
 	}{
-		"nobody needs an old one":          {func(*world) {}, []uint32{8, 9, 10}},
-		"one is assigned":                  {func(w *world) { w.run(2) }, []uint32{2, 8, 9, 10}},
-		"one was returned to":              {func(w *world) { w.publish(11, "d4", 4) }, []uint32{4, 9, 10, 11}},
-		"a cluster is still at one":        {func(w *world) { w.observe("b", 3, "d3") }, []uint32{3, 8, 9, 10}},
-		"a cluster holds one's content":    {func(w *world) { w.observe("b", 0, "d5") }, []uint32{5, 8, 9, 10}},
-		"a cluster holds another bundle's": {func(w *world) { w.observe("other", 3, "d3") }, []uint32{8, 9, 10}},
+		"nobody needs an old one":           {func(*world) {}, []uint32{8, 9, 10}},
+		"one is assigned":                   {func(w *world) { w.run(2) }, []uint32{2, 8, 9, 10}},
+		"one was returned to":               {func(w *world) { w.publish(11, "d4", 4) }, []uint32{4, 9, 10, 11}},
+		"some that a rollout may return to": {func(w *world) { w.rolling(store.RolloutMember{UID: "c", Runs: 4, From: 2, Good: 3}) }, []uint32{2, 3, 4, 7, 8, 9, 10}},
+		"the settled one of a rollout":      {func(w *world) { w.rolling(store.RolloutMember{UID: "c", Runs: 10, From: 10, Good: 10}) }, []uint32{7, 8, 9, 10}},
+		"a cluster is still at one":         {func(w *world) { w.observe("b", 3, "d3") }, []uint32{3, 8, 9, 10}},
+		"a cluster holds one's content":     {func(w *world) { w.observe("b", 0, "d5") }, []uint32{5, 8, 9, 10}},
+		"a cluster holds another bundle's":  {func(w *world) { w.observe("other", 3, "d3") }, []uint32{8, 9, 10}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

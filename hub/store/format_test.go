@@ -117,7 +117,7 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations, roles and bindings.
+// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations, roles and bindings, and rollouts.
 func TestMigrateFromFormat1(t *testing.T) {
 	s := opened(t, Config{})
 	update(t, s, func(tx *Tx) error {
@@ -127,7 +127,8 @@ func TestMigrateFromFormat1(t *testing.T) {
 	m.Format = 1
 	if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error {
 		return errors.Join(tx.DeleteBucket([]byte(Reconciliations.String())), tx.DeleteBucket([]byte(Roles.String())),
-			tx.DeleteBucket([]byte(RoleBindings.String())), tx.DeleteBucket([]byte(CredentialUses.String())), putMeta(tx, m))
+			tx.DeleteBucket([]byte(RoleBindings.String())), tx.DeleteBucket([]byte(CredentialUses.String())),
+			tx.DeleteBucket([]byte(Rollouts.String())), tx.DeleteBucket([]byte(RolloutMembers.String())), putMeta(tx, m))
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,9 @@ func TestMigrateFromFormat1(t *testing.T) {
 		}
 	}
 	s = opened(t, Config{Dir: s.config.Dir})
-	update(t, s, func(tx *Tx) error { return tx.AddReconciliation("", "b1") })
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(tx.AddReconciliation("", "b1"), tx.PutRollout(&storev1.Rollout{BundleUid: "b1", Settled: 1}))
+	})
 	if n := reopened(t, s).Read().Reconciliations("c1", "b1"); n != 1 {
 		t.Errorf("the new table has %d", n)
 	}

@@ -182,6 +182,32 @@ func TestTables(t *testing.T) {
 			},
 			func(tx *ReadTx) int { return count(tx.Acceptances("c", "b")) },
 			func(tx *Tx) error { return tx.DeleteAcceptances("c", "b") }},
+		{Rollouts,
+			func(tx *Tx, v string) error {
+				return errors.Join(tx.PutBundle(bundle("b1", "web")), tx.PutRollout(&storev1.Rollout{BundleUid: "b1", Settled: 3, Failure: v}))
+			},
+			func(tx *ReadTx) (string, bool) {
+				if settled, ok := tx.Settled("b1"); ok && settled != 3 {
+					t.Errorf("settled %d", settled)
+				}
+				return tx.Rollout("b1").GetFailure(), tx.Rollout("b1") != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Rollouts()) },
+			func(tx *Tx) error { return tx.DeleteBundle("b1") }},
+		{RolloutMembers,
+			func(tx *Tx, v string) error {
+				return errors.Join(tx.PutBundle(bundle("b1", "web")), tx.PutRollout(&storev1.Rollout{BundleUid: "b1", Chunks: 1}),
+					tx.PutRolloutMembers("b1", 0, []RolloutMember{{UID: "c2", Runs: 7}, {UID: "c1", Runs: map[string]uint32{"one": 1, "two": 2}[v], State: 1, Stage: 2, From: 3, Good: 4, Prior: true, Place: 5}}))
+			},
+			func(tx *ReadTx) (string, bool) {
+				m, ok := tx.RolloutMember("b1", "c1")
+				if ok && m != (RolloutMember{UID: "c1", Runs: m.Runs, State: 1, Stage: 2, From: 3, Good: 4, Prior: true, Place: 5}) {
+					t.Errorf("member %+v", m)
+				}
+				return []string{"", "one", "two"}[m.Runs], ok
+			},
+			func(tx *ReadTx) int { return count(tx.RolloutMembers("b1")) / 2 },
+			func(tx *Tx) error { return tx.DeleteBundle("b1") }},
 		{Reconciliations,
 			func(tx *Tx, _ string) error {
 				return errors.Join(tx.PutBundle(bundle("b1", "web")), tx.AddReconciliation("", "b1"))

@@ -49,6 +49,18 @@ type Change struct {
 	FloorCPU      float64 `json:"floor_cpu_s_per_change"`
 }
 
+// Rollout is one change that goes through a fleet stage by stage, and what planning costs.
+type Rollout struct {
+	Spokes int `json:"spokes"`
+	// ConvergedSeconds is from the answer to the publication until every cluster counts as done, the median of all changes; SlowestSeconds the longest.
+	ConvergedSeconds float64 `json:"converged_s"`
+	SlowestSeconds   float64 `json:"slowest_s"`
+	// PlanPerReport is what one report costs in a fleet of so many clusters, with a rollout of each of so many bundles under way, in microseconds.
+	Clusters      int     `json:"clusters"`
+	Bundles       int     `json:"bundles"`
+	PlanPerReport float64 `json:"plan_us_per_report"`
+}
+
 // Stalled is one changed field for all while some spokes read nothing: times of the others, and of all before that.
 type Stalled struct {
 	Spokes     int     `json:"spokes"`

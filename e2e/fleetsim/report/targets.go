@@ -26,6 +26,11 @@ func Lines(figures any) []Line {
 			{"change", fmt.Sprintf("p99 of %d spokes, to the bare fan-out's", f.Spokes), fmt.Sprintf("%.0f ms / %.0f ms = %.2f", f.P99, f.FloorP99, f.Ratio), "≤ 1.5", f.Ratio <= 1.5},
 			{"change", fmt.Sprintf("bytes down per spoke for one field of %d bytes", f.ArtifactBytes), fmt.Sprintf("%.0f", f.BytesPerSpoke), "≤ 200", f.BytesPerSpoke <= 200},
 		}
+	case *Rollout:
+		return []Line{
+			{"rollout", fmt.Sprintf("a change through %d clusters in three stages", f.Spokes), fmt.Sprintf("%.2f s", f.ConvergedSeconds), "≤ 2 s for 100", f.ConvergedSeconds <= 2},
+			{"rollout", fmt.Sprintf("work after one report, %d clusters × %d bundles", f.Clusters, f.Bundles), fmt.Sprintf("%.0f µs", f.PlanPerReport), "≤ 1,000 µs", f.PlanPerReport <= 1000},
+		}
 	case *Stalled:
 		return []Line{
 			{"stalled", fmt.Sprintf("p99 of a change beside %d of %d spokes that read nothing, to that without them", f.Stalled, f.Spokes), fmt.Sprintf("%.0f ms / %.0f ms = %.2f", f.P99, f.P99Without, f.Ratio), "≤ 1.2", f.Ratio <= 1.2},

@@ -35,7 +35,7 @@ type Config struct {
 	// Writers of the write scenario, and for how long each part of it writes. Default 256, 5 s.
 	Writers int
 	Writing time.Duration
-	// Clusters and ClusterBundles of the database that the open and api scenarios open. Default: Spokes, 100.
+	// Clusters and ClusterBundles of the database that the open, api and rollout scenarios open. Default: Spokes, 100.
 	Clusters, ClusterBundles int
 	// PerProcess is how many spokes one process runs; at most 9,000, with two files each and some to spare. Default 5,000.
 	PerProcess int
@@ -102,11 +102,11 @@ type run func(ctx context.Context, c Config) (any, error)
 
 // all are the scenarios by name.
 var all = map[string]run{
-	"connect": connect, "idle": idle, "change": change, "storm": storm, "write": write, "open": open, "growth": growth, "api": api, "stalled": stalled,
+	"connect": connect, "idle": idle, "change": change, "storm": storm, "write": write, "open": open, "growth": growth, "api": api, "stalled": stalled, "rollout": rollout,
 }
 
 // Names lists the scenarios, the quick ones first.
-var Names = []string{"write", "open", "api", "change", "stalled", "idle", "storm", "connect", "growth"}
+var Names = []string{"write", "open", "api", "rollout", "change", "stalled", "idle", "storm", "connect", "growth"}
 
 // Start runs one scenario.
 func Start(ctx context.Context, name string, c Config) (any, error) {
