@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -170,7 +169,7 @@ func (s *session) run() error {
 
 // serve welcomes the spoke and then lives until the stream or the session ends.
 func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, incoming <-chan *spokev1.ConnectRequest, failed <-chan error) (err error) {
-	defer s.survive(&err)
+	defer survive(s.logger, &err)
 	s.language = hello.Customization
 	if err := s.aside(func() error { return s.welcome(hello, factsHash, confirmed) }); err != nil {
 		return err
@@ -207,7 +206,7 @@ func (s *session) aside(work func() error) error {
 	go func() {
 		var err error
 		defer func() { done <- err }()
-		defer s.survive(&err)
+		defer survive(s.logger, &err)
 		err = work()
 	}()
 	select {
@@ -220,14 +219,6 @@ func (s *session) aside(work func() error) error {
 		return err
 	case <-time.After(endGrace):
 		return s.reason
-	}
-}
-
-// survive makes a bug that this session has met its end, and not the hub's.
-func (s *session) survive(err *error) {
-	if r := recover(); r != nil {
-		s.logger.Error("session panicked", "panic", r, "stack", string(debug.Stack()))
-		*err = status.Error(codes.Internal, "internal error; the hub's log has more")
 	}
 }
 

@@ -37,6 +37,8 @@ const (
 // Options are those of the gRPC server that the service is registered with, but for its credentials.
 func (s *Server) Options() []grpc.ServerOption {
 	return []grpc.ServerOption{
+		grpc.UnaryInterceptor(s.unary),
+		grpc.StreamInterceptor(s.stream),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(encodingproto.Name)}),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(s.HelloTimeout),
