@@ -19,6 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/yardarm-dev/yardarm/hub/admission"
 	"github.com/yardarm-dev/yardarm/hub/api"
@@ -126,6 +128,8 @@ func (c *Config) setDefaults() error {
 type Hub struct {
 	config  Config
 	metrics *prometheus.Registry
+	// alive answers gRPC's question for health on both ports.
+	alive *health.Server
 }
 
 // New checks the configuration. Nothing is opened before Run.
@@ -133,7 +137,7 @@ func New(c Config) (*Hub, error) {
 	if err := c.setDefaults(); err != nil {
 		return nil, fmt.Errorf("configure hub: %w", err)
 	}
-	h := &Hub{config: c, metrics: prometheus.NewRegistry()}
+	h := &Hub{config: c, metrics: prometheus.NewRegistry(), alive: aliveness()}
 	h.metrics.MustRegister(diskMetrics(c.DataDir)...)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "yardarm_build_info", Help: "1, labelled with the build.", ConstLabels: prometheus.Labels{"version": version.String()},
@@ -256,7 +260,8 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
-	gate, err := h.gateway(fleet, authority, sealer, users, listener, db)
+	checks := h.checks(db, authority)
+	gate, err := h.gateway(fleet, authority, sealer, users, listener, &checks)
 	if err != nil {
 		return err
 	}
@@ -289,13 +294,14 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if c.MetricsListen != "" {
 		handler := promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{})
 		group.Go(func() error {
-			return run.Health(ctx, c.MetricsListen, handler, func() (string, error) { return "ok", ready(db) })
+			return run.Health(ctx, c.MetricsListen, handler, checks)
 		})
 	}
 	group.Go(func() error {
 		<-ctx.Done()
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
+		h.alive.Shutdown()
 		spokes.Drain(drain, drainWindow)
 		spokeServer.Stop()
 		stopDispatch()
@@ -363,7 +369,7 @@ func (h *Hub) adminFile(authority *ca.CA, port string) (authz.Admin, error) {
 	return admin, nil
 }
 
-func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, users *oidc.Verifier, listener net.Listener, db *store.Store) (*gateway.Gateway, error) {
+func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, users *oidc.Verifier, listener net.Listener, checks *run.Checks) (*gateway.Gateway, error) {
 	config, err := authority.ServerTLS(hostsOf(h.config.Addresses, h.config.APIAddress))
 	if err != nil {
 		return nil, err
@@ -375,15 +381,17 @@ func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, 
 		}
 		config.GetCertificate = given.GetCertificate
 		h.metrics.MustRegister(expiry("api", given.Expires))
+		*checks = append(*checks, apiCheck(given.Expires))
 	}
 	if err := h.clientCA(config); err != nil {
 		return nil, err
 	}
 	server := grpc.NewServer(fleet.Options()...)
 	fleet.Register(server)
+	healthv1.RegisterHealthServer(server, h.alive)
 	return gateway.New(gateway.Config{
 		GRPC: server, Listener: listener, TLS: config, SignIn: login.Announcement{Providers: users.Providers()}, Logger: h.config.Logger, Drain: drainTime,
-		Who: fleet.Who, Ready: func() error { return ready(db) }, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
+		Who: fleet.Who, Ready: *checks, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
 		Sealer: sealer, Pages: dashboard.Handler(), Registerer: h.metrics,
 	})
 }
@@ -402,15 +410,8 @@ func (h *Hub) spokePort(authority *ca.CA, spokes *dispatch.Server, listener net.
 	}
 	server := grpc.NewServer(append(spokes.Options(), grpc.Creds(admission.Credentials(tls)))...)
 	spokes.Register(server)
+	healthv1.RegisterHealthServer(server, h.alive)
 	return server, door, nil
-}
-
-// ready tells whether the hub takes changes.
-func ready(db *store.Store) error {
-	if reason := db.ReadOnly(); reason != "" {
-		return fmt.Errorf("read-only: %s", reason)
-	}
-	return nil
 }
 
 // withPort joins hosts that name no port with that of an address.

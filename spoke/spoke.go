@@ -104,7 +104,7 @@ func (s *Spoke) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if c.MetricsListen != "" {
 		metrics := promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{})
-		group.Go(func() error { return run.Health(ctx, c.MetricsListen, metrics, s.health) })
+		group.Go(func() error { return run.Health(ctx, c.MetricsListen, metrics, run.Told(s.health)) })
 	}
 	group.Go(func() error { return s.policy.Run(ctx) })
 	group.Go(func() error { return s.run(ctx, cluster) })

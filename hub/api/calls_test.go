@@ -7,11 +7,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -158,6 +160,12 @@ func TestDefectsCostOneCall(t *testing.T) {
 			ctx := apitest.WithHeader(t.Context(), "x-request-id", "my-request")
 			_, err := h.EnrollCluster(ctx, &hubv1.EnrollClusterRequest{Name: "berlin"}, grpc.Header(&header))
 			st := refused(t, err, codes.Internal, "my-request")
+			if !slices.ContainsFunc(st.Details(), func(d any) bool {
+				info, ok := d.(*errdetails.RequestInfo)
+				return ok && info.GetRequestId() == "my-request"
+			}) {
+				t.Errorf("the details %v do not name the request", st.Details())
+			}
 			if strings.Contains(st.Message(), "fire") || strings.Contains(st.Message(), "secret") {
 				t.Errorf("the answer tells the cause: %q", st.Message())
 			}

@@ -10,8 +10,11 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/yardarm-dev/yardarm/hub/authz"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -54,6 +57,9 @@ func (s *Server) permit(c call, req any) error {
 }
 
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	if info.FullMethod == healthv1.Health_Check_FullMethodName {
+		return handler(ctx, req) // load balancers have no credential, and learn nothing
+	}
 	c := call{id: s.requestID(ctx), need: needs[info.FullMethod]}
 	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.id)) // fails only when the call is over
 	defer func() {
@@ -132,7 +138,7 @@ func (s *Server) answer(method string, c call, err error) error {
 		level = slog.LevelError
 	}
 	s.log.Log(context.Background(), level, "call failed", "method", method, "request", c.id, "actor", c.who.Actor(), "code", st.Code().String(), "error", err)
-	return st.Err()
+	return withDetails(st, []protoadapt.MessageV1{&errdetails.RequestInfo{RequestId: c.id}}).Err()
 }
 
 // panicError is a defect of the hub, caught so that it costs one call.

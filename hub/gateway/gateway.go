@@ -5,7 +5,7 @@
 //	TLS port ─┤                                                  │ in-memory connection
 //	          └─ everything else ─▶ REST ─▶ grpc-gateway ─────────┘
 //	                     ├─ /openapi.json, /.well-known/yardarm (how to sign in)
-//	                     ├─ /livez, /readyz
+//	                     ├─ /livez, /readyz?verbose
 //	                     └─ /session, and the pages
 //
 // It holds no rule of its own about who may do what: the Authorization header and the client certificate travel on, and the interceptors
@@ -34,6 +34,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/admission"
 	"github.com/yardarm-dev/yardarm/pkg/login"
+	"github.com/yardarm-dev/yardarm/pkg/run"
 )
 
 const (
@@ -72,8 +73,8 @@ type Config struct {
 	// Who answers who shows an Authorization header's values, or else a client certificate (nil for none); empty for nobody. By it the port knows
 	// its connections by more than their address; it decides about no call. May be nil.
 	Who func(ctx context.Context, authorization []string, certificate *x509.Certificate) string
-	// Ready says why the hub is not ready, nil when it is; ready always when nil.
-	Ready func() error
+	// Ready answers /readyz. Default: no checks, and so always ready.
+	Ready http.Handler
 	// Stopping is called when Run is about to end, and makes endless streams end. May be nil.
 	Stopping func()
 	// MaxArtifactSize bounds the body of a publication, in bytes. Default 64 MiB.
@@ -115,6 +116,9 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	if cfg.Drain <= 0 {
 		cfg.Drain = defaultDrain
+	}
+	if cfg.Ready == nil {
+		cfg.Ready = run.Checks{}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -23,6 +23,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
 	"github.com/yardarm-dev/yardarm/hub/gateway"
 	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/run"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -412,7 +413,9 @@ func TestAStreamMayPauseLongerThanAWriteMayTake(t *testing.T) {
 
 func TestPlainPages(t *testing.T) {
 	var notReady error
-	h := apitest.Start(t, func(_ *api.Config, g *gateway.Config) { g.Ready = func() error { return notReady } })
+	h := apitest.Start(t, func(_ *api.Config, g *gateway.Config) {
+		g.Ready = run.Checks{{Name: "disk", Ready: func() error { return notReady }}}
+	})
 	get := func(path string) answer {
 		r := request(t, h, "GET", path, nil)
 		r.Header.Del("Authorization")
@@ -424,8 +427,8 @@ func TestPlainPages(t *testing.T) {
 	if a := get("/readyz"); a.status != 200 {
 		t.Errorf("readyz %d %s", a.status, a.body)
 	}
-	notReady = errors.New("the disk is full")
-	if a := get("/readyz"); a.status != 503 || string(a.body) != "the disk is full\n" {
+	notReady = errors.New("it is full")
+	if a := get("/readyz"); a.status != 503 || string(a.body) != "[-]disk failed: it is full\nnot ready\n" {
 		t.Errorf("readyz %d %s", a.status, a.body)
 	}
 	a := get("/openapi.json")

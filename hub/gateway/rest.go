@@ -77,15 +77,7 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		_ = json.NewEncoder(w).Encode(cfg.SignIn)
 	})
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if cfg.Ready != nil {
-			if err := cfg.Ready(); err != nil {
-				writeText(w, http.StatusServiceUnavailable, err.Error())
-				return
-			}
-		}
-		writeText(w, http.StatusOK, "ok")
-	})
+	mux.Handle("GET /readyz", cfg.Ready)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if cfg.Pages != nil && wantsPage(r) {
 			cfg.Pages.ServeHTTP(w, r)
