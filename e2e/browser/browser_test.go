@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
@@ -36,7 +37,7 @@ func TestPages(t *testing.T) {
 	w.publish("web", "prod", "one")
 	w.publish("base", "test", "one")
 	w.publish("web", "prod", "two")
-	w.run("pages.spec.mjs")
+	w.run("pages.spec.mjs", "LINK="+strings.TrimSpace(w.do("dashboard")))
 }
 
 // A thousand clusters: the map draws squares, the table holds what is in the window, and neither says less than the API.

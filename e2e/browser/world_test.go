@@ -103,9 +103,17 @@ func (w *world) write(name, text string) string {
 	return path
 }
 
-// publish publishes a bundle of one object whose content is a text.
+// publish publishes a bundle of one object whose content is a text. It goes everywhere at once, whatever fails: what a page shows of a fleet does not
+// depend on which cluster a rollout begins with.
 func (w *world) publish(bundle, group, text string) {
 	w.t.Helper()
+	w.do("apply", "-f", w.write(bundle+".yaml", fmt.Sprintf(`apiVersion: yardarm.dev/v1
+kind: Bundle
+metadata: {name: %s}
+spec:
+  targets: [{group: %s}]
+  rollout: {stages: [{name: all, concurrency: 100%%, failureBudget: 100%%}]}
+`, bundle, group)))
 	file := w.write(bundle+"/settings.yaml", fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: default}\ndata: {text: %q}\n", bundle, text))
 	w.do("publish", filepath.Dir(file), "--bundle", bundle, "--to", group, "-m", "says "+text)
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	// linkLife is for a browser to start in.
-	linkLife = time.Minute
+	linkLife = 2 * time.Minute
 	// maxLinks is how many may be open at a time, which bounds their memory: one for each of many people who sign in at once.
 	maxLinks = 256
 )

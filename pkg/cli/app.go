@@ -44,13 +44,27 @@ func (a *app) connect() (*client.Client, error) {
 	if a.hub != nil {
 		return a.hub, nil
 	}
-	chosen, err := a.destination()
+	config, name, err := a.clientConfig()
 	if err != nil {
 		return nil, err
 	}
-	config, err := client.FromContext(*chosen)
+	hub, err := client.New(config)
 	if err != nil {
 		return nil, err
+	}
+	a.hub, a.context, a.address = hub, name, strings.TrimPrefix(config.Server, "https://")
+	return hub, nil
+}
+
+// clientConfig is how to call the hub that was chosen, and the name of its context.
+func (a *app) clientConfig() (client.Config, string, error) {
+	chosen, err := a.destination()
+	if err != nil {
+		return client.Config{}, "", err
+	}
+	config, err := client.FromContext(*chosen)
+	if err != nil {
+		return client.Config{}, "", err
 	}
 	if a.server != "" {
 		config.Server = a.server
@@ -58,19 +72,14 @@ func (a *app) connect() (*client.Client, error) {
 	if chosen.Token == "" && chosen.Login != nil {
 		path, err := a.configFile()
 		if err != nil {
-			return nil, err
+			return client.Config{}, "", err
 		}
 		a.signIn = newSignIn(path, *chosen, a.io.Now)
 		config.Renewed = a.signIn.token
 	}
 	config.UserAgent = "yardarm/" + version.String()
 	config.RequestTimeout = a.requestTimeout
-	hub, err := client.New(config)
-	if err != nil {
-		return nil, err
-	}
-	a.hub, a.context, a.address = hub, chosen.Name, strings.TrimPrefix(config.Server, "https://")
-	return hub, nil
+	return config, chosen.Name, nil
 }
 
 // destination is the hub to call and who to be there: the context that flags, environment and file name, but for what flags and environment say

@@ -4,6 +4,15 @@ import { accessible, api, contained, enter, eventually, open, patience, TOKEN, w
 
 const sum = async (page, state) => Number(await page.locator(`[data-state=${state}]`).innerText());
 
+test("a link of yardarm dashboard signs in once", async () => {
+  for (const found of ["header.top", ".msg"]) {
+    const page = await open();
+    await page.goto(process.env.LINK);
+    await page.locator(found).waitFor();
+    assert.ok(!page.url().includes("code"), "the code stays in the address");
+  }
+});
+
 test("nobody is let in without a credential, and the cookie is out of reach of scripts", async () => {
   const page = await open();
   await page.goto("/clusters?filter=env%3Dprod");
@@ -104,6 +113,64 @@ test("jump goes to anything, and ? lists the keys", async () => {
   await page.waitForURL("**/clusters");
 });
 
+test("a bundle has its groups, its rollout, and what differs between its revisions", async () => {
+  const page = await enter("/bundles");
+  await page.getByRole("link", { name: "web", exact: true }).click();
+  await page.getByRole("heading", { name: /^web/ }).waitFor();
+  await page.getByRole("heading", { name: /^Rollout/ }).waitFor();
+  await page.getByRole("link", { name: "diff to r1" }).click();
+  await page.locator(".diff .del", { hasText: '"one"' }).waitFor();
+  await page.locator(".diff .add", { hasText: '"two"' }).waitFor();
+  await accessible(page, "bundle");
+  await contained(page, "bundle");
+  await page.getByRole("button", { name: "Return…" }).click();
+  await page.getByText(/clusters? are to run it/).waitFor();
+  await page.getByRole("button", { name: "Return to r1" }).click();
+  await page.getByText("returns to r1").waitFor();
+  const { revisions } = await api(page, "GET", "/v1/bundles/web/revisions");
+  assert.equal(revisions[0].spec.provenance.undoOf, 1);
+  assert.deepEqual(page.wrong, []);
+});
+
+test("problems are by cause, and drift by field", async () => {
+  const page = await enter("/problems");
+  await page.getByText("401 Unauthorized").first().waitFor();
+  await accessible(page, "problems");
+  await page.keyboard.press("g");
+  await page.keyboard.press("d");
+  await page.getByText("spec.replicas").waitFor();
+  await page.getByText("kubectl-edit").waitFor();
+  await accessible(page, "drift");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("activity tells who did what, and enrolling shows the cluster that is awaited", async () => {
+  const page = await enter("/activity");
+  await page.getByText("RevisionPublished").first().waitFor();
+  await accessible(page, "activity");
+  await page.getByRole("link", { name: "Enrol" }).click();
+  await page.getByLabel("Name").fill("edge-9");
+  await page.getByLabel("Labels").fill("env=test");
+  await page.getByRole("button", { name: "Make a token" }).click();
+  await page.getByText("waiting for its spoke").waitFor();
+  await page.getByText(/^cluster: edge-9/m).waitFor();
+  await accessible(page, "enrol");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("a token is made, shown once, and revoked", async () => {
+  const page = await enter("/access");
+  await page.getByLabel("Name of a new token").fill("web-ci");
+  await page.getByLabel("Its role").selectOption("publisher");
+  await page.getByRole("button", { name: "Make a token" }).click();
+  await page.getByText("shown this once").waitFor();
+  await accessible(page, "access");
+  await page.locator(".tokens li", { hasText: "web-ci" }).getByRole("button", { name: "Revoke…" }).click();
+  await page.getByRole("button", { name: "Revoke web-ci" }).click();
+  await eventually(() => page.locator(".tokens li", { hasText: "web-ci" }).count(), 0);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("a spoke that is killed is stale within seconds, and counts as ready nowhere", async () => {
   const page = await enter("/");
   await eventually(() => page.getByTitle("lone-1: ready").count(), 1);
@@ -164,7 +231,7 @@ test("a ban asks, says what it touches, and shows", async () => {
 
 test("all fits a telephone", async () => {
   const page = await enter("/", TOKEN, { viewport: { width: 390, height: 844 } });
-  for (const path of ["/", "/clusters", "/clusters/shop-0003-failing?bundle=web"]) {
+  for (const path of ["/", "/clusters", "/clusters/shop-0003-failing?bundle=web", "/bundles/web", "/problems", "/drift", "/access"]) {
     await page.goto(path);
     await page.locator("main h1").waitFor({ state: "attached" });
     await page.getByText("live", { exact: true }).waitFor({ state: "attached" });

@@ -10,6 +10,13 @@ const screens = {
   fleet: "/",
   clusters: "/clusters?labels=team",
   cluster: "/clusters/shop-0003-failing?bundle=web",
+  bundles: "/bundles",
+  bundle: "/bundles/web?revision=2",
+  problems: "/problems",
+  drift: "/drift",
+  activity: "/activity",
+  enrol: "/enrol",
+  access: "/access",
 };
 
 for (const [width, [w, height]] of Object.entries(sizes)) {

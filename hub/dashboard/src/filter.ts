@@ -17,10 +17,10 @@ export function terms(filter: string): string[] {
   return out.map((t) => t.trim()).filter(Boolean);
 }
 
-/** understand makes a filter of what somebody typed: a word alone is part of a name. */
-export function understand(text: string): string {
+/** understand makes a filter of what somebody typed: a word alone is part of a field, mostly the name. */
+export function understand(text: string, field = "name"): string {
   return terms(text)
-    .map((t) => (/^[\w.*/-]+$/.test(t) && !t.includes("=") ? `name=*${t.replaceAll("*", "")}*` : t))
+    .map((t) => (/^[\w.*/-]+$/.test(t) && !t.includes("=") ? `${field}=*${t.replaceAll("*", "")}*` : t))
     .join(",");
 }
 

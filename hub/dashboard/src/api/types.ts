@@ -183,3 +183,76 @@ export interface Page {
   nextPageToken?: string;
   totalSize?: number;
 }
+
+export interface SharedTrait {
+  type: string;
+  key: string;
+  value: string;
+  failing?: number;
+  failingTotal?: number;
+  others?: number;
+  othersTotal?: number;
+}
+
+export interface Cause {
+  phase: string;
+  reason?: string;
+  kind?: string;
+  message?: string;
+  bundles?: string[];
+  clusters?: number;
+  unheardClusters?: number;
+  unheardSince?: string;
+  since?: string;
+  examples?: { cluster: string; bundle: string; revision?: number; object?: string; message?: string; since?: string; asOf?: string }[];
+  shared?: SharedTrait[];
+}
+
+export interface Problems {
+  problems?: Cause[];
+  totalSize?: number;
+  failingClusters?: number;
+  clusters?: number;
+}
+
+export interface Explanation {
+  revision?: number;
+  reason?: string;
+  answer?: string;
+  remedy?: string;
+  steps?: { name: string; done?: boolean; reason?: string; message?: string; time?: string }[];
+}
+
+export interface StageStatus {
+  name: string;
+  clusters?: number;
+  waiting?: number;
+  away?: number;
+  given?: number;
+  done?: number;
+  failed?: number;
+  failedBefore?: number;
+  lost?: number;
+  returning?: number;
+  returned?: number;
+  concurrency?: number;
+  failureBudget?: number;
+  approval?: string;
+  approved?: boolean;
+}
+
+export interface Rollout {
+  spec: { bundle: string; revision?: number };
+  status: {
+    phase: string;
+    waitsFor?: string;
+    stage?: string;
+    stages?: StageStatus[];
+    settledRevision?: number;
+    failure?: string;
+    begun?: string;
+    since?: string;
+    actions?: { action: string; actor?: string; time?: string; stage?: string; message?: string }[];
+    clusters?: { cluster: string; stage?: string; state: string; revision?: number; fromRevision?: number; goodRevision?: number; failedBefore?: boolean; away?: boolean }[];
+  };
+}

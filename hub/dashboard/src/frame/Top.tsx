@@ -10,6 +10,7 @@ const screens = [
   ["/", "Fleet"],
   ["/clusters", "Clusters"],
   ["/bundles", "Bundles"],
+  ["/problems", "Problems"],
   ["/drift", "Drift"],
   ["/activity", "Activity"],
   ["/access", "Access"],

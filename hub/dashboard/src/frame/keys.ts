@@ -13,6 +13,7 @@ export const places: Record<string, [href: string, title: string]> = {
   f: ["/", "Fleet"],
   c: ["/clusters", "Clusters"],
   b: ["/bundles", "Bundles"],
+  p: ["/problems", "Problems"],
   d: ["/drift", "Drift"],
   a: ["/activity", "Activity"],
   e: ["/enrol", "Enrol"],

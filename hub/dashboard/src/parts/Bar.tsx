@@ -24,7 +24,7 @@ export function Ready({ counts, none }: { counts: PhaseCounts | undefined; none:
     <span class="ready-of">
       <Bar parts={partsOf(counts)} className="mini" />
       <span>
-        {count(counts.ready)} / {count(counts.total)}
+        {counts.stale === counts.total ? "?" : count(counts.ready)} / {count(counts.total)}
       </span>
     </span>
   );

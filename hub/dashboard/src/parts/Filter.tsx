@@ -2,8 +2,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { both, terms, understand } from "../filter";
 import { setParam } from "../location";
 
-/** Filter shows the terms that narrow a list, and takes more. "/" goes there. */
-export function Filter({ filter, hint, failure }: { filter: string; hint: string; failure?: string | undefined }) {
+/** Filter shows the terms that narrow a list, and takes more; a word alone is looked for in the field bare. "/" goes there. */
+export function Filter({ filter, hint, failure, bare = "name" }: { filter: string; hint: string; failure?: string | undefined; bare?: string }) {
   const [text, setText] = useState("");
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
@@ -12,7 +12,7 @@ export function Filter({ filter, hint, failure }: { filter: string; hint: string
   const add = (e: SubmitEvent) => {
     e.preventDefault();
     if (!text.trim()) return;
-    setParam("filter", both(filter, understand(text)));
+    setParam("filter", both(filter, understand(text, bare)));
     setText("");
   };
   const keys = (e: KeyboardEvent) => {

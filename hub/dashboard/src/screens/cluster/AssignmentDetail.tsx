@@ -3,6 +3,7 @@ import { DriftList } from "../../parts/DriftList";
 import { Ago, At } from "../../parts/Time";
 import { count } from "../../words";
 import { AssignmentActions } from "./AssignmentActions";
+import { Why } from "./Why";
 
 /** AssignmentDetail says why a bundle is as it is in a cluster: which object, what, and since when. */
 export function AssignmentDetail({ assignment }: { assignment: Assignment }) {
@@ -21,6 +22,7 @@ export function AssignmentDetail({ assignment }: { assignment: Assignment }) {
         {o?.pruning ? `, ${count(o.pruning)} still to be removed` : ""}
       </p>
       {message && <p>{message}</p>}
+      <Why cluster={assignment.spec.cluster} bundle={assignment.spec.bundle} />
       <ul class="rows">
         {report?.problems?.map((p) => (
           <li key={p.object + p.reason} class="note">

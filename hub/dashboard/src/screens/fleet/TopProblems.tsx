@@ -1,59 +1,45 @@
 import { query } from "../../api/client";
 import { useQuery } from "../../api/query";
-import type { Assignment, Facets, Page } from "../../api/types";
+import type { Problems } from "../../api/types";
 import { Block } from "../../parts/Block";
 import { Problem } from "../../parts/Note";
+import { Share } from "../../parts/Share";
 import { Ago } from "../../parts/Time";
 import { count, flagOf } from "../../words";
 
-/** What counts as a problem here: the clusters say so, and somebody has to look. */
-export const wrong = "phase in (Failed,Degraded,Held)";
+/** How many causes the fleet's page shows. */
 const shown = 4;
 
+/** TopProblems are the causes with the most clusters. */
 export function TopProblems() {
-  const { data, error } = useQuery<Facets>(query("/v1/facets/Assignment", { filter: wrong, facets: ["reason"], limit: shown }), ["Cluster"]);
-  const reasons = data?.facets?.[0]?.values ?? [];
+  const { data, error } = useQuery<Problems>(query("/v1/problems", { limit: shown, examples: 1 }), ["Cluster"]);
   return (
-    <Block title="Top problems" n={data && `by cause, ${count(data.totalSize)} in all`}>
+    <Block title="Top problems" n="by cause" act={<a class="link" href="/problems">all {count(data?.totalSize)}</a>}>
       {error && <Problem failure={error} />}
-      <ul class="rows pr">
-        {reasons.map((r) => (
-          <Cause key={r.value} reason={r.value} n={r.count} />
-        ))}
+      <ul class="rows pr shared">
+        {data?.problems?.map((p) => {
+          const flag = flagOf(p.phase);
+          const where = [p.reason, p.bundles?.join(", "), p.examples?.[0]?.object].filter(Boolean).join(", ");
+          return (
+            <li key={[p.phase, p.reason, p.kind, p.message].join()}>
+              <span class={`big t-${flag}`}>
+                <i class={`fl ${flag}`} />
+                {count(p.clusters)}
+              </span>
+              <div>
+                <p class="cause cut" title={p.message}>
+                  <a href="/problems">{p.message || p.reason}</a>
+                </p>
+                <p class="dim cut" title={where}>
+                  {where}, for <Ago time={p.since} />
+                </p>
+              </div>
+              {p.shared?.[0] && <Share trait={p.shared[0]} />}
+            </li>
+          );
+        })}
       </ul>
-      {data && reasons.length === 0 && <p class="more">No cluster reports a failing bundle.</p>}
+      {data && !data.problems?.length && <p class="more">No cluster reports a failing bundle.</p>}
     </Block>
-  );
-}
-
-/** Cause is one reason, and an example of what it means. */
-function Cause({ reason, n }: { reason: string; n: number }) {
-  const filter = `${wrong},reason=${reason}`;
-  const { data } = useQuery<Page & { assignments?: Assignment[] }>(query("/v1/assignments", { filter, pageSize: 1, orderBy: "since" }), ["Cluster"]);
-  const example = data?.assignments?.[0];
-  const problem = example?.status.report?.problems?.[0];
-  const message = problem?.message ?? example?.status.message ?? "";
-  return (
-    <li>
-      <span class={`big t-${example ? flagOf(example.status.phase) : "degraded"}`}>
-        <i class={`fl ${example ? flagOf(example.status.phase) : "degraded"}`} />
-        {count(n)}
-      </span>
-      <div>
-        <p class="cause cut" title={message}>
-          {example ? <a href={`/clusters/${example.spec.cluster}?bundle=${example.spec.bundle}`}>{message || reason}</a> : reason}
-        </p>
-        <p class="dim cut" title={problem?.object}>
-          {reason}
-          {example && `, ${example.spec.bundle} in ${example.spec.cluster}`}
-          {problem && `, ${problem.object}`}
-          {example?.status.report?.since && (
-            <>
-              , for <Ago time={example.status.report.since} />
-            </>
-          )}
-        </p>
-      </div>
-    </li>
   );
 }

@@ -1,0 +1,127 @@
+import { query } from "../api/client";
+import { useQuery } from "../api/query";
+import type { Assignment, Drift as Difference, Page } from "../api/types";
+import { param } from "../location";
+import { both } from "../filter";
+import { flags, useCommand } from "../parts/command";
+import { Filter } from "../parts/Filter";
+import { Problem } from "../parts/Note";
+import { Ago } from "../parts/Time";
+import { count, plural, wordOf } from "../words";
+
+/** How many assignments are looked at: what one answer may have. */
+const most = 500;
+
+interface Field {
+  path: string;
+  kind: string;
+  bundle: string;
+  desired: string;
+  live: string;
+  manager: string;
+  reason: string;
+  since: string | undefined;
+  clusters: string[];
+}
+
+/** Drift is what differs from what was applied, by field across clusters. */
+export function Drift() {
+  const filter = param("filter");
+  const all = both("drifted>0", filter);
+  useCommand(`get assignments${flags({ filter: all })} -o wide`, "Drift");
+  const { data, error } = useQuery<Page & { assignments?: Assignment[] }>(query("/v1/assignments", { filter: all, pageSize: most, orderBy: "since" }), ["Cluster"]);
+  const fields = group(data?.assignments ?? []);
+  const total = data?.totalSize ?? 0;
+  return (
+    <>
+      <div class="head">
+        <div>
+          <h1>
+            Drift <span class="dim n">{data && count(fields.length)}</span>
+          </h1>
+          <p class="lead">{data && `${plural(fields.length, "field")} of ${plural(total, "assignment")} differ from what was applied, and are left so.`}</p>
+        </div>
+      </div>
+      <section class="hung" aria-label="Fields">
+        <div class="above">
+          <Filter filter={filter} hint="Filter: bundle=web, env=prod, cluster=edge-1" bare="cluster" failure={error?.status === 400 ? error.message : undefined} />
+        </div>
+        {error && error.status !== 400 && <Problem failure={error} />}
+        <ul class="rows fields">
+          {fields.map((f) => (
+            <li key={[f.bundle, f.kind, f.path, f.desired, f.live, f.manager].join()}>
+              <div>
+                <p class="m ink cut" title={f.path || "the whole object"}>
+                  {f.path || "the whole object"}
+                </p>
+                <p class="dim cut">
+                  {f.kind}, <a class="link m" href={`/bundles/${f.bundle}`}>{f.bundle}</a>, for <Ago time={f.since} />
+                </p>
+              </div>
+              <dl class="facts two">
+                <div>
+                  <dt>desired</dt>
+                  <dd class="m cut" title={f.desired}>
+                    {f.desired || "none"}
+                  </dd>
+                </div>
+                <div>
+                  <dt>live</dt>
+                  <dd class="m cut" title={f.live}>
+                    {f.live || "none"}
+                  </dd>
+                </div>
+              </dl>
+              <div>
+                <p class="m cut" title={f.manager}>
+                  {f.manager || "manager unknown"}
+                </p>
+                <p class="st t-drifted">
+                  <i class="fl drifted" />
+                  {wordOf(f.reason || "left so")}
+                </p>
+              </div>
+              <p class="m cut" title={f.clusters.join(", ")}>
+                <a class="link" href={`/clusters/${f.clusters[0]}?bundle=${f.bundle}`}>
+                  {f.clusters[0]}
+                </a>
+                {f.clusters.length > 1 && <span class="dim"> and {count(f.clusters.length - 1)} more</span>}
+              </p>
+            </li>
+          ))}
+        </ul>
+        {data && fields.length === 0 && <p class="more">No live object differs from what was applied, but for what was repaired.</p>}
+        {total > most && <p class="more">The oldest {count(most)} of {count(total)} assignments. A filter shows others.</p>}
+      </section>
+    </>
+  );
+}
+
+/** group puts the same difference in several clusters together, that of the most clusters first. */
+function group(assignments: Assignment[]): Field[] {
+  const fields = new Map<string, Field>();
+  for (const { spec, status } of assignments) {
+    for (const d of status.report?.drift ?? []) {
+      if (d.corrected) continue;
+      const field = fieldOf(d, spec.bundle);
+      const key = JSON.stringify([field.bundle, field.kind, field.path, field.desired, field.live, field.manager]);
+      const known = fields.get(key) ?? field;
+      known.clusters.push(spec.cluster);
+      if (d.since && (!known.since || d.since < known.since)) known.since = d.since;
+      fields.set(key, known);
+    }
+  }
+  return [...fields.values()].sort((a, b) => b.clusters.length - a.clusters.length);
+}
+
+const fieldOf = (d: Difference, bundle: string): Field => ({
+  path: d.path ?? "",
+  kind: d.object,
+  bundle,
+  desired: d.desired ?? "",
+  live: d.live ?? "",
+  manager: d.manager ?? "",
+  reason: d.reason ?? "",
+  since: d.since,
+  clusters: [],
+});

@@ -1,0 +1,78 @@
+import { query } from "../../api/client";
+import { useQuery } from "../../api/query";
+import { session } from "../../api/session";
+import type { Role, RoleBinding, Scope } from "../../api/types";
+import { Block } from "../../parts/Block";
+import { useCommand } from "../../parts/command";
+import { Problem } from "../../parts/Note";
+import { useMay } from "../../frame/useMay";
+import { Tokens } from "./Tokens";
+
+/** Access is who may do what. */
+export function Access() {
+  useCommand("get tokens,roles,rolebindings", "Access");
+  const who = session.value.state === "signed in" ? session.value.who : undefined;
+  const mayTokens = useMay("get", "tokens");
+  const mayRoles = useMay("get", "roles");
+  const mayBindings = useMay("get", "rolebindings");
+  const roles = useQuery<{ roles?: Role[] }>(mayRoles ? "/v1/roles" : "");
+  const bindings = useQuery<{ roleBindings?: RoleBinding[] }>(mayBindings ? query("/v1/rolebindings", { pageSize: 500 }) : "");
+  return (
+    <>
+      <div class="head">
+        <div>
+          <h1>Access</h1>
+          <p class="lead">
+            You are <span class="m ink">{who?.actor}</span>
+            {who?.roleBindings?.length ? `, by ${who.roleBindings.map((b) => `${b.metadata.name} (${b.spec.role})`).join(", ")}` : ""}.
+          </p>
+        </div>
+      </div>
+      {mayTokens && <Tokens roles={roles.data?.roles?.map((r) => r.metadata.name) ?? []} />}
+      <div class="cols two">
+        {mayBindings && (
+          <Block title="Role bindings" n={bindings.data?.roleBindings?.length ?? 0}>
+            {bindings.error && <Problem failure={bindings.error} />}
+            <ul class="rows grants">
+              {bindings.data?.roleBindings?.map((b) => (
+                <li key={b.metadata.name}>
+                  <p>
+                    <span class="m ink">{b.metadata.name}</span> gives <b>{b.spec.role}</b> to{" "}
+                    <span class="m">{b.spec.subjects?.map((s) => `${s.kind.toLowerCase()}/${s.name}`).join(", ") || "nobody"}</span>
+                  </p>
+                  <p class="dim">
+                    {scope("bundles", b.spec.bundles)}, {scope("cluster groups", b.spec.clusterGroups)}
+                  </p>
+                </li>
+              ))}
+            </ul>
+          </Block>
+        )}
+        {mayRoles && (
+          <Block title="Roles" n={roles.data?.roles?.length ?? 0}>
+            {roles.error && <Problem failure={roles.error} />}
+            <ul class="rows grants">
+              {roles.data?.roles?.map((r) => (
+                <li key={r.metadata.name}>
+                  <p>
+                    <span class="m ink">{r.metadata.name}</span> {r.spec?.description}
+                  </p>
+                  <p class="dim">{r.spec?.rules?.map((rule) => `${all(rule.verbs)} ${all(rule.resources)}`).join("; ")}</p>
+                </li>
+              ))}
+            </ul>
+          </Block>
+        )}
+      </div>
+      {!mayTokens && !mayRoles && !mayBindings && <p>What others may do is not for you to see.</p>}
+    </>
+  );
+}
+
+const all = (words: string[]) => (words.includes("*") ? "everything" : words.join(", "));
+
+function scope(what: string, s: Scope | undefined): string {
+  if (!s) return `all ${what}`;
+  const labels = Object.entries(s.selector?.matchLabels ?? {}).map(([k, v]) => `${k}=${v}`);
+  return `${what} ${[...(s.names ?? []), ...labels].join(", ") || "none"}`;
+}

@@ -1,0 +1,113 @@
+import { query } from "../../api/client";
+import { useQuery } from "../../api/query";
+import type { Bundle as Resource, Cause, Problems } from "../../api/types";
+import { useMay } from "../../frame/useMay";
+import { go } from "../../location";
+import { Ask } from "../../parts/Ask";
+import { Bar } from "../../parts/Bar";
+import { Block } from "../../parts/Block";
+import { useCommand } from "../../parts/command";
+import { Events } from "../../parts/Events";
+import { Problem } from "../../parts/Note";
+import { count, flagOf, partsOf, plural } from "../../words";
+import { Matrix } from "./Matrix";
+import { Revisions } from "./Revisions";
+import { RolloutBlock } from "./RolloutBlock";
+
+/** Bundle is one bundle: where it is, how it goes there, and what it was before. */
+export function Bundle({ name }: { name: string }) {
+  useCommand(`describe bundle ${name}`, name);
+  const { data: b, error, again } = useQuery<Resource>(`/v1/bundles/${name}`, ["Bundle", "Cluster"]);
+  const mayReconcile = useMay("reconcile", "assignments", { bundle: name });
+  const mayDelete = useMay("delete", "bundles", { bundle: name });
+  if (!b) {
+    return (
+      <>
+        <h1 class="title m">{name}</h1>
+        {error && <Problem failure={error} />}
+      </>
+    );
+  }
+  const counts = b.status.clusters;
+  return (
+    <>
+      <div class="head">
+        <div>
+          <h1>
+            <span class="m">{name}</span> <span class="m dim">r{b.status.revision ?? 0}</span>
+          </h1>
+          <p class="lead">
+            {count(counts?.ready)} of {plural(counts?.total ?? 0, "cluster")} ready
+          </p>
+        </div>
+        <div class="act">
+          {mayReconcile && (
+            <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ bundle: name }} done={again} touches={touches}>
+              <p>Every spoke compares {name} with what is in its cluster at once, and tries again what failed.</p>
+            </Ask>
+          )}
+          {mayDelete && (
+            <Ask
+              label="Delete…"
+              confirm={`Delete ${name}, keep its workloads`}
+              danger
+              method="DELETE"
+              path={`/v1/bundles/${name}`}
+              body={{ workloads: "WORKLOADS_KEEP", resourceVersion: b.metadata.resourceVersion }}
+              done={() => go("/bundles")}
+            >
+              <p>
+                It leaves {plural(counts?.total ?? 0, "cluster")}: {b.spec?.targets?.map((t) => t.group).join(", ") || "no group"}. Its objects stay there, unmanaged.
+              </p>
+              <p class="dim">To have them removed: yardarm delete bundle {name} --remove</p>
+            </Ask>
+          )}
+        </div>
+      </div>
+      {error && <Problem failure={error} />}
+      <Bar parts={partsOf(counts)} className="yardbar" />
+      <RolloutBlock bundle={name} />
+      <div class="cols two">
+        <Matrix bundle={b} />
+        <Causes bundle={name} />
+      </div>
+      <Revisions bundle={name} current={b.status.revision ?? 0} changed={again} />
+      <Block title="Events">
+        <Events bundle={name} />
+      </Block>
+    </>
+  );
+}
+
+/** Causes are why it fails where it does. */
+function Causes({ bundle }: { bundle: string }) {
+  const { data, error } = useQuery<Problems>(query("/v1/problems", { bundle, limit: 5, examples: 1 }), ["Cluster"]);
+  return (
+    <Block title="Problems" n={data && count(data.totalSize)} act={<a class="link" href={query("/problems", { filter: `bundle=${bundle}` })}>all</a>}>
+      {error && <Problem failure={error} />}
+      <ul class="rows pr">
+        {data?.problems?.map((p: Cause) => (
+          <li key={[p.phase, p.reason, p.kind, p.message].join()}>
+            <span class={`big t-${flagOf(p.phase)}`}>
+              <i class={`fl ${flagOf(p.phase)}`} />
+              {count(p.clusters)}
+            </span>
+            <div>
+              <p class="cause cut" title={p.message}>
+                {p.message || p.reason}
+              </p>
+              <p class="dim cut">
+                {p.reason} {p.kind} {p.examples?.[0] && <a class="link m" href={`/clusters/${p.examples[0].cluster}?bundle=${bundle}`}>{p.examples[0].cluster}</a>}
+              </p>
+            </div>
+          </li>
+        ))}
+      </ul>
+      {data && !data.problems?.length && <p class="more">It fails nowhere.</p>}
+    </Block>
+  );
+}
+
+function touches(answer: unknown) {
+  return <p class="ink">{plural((answer as { assignments?: string[] }).assignments?.length ?? 0, "cluster")}</p>;
+}
