@@ -77,12 +77,15 @@ func (e *explainer) explain(bundle string) {
 	}
 	e.out.Revision = e.spec.GetRevision()
 	e.done(e.matched(e.item.Target), nil)
-	e.done("nothing holds the revision back", nil)
+	p := e.partIn(e.item.Target)
+	if !e.allowed(p) {
+		return
+	}
 	made := e.tx.Revision(e.item.BundleUID, e.spec.GetRevision()).GetSpec().GetProvenance().GetTime()
 	e.done(fmt.Sprintf("revision %d, assignment %.8x", e.spec.GetRevision(), e.spec.GetHash()), made)
 	if e.deliver() && e.apply() {
 		e.done("every object is ready", e.status.GetReport().GetSince())
-		e.out.Reason, e.out.Answer = yardarmv1.WhyReady, fmt.Sprintf("it is at revision %d and ready", e.spec.GetRevision())
+		e.out.Reason, e.out.Answer = yardarmv1.WhyReady, fmt.Sprintf("it is at revision %d and ready%s", e.spec.GetRevision(), p.soaks())
 	}
 }
 
@@ -122,6 +125,11 @@ func (e *explainer) notAssigned(b *yardarmv1.Bundle, holds bool) {
 	by := e.matched(b)
 	if by == "" {
 		e.unselected(b)
+		return
+	}
+	if p := e.partIn(b); p.runs != p.latest {
+		e.done(by, nil)
+		e.keptBack(p)
 		return
 	}
 	e.stop(yardarmv1.WhyNoRevision, "the bundle has no revision", fmt.Sprintf("publish one: yardarm publish DIR --bundle %s", name), nil)

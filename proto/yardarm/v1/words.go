@@ -163,6 +163,16 @@ const (
 	WhyClusterDeleting = "ClusterDeleting"
 	WhyLeaving         = "Leaving"
 
+	WhyRolloutPending   = "RolloutPending"
+	WhyWaitsForStage    = "WaitsForStage"
+	WhyWaitsForApproval = "WaitsForApproval"
+	WhyWaitsForTurn     = "WaitsForTurn"
+	WhyWaitsForSpoke    = "WaitsForSpoke"
+	WhyRolloutPaused    = "RolloutPaused"
+	WhyRolloutFailed    = "RolloutFailed"
+	WhyRollingBack      = "RollingBack"
+	WhyRolledBack       = "RolledBack"
+
 	WhyClusterBanned      = "ClusterBanned"
 	WhyNotEnrolled        = "NotEnrolled"
 	WhyNeverConnected     = "NeverConnected"
@@ -193,6 +203,7 @@ const (
 // WhyReasons are all reasons of explanations.
 var WhyReasons = []string{
 	WhyReady, WhyNoRevision, WhyNoTargets, WhyNotSelected, WhyOutsideByFacts, WhyClusterDeleting, WhyLeaving,
+	WhyRolloutPending, WhyWaitsForStage, WhyWaitsForApproval, WhyWaitsForTurn, WhyWaitsForSpoke, WhyRolloutPaused, WhyRolloutFailed, WhyRollingBack, WhyRolledBack,
 	WhyClusterBanned, WhyNotEnrolled, WhyNeverConnected, WhyStale, WhyHubRestarted, WhyHeldSinceRestore, WhySpokeTooOld, WhyContentUnavailable, WhyNotSent,
 	WhyNotAcknowledged, WhySpokeRefuses, WhyFetchingContent,
 	WhyNotReported, WhyUnconfirmed, WhyDependency, WhyPolicyDenies, WhyDeletionAsks, WhyCustomizationFailed, WhyApplyFailed, WhyApplying,
