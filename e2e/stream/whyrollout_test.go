@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/rollout/drive"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -116,6 +117,12 @@ func TestWhyItsRolloutWaits(t *testing.T) {
 	h.because("first", "web", yardarmv1.WhyReady)
 	h.says("first", "web", "revision 2 and ready", "1h0m0s", "stage canary")
 	h.because("second", "web", yardarmv1.WhyWaitsForStage)
+	tx := h.store.Read()
+	c := tx.Cluster(uid("second"))
+	item := index.ItemsOf(tx, c)[0]
+	if st := index.Judge(tx, c, item, index.Spec(tx, c, item), h.now()); st.Phase != yardarmv1.PhaseReady || st.Reason != yardarmv1.ReasonBehind {
+		t.Errorf("its status is %v", st)
+	}
 	h.says("second", "web", "is to run revision 1, and not yet revision 2", "stage canary", "stage rest", "rollout promote bundle/web")
 	h.release("db", text(100, "1"), canaryFirst(""))
 	h.because("second", "db", yardarmv1.WhyWaitsForStage) // its first revision

@@ -78,6 +78,10 @@ func Judge(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, spec *yardarmv1.Assi
 	if spec == nil && st.Phase == in.Report.GetPhase() {
 		judgeLeaving(tx, c, it, st)
 	}
+	if latest := it.Target.GetStatus().GetLatestRevision(); st.Phase == yardarmv1.PhaseReady && spec.GetRevision() < latest {
+		st.Reason = yardarmv1.ReasonBehind
+		st.Message = fmt.Sprintf("revision %d has not come to it; see yardarm why %s %s", latest, c.GetMetadata().GetName(), it.Bundle)
+	}
 	if r := it.Earlier; r != nil {
 		st.Message = strings.TrimPrefix(st.Message+fmt.Sprintf("; of an earlier bundle of this name the cluster still holds something (%s)", r.GetPhase()), "; ")
 	}

@@ -29,7 +29,7 @@ type fleetState struct {
 
 // ready tells whether there is nothing to do or to wait for.
 func (s *fleetState) ready() bool {
-	return len(s.waiting) == 0 && len(s.away) == 0 && s.hub.GetReadOnly() == ""
+	return len(s.waiting) == 0 && len(s.away) == 0 && !slices.ContainsFunc(s.bundles, rollsOut) && s.hub.GetReadOnly() == ""
 }
 
 // readFleet asks for assignments only where counts say that some are not ready.

@@ -75,6 +75,8 @@ func (a *app) readiness(s *fleetState) string {
 			count[cmp.Or(words[x.GetStatus().GetPhase()], underway)]++
 		case b.GetStatus().GetLatestRevision() == 0 || b.GetStatus().GetClusters().GetTotal() == 0:
 			count[idle]++
+		case rollsOut(b):
+			count[underway]++
 		default:
 			count[ready]++
 		}

@@ -9,11 +9,17 @@ import (
 
 // rolloutText is how a bundle's rollout stands, as in "3: canary", "3: awaits approval of rest" or "3: rolled back"; "-" once it is complete.
 func rolloutText(b *yardarmv1.Bundle) string {
-	r := b.GetStatus().GetRollout()
-	if r == nil || r.GetPhase() == yardarmv1.RolloutCompleted {
+	if !rollsOut(b) {
 		return "-"
 	}
+	r := b.GetStatus().GetRollout()
 	return fmt.Sprintf("%d: %s", r.GetRevision(), rolloutPhase(r))
+}
+
+// rollsOut tells whether the latest revision has not come to the end of its rollout.
+func rollsOut(b *yardarmv1.Bundle) bool {
+	r := b.GetStatus().GetRollout()
+	return r != nil && r.GetPhase() != yardarmv1.RolloutCompleted
 }
 
 // rolloutPhase is the phase in words, with what is waited for.

@@ -32,7 +32,7 @@ not ready and why. With a bundle or a cluster, show every cluster of the bundle 
 
 Clusters that are not ready for the same reason are shown in one row; 'yardarm describe' has every problem, and
 every field that has drifted, in full. With --exit-code, the exit code is 1 unless everything that is shown is
-ready; what has drifted may be ready.`,
+ready, with the latest revision; what has drifted may be ready.`,
 		Example: `  yardarm status
   yardarm status bundle/web
   yardarm status --exit-code && echo all well
@@ -93,6 +93,9 @@ func (a *app) printFleet(s *fleetState, f statusFlags) error {
 	if err := a.printAway(s.away, f.limit); err != nil {
 		return err
 	}
+	if err := a.printRollouts(s.bundles, f.limit); err != nil {
+		return err
+	}
 	if err := a.printWaiting(s.waiting, f.limit); err != nil {
 		return err
 	}
@@ -124,6 +127,29 @@ func (a *app) printAway(away []*yardarmv1.Cluster, limit int) error {
 		return err
 	}
 	a.printMore(len(away)-len(shown), "cluster")
+	return nil
+}
+
+// printRollouts lists the bundles whose latest revision is on its way, or has not got through.
+func (a *app) printRollouts(bundles []*yardarmv1.Bundle, limit int) error {
+	t, more := a.newTable("BUNDLE", "ROLLOUT", "WHY"), 0
+	for _, b := range bundles {
+		switch r := b.GetStatus().GetRollout(); {
+		case !rollsOut(b):
+		case limit > 0 && t.Len() == limit:
+			more++
+		default:
+			t.Add(table.Text(b.GetMetadata().GetName()), table.Cell{Text: rolloutText(b), Color: phaseColor(rolloutColor(r))}, table.Text(cmp.Or(r.GetFailure(), "-")))
+		}
+	}
+	if t.Len() == 0 {
+		return nil
+	}
+	a.print("\nRolling out ('yardarm rollout status bundle/NAME' says more):")
+	if err := a.write(t); err != nil {
+		return err
+	}
+	a.printMore(more, "bundle")
 	return nil
 }
 
@@ -177,7 +203,8 @@ func (a *app) statusFor(ctx context.Context, t resource.Type, name string, f sta
 		return err
 	}
 	req := &hubv1.ListAssignmentsRequest{Bundle: name}
-	ready := true
+	bundle, _ := about.(*yardarmv1.Bundle)
+	ready := !rollsOut(bundle)
 	if cluster, ok := about.(*yardarmv1.Cluster); ok {
 		req = &hubv1.ListAssignmentsRequest{Cluster: name}
 		ready = cluster.GetStatus().GetPresence() == yardarmv1.PresenceConnected
@@ -187,7 +214,7 @@ func (a *app) statusFor(ctx context.Context, t resource.Type, name string, f sta
 		return err
 	}
 	for _, x := range assignments {
-		ready = ready && x.GetStatus().GetPhase() == yardarmv1.PhaseReady
+		ready = ready && allWell(x)
 	}
 	if f.output == formatJSON || f.output == formatYAML {
 		err = a.printValue(f.output, oneValue(about, assignments, ready))

@@ -56,6 +56,23 @@ func TestStatusIsReady(t *testing.T) {
 	}
 }
 
+// TestStatusOfARollout: a cluster that is ready with the revision before is not said to be all that it should be.
+func TestStatusOfARollout(t *testing.T) {
+	f := readyFleet(&yardarmv1.PhaseCounts{Total: 1, Ready: 1})
+	web := newBundle("web", 3, &yardarmv1.PhaseCounts{Total: 2, Ready: 2}, "prod")
+	web.Status.LatestRevision = 4
+	web.Status.Rollout = &yardarmv1.RolloutSummary{Revision: 4, Phase: yardarmv1.RolloutProgressing, WaitsFor: yardarmv1.RolloutWaitApproval, Stage: "rest"}
+	behind := newAssignment("eu-1", "web", 3, yardarmv1.PhaseReady)
+	behind.Status.Reason, behind.Status.Message = yardarmv1.ReasonBehind, "revision 4 has not come to it; see yardarm why eu-1 web"
+	f.put(web, behind)
+	h := serve(t, f)
+	var b strings.Builder
+	for _, args := range []string{"status --exit-code", "status cluster/eu-1 --exit-code", "status bundle/web --exit-code", "describe assignment eu-1.web", "status -o json"} {
+		b.WriteString(transcript(strings.Fields(args), h.run(t, strings.Fields(args)...)) + "\n")
+	}
+	golden(t, "status-rollout", b.String())
+}
+
 // TestStatusOfManyClusters has more clusters with something that nothing assigns than are asked for one by one.
 func TestStatusOfManyClusters(t *testing.T) {
 	f := newFleet()

@@ -55,7 +55,11 @@ func clusterValue(c *yardarmv1.Cluster) jsonObject {
 }
 
 func bundleValue(b *yardarmv1.Bundle) jsonObject {
-	return jsonObject{"name": b.GetMetadata().GetName(), "revision": b.GetStatus().GetRevision(), "latestRevision": b.GetStatus().GetLatestRevision(), "clusters": countsValue(b.GetStatus().GetClusters())}
+	value := jsonObject{"name": b.GetMetadata().GetName(), "revision": b.GetStatus().GetRevision(), "latestRevision": b.GetStatus().GetLatestRevision(), "clusters": countsValue(b.GetStatus().GetClusters())}
+	if rollsOut(b) {
+		value["rollout"] = rolloutText(b)
+	}
+	return value
 }
 
 func countsValue(c *yardarmv1.PhaseCounts) jsonObject {

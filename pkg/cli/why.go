@@ -111,7 +111,7 @@ func (a *app) phase(x *yardarmv1.Assignment) string {
 
 // why says in all its length why an assignment is not ready.
 func (a *app) why(x *yardarmv1.Assignment) string {
-	if x.GetStatus().GetPhase() == yardarmv1.PhaseReady {
+	if allWell(x) {
 		return "-"
 	}
 	c := causeOf(x)
@@ -120,12 +120,17 @@ func (a *app) why(x *yardarmv1.Assignment) string {
 
 // shortWhy is why, cut to what a table has room for.
 func (a *app) shortWhy(x *yardarmv1.Assignment) string {
-	if x.GetStatus().GetPhase() == yardarmv1.PhaseReady {
+	if allWell(x) {
 		return "-"
 	}
 	c := causeOf(x)
 	suffix := a.sinceObject(c)
 	return table.Clean(c.short(suffix) + suffix)
+}
+
+// allWell: it is ready, and with the bundle's latest revision.
+func allWell(x *yardarmv1.Assignment) bool {
+	return x.GetStatus().GetPhase() == yardarmv1.PhaseReady && x.GetStatus().GetReason() != yardarmv1.ReasonBehind
 }
 
 // sinceObject is as in " (for 3m)".

@@ -122,6 +122,9 @@ const (
 	ReasonLeftByFact   = "LeftByFact"
 	ReasonMassDeletion = "MassDeletion"
 
+	// Why one that is ready is not all that it is to be: its rollout has not brought the bundle's latest revision to it.
+	ReasonBehind = "Behind"
+
 	// What the spoke's own policy makes of a bundle, and what no operator at the hub can change: it lets nothing be written now
 	// (Frozen), or ever (ReadOnly), or not this object, or not as this service account (PolicyDenied).
 	ReasonFrozen       = "Frozen"
