@@ -204,6 +204,18 @@ func (h *hub) group(name string, labels map[string]string, expression string) {
 // publish makes a new revision of a bundle for the groups, makes the bundle if need be, and answers the digest.
 func (h *hub) publish(bundle string, content []byte, groups ...string) (digest string) {
 	h.t.Helper()
+	return h.revise(bundle, content, func(b *yardarmv1.Bundle, digest string) {
+		b.Spec.Targets = nil
+		for _, g := range groups {
+			b.Spec.Targets = append(b.Spec.Targets, &yardarmv1.Target{Group: g})
+		}
+		b.Status.Revision, b.Status.Digest = b.Status.LatestRevision, digest
+	})
+}
+
+// revise makes a new revision of a bundle, with what else changes of the bundle, which it makes if need be.
+func (h *hub) revise(bundle string, content []byte, change func(b *yardarmv1.Bundle, digest string)) (digest string) {
+	h.t.Helper()
 	digest = manifest.DigestOf(content).String()
 	encoded := manifest.Compress(content)
 	h.update(func(tx *store.Tx) error {
@@ -211,18 +223,15 @@ func (h *hub) publish(bundle string, content []byte, groups ...string) (digest s
 		if old := tx.Bundle(uid(bundle)); old != nil {
 			b = proto.CloneOf(old)
 		}
-		b.Spec.Targets = nil
-		for _, g := range groups {
-			b.Spec.Targets = append(b.Spec.Targets, &yardarmv1.Target{Group: g})
-		}
 		b.Status.LatestRevision++
-		b.Status.Revision, b.Status.Digest = b.Status.LatestRevision, digest
+		change(b, digest)
 		if err := tx.PutArtifact(&storev1.Artifact{Digest: digest, Size: uint64(len(content)), EncodedSize: uint64(len(encoded))}, encoded); err != nil {
 			return err
 		}
+		number := b.Status.LatestRevision
 		if err := tx.PutRevision(&yardarmv1.Revision{
-			Metadata: &yardarmv1.ObjectMeta{Name: fmt.Sprintf("%s-%d", bundle, b.Status.Revision)},
-			Spec:     &yardarmv1.RevisionSpec{Bundle: bundle, BundleUid: uid(bundle), Number: b.Status.Revision, Digest: digest, Size: uint64(len(content))},
+			Metadata: &yardarmv1.ObjectMeta{Name: fmt.Sprintf("%s-%d", bundle, number)},
+			Spec:     &yardarmv1.RevisionSpec{Bundle: bundle, BundleUid: uid(bundle), Number: number, Digest: digest, Size: uint64(len(content))},
 		}); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -16,9 +15,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/rollout/drive"
 	"github.com/yardarm-dev/yardarm/hub/store"
-	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
-	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -52,30 +49,11 @@ func (h *hub) drive() {
 }
 
 // release makes a new revision of a bundle for the group prod, which goes by the strategy.
-func (h *hub) release(bundle string, content []byte, strategy *yardarmv1.RolloutStrategy) (digest string) {
+func (h *hub) release(bundle string, content []byte, strategy *yardarmv1.RolloutStrategy) {
 	h.t.Helper()
-	digest = manifest.DigestOf(content).String()
-	encoded := manifest.Compress(content)
-	h.update(func(tx *store.Tx) error {
-		b := &yardarmv1.Bundle{Metadata: &yardarmv1.ObjectMeta{Name: bundle, Uid: uid(bundle)}, Spec: &yardarmv1.BundleSpec{}, Status: &yardarmv1.BundleStatus{}}
-		if old := tx.Bundle(uid(bundle)); old != nil {
-			b = proto.CloneOf(old)
-		}
+	h.revise(bundle, content, func(b *yardarmv1.Bundle, _ string) {
 		b.Spec.Targets, b.Spec.Rollout = []*yardarmv1.Target{{Group: "prod"}}, strategy
-		b.Status.LatestRevision++
-		if err := tx.PutArtifact(&storev1.Artifact{Digest: digest, Size: uint64(len(content)), EncodedSize: uint64(len(encoded))}, encoded); err != nil {
-			return err
-		}
-		if err := tx.PutRevision(&yardarmv1.Revision{
-			Metadata: &yardarmv1.ObjectMeta{Name: fmt.Sprintf("%s-%d", bundle, b.Status.LatestRevision)},
-			Spec: &yardarmv1.RevisionSpec{Bundle: bundle, BundleUid: uid(bundle), Number: b.Status.LatestRevision, Digest: digest,
-				Size: uint64(len(content))},
-		}); err != nil {
-			return err
-		}
-		return tx.PutBundle(b)
 	})
-	return digest
 }
 
 func (h *hub) steer(bundle, action, message string) {
