@@ -92,6 +92,8 @@ type Config struct {
 	FailureRate       int
 	// KeepRevisions is how many of the newest revisions of each bundle are kept, beside those that are in use. Default 20.
 	KeepRevisions int
+	// KeepAudit is how many entries of the audit log are kept. Default 100,000.
+	KeepAudit uint64
 
 	Logger *slog.Logger
 }
@@ -180,7 +182,15 @@ func (h *Hub) withStore(ctx context.Context, fn func(context.Context, *store.Sto
 	if err != nil {
 		return err
 	}
-	db, err := store.Open(store.Config{Dir: h.config.DataDir, Logger: h.config.Logger, Registerer: h.metrics})
+	auditKey, err := sealer.Derive(store.AuditPurpose)
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(store.Config{Dir: h.config.DataDir, Logger: h.config.Logger, Registerer: h.metrics,
+		Audit: &store.Audit{Key: auditKey, Keep: h.config.KeepAudit}})
+	if errors.Is(err, store.ErrAuditSeal) {
+		return fmt.Errorf("%w; either the hub key of %s does not fit (put the key there that was backed up for this database), or the log was altered", err, sealer.Source())
+	}
 	if err != nil {
 		return err
 	}

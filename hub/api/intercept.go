@@ -76,7 +76,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err := s.permit(c, req); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), s.cfg.Limits.CallTimeout)
+	ctx, cancel := context.WithTimeout(withAuthor(context.WithValue(ctx, callKey{}, c), c, info.FullMethod), s.cfg.Limits.CallTimeout)
 	defer cancel()
 	return handler(ctx, req)
 }
@@ -96,7 +96,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	if err := s.admit(ctx, &c); err != nil {
 		return err
 	}
-	ctx = context.WithValue(ctx, callKey{}, c)
+	ctx = withAuthor(context.WithValue(ctx, callKey{}, c), c, info.FullMethod)
 	switch info.FullMethod {
 	case hubv1.FleetService_Watch_FullMethodName, hubv1.FleetService_WatchOverview_FullMethodName, hubv1.FleetService_WatchEvents_FullMethodName:
 		// These end when the caller goes, or the hub.

@@ -289,7 +289,7 @@ func (s *session) listed(l *spokev1.Holdings) error {
 // finishRemoval deletes a cluster that is being deleted, once its spoke holds nothing any more.
 func (s *session) finishRemoval() error {
 	now := s.Clock()
-	_, err := s.Store.Update(s.stream.Context(), func(tx *store.Tx) error { return deleteCluster(tx, s.uid, now) })
+	_, err := s.Store.Update(withAuthor(s.stream.Context(), clusterAuthor(s.uid)), func(tx *store.Tx) error { return deleteCluster(tx, s.uid, now) })
 	if err != nil {
 		return storeError(err)
 	}
@@ -301,7 +301,7 @@ func (s *session) spend(let []holding) error {
 	if len(let) == 0 {
 		return nil
 	}
-	_, err := s.Store.Update(s.stream.Context(), func(tx *store.Tx) error {
+	_, err := s.Store.Update(withAuthor(s.stream.Context(), clusterAuthor(s.uid)), func(tx *store.Tx) error {
 		for _, h := range let {
 			var keep []*storev1.Acceptance
 			for acc := range tx.Acceptances(s.uid, h.uid) {

@@ -14,7 +14,7 @@ import (
 
 // Enroll trades a token for a certificate.
 func (s *Server) Enroll(ctx context.Context, req *spokev1.EnrollRequest) (*spokev1.EnrollResponse, error) {
-	id, err := s.CA.Redeem(ctx, req.Token, req.Csr, req.KubeUid)
+	id, err := s.CA.Redeem(withAuthor(ctx, "enrolment"), req.Token, req.Csr, req.KubeUid)
 	if err != nil {
 		return nil, enrolError(err)
 	}
@@ -29,7 +29,7 @@ func (s *Server) Renew(ctx context.Context, req *spokev1.RenewRequest) (*spokev1
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.CA.Renew(ctx, p, req.Csr, req.Trusts)
+	id, err := s.CA.Renew(withAuthor(ctx, clusterAuthor(p.UID)), p, req.Csr, req.Trusts)
 	if err != nil {
 		return nil, enrolError(err)
 	}

@@ -25,6 +25,8 @@ import (
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 )
 
+var auditKey = []byte("the key of a test's audit log")
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a server on a real store, with a clock that a test turns. Nothing of it runs by itself.
@@ -39,7 +41,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	db, err := store.Open(store.Config{Dir: t.TempDir()})
+	db, err := store.Open(store.Config{Dir: t.TempDir(), Audit: &store.Audit{Key: auditKey}})
 	if err != nil {
 		t.Fatal(err)
 	}

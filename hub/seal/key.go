@@ -43,6 +43,7 @@ type Config struct {
 // Sealer seals and opens secrets under one hub key. Safe for concurrent use if Rand is.
 type Sealer struct {
 	aead   cipher.AEAD
+	key    []byte
 	random io.Reader
 	// source says where the key is from, for errors.
 	source string
@@ -65,7 +66,7 @@ func New(config Config) (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use the hub key of %s: %w", source, err)
 	}
-	return &Sealer{aead: aead, random: config.Rand, source: source}, nil
+	return &Sealer{aead: aead, key: key, random: config.Rand, source: source}, nil
 }
 
 // Source says where the key is from: the file's path, or the environment variable.

@@ -184,9 +184,9 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// bucketNames lists the buckets of a database: one a durable table, the contents, and meta.
+// bucketNames lists the buckets of a database: one a durable table, the contents, the audit log, and meta.
 func bucketNames() []string {
-	names := []string{meta.String(), contentsTable}
+	names := []string{meta.String(), contentsTable, auditTable}
 	for _, t := range tables() {
 		if t.kept() != memory {
 			names = append(names, t.table().String())
@@ -209,7 +209,7 @@ func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 	return l.view(func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			table := string(name)
-			if table == meta.String() || table == contentsTable {
+			if table == meta.String() || table == contentsTable || table == auditTable {
 				return nil
 			}
 			return b.ForEach(func(k, v []byte) error {
@@ -256,7 +256,7 @@ func (l *boltLog) Append(batch *Batch) error {
 				return fmt.Errorf("write %s %s: %w", op.Table, op.Key, err)
 			}
 		}
-		if err := errors.Join(putMeta(tx, batch.Meta), sums.write(tx)); err != nil {
+		if err := errors.Join(putMeta(tx, batch.Meta), putAuditHead(tx, batch.Head), sums.write(tx)); err != nil {
 			return err
 		}
 		return tx.Commit()

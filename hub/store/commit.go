@@ -26,6 +26,7 @@ const (
 type request struct {
 	fn      func(*Tx) error
 	observe bool
+	author  Author
 	// taken is set by who decides about the request first: the one that runs it, or its caller giving up.
 	taken atomic.Bool
 	// done is closed after index and err are set.
@@ -47,7 +48,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) (index uint64, e
 	if reason := s.readOnly.Load(); reason != nil {
 		return 0, fmt.Errorf("%w: %s", ErrReadOnly, *reason)
 	}
-	r := &request{fn: fn, done: make(chan struct{})}
+	r := &request{fn: fn, author: authorOf(ctx), done: make(chan struct{})}
 	if err := s.do(ctx, r); err != nil {
 		return 0, err
 	}
@@ -197,7 +198,7 @@ func (s *Store) commitUpdates(requests []*request) int {
 		var own []Op
 		r.err = tx.run(func(tx *Tx) (err error) {
 			if err = r.fn(tx); err == nil && tx.err == nil {
-				own, err = tx.ops()
+				own, err = s.opsOf(tx, r.author)
 			}
 			return err
 		})
@@ -222,6 +223,9 @@ func (s *Store) commitUpdates(requests []*request) int {
 	var err error
 	if len(ops) > 0 {
 		flushed, rows := s.takeDirty(txn, maxSoftWithUpdate)
+		if s.audit != nil {
+			ops = append(ops, s.audit.cut(&s.state.audit)...)
+		}
 		err = s.commit(txn, append(flushed, ops...), rows)
 	} else {
 		s.publish(txn, s.metaNow()) // in memory only
@@ -242,7 +246,7 @@ func (s *Store) commitUpdates(requests []*request) int {
 func (s *Store) commit(txn *memdb.Txn, ops []Op, flushed []dirtyRow) error {
 	row := s.metaNow()
 	start := time.Now()
-	if err := s.append(&Batch{Meta: row, Ops: ops}); err != nil {
+	if err := s.append(&Batch{Meta: row, Head: s.auditHead(), Ops: ops}); err != nil {
 		return err
 	}
 	s.metrics.observeCommit(time.Since(start), len(ops))
@@ -289,6 +293,24 @@ func (s *Store) metaNow() *storev1.Meta {
 	row := proto.CloneOf(s.base)
 	row.Index, row.EventSequence = s.state.index, s.state.eventSequence
 	return row
+}
+
+// opsOf returns what an update writes to disk, its entry in the audit log included: one that cannot be audited fails.
+func (s *Store) opsOf(tx *Tx, author Author) ([]Op, error) {
+	ops, err := tx.ops()
+	if err != nil || s.audit == nil {
+		return ops, err
+	}
+	entry, err := s.audit.entry(tx, author, s.config.Clock())
+	return append(ops, entry...), err
+}
+
+// auditHead returns the head of the audit log as it is to be written; nil if no log is kept.
+func (s *Store) auditHead() *storev1.AuditHead {
+	if s.audit == nil {
+		return nil
+	}
+	return s.audit.head(s.state.audit, s.state.index)
 }
 
 // ops returns what the transaction writes to disk.

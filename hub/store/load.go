@@ -11,6 +11,13 @@ import (
 
 // load fills the tables from the log.
 func (s *Store) load() error {
+	found, err := s.log.Meta()
+	if err != nil {
+		return err
+	}
+	if err := s.beginAudit(found); err != nil {
+		return err
+	}
 	meta, err := migrate(s.log, Format, migrations())
 	if err != nil {
 		return err
@@ -24,6 +31,9 @@ func (s *Store) load() error {
 		s.state.rows[t.table()] = len(t.keys(&ReadTx{txn: txn}))
 	}
 	s.state.index, s.state.eventSequence = meta.Index, meta.EventSequence+eventGap
+	if err := s.loadAudit(meta); err != nil {
+		return err
+	}
 	tx := &Tx{ReadTx: ReadTx{txn: txn, index: meta.Index}, state: &s.state}
 	for group := range tx.Groups() {
 		if err := tx.placeGroup(group); err != nil {
@@ -33,10 +43,36 @@ func (s *Store) load() error {
 	s.base = meta
 	row := s.metaNow()
 	// A hub must be able to start on a full disk: it is needed all the more then.
-	if err := s.append(&Batch{Meta: row}); err != nil && !errors.Is(err, ErrReadOnly) {
+	if err := s.append(&Batch{Meta: row, Head: s.auditHead()}); err != nil && !errors.Is(err, ErrReadOnly) {
 		return err
 	}
 	s.publish(txn, row)
+	return nil
+}
+
+// beginAudit writes the first head of the audit log, for a new database, and for one of before there were logs just before it is migrated. There is no other time: what
+// has lost its log is refused, since to begin another would hide it.
+func (s *Store) beginAudit(m *storev1.Meta) error {
+	if s.audit == nil || m.Format >= auditFormat && m.Index > 0 {
+		return nil
+	}
+	head, err := s.log.AuditHead()
+	if err != nil || head != nil {
+		return err
+	}
+	return s.append(&Batch{Meta: m, Head: s.audit.head(auditState{first: 1}, m.Index)})
+}
+
+// loadAudit finds the end of the audit log.
+func (s *Store) loadAudit(m *storev1.Meta) error {
+	head, err := s.log.AuditHead()
+	if err != nil || s.audit == nil {
+		return err
+	}
+	if err := s.audit.checkHead(head, m); err != nil {
+		return fmt.Errorf("%w; `yardarm-hub audit verify` tells more, and a backup can be restored", err)
+	}
+	s.state.audit = auditState{first: head.First, last: head.Last, seal: head.Seal}
 	return nil
 }
 
@@ -77,7 +113,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 4
+const Format = 5
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -92,6 +128,8 @@ func migrations() []migration {
 		// Format 4 has rollouts. A bundle without one is as it was: all of its clusters are to run the revision in its status. An older hub would
 		// have every cluster run that, whatever its rollout says.
 		addTable(Rollouts, RolloutMembers),
+		// Format 5 has an audit log. An older hub would change what it does not write down.
+		func(Log) ([]Op, error) { return []Op{{Table: auditTable, Key: "none"}}, nil },
 	}
 }
 

@@ -14,7 +14,9 @@ import (
 type Log interface {
 	// Meta returns the row about the database itself; it is the caller's.
 	Meta() (*storev1.Meta, error)
-	// Load calls row for every other row, table by table, contents left out. The value may not be kept. An error of row means that the row is damaged.
+	// AuditHead returns the head of the audit log, or nil if there is none.
+	AuditHead() (*storev1.AuditHead, error)
+	// Load calls row for every other row, table by table, contents and the audit log left out. The value may not be kept. An error of row means that the row is damaged.
 	Load(row func(table, key string, value []byte) error) error
 	// Append makes a batch durable, all of it or nothing, before it returns.
 	Append(*Batch) error
@@ -34,6 +36,8 @@ type Log interface {
 // Batch is what one commit writes.
 type Batch struct {
 	Meta *storev1.Meta
+	// Head replaces that of the audit log, unless it is nil.
+	Head *storev1.AuditHead
 	// Ops are in order: of two that concern one row, the later counts.
 	Ops []Op
 }

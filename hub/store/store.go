@@ -24,6 +24,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Registerer takes the store's metrics. Default: none.
 	Registerer prometheus.Registerer
+	// Audit says how the audit log is kept. Default: there is none. A database that has one can be changed only with it.
+	Audit *Audit
 	// Clock gives the time for a new epoch and for backups. Default: time.Now.
 	Clock func() time.Time
 	// FlushInterval is how old observed state may get before it is on disk. Default: 5 s, which is what is lost of it in a crash.
@@ -64,6 +66,7 @@ type Store struct {
 	turn   chan struct{}
 	state  state
 	base   *storev1.Meta // all of Meta that does not change while the store is open
+	audit  *auditor      // nil for none
 	dirty  dirtyRows
 	shared bool // the last batch had more than one request
 
@@ -111,6 +114,7 @@ func open(config Config, log Log) (*Store, error) {
 		queue:    make(chan *request, maxQueue),
 		turn:     make(chan struct{}, 1),
 		state:    state{matchers: map[string]matcherOf{}},
+		audit:    newAuditor(config.Audit),
 		dirty:    dirtyRows{},
 		flushDue: make(chan struct{}, 1),
 		failed:   make(chan struct{}),

@@ -59,6 +59,7 @@ type content struct {
 type state struct {
 	index         uint64
 	eventSequence uint64
+	audit         auditState
 	rows          [tableCount]int
 	// matchers are compiled groups. An entry counts only for the very row that it was compiled from, so nothing has to be undone.
 	matchers map[string]matcherOf

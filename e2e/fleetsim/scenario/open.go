@@ -14,6 +14,7 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/artifact"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
+	"github.com/yardarm-dev/yardarm/hub/seal"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
@@ -61,9 +62,17 @@ func open(ctx context.Context, c Config) (_ any, err error) {
 	return &report.Open{Clusters: c.Clusters, Bundles: c.ClusterBundles, Seconds: took.Seconds(), RSS: memory.Resident, Peak: memory.Peak, DatabaseBytes: size, SeedSeconds: seeded.Seconds()}, nil
 }
 
-// seed writes clusters, a group of them all, bundles that target it, and reports, with hub/store itself.
+// seed writes clusters, a group of them all, bundles that target it, and reports, with hub/store itself and the key of that hub's audit log.
 func seed(ctx context.Context, c Config, dir string) (size int64, err error) {
-	db, err := store.Open(store.Config{Dir: dir})
+	sealer, err := seal.New(seal.Config{File: filepath.Join(dir, "hub.key")})
+	if err != nil {
+		return 0, err
+	}
+	key, err := sealer.Derive(store.AuditPurpose)
+	if err != nil {
+		return 0, err
+	}
+	db, err := store.Open(store.Config{Dir: dir, Audit: &store.Audit{Key: key}})
 	if err != nil {
 		return 0, err
 	}

@@ -67,7 +67,7 @@ func Start(t testing.TB, options ...Option) *Hub {
 			t.Fatal(err)
 		}
 	}
-	st, err := store.Open(store.Config{Dir: filepath.Join(dir, "data")})
+	st, err := store.Open(store.Config{Dir: filepath.Join(dir, "data"), Audit: &store.Audit{Key: auditKey}})
 	must(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var tasks sync.WaitGroup

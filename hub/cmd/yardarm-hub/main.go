@@ -34,7 +34,7 @@ Then, beside it:  export YARDARM_CONFIG=/var/lib/yardarm/admin.yaml; yardarm enr
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 	}
-	c.AddCommand(runCommand(), backupCommand(), restoreCommand(), adminCommand(), caCommand(), configCommand(), &cobra.Command{
+	c.AddCommand(runCommand(), backupCommand(), restoreCommand(), adminCommand(), caCommand(), configCommand(), auditCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version.Long()) },
 	})

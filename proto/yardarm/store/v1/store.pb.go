@@ -283,6 +283,340 @@ func (x *TableSum) GetSum() uint32 {
 	return 0
 }
 
+// AuditRecord is a row of the audit log: an entry, encoded, and its seal under the hub's key. The seal is of these very bytes.
+type AuditRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entry         []byte                 `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	Seal          []byte                 `protobuf:"bytes,2,opt,name=seal,proto3" json:"seal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditRecord) Reset() {
+	*x = AuditRecord{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditRecord) ProtoMessage() {}
+
+func (x *AuditRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
+func (*AuditRecord) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AuditRecord) GetEntry() []byte {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *AuditRecord) GetSeal() []byte {
+	if x != nil {
+		return x.Seal
+	}
+	return nil
+}
+
+// AuditEntry is what one update has changed, and who made it. It holds no content.
+type AuditEntry struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Sequence uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Time     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// The update's index, which is the version of the resources that it wrote.
+	Index     uint64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	Who       string `protobuf:"bytes,4,opt,name=who,proto3" json:"who,omitempty"`
+	Address   string `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The full name of the method that was called; empty for what the hub does by itself.
+	Method  string         `protobuf:"bytes,7,opt,name=method,proto3" json:"method,omitempty"`
+	Changes []*AuditChange `protobuf:"bytes,8,rep,name=changes,proto3" json:"changes,omitempty"`
+	// How many changes are not listed.
+	More uint32 `protobuf:"varint,9,opt,name=more,proto3" json:"more,omitempty"`
+	// The seal of the entry before.
+	Previous      []byte `protobuf:"bytes,10,opt,name=previous,proto3" json:"previous,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditEntry) Reset() {
+	*x = AuditEntry{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditEntry) ProtoMessage() {}
+
+func (x *AuditEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
+func (*AuditEntry) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AuditEntry) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetChanges() []*AuditChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetMore() uint32 {
+	if x != nil {
+		return x.More
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetPrevious() []byte {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+// AuditChange is what became of one row.
+type AuditChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Table string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	Key   string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// The resource's name, where it has one.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// Keyed digests (HMAC-SHA-256) of the row before and after, that tell versions apart; empty where there was or is none.
+	Before        []byte `protobuf:"bytes,4,opt,name=before,proto3" json:"before,omitempty"`
+	After         []byte `protobuf:"bytes,5,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditChange) Reset() {
+	*x = AuditChange{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditChange) ProtoMessage() {}
+
+func (x *AuditChange) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditChange.ProtoReflect.Descriptor instead.
+func (*AuditChange) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AuditChange) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *AuditChange) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *AuditChange) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AuditChange) GetBefore() []byte {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AuditChange) GetAfter() []byte {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// AuditHead is a row beside Meta: where the audit log begins and ends.
+type AuditHead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sequences of the oldest entry that is kept and of the newest one; first is last + 1 where there are none.
+	First uint64 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
+	Last  uint64 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	// The newest entry's seal.
+	Seal []byte `protobuf:"bytes,3,opt,name=seal,proto3" json:"seal,omitempty"`
+	// The database's index at the time.
+	Index uint64 `protobuf:"varint,4,opt,name=index,proto3" json:"index,omitempty"`
+	// The head's own seal.
+	Mac           []byte `protobuf:"bytes,5,opt,name=mac,proto3" json:"mac,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditHead) Reset() {
+	*x = AuditHead{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditHead) ProtoMessage() {}
+
+func (x *AuditHead) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
+func (*AuditHead) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AuditHead) GetFirst() uint64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *AuditHead) GetLast() uint64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *AuditHead) GetSeal() []byte {
+	if x != nil {
+		return x.Seal
+	}
+	return nil
+}
+
+func (x *AuditHead) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *AuditHead) GetMac() []byte {
+	if x != nil {
+		return x.Mac
+	}
+	return nil
+}
+
 // Identity is what enrolment has bound a cluster's uid to.
 type Identity struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -303,7 +637,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -315,7 +649,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -328,7 +662,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{4}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Identity) GetClusterUid() string {
@@ -400,7 +734,7 @@ type EnrolmentToken struct {
 
 func (x *EnrolmentToken) Reset() {
 	*x = EnrolmentToken{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -412,7 +746,7 @@ func (x *EnrolmentToken) String() string {
 func (*EnrolmentToken) ProtoMessage() {}
 
 func (x *EnrolmentToken) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -425,7 +759,7 @@ func (x *EnrolmentToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolmentToken.ProtoReflect.Descriptor instead.
 func (*EnrolmentToken) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EnrolmentToken) GetId() string {
@@ -502,7 +836,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +848,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +861,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Credential) GetId() string {
@@ -583,7 +917,7 @@ type CredentialUse struct {
 
 func (x *CredentialUse) Reset() {
 	*x = CredentialUse{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +929,7 @@ func (x *CredentialUse) String() string {
 func (*CredentialUse) ProtoMessage() {}
 
 func (x *CredentialUse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +942,7 @@ func (x *CredentialUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialUse.ProtoReflect.Descriptor instead.
 func (*CredentialUse) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CredentialUse) GetId() string {
@@ -637,7 +971,7 @@ type SealedSecret struct {
 
 func (x *SealedSecret) Reset() {
 	*x = SealedSecret{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +983,7 @@ func (x *SealedSecret) String() string {
 func (*SealedSecret) ProtoMessage() {}
 
 func (x *SealedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +996,7 @@ func (x *SealedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedSecret.ProtoReflect.Descriptor instead.
 func (*SealedSecret) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SealedSecret) GetName() string {
@@ -708,7 +1042,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +1054,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +1067,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Artifact) GetDigest() string {
@@ -805,7 +1139,7 @@ type DeletedBundle struct {
 
 func (x *DeletedBundle) Reset() {
 	*x = DeletedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +1151,7 @@ func (x *DeletedBundle) String() string {
 func (*DeletedBundle) ProtoMessage() {}
 
 func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +1164,7 @@ func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedBundle.ProtoReflect.Descriptor instead.
 func (*DeletedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeletedBundle) GetUid() string {
@@ -873,7 +1207,7 @@ type DeletedCluster struct {
 
 func (x *DeletedCluster) Reset() {
 	*x = DeletedCluster{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +1219,7 @@ func (x *DeletedCluster) String() string {
 func (*DeletedCluster) ProtoMessage() {}
 
 func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +1232,7 @@ func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedCluster.ProtoReflect.Descriptor instead.
 func (*DeletedCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeletedCluster) GetUid() string {
@@ -939,7 +1273,7 @@ type Acceptance struct {
 
 func (x *Acceptance) Reset() {
 	*x = Acceptance{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1285,7 @@ func (x *Acceptance) String() string {
 func (*Acceptance) ProtoMessage() {}
 
 func (x *Acceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1298,7 @@ func (x *Acceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acceptance.ProtoReflect.Descriptor instead.
 func (*Acceptance) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Acceptance) GetClusterUid() string {
@@ -1021,7 +1355,7 @@ type Reconciliation struct {
 
 func (x *Reconciliation) Reset() {
 	*x = Reconciliation{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1367,7 @@ func (x *Reconciliation) String() string {
 func (*Reconciliation) ProtoMessage() {}
 
 func (x *Reconciliation) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1380,7 @@ func (x *Reconciliation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
 func (*Reconciliation) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Reconciliation) GetBundleUid() string {
@@ -1087,7 +1421,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1433,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1446,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Observed) GetClusterUid() string {
@@ -1177,7 +1511,7 @@ type ObservedBundle struct {
 
 func (x *ObservedBundle) Reset() {
 	*x = ObservedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1189,7 +1523,7 @@ func (x *ObservedBundle) String() string {
 func (*ObservedBundle) ProtoMessage() {}
 
 func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1202,7 +1536,7 @@ func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedBundle.ProtoReflect.Descriptor instead.
 func (*ObservedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ObservedBundle) GetClusterUid() string {
@@ -1255,7 +1589,7 @@ type Rollout struct {
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1601,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1614,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Rollout) GetBundleUid() string {
@@ -1398,7 +1732,7 @@ type RolloutStage struct {
 
 func (x *RolloutStage) Reset() {
 	*x = RolloutStage{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1744,7 @@ func (x *RolloutStage) String() string {
 func (*RolloutStage) ProtoMessage() {}
 
 func (x *RolloutStage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1757,7 @@ func (x *RolloutStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
 func (*RolloutStage) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RolloutStage) GetName() string {
@@ -1494,7 +1828,7 @@ type RolloutMembers struct {
 
 func (x *RolloutMembers) Reset() {
 	*x = RolloutMembers{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1840,7 @@ func (x *RolloutMembers) String() string {
 func (*RolloutMembers) ProtoMessage() {}
 
 func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1853,7 @@ func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
 func (*RolloutMembers) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RolloutMembers) GetBundleUid() string {
@@ -1614,7 +1948,36 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\bTableSum\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x04R\x04rows\x12\x10\n" +
-	"\x03sum\x18\x03 \x01(\aR\x03sum\"\x82\x02\n" +
+	"\x03sum\x18\x03 \x01(\aR\x03sum\"7\n" +
+	"\vAuditRecord\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\fR\x05entry\x12\x12\n" +
+	"\x04seal\x18\x02 \x01(\fR\x04seal\"\xba\x02\n" +
+	"\n" +
+	"AuditEntry\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x10\n" +
+	"\x03who\x18\x04 \x01(\tR\x03who\x12\x18\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddress\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\x12\x16\n" +
+	"\x06method\x18\a \x01(\tR\x06method\x127\n" +
+	"\achanges\x18\b \x03(\v2\x1d.yardarm.store.v1.AuditChangeR\achanges\x12\x12\n" +
+	"\x04more\x18\t \x01(\rR\x04more\x12\x1a\n" +
+	"\bprevious\x18\n" +
+	" \x01(\fR\bprevious\"w\n" +
+	"\vAuditChange\x12\x14\n" +
+	"\x05table\x18\x01 \x01(\tR\x05table\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x16\n" +
+	"\x06before\x18\x04 \x01(\fR\x06before\x12\x14\n" +
+	"\x05after\x18\x05 \x01(\fR\x05after\"q\n" +
+	"\tAuditHead\x12\x14\n" +
+	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\x04R\x04last\x12\x12\n" +
+	"\x04seal\x18\x03 \x01(\fR\x04seal\x12\x14\n" +
+	"\x05index\x18\x04 \x01(\x04R\x05index\x12\x10\n" +
+	"\x03mac\x18\x05 \x01(\fR\x03mac\"\x82\x02\n" +
 	"\bIdentity\x12\x1f\n" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12\x19\n" +
@@ -1752,65 +2115,71 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
 	(*TableSums)(nil),             // 2: yardarm.store.v1.TableSums
 	(*TableSum)(nil),              // 3: yardarm.store.v1.TableSum
-	(*Identity)(nil),              // 4: yardarm.store.v1.Identity
-	(*EnrolmentToken)(nil),        // 5: yardarm.store.v1.EnrolmentToken
-	(*Credential)(nil),            // 6: yardarm.store.v1.Credential
-	(*CredentialUse)(nil),         // 7: yardarm.store.v1.CredentialUse
-	(*SealedSecret)(nil),          // 8: yardarm.store.v1.SealedSecret
-	(*Artifact)(nil),              // 9: yardarm.store.v1.Artifact
-	(*DeletedBundle)(nil),         // 10: yardarm.store.v1.DeletedBundle
-	(*DeletedCluster)(nil),        // 11: yardarm.store.v1.DeletedCluster
-	(*Acceptance)(nil),            // 12: yardarm.store.v1.Acceptance
-	(*Reconciliation)(nil),        // 13: yardarm.store.v1.Reconciliation
-	(*Observed)(nil),              // 14: yardarm.store.v1.Observed
-	(*ObservedBundle)(nil),        // 15: yardarm.store.v1.ObservedBundle
-	(*Rollout)(nil),               // 16: yardarm.store.v1.Rollout
-	(*RolloutStage)(nil),          // 17: yardarm.store.v1.RolloutStage
-	(*RolloutMembers)(nil),        // 18: yardarm.store.v1.RolloutMembers
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(v1.Workloads)(0),             // 20: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 21: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 22: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 23: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 24: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 25: yardarm.v1.RolloutAction
+	(*AuditRecord)(nil),           // 4: yardarm.store.v1.AuditRecord
+	(*AuditEntry)(nil),            // 5: yardarm.store.v1.AuditEntry
+	(*AuditChange)(nil),           // 6: yardarm.store.v1.AuditChange
+	(*AuditHead)(nil),             // 7: yardarm.store.v1.AuditHead
+	(*Identity)(nil),              // 8: yardarm.store.v1.Identity
+	(*EnrolmentToken)(nil),        // 9: yardarm.store.v1.EnrolmentToken
+	(*Credential)(nil),            // 10: yardarm.store.v1.Credential
+	(*CredentialUse)(nil),         // 11: yardarm.store.v1.CredentialUse
+	(*SealedSecret)(nil),          // 12: yardarm.store.v1.SealedSecret
+	(*Artifact)(nil),              // 13: yardarm.store.v1.Artifact
+	(*DeletedBundle)(nil),         // 14: yardarm.store.v1.DeletedBundle
+	(*DeletedCluster)(nil),        // 15: yardarm.store.v1.DeletedCluster
+	(*Acceptance)(nil),            // 16: yardarm.store.v1.Acceptance
+	(*Reconciliation)(nil),        // 17: yardarm.store.v1.Reconciliation
+	(*Observed)(nil),              // 18: yardarm.store.v1.Observed
+	(*ObservedBundle)(nil),        // 19: yardarm.store.v1.ObservedBundle
+	(*Rollout)(nil),               // 20: yardarm.store.v1.Rollout
+	(*RolloutStage)(nil),          // 21: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 22: yardarm.store.v1.RolloutMembers
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(v1.Workloads)(0),             // 24: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 25: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 26: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 27: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 28: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 29: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	19, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	23, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	19, // 3: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	19, // 4: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	19, // 5: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	19, // 6: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	19, // 7: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	19, // 8: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	20, // 9: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	19, // 10: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	19, // 11: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	21, // 12: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	19, // 13: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	22, // 14: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	19, // 15: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	19, // 16: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	23, // 17: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	19, // 18: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	24, // 19: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	17, // 20: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	19, // 21: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	19, // 22: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	25, // 23: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	23, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	6,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
+	23, // 5: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	23, // 6: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	23, // 7: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	23, // 8: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	23, // 9: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	23, // 10: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	24, // 11: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	23, // 12: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	23, // 13: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	25, // 14: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	23, // 15: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	26, // 16: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	23, // 17: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	23, // 18: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	27, // 19: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	23, // 20: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	28, // 21: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	21, // 22: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	23, // 23: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	23, // 24: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	29, // 25: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -1824,7 +2193,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
