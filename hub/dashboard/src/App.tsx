@@ -2,7 +2,7 @@ import { useEffect } from "preact/hooks";
 import { follow } from "./api/live";
 import { awaited, useQuery } from "./api/query";
 import { session, whoAmI } from "./api/session";
-import type { Hub } from "./api/types";
+import type { Hub } from "./api/answers";
 import { Foot } from "./frame/Foot";
 import { Jump } from "./frame/Jump";
 import { Keys } from "./frame/Keys";

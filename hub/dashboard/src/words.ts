@@ -1,6 +1,6 @@
 // The hub's words and how the pages show them: a flag's shape, and a word in lower case.
 
-import type { PhaseCounts } from "./api/types";
+import type { PhaseCounts } from "./api/answers";
 
 /** The states of a cluster, in the one order in which they are counted and shown. */
 export const states = ["Ready", "Progressing", "Degraded", "Drifted", "Stale", "NeverConnected"] as const;

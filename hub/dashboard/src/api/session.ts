@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { call, Failure } from "./client";
-import type { Who } from "./types";
+import type { Who } from "./answers";
 
 export type Session = { state: "unknown" | "none" } | { state: "failed"; failure: Failure } | { state: "signed in"; who: Who };
 

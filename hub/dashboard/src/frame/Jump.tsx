@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { query } from "../api/client";
 import { useQuery } from "../api/query";
-import type { Bundle, Cluster } from "../api/types";
+import type { Bundle, Cluster } from "../api/answers";
 import { go } from "../location";
 import { Flag } from "../parts/Flag";
 import { Dialog } from "./Dialog";

@@ -4,7 +4,7 @@ import { place } from "../location";
 import { toggleTheme } from "../theme";
 import { jumping } from "./keys";
 import { useMay } from "./useMay";
-import type { Hub } from "../api/types";
+import type { Hub } from "../api/answers";
 
 const screens = [
   ["/", "Fleet"],

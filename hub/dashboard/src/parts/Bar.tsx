@@ -1,5 +1,5 @@
 import { count, partsOf } from "../words";
-import type { PhaseCounts } from "../api/types";
+import type { PhaseCounts } from "../api/answers";
 
 export interface Part {
   flag: string;

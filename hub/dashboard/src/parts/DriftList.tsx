@@ -1,4 +1,4 @@
-import type { Drift } from "../api/types";
+import type { Drift } from "../api/answers";
 import { wordOf } from "../words";
 import { Ago } from "./Time";
 

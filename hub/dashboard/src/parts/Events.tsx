@@ -3,7 +3,7 @@ import { query, request, Failure } from "../api/client";
 import { lines } from "../api/lines";
 import { connection, versions } from "../api/live";
 import { signOff } from "../api/session";
-import type { Event } from "../api/types";
+import type { Event } from "../api/answers";
 import { Problem } from "./Note";
 import { At } from "./Time";
 

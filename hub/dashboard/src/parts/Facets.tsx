@@ -1,4 +1,4 @@
-import type { Facets as Answer } from "../api/types";
+import type { Facets as Answer } from "../api/answers";
 import { chosen, toggle } from "../filter";
 import { withParam } from "../location";
 import { count, wordOf } from "../words";

@@ -1,4 +1,4 @@
-import type { Cluster } from "../api/types";
+import type { Cluster } from "../api/answers";
 import { wordOf } from "../words";
 import { Ago, At } from "./Time";
 

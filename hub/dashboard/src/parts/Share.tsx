@@ -1,4 +1,4 @@
-import type { SharedTrait } from "../api/types";
+import type { SharedTrait } from "../api/answers";
 import { count } from "../words";
 
 /** Share is what failing clusters have and others have less: both measures on one scale, and both numbers written out. */

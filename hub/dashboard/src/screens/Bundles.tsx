@@ -1,6 +1,6 @@
 import { query } from "../api/client";
 import { useQuery } from "../api/query";
-import type { Bundle, Page } from "../api/types";
+import type { Bundle, Page } from "../api/answers";
 import { param } from "../location";
 import { Ready } from "../parts/Bar";
 import { flags, useCommand } from "../parts/command";

@@ -1,7 +1,7 @@
 import { useCallback, useState } from "preact/hooks";
 import { query } from "../api/client";
 import { useQuery } from "../api/query";
-import type { Cluster, Facets as Answer, Page } from "../api/types";
+import type { Cluster, Facets as Answer, Page } from "../api/answers";
 import { param, setParam } from "../location";
 import { Bar, Ready } from "../parts/Bar";
 import { flags, useCommand } from "../parts/command";

@@ -1,6 +1,6 @@
 import { query } from "../api/client";
 import { useQuery } from "../api/query";
-import type { Assignment, Drift as Difference, Page } from "../api/types";
+import type { Assignment, Drift as Difference, Page } from "../api/answers";
 import { param } from "../location";
 import { both } from "../filter";
 import { flags, useCommand } from "../parts/command";

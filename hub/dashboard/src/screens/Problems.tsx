@@ -1,6 +1,6 @@
 import { query } from "../api/client";
 import { useQuery } from "../api/query";
-import type { Cause, Problems as Answer } from "../api/types";
+import type { Cause, Problems as Answer } from "../api/answers";
 import { param } from "../location";
 import { flags, useCommand } from "../parts/command";
 import { Filter } from "../parts/Filter";

@@ -1,7 +1,7 @@
 import { query } from "../../api/client";
 import { useQuery } from "../../api/query";
 import { session } from "../../api/session";
-import type { Role, RoleBinding, Scope } from "../../api/types";
+import type { Role, RoleBinding, Scope } from "../../api/answers";
 import { Block } from "../../parts/Block";
 import { useCommand } from "../../parts/command";
 import { Problem } from "../../parts/Note";

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { call, Failure, query } from "../../api/client";
 import { useQuery } from "../../api/query";
-import type { Token } from "../../api/types";
+import type { Token } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { Ask } from "../../parts/Ask";
 import { Block } from "../../parts/Block";

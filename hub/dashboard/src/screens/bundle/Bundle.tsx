@@ -1,6 +1,6 @@
 import { query } from "../../api/client";
 import { useQuery } from "../../api/query";
-import type { Bundle as Resource, Cause, Problems } from "../../api/types";
+import type { Bundle as Resource, Cause, Problems } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { go } from "../../location";
 import { Ask } from "../../parts/Ask";

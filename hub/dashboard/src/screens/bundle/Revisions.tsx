@@ -1,6 +1,6 @@
 import { query } from "../../api/client";
 import { useQuery } from "../../api/query";
-import type { Page, Revision } from "../../api/types";
+import type { Page, Revision } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { param, withParam } from "../../location";
 import { Ask } from "../../parts/Ask";

@@ -1,5 +1,5 @@
 import { useQuery } from "../../api/query";
-import type { Rollout, StageStatus } from "../../api/types";
+import type { Rollout, StageStatus } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { Ask } from "../../parts/Ask";
 import { Bar } from "../../parts/Bar";

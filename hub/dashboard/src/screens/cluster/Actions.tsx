@@ -1,4 +1,4 @@
-import type { Cluster } from "../../api/types";
+import type { Cluster } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { go } from "../../location";
 import { Ask } from "../../parts/Ask";

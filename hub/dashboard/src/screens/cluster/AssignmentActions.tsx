@@ -1,4 +1,4 @@
-import type { Assignment } from "../../api/types";
+import type { Assignment } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { Ask } from "../../parts/Ask";
 import { Shell } from "../../parts/Note";

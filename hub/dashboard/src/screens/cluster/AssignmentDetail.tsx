@@ -1,4 +1,4 @@
-import type { Assignment } from "../../api/types";
+import type { Assignment } from "../../api/answers";
 import { DriftList } from "../../parts/DriftList";
 import { Ago, At } from "../../parts/Time";
 import { count } from "../../words";

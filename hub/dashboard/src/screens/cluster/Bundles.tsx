@@ -1,6 +1,6 @@
 import { query } from "../../api/client";
 import { useQuery } from "../../api/query";
-import type { Assignment, Page } from "../../api/types";
+import type { Assignment, Page } from "../../api/answers";
 import { param, withParam } from "../../location";
 import { Block } from "../../parts/Block";
 import { StateWord } from "../../parts/Flag";

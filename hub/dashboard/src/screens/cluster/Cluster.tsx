@@ -1,5 +1,5 @@
 import { useQuery } from "../../api/query";
-import type { Cluster as Resource } from "../../api/types";
+import type { Cluster as Resource } from "../../api/answers";
 import { Block } from "../../parts/Block";
 import { useCommand } from "../../parts/command";
 import { Events } from "../../parts/Events";

@@ -1,4 +1,4 @@
-import type { Cluster } from "../../api/types";
+import type { Cluster } from "../../api/answers";
 import { Block } from "../../parts/Block";
 import { count } from "../../words";
 

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { call, Failure } from "../../api/client";
-import type { Cluster } from "../../api/types";
+import type { Cluster } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { Block } from "../../parts/Block";
 

@@ -1,5 +1,5 @@
 import { useQuery } from "../../api/query";
-import type { Explanation } from "../../api/types";
+import type { Explanation } from "../../api/answers";
 import { exact } from "../../time";
 import { wordOf } from "../../words";
 

@@ -1,6 +1,6 @@
 import { now } from "../../api/clock";
 import { useQuery } from "../../api/query";
-import type { Cluster } from "../../api/types";
+import type { Cluster } from "../../api/answers";
 import { Block } from "../../parts/Block";
 import { Copy } from "../../parts/Copy";
 import { StateWord } from "../../parts/Flag";

@@ -1,6 +1,6 @@
 import { query } from "../../api/client";
 import { useQuery } from "../../api/query";
-import type { Facets as Answer } from "../../api/types";
+import type { Facets as Answer } from "../../api/answers";
 import { param, withParam } from "../../location";
 import { Block } from "../../parts/Block";
 import { flags, useCommand } from "../../parts/command";

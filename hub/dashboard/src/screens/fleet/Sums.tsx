@@ -1,5 +1,5 @@
 import { query } from "../../api/client";
-import type { Facets } from "../../api/types";
+import type { Facets } from "../../api/answers";
 import { Bar } from "../../parts/Bar";
 import { count, flagOf, plural, states, wordOf } from "../../words";
 

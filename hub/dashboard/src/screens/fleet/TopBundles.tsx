@@ -1,6 +1,6 @@
 import { query } from "../../api/client";
 import { useQuery } from "../../api/query";
-import type { Bundle, Page } from "../../api/types";
+import type { Bundle, Page } from "../../api/answers";
 import { Bar } from "../../parts/Bar";
 import { Block } from "../../parts/Block";
 import { Empty, Problem } from "../../parts/Note";

@@ -1,6 +1,6 @@
 import { query } from "../../api/client";
 import { useQuery } from "../../api/query";
-import type { Problems } from "../../api/types";
+import type { Problems } from "../../api/answers";
 import { Block } from "../../parts/Block";
 import { Problem } from "../../parts/Note";
 import { Share } from "../../parts/Share";
