@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { accessible, api, contained, enter, eventually, open, patience, TOKEN, world } from "./world.mjs";
+import { accessible, api, contained, enter, eventually, live, open, patience, TOKEN, world } from "./world.mjs";
 
 const sum = async (page, state) => Number(await page.locator(`[data-state=${state}]`).innerText());
 
@@ -134,7 +134,7 @@ test("a bundle has its groups, its rollout, and what differs between its revisio
 
 test("problems are by cause, and drift by field", async () => {
   const page = await enter("/problems");
-  await page.getByText("401 Unauthorized").first().waitFor();
+  await page.getByText("failed to pull registry.example.com/").first().waitFor();
   await accessible(page, "problems");
   await page.keyboard.press("g");
   await page.keyboard.press("d");
@@ -186,14 +186,14 @@ test("a spoke that is killed is stale within seconds, and counts as ready nowher
 
 test("a hub that restarts is lost and found again, without a reload", async () => {
   const page = await enter("/clusters");
-  await page.getByText("live", { exact: true }).waitFor();
+  await live(page);
   await page.evaluate(() => (window.sameDocument = true));
   await world("/hub/stop");
   await page.getByText(/The hub has not answered since/).waitFor();
   assert.equal(await page.locator("html").getAttribute("data-stream"), "lost");
   assert.ok((await page.locator("tbody tr").count()) > 0, "what was known is still shown");
   await world("/hub/start");
-  await page.getByText("live", { exact: true }).waitFor();
+  await live(page);
   await eventually(() => page.getByText(/The hub has not answered since/).count(), 0);
   await eventually(async () => (await page.locator("tbody .t-stale").count()) <= 2, true);
   assert.ok(await page.evaluate(() => window.sameDocument), "the page was not loaded anew");
@@ -234,7 +234,7 @@ test("all fits a telephone", async () => {
   for (const path of ["/", "/clusters", "/clusters/shop-0003-failing?bundle=web", "/bundles/web", "/problems", "/drift", "/access"]) {
     await page.goto(path);
     await page.locator("main h1").waitFor({ state: "attached" });
-    await page.getByText("live", { exact: true }).waitFor({ state: "attached" });
+    await live(page);
     await contained(page, path);
     await accessible(page, path);
   }

@@ -2,7 +2,7 @@
 // even where nobody looks.
 import { test } from "node:test";
 import { mkdirSync } from "node:fs";
-import { contained, enter, TOKEN } from "./world.mjs";
+import { contained, enter, live, TOKEN } from "./world.mjs";
 
 const folder = process.env.SCREENS;
 const sizes = { 1440: [1440, 1000], 1024: [1024, 768], 390: [390, 844] };
@@ -24,7 +24,7 @@ for (const [width, [w, height]] of Object.entries(sizes)) {
     const page = await enter("/", TOKEN, { viewport: { width: w, height } });
     for (const [name, path] of Object.entries(screens)) {
       await page.goto(path);
-      await page.getByText("live", { exact: true }).waitFor({ state: "attached" });
+      await live(page);
       await page.locator('main[aria-busy="false"]').waitFor();
       await contained(page, `${name} at ${width}`);
       if (!folder) continue;

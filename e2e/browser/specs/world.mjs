@@ -39,6 +39,9 @@ export async function enter(path = "/", token = TOKEN, options = {}) {
   return page;
 }
 
+/** live waits until a page is told of changes. */
+export const live = (page) => page.locator('html[data-stream="live"]').waitFor({ state: "attached" });
+
 /** api calls the hub as the administrator, as no page does. */
 export async function api(page, method, path, data) {
   const response = await page.request.fetch(path, { method, headers: { Authorization: `Bearer ${TOKEN}` }, ...(data ? { data } : {}) });

@@ -1,6 +1,6 @@
 // The hub's words and how the pages show them: a flag's shape, and a word in lower case.
 
-import type { PhaseCounts } from "./api/answers";
+import type { Bundle, PhaseCounts } from "./api/answers";
 
 /** The states of a cluster, in the one order in which they are counted and shown. */
 export const states = ["Ready", "Progressing", "Degraded", "Drifted", "Stale", "NeverConnected"] as const;
@@ -42,6 +42,12 @@ export const count = (n: number | undefined): string => (n ?? 0).toLocaleString(
 
 /** plural is a number and its noun. */
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
+
+/** revisionOf is the revision that a bundle's clusters are to run, and the one that is on its way to them. */
+export function revisionOf({ revision = 0, latestRevision = 0 }: Bundle["status"]): string {
+  if (revision === latestRevision) return revision ? `r${revision}` : "";
+  return revision ? `r${revision} → r${latestRevision}` : `→ r${latestRevision}`;
+}
 
 /** parts are a bundle's clusters, or a cluster's bundles, by flag, each counted once. */
 export function partsOf(c: PhaseCounts | undefined): { flag: string; word: string; n: number }[] {

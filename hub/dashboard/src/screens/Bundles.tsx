@@ -7,14 +7,14 @@ import { flags, useCommand } from "../parts/command";
 import { Filter } from "../parts/Filter";
 import { Empty, Problem } from "../parts/Note";
 import { Rows, type Column } from "../parts/Rows";
-import { count } from "../words";
+import { count, revisionOf } from "../words";
 
 /** How many are shown; more than a fleet has. */
 const most = 500;
 
 const columns: Column<Bundle>[] = [
   { title: "Name", order: "name", className: "name", cell: (b) => <a href={`/bundles/${b.metadata.name}`} title={b.metadata.name}>{b.metadata.name}</a> },
-  { title: "Revision", order: "revision", className: "m", cell: (b) => `r${b.status.revision ?? 0}` },
+  { title: "Revision", order: "revision", className: "m", cell: (b) => revisionOf(b.status) },
   { title: "Clusters ready", order: "clusters.ready", cell: (b) => <Ready counts={b.status.clusters} none="no cluster" /> },
   { title: "Failed", order: "clusters.failed", className: "num", cell: (b) => <N n={b.status.clusters?.failed} flag="degraded" /> },
   { title: "Held", order: "clusters.held", className: "num c-v", cell: (b) => <N n={b.status.clusters?.held} flag="paused" /> },

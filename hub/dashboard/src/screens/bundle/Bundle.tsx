@@ -9,7 +9,7 @@ import { Block } from "../../parts/Block";
 import { useCommand } from "../../parts/command";
 import { Events } from "../../parts/Events";
 import { Problem } from "../../parts/Note";
-import { count, flagOf, partsOf, plural } from "../../words";
+import { count, flagOf, partsOf, plural, revisionOf } from "../../words";
 import { Matrix } from "./Matrix";
 import { Revisions } from "./Revisions";
 import { RolloutBlock } from "./RolloutBlock";
@@ -34,7 +34,7 @@ export function Bundle({ name }: { name: string }) {
       <div class="head">
         <div>
           <h1>
-            <span class="m">{name}</span> <span class="m dim">r{b.status.revision ?? 0}</span>
+            <span class="m">{name}</span> <span class="m dim">{revisionOf(b.status)}</span>
           </h1>
           <p class="lead">
             {count(counts?.ready)} of {plural(counts?.total ?? 0, "cluster")} ready
@@ -71,7 +71,7 @@ export function Bundle({ name }: { name: string }) {
         <Matrix bundle={b} />
         <Causes bundle={name} />
       </div>
-      <Revisions bundle={name} current={b.status.revision ?? 0} changed={again} />
+      <Revisions bundle={name} status={b.status} changed={again} />
       <Block title="Events">
         <Events bundle={name} />
       </Block>

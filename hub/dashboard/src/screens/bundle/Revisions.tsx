@@ -1,6 +1,6 @@
 import { query } from "../../api/client";
 import { useQuery } from "../../api/query";
-import type { Page, Revision } from "../../api/answers";
+import type { Bundle, Page, Revision } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { param, withParam } from "../../location";
 import { Ask } from "../../parts/Ask";
@@ -14,7 +14,7 @@ import { ArtifactDiff } from "./ArtifactDiff";
 const shown = 20;
 
 /** Revisions are what a bundle was and is, where each came from, and what differs between two. */
-export function Revisions({ bundle, current, changed }: { bundle: string; current: number; changed: () => void }) {
+export function Revisions({ bundle, status, changed }: { bundle: string; status: Bundle["status"]; changed: () => void }) {
   const { data, error } = useQuery<Page & { revisions?: Revision[] }>(query(`/v1/bundles/${bundle}/revisions`, { pageSize: shown }), ["Bundle"]);
   const mayUndo = useMay("undo", "bundles", { bundle });
   const mayRead = useMay("get", "artifacts", { bundle });
@@ -31,7 +31,7 @@ export function Revisions({ bundle, current, changed }: { bundle: string; curren
             <li key={number}>
               <div class="rev">
                 <span class="m ink">r{number}</span>
-                <span class="st">{number === current && <b>current</b>}</span>
+                <span class="st">{number === status.revision && <b>current</b>}</span>
                 <span class="cut" title={p?.message}>
                   {p?.message || (p?.undoOf ? `returns to r${p.undoOf}` : "")}
                 </span>
@@ -50,7 +50,7 @@ export function Revisions({ bundle, current, changed }: { bundle: string; curren
                       diff to r{before.spec.number}
                     </a>
                   )}
-                  {mayUndo && number !== current && (
+                  {mayUndo && number !== status.latestRevision && (
                     <Ask label="Return…" confirm={`Return to r${number}`} danger method="POST" path={`/v1/bundles/${bundle}:undo`} body={{ bundle, toRevision: number }} done={changed} touches={touches}>
                       <p>
                         A new revision with the content of r{number} is made, and goes through the clusters as any other.

@@ -4,7 +4,7 @@ import type { Bundle, Page } from "../../api/answers";
 import { Bar } from "../../parts/Bar";
 import { Block } from "../../parts/Block";
 import { Empty, Problem } from "../../parts/Note";
-import { count, partsOf } from "../../words";
+import { count, partsOf, revisionOf } from "../../words";
 
 /** How many bundles the fleet's page shows: those with most to tell. */
 const shown = 5;
@@ -25,7 +25,7 @@ export function TopBundles() {
               <a class="m ink cut" href={`/bundles/${b.metadata.name}`} title={b.metadata.name}>
                 {b.metadata.name}
               </a>
-              <span class="dim m">r{b.status.revision ?? 0}</span>
+              <span class="dim m">{revisionOf(b.status)}</span>
               <Bar parts={partsOf(counts)} />
               <span class="num">
                 {count(counts?.ready)} <span class="dim">of {count(counts?.total)} ready</span>
