@@ -57,7 +57,7 @@ export function Access() {
                   <p>
                     <span class="m ink">{r.metadata.name}</span> {r.spec?.description}
                   </p>
-                  <p class="dim">{r.spec?.rules?.map((rule) => `${all(rule.verbs)} ${all(rule.resources)}`).join("; ")}</p>
+                  <p class="dim">{r.spec?.rules?.map((rule) => `${all(rule.verbs, "do anything to")} ${all(rule.resources, "everything")}`).join("; ")}</p>
                 </li>
               ))}
             </ul>
@@ -69,7 +69,7 @@ export function Access() {
   );
 }
 
-const all = (words: string[]) => (words.includes("*") ? "everything" : words.join(", "));
+const all = (words: string[], every: string) => (words.includes("*") ? every : words.join(", "));
 
 function scope(what: string, s: Scope | undefined): string {
   if (!s) return `all ${what}`;
