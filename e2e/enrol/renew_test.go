@@ -118,9 +118,6 @@ func TestHubDownForLongerThanACertificateLives(t *testing.T) {
 		if _, err := m.connect(s); err == nil {
 			t.Error("it is served all the same")
 		}
-		if !strings.Contains(h.log.String(), "expired too long ago") {
-			t.Error("the hub's log does not say why")
-		}
 	})
 }
 

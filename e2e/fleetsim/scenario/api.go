@@ -58,7 +58,7 @@ func api(ctx context.Context, c Config) (_ any, err error) {
 	if err := own.Stop(); err != nil {
 		return nil, err
 	}
-	if _, err := seed(ctx, c, own.DataDir()); err != nil {
+	if _, err := seedHub(ctx, c, own.DataDir()); err != nil {
 		return nil, fmt.Errorf("write the database: %w", err)
 	}
 	if err := h.start(ctx); err != nil {

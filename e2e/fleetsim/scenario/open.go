@@ -44,7 +44,7 @@ func open(ctx context.Context, c Config) (_ any, err error) {
 		return nil, err
 	}
 	began := time.Now()
-	size, err := seed(ctx, c, own.DataDir())
+	size, err := seedHub(ctx, c, own.DataDir())
 	if err != nil {
 		return nil, fmt.Errorf("write the database: %w", err)
 	}
@@ -62,8 +62,8 @@ func open(ctx context.Context, c Config) (_ any, err error) {
 	return &report.Open{Clusters: c.Clusters, Bundles: c.ClusterBundles, Seconds: took.Seconds(), RSS: memory.Resident, Peak: memory.Peak, DatabaseBytes: size, SeedSeconds: seeded.Seconds()}, nil
 }
 
-// seed writes clusters, a group of them all, bundles that target it, and reports, with hub/store itself and the key of that hub's audit log.
-func seed(ctx context.Context, c Config, dir string) (size int64, err error) {
+// seedHub seeds the database of a hub that has run, with the key of its audit log.
+func seedHub(ctx context.Context, c Config, dir string) (size int64, err error) {
 	sealer, err := seal.New(seal.Config{File: filepath.Join(dir, "hub.key")})
 	if err != nil {
 		return 0, err
@@ -72,7 +72,12 @@ func seed(ctx context.Context, c Config, dir string) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	db, err := store.Open(store.Config{Dir: dir, Audit: &store.Audit{Key: key}})
+	return seed(ctx, c, store.Config{Dir: dir, Audit: &store.Audit{Key: key}})
+}
+
+// seed writes clusters, a group of them all, bundles that target it, and reports, with hub/store itself.
+func seed(ctx context.Context, c Config, into store.Config) (size int64, err error) {
+	db, err := store.Open(into)
 	if err != nil {
 		return 0, err
 	}
@@ -82,7 +87,7 @@ func seed(ctx context.Context, c Config, dir string) (size int64, err error) {
 	if err := db.Close(); err != nil {
 		return 0, err
 	}
-	return uncache(filepath.Join(dir, "hub.db"))
+	return uncache(filepath.Join(into.Dir, "hub.db"))
 }
 
 func meta(name string, labels map[string]string) *yardarmv1.ObjectMeta {
