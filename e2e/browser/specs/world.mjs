@@ -70,9 +70,9 @@ export async function eventually(fn, expected, what) {
   }
 }
 
-/** accessible has axe look at a page in both themes. */
-export async function accessible(page, name) {
-  for (const theme of ["light", "dark"]) {
+/** accessible has axe look at a page in each theme. */
+export async function accessible(page, name, themes = ["light", "dark"]) {
+  for (const theme of themes) {
     await page.evaluate((t) => (document.documentElement.dataset.theme = t), theme);
     const { violations } = await new AxeBuilder({ page }).analyze();
     const told = violations.map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => `${n.html} ${n.failureSummary}`).join("\n  ")}`);
