@@ -98,7 +98,8 @@ func TestHubMoves(t *testing.T) {
 	w.ready("web", w.publish("web", "all", namespace, settings("one", "1")))
 
 	w.must(w.hub.Stop())
-	w.hub.SetFlags("--reconnect-grace", "1s") // by default, spokes are told where it listens
+	// Reached by both, as who moves it is told to: its certificate is for both, too.
+	w.hub.SetFlags("--reconnect-grace", "1s", "--spoke-address", w.hub.SpokeAddress(), "--spoke-address", door.address())
 	w.must(w.hub.Start(w.ctx))
 	w.do("wait", "cluster/"+lisbon, "--for", "connected", "--timeout", patience.String())
 	connected := w.newLine(spokeLog(s), "connected to the hub", "hub="+w.hub.SpokeAddress())
