@@ -3,11 +3,13 @@ package api_test
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // TestAuditNamesTheCaller finds who called, from where, how and under which id, over gRPC and over REST alike.
@@ -72,5 +74,103 @@ func TestAuditOfDryRuns(t *testing.T) {
 	}
 	if entries := h.Audited(t)[before:]; len(entries) > 0 {
 		t.Errorf("dry runs have left %v", entries)
+	}
+}
+
+// audited counts the entries since one of them by method, and checks who they are by.
+func audited(t *testing.T, h *apitest.Hub, since int) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	for _, e := range h.Audited(t)[since:] {
+		if e.Method != "" && e.Who != "local-admin" {
+			t.Errorf("%s is by %q", e.Method, e.Who)
+		}
+		out[strings.TrimPrefix(e.Method, "/"+hubv1.FleetService_ServiceDesc.ServiceName+"/")]++
+	}
+	return out
+}
+
+// notTried are the methods that change something only where something has gone wrong, or is under way.
+var notTried = map[string]string{
+	"Accept":          "something has to be held",
+	"PauseRollout":    "TestSteerRollouts",
+	"ResumeRollout":   "TestSteerRollouts",
+	"ApproveRollout":  "TestSteerRollouts",
+	"PromoteRollout":  "TestSteerRollouts",
+	"RetryRollout":    "a rollout has to have failed",
+	"RetireAuthority": "all clusters have to have the new one",
+}
+
+// TestEveryChangeIsAudited reads the service's descriptor, so that a new method cannot be forgotten, and finds one entry of each call.
+func TestEveryChangeIsAudited(t *testing.T) {
+	h := smallFleet(t)
+	ctx, keep := t.Context(), yardarmv1.Workloads_WORKLOADS_KEEP
+	role := &yardarmv1.Role{Metadata: &yardarmv1.ObjectMeta{Name: "own"}, Spec: &yardarmv1.RoleSpec{Rules: []*yardarmv1.Rule{{Verbs: []string{"get"}, Resources: []string{"clusters"}}}}}
+	binding := &yardarmv1.RoleBinding{Metadata: &yardarmv1.ObjectMeta{Name: "own"}, Spec: &yardarmv1.RoleBindingSpec{
+		Role: "viewer", Subjects: []*yardarmv1.Subject{{Kind: yardarmv1.SubjectUser, Name: "ann"}}}}
+	before, tried := len(h.Audited(t)), map[string]bool{}
+	for _, step := range []struct {
+		method string
+		call   func() error
+	}{
+		{"Apply", func() error {
+			_, err := h.Apply(ctx, &hubv1.ApplyRequest{Resources: []*hubv1.Resource{
+				{Resource: &hubv1.Resource_Role{Role: role}}, {Resource: &hubv1.Resource_RoleBinding{RoleBinding: binding}}}})
+			return err
+		}},
+		{"EnrollCluster", func() error { _, err := h.EnrollCluster(ctx, &hubv1.EnrollClusterRequest{Name: "madrid"}); return err }},
+		{"LabelCluster", func() error {
+			_, err := h.LabelCluster(ctx, &hubv1.LabelClusterRequest{Name: "oslo", Set: map[string]string{"a": "b"}})
+			return err
+		}},
+		{"BanCluster", func() error { _, err := h.BanCluster(ctx, &hubv1.BanClusterRequest{Name: "oslo"}); return err }},
+		{"UnbanCluster", func() error { _, err := h.UnbanCluster(ctx, &hubv1.UnbanClusterRequest{Name: "oslo"}); return err }},
+		{"CreateToken", func() error {
+			_, err := h.CreateToken(ctx, &hubv1.CreateTokenRequest{Name: "ci", Role: "viewer"})
+			return err
+		}},
+		{"RevokeToken", func() error { _, err := h.RevokeToken(ctx, &hubv1.RevokeTokenRequest{Name: "ci"}); return err }},
+		{"PublishRevision", func() error {
+			_, err := h.Publish(ctx, &hubv1.Publication{Bundle: "web"}, apitest.ConfigMap("", "web", "3"))
+			return err
+		}},
+		{"UndoRollout", func() error { _, err := h.UndoRollout(ctx, &hubv1.UndoRolloutRequest{Bundle: "web"}); return err }},
+		{"Reconcile", func() error { _, err := h.Reconcile(ctx, &hubv1.ReconcileRequest{Bundle: "web"}); return err }},
+		{"DeleteRoleBinding", func() error {
+			_, err := h.DeleteRoleBinding(ctx, &hubv1.DeleteRoleBindingRequest{Name: "own"})
+			return err
+		}},
+		{"DeleteRole", func() error { _, err := h.DeleteRole(ctx, &hubv1.DeleteRoleRequest{Name: "own"}); return err }},
+		{"DeleteBundle", func() error {
+			_, err := h.DeleteBundle(ctx, &hubv1.DeleteBundleRequest{Name: "web", Workloads: keep})
+			return err
+		}},
+		{"DeleteClusterGroup", func() error {
+			_, err := h.DeleteClusterGroup(ctx, &hubv1.DeleteClusterGroupRequest{Name: "all"})
+			return err
+		}},
+		{"DeleteCluster", func() error {
+			_, err := h.DeleteCluster(ctx, &hubv1.DeleteClusterRequest{Name: "oslo", Workloads: keep})
+			return err
+		}},
+		{"RotateAuthority", func() error { _, err := h.RotateAuthority(ctx, &hubv1.RotateAuthorityRequest{}); return err }},
+	} {
+		tried[step.method] = true
+		if err := step.call(); err != nil {
+			t.Errorf("%s: %v", step.method, err)
+		}
+	}
+	entries := audited(t, h, before)
+	methods := hubv1.File_yardarm_hub_v1_fleet_proto.Services().ByName("FleetService").Methods()
+	for i := range methods.Len() {
+		name := string(methods.Get(i).Name())
+		switch changes := !slices.ContainsFunc(reading, func(verb string) bool { return strings.HasPrefix(name, verb) }); {
+		case changes && !tried[name] && notTried[name] == "":
+			t.Errorf("%s: nobody looks whether it is audited", name)
+		case tried[name] && entries[name] != 1:
+			t.Errorf("%s has left %d entries", name, entries[name])
+		case !changes && entries[name] > 0:
+			t.Errorf("%s changes nothing, and has left %d entries", name, entries[name])
+		}
 	}
 }

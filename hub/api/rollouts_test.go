@@ -30,6 +30,7 @@ func TestSteerRollouts(t *testing.T) {
 		}
 		return tx.PutRolloutMembers(uid, 0, []store.RolloutMember{{UID: berlin}})
 	})
+	before := len(h.Audited(t))
 	web := func() *hubv1.SteerRolloutRequest { return &hubv1.SteerRolloutRequest{Bundle: "web"} }
 	type call = func(context.Context, *hubv1.SteerRolloutRequest, ...grpc.CallOption) (*yardarmv1.Rollout, error)
 	for _, step := range []struct {
@@ -65,6 +66,9 @@ func TestSteerRollouts(t *testing.T) {
 		if err != nil || r.Status.Phase != step.phase {
 			t.Fatalf("%s: %v, %v", step.name, r.GetStatus(), err)
 		}
+	}
+	if got := audited(t, h, before); got["PauseRollout"] != 1 || got["ResumeRollout"] != 1 || got["ApproveRollout"] != 1 || got["PromoteRollout"] != 1 {
+		t.Errorf("audited were %v", got)
 	}
 	r := must[*yardarmv1.Rollout](t)(h.GetRollout(t.Context(), &hubv1.GetRolloutRequest{Bundle: "web"}))
 	st := r.Status
