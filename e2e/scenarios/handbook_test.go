@@ -101,7 +101,6 @@ func (w *world) newReader() *reader {
 // run runs a block as if typed, where each line has to succeed, and answers what it printed.
 func (r *reader) run(block string) string {
 	r.w.t.Helper()
-	block = strings.ReplaceAll(block, "/root/", r.dir+"/")
 	command := exec.CommandContext(r.w.ctx, "bash", "-c", "set -euo pipefail\n"+r.exports+block)
 	command.Dir, command.Env = r.dir, r.env
 	out, err := command.CombinedOutput()
