@@ -48,7 +48,8 @@ export function Rows<R>({ label, columns, rows, name, href, order, more }: Props
       removeEventListener("resize", look);
     };
   }, [rows.length, more]);
-  useEffect(() => {
+  // Before the next key can come: an effect after the paint would let "j" and a quick Enter open nothing.
+  useLayoutEffect(() => {
     const key = (e: KeyboardEvent) => {
       if (e.target instanceof HTMLInputElement || e.target instanceof HTMLTextAreaElement || e.ctrlKey || e.metaKey) return;
       const at = rows.findIndex((r) => name(r) === chosen);
