@@ -22,8 +22,9 @@ const (
 	maxLine = 16 << 20
 )
 
-// test is a step that runs go test on those packages for which in answers true.
-func (c commands) test(args []string, in func(pkg string) bool) func(context.Context, io.Writer) (tally, error) {
+// test is a step that runs go test on those packages for which in answers true, and once more, by themselves, on those that fail,
+// if they are at most again.
+func (c commands) test(args []string, in func(pkg string) bool, again int) func(context.Context, io.Writer) (tally, error) {
 	return func(ctx context.Context, out io.Writer) (tally, error) {
 		list, err := c.output(ctx, "go", "list", "./...")
 		if err != nil {
@@ -33,23 +34,34 @@ func (c commands) test(args []string, in func(pkg string) bool) func(context.Con
 		if len(packages) == 0 {
 			return tally{}, errors.New("there are no packages to test")
 		}
-		fmt.Fprintf(out, "$ go test %s (%d packages)\n", strings.Join(args, " "), len(packages))
-
-		cmd := c.command(ctx, "go", slices.Concat([]string{"test", "-json"}, args, packages)...)
-		cmd.Env = append(cmd.Env, "CGO_ENABLED=1") // the race detector needs it; without a C compiler this says so
 		out = &shared{to: out}
-		cmd.Stderr = out
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			return tally{}, failure("go test", err)
+		fmt.Fprintf(out, "$ go test %s (%d packages)\n", strings.Join(args, " "), len(packages))
+		read, err := c.goTest(ctx, out, args, packages)
+		if failed := read.failedPackages(); err != nil && 0 < len(failed) && len(failed) <= again {
+			fmt.Fprintf(out, "$ go test -p=1 %s %s # again\n", strings.Join(args, " "), strings.Join(failed, " "))
+			var second *reader
+			second, err = c.goTest(ctx, out, slices.Concat(args, []string{"-p=1"}), failed)
+			read.replace(second)
 		}
-		if err := cmd.Start(); err != nil {
-			return tally{}, failure("go test", err)
-		}
-		read := newReader(out)
-		readErr := read.all(stdout)
-		return read.verdict(errors.Join(readErr, failure("go test", cmd.Wait())))
+		return read.verdict(err)
 	}
+}
+
+// goTest runs go test once; the error is how it ended, or that it could not be read.
+func (c commands) goTest(ctx context.Context, out io.Writer, args, packages []string) (*reader, error) {
+	read := newReader(out)
+	cmd := c.command(ctx, "go", slices.Concat([]string{"test", "-json"}, args, packages)...)
+	cmd.Env = append(cmd.Env, "CGO_ENABLED=1") // the race detector needs it; without a C compiler this says so
+	cmd.Stderr = out
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return read, failure("go test", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return read, failure("go test", err)
+	}
+	readErr := read.all(stdout)
+	return read, errors.Join(readErr, failure("go test", cmd.Wait()))
 }
 
 // shared lets the go command's stderr and what is read of its answers be written to one place.
@@ -78,7 +90,9 @@ type event struct {
 // slow test.
 type reader struct {
 	out io.Writer
-	tally
+	// packages are those that were heard of, in that order, and tallies what came of each.
+	packages []string
+	tallies  map[string]*tally
 	// said is what tests, and packages under an empty test, have said and that is not shown yet.
 	said map[[2]string]*bytes.Buffer
 	// inputs are those of each fuzz test.
@@ -91,7 +105,7 @@ type reader struct {
 type inputs struct{ run, skipped int }
 
 func newReader(out io.Writer) *reader {
-	return &reader{out: out, said: map[[2]string]*bytes.Buffer{}, inputs: map[[2]string]*inputs{}, allowed: allowedSkips}
+	return &reader{out: out, tallies: map[string]*tally{}, said: map[[2]string]*bytes.Buffer{}, inputs: map[[2]string]*inputs{}, allowed: allowedSkips}
 }
 
 // all reads until the end.
@@ -144,7 +158,7 @@ func (r *reader) take(e event) {
 			r.endPackage(e.Package, true)
 			break
 		}
-		r.fail(local(e.Package) + " " + e.Test)
+		r.fail(e.Package, e.Test)
 		r.show(key)
 	}
 }
@@ -156,12 +170,12 @@ func (r *reader) endPackage(pkg string, failed bool) {
 		// Tests that have not ended: the package crashed, or was killed.
 		for key := range r.said {
 			if key[0] == pkg && key[1] != "" {
-				r.fail(local(pkg) + " " + key[1] + " did not end")
+				r.fail(pkg, key[1]+" did not end")
 				r.show(key)
 			}
 		}
-		if !slices.ContainsFunc(r.failures, func(f string) bool { return strings.HasPrefix(f, local(pkg)+" ") }) {
-			r.fail(local(pkg) + " (the package itself)")
+		if r.of(pkg).failed == 0 {
+			r.fail(pkg, "(the package itself)")
 		}
 		r.show([2]string{pkg, ""})
 		return
@@ -176,9 +190,19 @@ func (r *reader) endPackage(pkg string, failed bool) {
 	delete(r.said, [2]string{pkg, ""})
 }
 
-func (r *reader) fail(what string) {
-	r.failed++
-	r.failures = append(r.failures, what)
+// of is what has come of a package so far.
+func (r *reader) of(pkg string) *tally {
+	if r.tallies[pkg] == nil {
+		r.packages = append(r.packages, pkg)
+		r.tallies[pkg] = &tally{}
+	}
+	return r.tallies[pkg]
+}
+
+func (r *reader) fail(pkg, what string) {
+	t := r.of(pkg)
+	t.failed++
+	t.failures = append(t.failures, local(pkg)+" "+what)
 }
 
 func (r *reader) pass(pkg, test string) {
@@ -187,28 +211,28 @@ func (r *reader) pass(pkg, test string) {
 	}
 	if in := r.inputs[[2]string{pkg, test}]; in != nil && in.skipped > 0 {
 		if in.run == 0 {
-			r.fail(local(pkg) + " " + test + " skipped all of its inputs")
+			r.fail(pkg, test+" skipped all of its inputs")
 			return
 		}
-		r.skips = append(r.skips, fmt.Sprintf("%s %s: %d of %d inputs", local(pkg), test, in.skipped, in.skipped+in.run))
+		r.of(pkg).skips = append(r.of(pkg).skips, fmt.Sprintf("%s %s: %d of %d inputs", local(pkg), test, in.skipped, in.skipped+in.run))
 	}
-	r.passed++
+	r.of(pkg).passed++
 }
 
 func (r *reader) skip(pkg, test string) {
 	if in := r.inputsOf(pkg, test); in != nil {
 		in.skipped++
-		r.skipped++
+		r.of(pkg).skipped++
 		return
 	}
 	for _, a := range r.allowed {
 		if a.matches(local(pkg), test) {
-			r.skipped++
-			r.skips = append(r.skips, local(pkg)+" "+test+": "+a.why)
+			r.of(pkg).skipped++
+			r.of(pkg).skips = append(r.of(pkg).skips, local(pkg)+" "+test+": "+a.why)
 			return
 		}
 	}
-	r.fail(local(pkg) + " " + test + " was skipped, and skips.go does not name it")
+	r.fail(pkg, test+" was skipped, and skips.go does not name it")
 	r.show([2]string{pkg, test})
 }
 
@@ -233,16 +257,37 @@ func (r *reader) show(key [2]string) {
 	delete(r.said, key)
 }
 
+// failedPackages are those of which something failed.
+func (r *reader) failedPackages() []string {
+	return slices.DeleteFunc(slices.Clone(r.packages), func(p string) bool { return r.tallies[p].failed == 0 })
+}
+
+// replace takes what came of packages the second time. One that passed then is named all the same: its test, or what it tests,
+// depends on something that nobody meant.
+func (r *reader) replace(second *reader) {
+	for _, pkg := range second.packages {
+		t := second.tallies[pkg]
+		if t.failed == 0 {
+			t.flaky = r.of(pkg).failures
+		}
+		r.tallies[pkg] = t
+	}
+}
+
 // verdict is what came of it; err is how go test ended.
 func (r *reader) verdict(err error) (tally, error) {
+	var sum tally
+	for _, pkg := range r.packages {
+		sum.add(*r.tallies[pkg])
+	}
 	switch {
-	case r.failed > 0:
+	case sum.failed > 0:
 		// go test's own status says no more.
-		err = fmt.Errorf("%d failed", r.failed)
-	case err == nil && r.passed == 0:
+		err = fmt.Errorf("%d failed", sum.failed)
+	case err == nil && sum.passed == 0:
 		err = errors.New("no test was run")
 	}
-	return r.tally, err
+	return sum, err
 }
 
 // local is a package's folder in the repository.

@@ -88,7 +88,7 @@ func TestGoTest(t *testing.T) {
 				write(t, repo.dir, "x/a_test.go", "package a\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\n"+body)
 			}
 			var out bytes.Buffer
-			got, err := repo.test([]string{"-vet=off"}, all)(t.Context(), &out)
+			got, err := repo.test([]string{"-vet=off"}, all, 0)(t.Context(), &out)
 			if got.passed != c.passed || got.failed != c.failed || got.skipped != c.skipped {
 				t.Errorf("got %d passed, %d failed, %d skipped", got.passed, got.failed, got.skipped)
 			}
@@ -113,17 +113,55 @@ func TestGoTest(t *testing.T) {
 	}
 }
 
+func TestGoTestTriesAgain(t *testing.T) {
+	all := func(string) bool { return true }
+	flaky := func(mark string) string {
+		return fmt.Sprintf("import \"os\"\nfunc TestA(t *testing.T) { if _, err := os.Stat(%q); err != nil { os.WriteFile(%q, nil, 0o600); t.Fatal(\"the reason\") } }\nfunc TestB(*testing.T) {}", mark, mark)
+	}
+	module := func(t *testing.T, bodies ...string) commands {
+		repo := module(t, nil)
+		for i, body := range bodies {
+			pkg := fmt.Sprintf("p%d", i)
+			write(t, repo.dir, pkg+"/a.go", "package a\n")
+			imports, rest, found := strings.Cut(body, "\n")
+			if !found {
+				imports, rest = "", body
+			}
+			write(t, repo.dir, pkg+"/a_test.go", "package a\n\nimport \"testing\"\n"+imports+"\n"+rest)
+		}
+		return repo
+	}
+	const good, bad = "func TestC(*testing.T) {}", "func TestD(t *testing.T) { t.Fatal() }"
+
+	var out bytes.Buffer
+	got, err := module(t, good, flaky(filepath.Join(t.TempDir(), "mark"))).test([]string{"-vet=off"}, all, 1)(t.Context(), &out)
+	if err != nil || got.passed != 3 || got.failed != 0 || len(got.failures) != 0 || !slices.Equal(got.flaky, []string{"p1 TestA"}) {
+		t.Errorf("one that passes again: %+v, %v\n%s", got, err, &out)
+	}
+	if !strings.Contains(out.String(), "the reason") {
+		t.Errorf("does not show why it failed first:\n%s", &out)
+	}
+	got, err = module(t, bad, good).test([]string{"-vet=off"}, all, 1)(t.Context(), &bytes.Buffer{})
+	if errorText(err) != "1 failed" || got.passed != 1 || !slices.Equal(got.failures, []string{"p0 TestD"}) || len(got.flaky) != 0 {
+		t.Errorf("one that fails twice: %+v, %v", got, err)
+	}
+	got, err = module(t, flaky(filepath.Join(t.TempDir(), "mark")), flaky(filepath.Join(t.TempDir(), "mark"))).test([]string{"-vet=off"}, all, 1)(t.Context(), &bytes.Buffer{})
+	if errorText(err) != "2 failed" || len(got.flaky) != 0 {
+		t.Errorf("more than may fail: %+v, %v", got, err)
+	}
+}
+
 func TestGoTestChooses(t *testing.T) {
 	repo := module(t, map[string]string{"hub": "func TestA(t *testing.T) {}", "e2e/x": "func TestB(t *testing.T) { t.Fatal() }"})
-	got, err := repo.test(nil, func(pkg string) bool { return !endToEnd(pkg) })(t.Context(), &bytes.Buffer{})
+	got, err := repo.test(nil, func(pkg string) bool { return !endToEnd(pkg) }, 0)(t.Context(), &bytes.Buffer{})
 	if err != nil || got.passed != 1 {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	got, err = repo.test(nil, endToEnd)(t.Context(), &bytes.Buffer{})
+	got, err = repo.test(nil, endToEnd, 0)(t.Context(), &bytes.Buffer{})
 	if err == nil || got.failed != 1 || got.passed != 0 {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if _, err := repo.test(nil, func(string) bool { return false })(t.Context(), &bytes.Buffer{}); err == nil {
+	if _, err := repo.test(nil, func(string) bool { return false }, 0)(t.Context(), &bytes.Buffer{}); err == nil {
 		t.Error("testing nothing is no error")
 	}
 }
@@ -144,16 +182,17 @@ func TestAllowedSkips(t *testing.T) {
 	if err := r.all(strings.NewReader(in.String())); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"pkg/x TestA: a reason", "pkg/x FuzzA: 2 of 3 inputs"}; r.skipped != 4 || !slices.Equal(r.skips, want) {
-		t.Errorf("got %d skipped: %q", r.skipped, r.skips)
+	got, err := r.verdict(nil)
+	if want := []string{"pkg/x TestA: a reason", "pkg/x FuzzA: 2 of 3 inputs"}; got.skipped != 4 || !slices.Equal(got.skips, want) {
+		t.Errorf("got %d skipped: %q", got.skipped, got.skips)
 	}
 	want := []string{
 		"pkg/x TestB was skipped, and skips.go does not name it",
 		"pkg/x FuzzB skipped all of its inputs",
 		"pkg/x FuzzD was skipped, and skips.go does not name it",
 	}
-	if r.passed != 4 || !slices.Equal(r.failures, want) {
-		t.Errorf("got %d passed, failures %q", r.passed, r.failures)
+	if errorText(err) != "3 failed" || got.passed != 4 || !slices.Equal(got.failures, want) {
+		t.Errorf("got %d passed, failures %q, %v", got.passed, got.failures, err)
 	}
 }
 

@@ -4,7 +4,8 @@
 // node are run only so.
 // A part that fails does not keep the others from running, so that one run tells all that is wrong; the last lines name
 // what failed, how long each part took, and how much passed. A test that is skipped counts as failed unless skips.go
-// names it.
+// names it. Few packages that fail are run once more by themselves, and named as flaky if they pass then: a machine that is busy
+// for a moment is no reason to refuse a change, and a test that minds is one to mend.
 //
 // It is a program rather than lines of a Makefile for the sake of that reading of go test's answers, and has no parts of its
 // own: each command that it runs is printed and can be run by hand.
@@ -73,6 +74,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return report(out, results)
 }
 
+// again is how many packages may fail and be tried once more; where more do, something is broken.
+const again = 3
+
 // parts are what the whole test is made of, in order.
 func parts(root, against string) []part {
 	repo := commands{dir: root}
@@ -97,12 +101,12 @@ func parts(root, against string) []part {
 		}},
 		{name: "unit", about: "tests of all packages but e2e, with the race detector and the fuzz tests' seeds", steps: []step{
 			// Two at a time: one package's tests use one core, mostly. Go's cached results count.
-			{name: "go test", run: repo.test([]string{"-race", "-p=2"}, func(pkg string) bool { return !endToEnd(pkg) })},
+			{name: "go test", run: repo.test([]string{"-race", "-p=2"}, func(pkg string) bool { return !endToEnd(pkg) }, again)},
 		}},
 		{name: "e2e", about: "tests on real API servers, with the race detector", needs: "controlplanes", steps: []step{
 			// One package at a time: they promise times, and each runs parts of its own beside each other. Never cached:
 			// they depend on programs that Go does not see.
-			{name: "go test", run: repo.test([]string{"-race", "-p=1", "-count=1", "-timeout=20m"}, func(pkg string) bool { return endToEnd(pkg) && !onNodes(pkg) })},
+			{name: "go test", run: repo.test([]string{"-race", "-p=1", "-count=1", "-timeout=20m"}, func(pkg string) bool { return endToEnd(pkg) && !onNodes(pkg) }, again)},
 		}},
 	}
 }
@@ -113,7 +117,7 @@ func node(root string) part {
 	return part{name: "node", about: "hub and spokes by their charts on real nodes, as root; only when asked for", steps: []step{
 		{name: "tools", run: repo.step("bash", ".ci/tools", "node")},
 		// Not with the race detector: what matters runs in containers, from the images that people get.
-		{name: "go test", run: repo.test([]string{"-count=1", "-timeout=40m"}, onNodes)},
+		{name: "go test", run: repo.test([]string{"-count=1", "-timeout=40m"}, onNodes, 0)},
 	}}
 }
 

@@ -30,8 +30,13 @@ type step struct {
 // tally counts tests. A step without tests has an empty one.
 type tally struct {
 	passed, failed, skipped int
-	// failures name what failed, and skips what was skipped and why.
-	failures, skips []string
+	// failures name what failed, flaky what failed first and passed when it ran again, and skips what was skipped and why.
+	failures, flaky, skips []string
+}
+
+func (t *tally) add(u tally) {
+	t.passed, t.failed, t.skipped = t.passed+u.passed, t.failed+u.failed, t.skipped+u.skipped
+	t.failures, t.flaky, t.skips = append(t.failures, u.failures...), append(t.flaky, u.flaky...), append(t.skips, u.skips...)
 }
 
 // result is what came of a part.
@@ -121,8 +126,7 @@ func report(out io.Writer, results []result) error {
 			switch t := s.tally; {
 			case t.passed+t.failed > 0:
 				counts += fmt.Sprintf("  %d passed, %d failed, %d skipped", t.passed, t.failed, t.skipped)
-				total.passed, total.failed, total.skipped = total.passed+t.passed, total.failed+t.failed, total.skipped+t.skipped
-				total.skips = append(total.skips, t.skips...)
+				total.add(t)
 				if s.err != nil && t.failed == 0 {
 					total.failed++ // something beside the tests
 				}
@@ -143,6 +147,9 @@ func report(out io.Writer, results []result) error {
 	fmt.Fprintln(out)
 	for _, s := range total.skips {
 		fmt.Fprintln(out, "skipped:", s)
+	}
+	for _, f := range total.flaky {
+		fmt.Fprintln(out, "FLAKY, passed when it ran again:", f)
 	}
 	for _, f := range failures {
 		fmt.Fprintln(out, "FAILED:", f)
