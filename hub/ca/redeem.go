@@ -92,7 +92,7 @@ func (c *claim) redeemed(row *storev1.EnrolmentToken) bool {
 type enrolReader interface {
 	Reader
 	Token(id string) *storev1.EnrolmentToken
-	Clusters() iter.Seq[*yardarmv1.Cluster]
+	IdentitiesOf(kubeUID string) iter.Seq[*storev1.Identity]
 }
 
 // judge returns the token's row if the claim may have a certificate for it, the one of before included.
@@ -122,12 +122,10 @@ func (c *CA) judge(tx enrolReader, claim *claim) (*storev1.EnrolmentToken, error
 	if identity := tx.Identity(uid); identity != nil && !bytes.Equal(identity.GetKeyHash(), claim.keyHash) {
 		return nil, fmt.Errorf("%w: to replace its spoke, delete cluster %s and enrol it anew", ErrEnrolled, name)
 	}
-	// All identities are looked through, which takes some milliseconds in a large fleet, and enrolments are rare.
-	for other := range tx.Clusters() {
-		otherUID := other.GetMetadata().GetUid()
-		if identity := tx.Identity(otherUID); identity.GetKubeUid() == claim.kubeUID && otherUID != uid {
+	for other := range tx.IdentitiesOf(claim.kubeUID) {
+		if other.GetClusterUid() != uid {
 			return nil, fmt.Errorf("%w: this one is enrolled already, as cluster %s; delete that one first if it is to become %s",
-				ErrCloned, other.GetMetadata().GetName(), name)
+				ErrCloned, tx.Cluster(other.GetClusterUid()).GetMetadata().GetName(), name)
 		}
 	}
 	return row, nil

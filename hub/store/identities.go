@@ -1,12 +1,25 @@
 package store
 
-import storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+import (
+	"iter"
 
-var identities = durable(Identities, hard, func(i *storev1.Identity) string { return i.GetClusterUid() })
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+)
+
+const kubeUIDIndex = "kube_uid"
+
+var identities = durable(Identities, hard,
+	func(i *storev1.Identity) string { return i.GetClusterUid() },
+	index[storev1.Identity]{kubeUIDIndex, false, func(i *storev1.Identity) []string { return []string{i.GetKubeUid()} }})
 
 // Identity returns what a cluster's uid is bound to, or nil before it has enrolled.
 func (tx *ReadTx) Identity(clusterUID string) *storev1.Identity {
 	return identities.get(tx, clusterUID)
+}
+
+// IdentitiesOf yields the identities that are bound to the Kubernetes cluster with the uid, by cluster uid. No more than one should be.
+func (tx *ReadTx) IdentitiesOf(kubeUID string) iter.Seq[*storev1.Identity] {
+	return identities.scan(tx, kubeUIDIndex, kubeUID+separator)
 }
 
 // PutIdentity inserts or replaces an identity.

@@ -49,8 +49,9 @@ func idle(ctx context.Context, c Config) (_ any, err error) {
 }
 
 // newFleet is a world whose spokes are all connected, run their bundles, and are at rest.
-func newFleet(ctx context.Context, c Config) (w *world, err error) {
-	if w, err = newWorld(ctx, c); err != nil {
+func newFleet(ctx context.Context, c Config) (_ *world, err error) {
+	w, err := newWorld(ctx, c)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
