@@ -16,8 +16,8 @@ import (
 )
 
 // smallFleet has four clusters with facts, of which two run web: berlin is ready, paris has failed, rome is stale, oslo has never connected.
-func smallFleet(t *testing.T) *apitest.Hub {
-	h := apitest.Start(t)
+func smallFleet(t *testing.T, options ...apitest.Option) *apitest.Hub {
+	h := apitest.Start(t, options...)
 	apply(t, h, group("prod", "env=prod"), group("all", ""))
 	versions := map[string]string{"berlin": "v1.31.2", "paris": "v1.30.7+k3s1", "rome": "v1.29.0"}
 	uids := map[string]string{}

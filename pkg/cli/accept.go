@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) acceptCommand() *cobra.Command {
-	var yes bool
+	var yes, dryRun bool
 	cmd := &cobra.Command{
 		Use:   "accept [cluster/NAME] [bundle/NAME]",
 		Short: "Let go of what is held: accept a deletion that asks, or what a restored hub says",
@@ -31,10 +31,11 @@ On a terminal it shows what is held and asks; --yes answers.`,
 			if err != nil {
 				return err
 			}
-			return a.accept(cmd.Context(), &hubv1.AcceptRequest{Cluster: cluster, Bundle: bundle}, yes)
+			return a.accept(cmd.Context(), &hubv1.AcceptRequest{Cluster: cluster, Bundle: bundle, DryRun: dryRun}, yes)
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	dryRunFlag(cmd, &dryRun)
 	return cmd
 }
 
@@ -43,7 +44,7 @@ func (a *app) accept(ctx context.Context, req *hubv1.AcceptRequest, yes bool) er
 	if err != nil {
 		return err
 	}
-	if a.io.InTerminal && !yes {
+	if a.io.InTerminal && !yes && !req.GetDryRun() {
 		held := 0
 		for x, err := range hub.Assignments(ctx, &hubv1.ListAssignmentsRequest{Cluster: req.GetCluster(), Bundle: req.GetBundle()}) {
 			switch {
@@ -66,7 +67,7 @@ func (a *app) accept(ctx context.Context, req *hubv1.AcceptRequest, yes bool) er
 		return err
 	}
 	for _, name := range resp.GetAccepted() {
-		a.print("assignment/%s accepted", name)
+		a.print("assignment/%s accepted%s", name, dryNote(req.GetDryRun()))
 	}
 	if len(resp.GetAccepted()) == 0 {
 		a.say("nothing is held there")

@@ -57,7 +57,7 @@ but into the directory that 'yardarm publish' takes.`,
 	}
 	cmd.Flags().StringArrayVarP(&f.files, "filename", "f", nil, "file or directory with resources, or - for standard input; may be repeated")
 	cmd.Flags().BoolVarP(&f.recursive, "recursive", "R", false, "read the directories in directories, too")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the hub check it and say what would change, and change nothing")
+	dryRunFlag(cmd, &f.dryRun)
 	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML, formatName)
 	return cmd
 }
@@ -90,10 +90,6 @@ func (a *app) apply(ctx context.Context, f applyFlags) error {
 		return a.place(err, documents)
 	}
 	var objects []client.Object
-	suffix := ""
-	if f.dryRun {
-		suffix = " (dry run)"
-	}
 	for _, result := range resp.GetResults() {
 		object := objectIn(result.GetResource())
 		if object == nil {
@@ -104,7 +100,7 @@ func (a *app) apply(ctx context.Context, f applyFlags) error {
 		}
 		objects = append(objects, object)
 		if f.output == formatTable {
-			a.print("%s %s%s", typeName(object), result.GetOutcome(), suffix)
+			a.print("%s %s%s", typeName(object), result.GetOutcome(), dryNote(f.dryRun))
 		}
 	}
 	if f.output != formatTable {

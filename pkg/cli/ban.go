@@ -7,7 +7,7 @@ import (
 )
 
 func (a *app) banCommand() *cobra.Command {
-	var reason string
+	req := &hubv1.BanClusterRequest{}
 	cmd := &cobra.Command{
 		Use:   "ban NAME | cluster/NAME",
 		Short: "Refuse a cluster's spoke from now on, and cut its stream",
@@ -17,28 +17,30 @@ running; nothing is removed. 'yardarm unban' takes it back.`,
 		Args:              arguments(1, 2, "a cluster, as in eu-1 or cluster/eu-1"),
 		ValidArgsFunction: a.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := oneCluster(args)
-			if err != nil {
+			var err error
+			if req.Name, err = oneCluster(args); err != nil {
 				return err
 			}
 			hub, err := a.connect()
 			if err != nil {
 				return err
 			}
-			cluster, err := hub.BanCluster(cmd.Context(), &hubv1.BanClusterRequest{Name: name, Reason: reason})
+			cluster, err := hub.BanCluster(cmd.Context(), req)
 			if err != nil {
 				return err
 			}
-			a.print("%s banned", typeName(cluster))
+			a.print("%s banned%s", typeName(cluster), dryNote(req.DryRun))
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for those who come later")
+	cmd.Flags().StringVar(&req.Reason, "reason", "", "why, for those who come later")
+	dryRunFlag(cmd, &req.DryRun)
 	return cmd
 }
 
 func (a *app) unbanCommand() *cobra.Command {
-	return &cobra.Command{
+	req := &hubv1.UnbanClusterRequest{}
+	cmd := &cobra.Command{
 		Use:               "unban NAME | cluster/NAME",
 		Short:             "Accept a banned cluster's spoke again",
 		Long:              "Accept a banned cluster's spoke again. It comes back by itself, with the certificate that it has.",
@@ -46,20 +48,22 @@ func (a *app) unbanCommand() *cobra.Command {
 		Args:              arguments(1, 2, "a cluster, as in eu-1 or cluster/eu-1"),
 		ValidArgsFunction: a.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := oneCluster(args)
-			if err != nil {
+			var err error
+			if req.Name, err = oneCluster(args); err != nil {
 				return err
 			}
 			hub, err := a.connect()
 			if err != nil {
 				return err
 			}
-			cluster, err := hub.UnbanCluster(cmd.Context(), &hubv1.UnbanClusterRequest{Name: name})
+			cluster, err := hub.UnbanCluster(cmd.Context(), req)
 			if err != nil {
 				return err
 			}
-			a.print("%s unbanned", typeName(cluster))
+			a.print("%s unbanned%s", typeName(cluster), dryNote(req.DryRun))
 			return nil
 		},
 	}
+	dryRunFlag(cmd, &req.DryRun)
+	return cmd
 }

@@ -13,9 +13,9 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// deleteFlags say what becomes of workloads.
+// deleteFlags say what becomes of workloads, and whether it is meant.
 type deleteFlags struct {
-	keep, remove, yes bool
+	keep, remove, yes, dryRun bool
 }
 
 // workloads is what the flags say; unspecified if they say nothing.
@@ -61,6 +61,7 @@ On a terminal it asks for what is not said, after telling what happens; --yes an
 	}
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the objects in the clusters as they are, unmanaged")
 	cmd.Flags().BoolVar(&f.remove, "remove", false, "have the spokes remove the objects from the clusters")
+	dryRunFlag(cmd, &f.dryRun)
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	return cmd
 }
@@ -74,7 +75,7 @@ func (a *app) delete(ctx context.Context, selections []resource.Selection, f del
 		if !workloads && len(selections) == 1 && (f.keep || f.remove) {
 			return usage("a %s has no workloads to keep or remove; they belong to bundles", s.Type.Name)
 		}
-		if workloads && f.workloads() == yardarmv1.Workloads_WORKLOADS_UNSPECIFIED && (!a.io.InTerminal || f.yes) {
+		if workloads && f.workloads() == yardarmv1.Workloads_WORKLOADS_UNSPECIFIED && !a.asks(f) {
 			return usage("say what becomes of the workloads: --keep leaves them in the clusters, --remove has the spokes remove them")
 		}
 	}
@@ -90,8 +91,8 @@ func (a *app) delete(ctx context.Context, selections []resource.Selection, f del
 			case s.Type.Is(resource.Bundle):
 				err = a.deleteBundle(ctx, name, f)
 			default:
-				if err = deletePlain(ctx, hub, s.Type, name); err == nil {
-					a.print("%s/%s deleted", s.Type.Name, name)
+				if err = deletePlain(ctx, hub, s.Type, name, f.dryRun); err == nil {
+					a.print("%s/%s deleted%s", s.Type.Name, name, dryNote(f.dryRun))
 				}
 			}
 			if err != nil {
@@ -106,15 +107,15 @@ func (a *app) delete(ctx context.Context, selections []resource.Selection, f del
 var deletable = []resource.Type{resource.Cluster, resource.Bundle, resource.Group, resource.Role, resource.Binding}
 
 // deletePlain deletes what has no workloads.
-func deletePlain(ctx context.Context, hub *client.Client, t resource.Type, name string) error {
+func deletePlain(ctx context.Context, hub *client.Client, t resource.Type, name string, dryRun bool) error {
 	var err error
 	switch {
 	case t.Is(resource.Role):
-		_, err = hub.DeleteRole(ctx, &hubv1.DeleteRoleRequest{Name: name})
+		_, err = hub.DeleteRole(ctx, &hubv1.DeleteRoleRequest{Name: name, DryRun: dryRun})
 	case t.Is(resource.Binding):
-		_, err = hub.DeleteRoleBinding(ctx, &hubv1.DeleteRoleBindingRequest{Name: name})
+		_, err = hub.DeleteRoleBinding(ctx, &hubv1.DeleteRoleBindingRequest{Name: name, DryRun: dryRun})
 	default:
-		_, err = hub.DeleteClusterGroup(ctx, &hubv1.DeleteClusterGroupRequest{Name: name})
+		_, err = hub.DeleteClusterGroup(ctx, &hubv1.DeleteClusterGroupRequest{Name: name, DryRun: dryRun})
 	}
 	return err
 }
@@ -127,7 +128,7 @@ func (a *app) deleteBundle(ctx context.Context, name string, f deleteFlags) erro
 	c := bundle.GetStatus().GetClusters()
 	away := c.GetStale() + c.GetNeverConnected()
 	where := plural(c.GetTotal(), "cluster")
-	req := &hubv1.DeleteBundleRequest{Name: name, Workloads: f.workloads()}
+	req := &hubv1.DeleteBundleRequest{Name: name, Workloads: f.workloads(), DryRun: f.dryRun}
 	if a.asks(f) {
 		what := fmt.Sprintf("bundle/%s runs in %s.", name, where)
 		if c.GetTotal() == 0 {
@@ -146,11 +147,11 @@ func (a *app) deleteBundle(ctx context.Context, name string, f deleteFlags) erro
 	}
 	switch {
 	case c.GetTotal() == 0:
-		a.print("bundle/%s deleted", name)
+		a.print("bundle/%s deleted%s", name, dryNote(f.dryRun))
 	case req.GetWorkloads() == yardarmv1.Workloads_WORKLOADS_KEEP:
-		a.print("bundle/%s deleted; its objects stay in %s, unmanaged", name, where)
+		a.print("bundle/%s deleted; its objects stay in %s, unmanaged%s", name, where, dryNote(f.dryRun))
 	default:
-		a.print("bundle/%s deleted; its objects are being removed from %s%s", name, where, awayText(away))
+		a.print("bundle/%s deleted; its objects are being removed from %s%s%s", name, where, awayText(away), dryNote(f.dryRun))
 	}
 	return nil
 }
@@ -174,7 +175,7 @@ func (a *app) deleteCluster(ctx context.Context, name string, f deleteFlags) err
 	bundles := plural(cluster.GetStatus().GetBundles().GetTotal(), "bundle")
 	presence := cluster.GetStatus().GetPresence()
 	connected := presence == yardarmv1.PresenceConnected
-	req := &hubv1.DeleteClusterRequest{Name: name, Workloads: f.workloads()}
+	req := &hubv1.DeleteClusterRequest{Name: name, Workloads: f.workloads(), DryRun: f.dryRun}
 	if a.asks(f) {
 		what := fmt.Sprintf("cluster/%s is %s and runs %s.", name, a.presence(cluster), bundles)
 		removal := fmt.Sprintf("its spoke removes the objects of %s, and then the cluster is gone", bundles)
@@ -191,23 +192,27 @@ func (a *app) deleteCluster(ctx context.Context, name string, f deleteFlags) err
 	if err != nil {
 		return err
 	}
+	hint := ""
 	switch waits := resp.GetCluster(); {
 	case waits == nil && req.GetWorkloads() == yardarmv1.Workloads_WORKLOADS_KEEP:
-		a.print("cluster/%s deleted; the objects of %s stay in it, unmanaged", name, bundles)
+		a.print("cluster/%s deleted; the objects of %s stay in it, unmanaged%s", name, bundles, dryNote(f.dryRun))
 	case waits == nil:
-		a.print("cluster/%s deleted", name)
+		a.print("cluster/%s deleted%s", name, dryNote(f.dryRun))
 	case waits.GetStatus().GetPresence() == yardarmv1.PresenceConnected:
-		a.print("cluster/%s deleting; its spoke is removing the objects of %s", name, bundles)
-		a.say("'yardarm wait cluster/%s --for deleted' waits for it", name)
+		a.print("cluster/%s deleting; its spoke is removing the objects of %s%s", name, bundles, dryNote(f.dryRun))
+		hint = fmt.Sprintf("'yardarm wait cluster/%s --for deleted' waits for it", name)
 	default:
-		a.print("cluster/%s deleting; its spoke is %s and removes the objects of %s when it is back", name, a.presence(waits), bundles)
-		a.say("until then it is shown as Deleting; 'yardarm delete cluster %s --keep' ends this at once and leaves the objects in it", name)
+		a.print("cluster/%s deleting; its spoke is %s and removes the objects of %s when it is back%s", name, a.presence(waits), bundles, dryNote(f.dryRun))
+		hint = fmt.Sprintf("until then it is shown as Deleting; 'yardarm delete cluster %s --keep' ends this at once and leaves the objects in it", name)
+	}
+	if hint != "" && !f.dryRun {
+		a.say("%s", hint)
 	}
 	return nil
 }
 
 // asks tells whether there is something to ask, and somebody to answer.
-func (a *app) asks(f deleteFlags) bool { return a.io.InTerminal && !f.yes }
+func (a *app) asks(f deleteFlags) bool { return a.io.InTerminal && !f.yes && !f.dryRun }
 
 // askWorkloads tells what either answer does, and asks for what the flags leave open.
 func (a *app) askWorkloads(ctx context.Context, what, keep, remove string, f deleteFlags) (yardarmv1.Workloads, error) {

@@ -23,6 +23,7 @@ type enrollFlags struct {
 	ttl    time.Duration
 	spoke  spokeFlags
 	noWait bool
+	dryRun bool
 	output string
 }
 
@@ -59,6 +60,7 @@ Ctrl-C ends the waiting only: the cluster is there, and its token stays good.`,
 	cmd.Flags().DurationVar(&f.ttl, "ttl", 15*time.Minute, "how long the token is good; at most 24h")
 	f.spoke.register(cmd)
 	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "print the command, and do not wait for the cluster")
+	dryRunFlag(cmd, &f.dryRun)
 	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML)
 	return cmd
 }
@@ -81,9 +83,12 @@ func (a *app) enroll(ctx context.Context, name string, f enrollFlags) error {
 	if err != nil {
 		return err
 	}
-	resp, err := hub.EnrollCluster(ctx, &hubv1.EnrollClusterRequest{Name: name, Labels: labels, Ttl: durationpb.New(f.ttl)})
+	resp, err := hub.EnrollCluster(ctx, &hubv1.EnrollClusterRequest{Name: name, Labels: labels, Ttl: durationpb.New(f.ttl), DryRun: f.dryRun})
 	if err != nil {
 		return err
+	}
+	if f.dryRun {
+		return a.enrollable(f.output, resp.GetCluster())
 	}
 	command, known := f.spoke.command(name, resp)
 	if f.output != formatTable {
@@ -107,6 +112,16 @@ func (a *app) enroll(ctx context.Context, name string, f enrollFlags) error {
 		return nil
 	}
 	return a.awaitEnrollment(ctx, hub, name, resp.GetExpires().AsTime())
+}
+
+// enrollable tells of a cluster that a dry run has not made.
+func (a *app) enrollable(output string, c *yardarmv1.Cluster) error {
+	if output != formatTable {
+		return a.printMessage(output, c)
+	}
+	a.print("%s enrolling%s", typeName(c), dryNote(true))
+	a.sayMoves(nil, c.GetStatus().GetGroups(), true)
+	return nil
 }
 
 func (a *app) clockTime(t time.Time) string {

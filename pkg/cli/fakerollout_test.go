@@ -73,3 +73,11 @@ func (f *fleet) ResumeRollout(_ context.Context, req *hubv1.SteerRolloutRequest)
 func (f *fleet) ApproveRollout(_ context.Context, req *hubv1.SteerRolloutRequest) (*yardarmv1.Rollout, error) {
 	return f.steered(req)
 }
+
+func (f *fleet) PromoteRollout(_ context.Context, req *hubv1.SteerRolloutRequest) (*yardarmv1.Rollout, error) {
+	return f.steered(req)
+}
+
+func (f *fleet) RetryRollout(_ context.Context, req *hubv1.SteerRolloutRequest) (*yardarmv1.Rollout, error) {
+	return f.steered(req)
+}

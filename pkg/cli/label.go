@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) labelCommand() *cobra.Command {
-	var overwrite bool
+	req := &hubv1.LabelClusterRequest{}
 	var output string
 	cmd := &cobra.Command{
 		Use:   "label NAME | cluster NAME… KEY=VALUE… KEY-…",
@@ -23,19 +23,22 @@ func (a *app) labelCommand() *cobra.Command {
 a cluster that leaves a group loses the bundles that only this group gave it.`,
 		Example: `  yardarm label eu-1 env=prod
   yardarm label cluster eu-1 eu-2 tier=gold --overwrite
-  yardarm label cluster/eu-1 canary-`,
+  yardarm label cluster/eu-1 canary-
+  yardarm label eu-1 env=prod --dry-run     # which groups would it join and leave?`,
 		Args:              arguments(2, -1, "a cluster and labels, as in cluster eu-1 env=prod"),
 		ValidArgsFunction: a.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.label(cmd.Context(), args, overwrite, output)
+			return a.label(cmd.Context(), args, req, output)
 		},
 	}
-	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "change labels that have another value")
+	cmd.Flags().BoolVar(&req.Overwrite, "overwrite", false, "change labels that have another value")
+	dryRunFlag(cmd, &req.DryRun)
 	formatFlag(cmd, &output, formatTable, formatJSON, formatYAML, formatName)
 	return cmd
 }
 
-func (a *app) label(ctx context.Context, args []string, overwrite bool, output string) error {
+// label changes the labels of the clusters that args name, as req says otherwise.
+func (a *app) label(ctx context.Context, args []string, req *hubv1.LabelClusterRequest, output string) error {
 	// Names come first; no name has = in it or - at its end.
 	first := slices.IndexFunc(args, func(arg string) bool { return strings.Contains(arg, "=") || strings.HasSuffix(arg, "-") })
 	if first < 0 {
@@ -49,7 +52,7 @@ func (a *app) label(ctx context.Context, args []string, overwrite bool, output s
 	if err != nil {
 		return err
 	}
-	set, remove, err := labelChanges(args[first:])
+	req.Set, req.Remove, err = labelChanges(args[first:])
 	if err != nil {
 		return err
 	}
@@ -64,7 +67,8 @@ func (a *app) label(ctx context.Context, args []string, overwrite bool, output s
 			refused = append(refused, err)
 			continue
 		}
-		after, err := hub.LabelCluster(ctx, &hubv1.LabelClusterRequest{Name: name, Set: set, Remove: remove, Overwrite: overwrite})
+		req.Name = name
+		after, err := hub.LabelCluster(ctx, req)
 		if err != nil {
 			refused = append(refused, err)
 			continue
@@ -81,14 +85,14 @@ func (a *app) label(ctx context.Context, args []string, overwrite bool, output s
 			a.print("%s not changed", typeName(after))
 			continue
 		}
-		a.print("%s labeled", typeName(after))
-		a.sayMoves(before.GetStatus().GetGroups(), after.GetStatus().GetGroups())
+		a.print("%s labeled%s", typeName(after), dryNote(req.DryRun))
+		a.sayMoves(before.GetStatus().GetGroups(), after.GetStatus().GetGroups(), req.DryRun)
 	}
 	return a.all(refused)
 }
 
 // sayMoves tells which groups a cluster has left and joined: that is what labels are changed for.
-func (a *app) sayMoves(before, after []string) {
+func (a *app) sayMoves(before, after []string, dryRun bool) {
 	var moves []string
 	for _, group := range after {
 		if !slices.Contains(before, group) {
@@ -101,7 +105,7 @@ func (a *app) sayMoves(before, after []string) {
 		}
 	}
 	if len(moves) > 0 {
-		a.say("it %s", strings.Join(moves, ", "))
+		a.say("it %s%s", strings.Join(moves, ", "), dryNote(dryRun))
 	}
 }
 

@@ -71,7 +71,7 @@ manifests, flags, or a group of --to that is not there; with --wait 3 rolled bac
 	cmd.Flags().StringVar(&f.commit, "commit", "", "the commit that the manifests are from")
 	cmd.Flags().StringVar(&f.source, "source", "", "where the manifests are from, such as a repository's address")
 	cmd.Flags().StringVar(&f.rollout, "rollout", "", "how the bundle's revisions are rolled out from now on: default or all-at-once; by default as before")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "have the hub check it and say what would happen, and change nothing")
+	dryRunFlag(cmd, &f.dryRun)
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the revision is ready in all clusters")
 	f.waiting.add(cmd)
 	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML, formatName)
@@ -227,8 +227,5 @@ func publishedText(resp *hubv1.PublishRevisionResponse, dryRun bool) string {
 	if of := spec.GetProvenance().GetUndoOf(); of != 0 && resp.GetOutcome() == "published" {
 		text += fmt.Sprintf(", with the content of revision %d", of)
 	}
-	if dryRun {
-		text += " (dry run)"
-	}
-	return text
+	return text + dryNote(dryRun)
 }

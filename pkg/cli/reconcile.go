@@ -14,6 +14,7 @@ import (
 // reconcileFlags say whether to wait, and how long.
 type reconcileFlags struct {
 	cluster string
+	dryRun  bool
 	wait    bool
 	waiting waitFlags
 }
@@ -47,10 +48,11 @@ Exit codes: 0 asked for, or with --wait ready; 1 refused, or with --wait failed;
 				}
 				cluster = f.cluster
 			}
-			return a.reconcile(cmd.Context(), &hubv1.ReconcileRequest{Cluster: cluster, Bundle: bundle}, f)
+			return a.reconcile(cmd.Context(), &hubv1.ReconcileRequest{Cluster: cluster, Bundle: bundle, DryRun: f.dryRun}, f)
 		},
 	}
 	cmd.Flags().StringVar(&f.cluster, "cluster", "", "only in this cluster")
+	dryRunFlag(cmd, &f.dryRun)
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the spokes have done it and the bundles are ready")
 	f.waiting.addCommon(cmd)
 	complete(cmd, "cluster", a.completeNames(resource.Cluster))
@@ -58,6 +60,9 @@ Exit codes: 0 asked for, or with --wait ready; 1 refused, or with --wait failed;
 }
 
 func (a *app) reconcile(ctx context.Context, req *hubv1.ReconcileRequest, f reconcileFlags) error {
+	if f.wait && f.dryRun {
+		return usage("--wait and --dry-run do not go together")
+	}
 	if f.waiting.timeout < 0 {
 		return usage("--timeout is %s; it must not be negative", f.waiting.timeout)
 	}
@@ -70,7 +75,7 @@ func (a *app) reconcile(ctx context.Context, req *hubv1.ReconcileRequest, f reco
 		return err
 	}
 	for _, name := range resp.GetAssignments() {
-		a.print("assignment/%s is to be reconciled", name)
+		a.print("assignment/%s is to be reconciled%s", name, dryNote(f.dryRun))
 	}
 	if !f.wait {
 		return nil

@@ -52,7 +52,7 @@ nothing up; they get it when they come back, and those that were failing before 
 
 func (a *app) undoCommand() *cobra.Command {
 	var to uint32
-	var wait bool
+	var wait, dryRun bool
 	var waiting waitFlags
 	var output string
 	cmd := &cobra.Command{
@@ -70,6 +70,9 @@ history only grows. Where the current revision is an undo itself, the one before
 			if err != nil {
 				return err
 			}
+			if wait && dryRun {
+				return usage("--wait and --dry-run do not go together")
+			}
 			hub, err := a.connect()
 			if err != nil {
 				return err
@@ -79,14 +82,15 @@ history only grows. Where the current revision is an undo itself, the one before
 					return err
 				}
 			}
-			resp, err := hub.UndoRollout(cmd.Context(), &hubv1.UndoRolloutRequest{Bundle: name, ToRevision: to})
+			resp, err := hub.UndoRollout(cmd.Context(), &hubv1.UndoRolloutRequest{Bundle: name, ToRevision: to, DryRun: dryRun})
 			if err != nil {
 				return err
 			}
-			return a.published(cmd.Context(), resp, output, false, wait, waiting)
+			return a.published(cmd.Context(), resp, output, dryRun, wait, waiting)
 		},
 	}
 	cmd.Flags().Uint32Var(&to, "to-revision", 0, "the revision to return to; by default the one before the current one")
+	dryRunFlag(cmd, &dryRun)
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is ready in all clusters")
 	waiting.add(cmd)
 	formatFlag(cmd, &output, formatTable, formatJSON, formatYAML, formatName)

@@ -55,17 +55,13 @@ func (a *app) steerCommand(verb steeringVerb) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			suffix := ""
-			if req.DryRun {
-				suffix = " (dry run)"
-			}
-			a.print("rollout of bundle/%s revision %d %s%s", r.GetSpec().GetBundle(), r.GetSpec().GetRevision(), verb.done, suffix)
+			a.print("rollout of bundle/%s revision %d %s%s", r.GetSpec().GetBundle(), r.GetSpec().GetRevision(), verb.done, dryNote(req.DryRun))
 			return nil
 		},
 	}
 	cmd.Flags().Uint32Var(&req.Revision, "revision", 0, "the revision that is meant; refused if the bundle has a later one by now")
 	cmd.Flags().StringVarP(&req.Message, "message", "m", "", "why, for those who read it later")
-	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "have the hub check it and say what would happen, and change nothing")
+	dryRunFlag(cmd, &req.DryRun)
 	complete(cmd, "revision", a.completeRevisions)
 	return cmd
 }

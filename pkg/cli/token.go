@@ -33,6 +33,7 @@ type tokenFlags struct {
 	role            string
 	bundles, groups []string
 	expires         string
+	dryRun          bool
 	output          string
 }
 
@@ -61,6 +62,7 @@ clustergroups only if any are named. Nobody can give a token more than they may 
 	cmd.Flags().StringSliceVar(&f.bundles, "bundle", nil, "bundle that the role is for, which need not exist yet; may be repeated (default all)")
 	cmd.Flags().StringSliceVar(&f.groups, "group", nil, "clustergroup that the role is for; may be repeated (default all)")
 	cmd.Flags().StringVar(&f.expires, "expires", "90d", "how long the token is good, as in 90d or 12h; at most 366d")
+	dryRunFlag(cmd, &f.dryRun)
 	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML)
 	complete(cmd, "role", a.completeNames(resource.Role))
 	complete(cmd, "bundle", a.completeNames(resource.Bundle))
@@ -83,10 +85,13 @@ func (a *app) createToken(ctx context.Context, name string, f tokenFlags) error 
 	if err != nil {
 		return err
 	}
-	resp, err := hub.CreateToken(ctx, &hubv1.CreateTokenRequest{Name: name, Role: f.role, Ttl: durationpb.New(ttl),
+	resp, err := hub.CreateToken(ctx, &hubv1.CreateTokenRequest{Name: name, Role: f.role, Ttl: durationpb.New(ttl), DryRun: f.dryRun,
 		Bundles: named(f.bundles, resource.Bundle), ClusterGroups: named(f.groups, resource.Group)})
 	if err != nil {
 		return err
+	}
+	if f.dryRun {
+		return a.drafted(f.output, resp.GetToken())
 	}
 	if f.output != formatTable {
 		return a.printValue(f.output, map[string]any{
@@ -98,6 +103,15 @@ func (a *app) createToken(ctx context.Context, name string, f tokenFlags) error 
 	if len(resp.GetToken().GetStatus().GetRoles()) == 0 {
 		a.say("\nNo rolebinding names it yet, so it may do nothing.")
 	}
+	return nil
+}
+
+// drafted tells of a token that a dry run has not made, and so has no secret.
+func (a *app) drafted(output string, t *yardarmv1.Token) error {
+	if output != formatTable {
+		return a.printMessage(output, t)
+	}
+	a.print("token/%s created%s", t.GetMetadata().GetName(), dryNote(true))
 	return nil
 }
 
@@ -130,7 +144,8 @@ func parseLife(text string) (time.Duration, error) {
 }
 
 func (a *app) tokenRevokeCommand() *cobra.Command {
-	return &cobra.Command{
+	var dryRun bool
+	cmd := &cobra.Command{
 		Use:   "revoke NAME…",
 		Short: "End tokens at once, with what is open with them",
 		Long: `End tokens at once, with what is open with them. They are taken out of all rolebindings, so that a token that
@@ -145,12 +160,14 @@ is made under the name later inherits nothing.`,
 			}
 			for _, name := range args {
 				name = strings.TrimPrefix(name, resource.Token.Name+"/")
-				if _, err := hub.RevokeToken(cmd.Context(), &hubv1.RevokeTokenRequest{Name: name}); err != nil {
+				if _, err := hub.RevokeToken(cmd.Context(), &hubv1.RevokeTokenRequest{Name: name, DryRun: dryRun}); err != nil {
 					return meant(cmd.Context(), hub, resource.Token, name, err)
 				}
-				a.print("token/%s revoked", name)
+				a.print("token/%s revoked%s", name, dryNote(dryRun))
 			}
 			return nil
 		},
 	}
+	dryRunFlag(cmd, &dryRun)
+	return cmd
 }

@@ -59,13 +59,19 @@ when its key may be known, in two steps, with the fleet connected:
 	add("show", "Show the CA, and while it is rotated who lacks the new one", func(hub *client.Client, ctx context.Context) (*hubv1.Authority, error) {
 		return hub.GetAuthority(ctx, &hubv1.GetAuthorityRequest{})
 	})
-	add("rotate", "Make a new CA beside the old one", func(hub *client.Client, ctx context.Context) (*hubv1.Authority, error) {
-		return hub.RotateAuthority(ctx, &hubv1.RotateAuthorityRequest{})
-	})
-	add("retire", "End the old one", func(hub *client.Client, ctx context.Context) (*hubv1.Authority, error) {
-		return hub.RetireAuthority(ctx, &hubv1.RetireAuthorityRequest{})
-	})
+	var rotation hubv1.RotateAuthorityRequest
+	dryRunFlag(add("rotate", "Make a new CA beside the old one", func(hub *client.Client, ctx context.Context) (*hubv1.Authority, error) {
+		return hub.RotateAuthority(ctx, &rotation)
+	}), &rotation.DryRun)
+	var retirement hubv1.RetireAuthorityRequest
+	dryRunFlag(add("retire", "End the old one", func(hub *client.Client, ctx context.Context) (*hubv1.Authority, error) {
+		return hub.RetireAuthority(ctx, &retirement)
+	}), &retirement.DryRun)
 	return c
+}
+
+func dryRunFlag(c *cobra.Command, dryRun *bool) {
+	c.Flags().BoolVar(dryRun, "dry-run", false, "have the hub check whether it can be done, show the CA as it is, and change nothing")
 }
 
 // authority calls the hub, and has the local administrator's file trust what the hub is known by from then on.
