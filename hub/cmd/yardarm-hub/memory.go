@@ -8,9 +8,6 @@ import (
 )
 
 const (
-	// gcPercent has the collector run when the heap has grown by half rather than doubled: what a hub has in memory is connections
-	// and rows, which stay, so that processor time for little garbage buys a third of its memory. GOGC wins over it.
-	gcPercent = 50
 	// lookEvery is how often the hub looks whether it may give memory back.
 	lookEvery = 10 * time.Second
 	// quietShare is how much a quiet hub allocates between two looks, as a part of what it keeps: the heartbeats of all spokes

@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,9 +39,6 @@ checks and shows what comes of it.`,
 			}
 			// The libraries' own log quotes requests that it cannot read, and there may be a secret in one.
 			grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(gcPercent)
-			}
 			go giveBack(c.Context())
 			h, err := hub.New(config)
 			if err != nil {
