@@ -55,6 +55,19 @@ const (
 	ResourceTokens        = "tokens"
 )
 
+// Types of renderings.
+const (
+	RenderPlain     = "plain"
+	RenderKustomize = "kustomize"
+	RenderHelm      = "helm"
+)
+
+// What becomes of hooks in a rendering.
+const (
+	HooksRefuse = "refuse"
+	HooksSkip   = "skip"
+)
+
 // Any in a rule stands for all verbs, or all resources.
 const Any = "*"
 
