@@ -264,7 +264,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		return err
 	}
 	fleet, err := api.New(api.Config{
-		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Deliveries: spokes, Version: version.String(),
+		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Sealer: sealer, Deliveries: spokes, Version: version.String(),
 		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize, CallRate: c.CallRate, FailureRate: c.FailureRate, CallTimeout: c.CallTimeout}, Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {

@@ -22,47 +22,43 @@ func (s *Server) Accept(ctx context.Context, req *hubv1.AcceptRequest) (*hubv1.A
 	if req.GetCluster() == "" && req.GetBundle() == "" {
 		return nil, invalid("cluster", "is missing, and so is bundle; name one of them, or both")
 	}
-	resp := &hubv1.AcceptResponse{}
-	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.AcceptResponse, error) {
 		clusters := c.Clusters()
 		if name := req.GetCluster(); name != "" {
 			cluster := c.ClusterByName(name)
 			if cluster == nil {
-				return clusterNotFound(name)
+				return nil, clusterNotFound(name)
 			}
 			clusters = func(yield func(*yardarmv1.Cluster) bool) { yield(cluster) }
 		}
-		resp.Accepted = nil
+		resp := &hubv1.AcceptResponse{}
 		for cluster, report := range c.held(clusters, req.GetBundle()) {
 			acceptance := c.acceptance(cluster, report)
 			if acceptance == nil {
 				continue
 			}
 			if err := c.PutAcceptance(acceptance); err != nil {
-				return err
+				return nil, err
 			}
 			if len(resp.Accepted) < maxAcceptEvents {
 				if err := c.event(&yardarmv1.Event{Reason: "Accepted", Cluster: cluster.Metadata.Name, Bundle: report.GetBundle(),
 					Message: fmt.Sprintf("what was held is let go (%s)", report.GetReason())}); err != nil {
-					return err
+					return nil, err
 				}
 			}
 			resp.Accepted = append(resp.Accepted, assignmentName(cluster.Metadata.Name, report.GetBundle()))
 		}
 		if len(resp.Accepted) == 0 {
-			return nothingHeld(req)
+			return nil, nothingHeld(req)
 		}
+		var err error
 		if more := len(resp.Accepted) - maxAcceptEvents; more > 0 {
-			return c.event(&yardarmv1.Event{Reason: "Accepted", Bundle: req.GetBundle(), Message: fmt.Sprintf("what was held is let go in %d more places", more)})
+			err = c.event(&yardarmv1.Event{Reason: "Accepted", Bundle: req.GetBundle(), Message: fmt.Sprintf("what was held is let go in %d more places", more)})
 		}
-		return nil
+		slices.Sort(resp.Accepted)
+		resp.Accepted = slices.Compact(resp.Accepted)
+		return as(resp), err
 	})
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(resp.Accepted)
-	resp.Accepted = slices.Compact(resp.Accepted)
-	return resp, nil
 }
 
 // held yields what is reported as held and is the caller's to let go. A bundle is sought by its name in the report: the hub may not know it.

@@ -87,6 +87,7 @@ type Config struct {
 	Authority     Authority
 	Authenticator Authenticator
 	Tokens        TokenDrafter
+	Sealer        Sealer
 	// Deliveries tell how far bundles are on their way to spokes; nil where nobody knows.
 	Deliveries Deliveries
 	// Version is the hub's.
@@ -138,8 +139,8 @@ const parsers = 2
 
 // New makes a Server.
 func New(cfg Config) (*Server, error) {
-	if cfg.Store == nil || cfg.Enroller == nil || cfg.Authenticator == nil || cfg.Tokens == nil {
-		return nil, errors.New("api: a store, an enroller, an authenticator and a drafter of tokens are needed")
+	if cfg.Store == nil || cfg.Enroller == nil || cfg.Authenticator == nil || cfg.Tokens == nil || cfg.Sealer == nil {
+		return nil, errors.New("api: a store, an enroller, an authenticator, a drafter of tokens and a sealer are needed")
 	}
 	if err := checkNeeds(&hubv1.FleetService_ServiceDesc, needs); err != nil {
 		return nil, err

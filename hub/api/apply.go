@@ -28,23 +28,9 @@ func (s *Server) Apply(ctx context.Context, req *hubv1.ApplyRequest) (*hubv1.App
 	if err != nil {
 		return nil, err
 	}
-	var resp *hubv1.ApplyResponse
-	err = s.change(ctx, req.GetDryRun(), func(c *change) error {
-		if err := a.run(c); err != nil {
-			return err
-		}
-		if req.GetDryRun() {
-			resp = a.response(c.view(), true)
-		}
-		return nil
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.ApplyResponse, error) {
+		return func(v view) *hubv1.ApplyResponse { return a.response(v, req.GetDryRun()) }, a.run(c)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if resp == nil {
-		resp = a.response(s.view(ctx), false)
-	}
-	return resp, nil
 }
 
 // application is one call of Apply: what was sent, and what became of it. It runs once, in a transaction.

@@ -42,7 +42,7 @@ func (s *Server) RotateAuthority(ctx context.Context, req *hubv1.RotateAuthority
 	if err := s.cfg.Authority.Rotate(ctx); err != nil {
 		return nil, authorityRefusal(err)
 	}
-	return s.authority(), s.noteAuthority(ctx, "CARotating", "the CA is being rotated: there is a new one")
+	return s.noteAuthority(ctx, req, "CARotating", "the CA is being rotated: there is a new one")
 }
 
 // RetireAuthority implements FleetService.
@@ -53,12 +53,14 @@ func (s *Server) RetireAuthority(ctx context.Context, req *hubv1.RetireAuthority
 	if err := s.cfg.Authority.Retire(ctx); err != nil {
 		return nil, authorityRefusal(err)
 	}
-	return s.authority(), s.noteAuthority(ctx, "CARetired", "the old CA is retired")
+	return s.noteAuthority(ctx, req, "CARetired", "the old CA is retired")
 }
 
 // noteAuthority adds an event. What it is about has been done before: it is on disk.
-func (s *Server) noteAuthority(ctx context.Context, reason, message string) error {
-	return s.change(ctx, false, func(c *change) error { return c.event(&yardarmv1.Event{Reason: reason, Message: message}) })
+func (s *Server) noteAuthority(ctx context.Context, req mutation, reason, message string) (*hubv1.Authority, error) {
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.Authority, error) {
+		return as(s.authority()), c.event(&yardarmv1.Event{Reason: reason, Message: message})
+	})
 }
 
 func (s *Server) authority() *hubv1.Authority {

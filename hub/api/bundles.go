@@ -48,41 +48,37 @@ func (s *Server) DeleteBundle(ctx context.Context, req *hubv1.DeleteBundleReques
 	if err := checkWorkloads(req.GetWorkloads(), "bundle"); err != nil {
 		return nil, err
 	}
-	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.DeleteBundleResponse, error) {
 		b := c.BundleByName(req.GetName())
 		if b == nil {
-			return bundleNotFound(req.GetName())
+			return nil, bundleNotFound(req.GetName())
 		}
 		if err := checkVersion(yardarmv1.KindBundle, b.Metadata, req.GetResourceVersion()); err != nil {
-			return err
+			return nil, err
 		}
 		digests := make(map[string]bool)
 		for r := range c.Revisions(b.Metadata.Uid) {
 			digests[r.GetSpec().GetDigest()] = true
 		}
 		if err := c.DeleteBundle(b.Metadata.Uid); err != nil {
-			return err
+			return nil, err
 		}
 		for digest := range digests {
 			if isEmpty(c.RevisionsWith(digest)) {
 				if err := c.DeleteArtifact(digest); err != nil {
-					return err
+					return nil, err
 				}
 			}
 		}
 		if err := c.PutDeletedBundle(&storev1.DeletedBundle{Uid: b.Metadata.Uid, Name: b.Metadata.Name, Workloads: req.GetWorkloads(), Time: c.time()}); err != nil {
-			return err
+			return nil, err
 		}
 		message := "its objects are kept in the clusters, unmanaged"
 		if req.GetWorkloads() == yardarmv1.Workloads_WORKLOADS_REMOVE {
 			message = "its objects are removed from the clusters"
 		}
-		return c.event(&yardarmv1.Event{Reason: "BundleDeleted", Bundle: b.Metadata.Name, Message: message})
+		return as(&hubv1.DeleteBundleResponse{}), c.event(&yardarmv1.Event{Reason: "BundleDeleted", Bundle: b.Metadata.Name, Message: message})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &hubv1.DeleteBundleResponse{}, nil
 }
 
 func bundleNotFound(name string) error {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/hub/authz"
@@ -26,38 +27,67 @@ type change struct {
 	content func(digest string) ([]byte, error)
 }
 
-// errDryRun undoes a transaction that went well.
-var errDryRun = errors.New("dry run")
+// mutation is a request to change something.
+type mutation interface {
+	proto.Message
+	GetDryRun() bool
+}
 
-// change runs fn as one transaction, which may write what its caller may change. A dry run leaves nothing of it, so it finds just what the change itself would.
-func (s *Server) change(ctx context.Context, dryRun bool, fn func(*change) error) error {
+// errAnswered undoes a transaction whose answer is known: a dry run, or a call that was made before.
+var errAnswered = errors.New("answered")
+
+// transact runs fn as one transaction, which may write what its caller may change, and answers what fn's result makes of the rows afterwards. A dry run leaves
+// nothing of it, so it finds just what the change itself would. With an idempotency key, the answer is in the same commit, and a call that
+// was made before changes nothing and gets the answer of then. more is what belongs to the request and is not in req.
+func transact[A proto.Message](ctx context.Context, s *Server, req mutation, fn func(*change) (func(view) A, error), more ...string) (answer A, err error) {
 	now, call := s.cfg.Clock(), callOf(ctx)
-	_, err := s.store.Update(ctx, func(tx *store.Tx) error {
+	once, err := s.once(call, req, more)
+	if err != nil {
+		return answer, err
+	}
+	var show func(view) A
+	_, err = s.store.Update(ctx, func(tx *store.Tx) error {
 		access, err := authz.AccessOf(&tx.ReadTx, call.who, now)
 		if err != nil {
 			return errEnded
 		}
 		c := &change{Tx: tx, call: call, now: now, actor: call.who.Actor(), access: access, content: s.store.Content}
-		if err := fn(c); err != nil {
+		if answer, err = answered(c, once, answer); err != nil {
+			return err
+		}
+		if show, err = fn(c); err != nil {
 			return err
 		}
 		if err := c.judge(); err != nil {
 			return err
 		}
-		if dryRun {
-			return errDryRun
+		switch {
+		case req.GetDryRun():
+			answer = show(c.view())
+			return errAnswered
+		case once != nil:
+			answer = show(c.view())
+			return once.keep(c, answer)
 		}
 		return nil
 	})
-	if dryRun && errors.Is(err, errDryRun) {
-		return nil
-	}
 	var defect *store.PanicError
-	if errors.As(err, &defect) {
-		return s.panicked(defect.Value, defect.Stack)
+	var none A
+	switch {
+	case errors.Is(err, errAnswered):
+		return answer, nil
+	case errors.As(err, &defect):
+		return none, s.panicked(defect.Value, defect.Stack)
+	case err != nil:
+		return none, err
+	case once == nil:
+		answer = show(s.view(ctx))
 	}
-	return err
+	return answer, nil
 }
+
+// as answers what is the same whatever the rows are.
+func as[A any](answer A) func(view) A { return func(view) A { return answer } }
 
 // view shows what the transaction has written so far.
 func (c *change) view() view { return newView(&c.ReadTx, c.now, c.access) }

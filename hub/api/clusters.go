@@ -165,49 +165,34 @@ func (s *Server) UnbanCluster(ctx context.Context, req *hubv1.UnbanClusterReques
 
 // clusterChange is what requests to change one cluster share.
 type clusterChange interface {
+	mutation
 	GetName() string
 	GetResourceVersion() string
-	GetDryRun() bool
 }
 
 // changeCluster changes one cluster, unless fn says that there is nothing to change. fn gets a clone whose Spec is set.
 func (s *Server) changeCluster(ctx context.Context, req clusterChange, fn func(*change, *yardarmv1.Cluster) (bool, error)) (*yardarmv1.Cluster, error) {
-	var row, shown *yardarmv1.Cluster
-	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
-		row = c.ClusterByName(req.GetName())
+	return transact(ctx, s, req, func(c *change) (func(view) *yardarmv1.Cluster, error) {
+		row := c.ClusterByName(req.GetName())
 		if row == nil {
-			return clusterNotFound(req.GetName())
+			return nil, clusterNotFound(req.GetName())
 		}
 		if err := checkVersion(yardarmv1.KindCluster, row.Metadata, req.GetResourceVersion()); err != nil {
-			return err
-		}
-		if req.GetDryRun() {
-			shown = c.view().cluster(row)
+			return nil, err
 		}
 		next := proto.CloneOf(row)
 		if next.Spec == nil {
 			next.Spec = &yardarmv1.ClusterSpec{}
 		}
 		changed, err := fn(c, next)
-		if err != nil || !changed {
-			return err
+		if err != nil {
+			return nil, err
 		}
-		if err := c.putCluster(next); err != nil {
-			return err
+		if changed {
+			row, err = next, c.putCluster(next)
 		}
-		row = next
-		if req.GetDryRun() {
-			shown = c.view().cluster(next)
-		}
-		return nil
+		return func(v view) *yardarmv1.Cluster { return v.cluster(row) }, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if req.GetDryRun() {
-		return shown, nil
-	}
-	return s.view(ctx).cluster(row), nil
 }
 
 // putCluster puts a cluster, and refuses labels that bring it bundles which hold the same object.
@@ -228,25 +213,23 @@ func (s *Server) DeleteCluster(ctx context.Context, req *hubv1.DeleteClusterRequ
 	if err := checkWorkloads(req.GetWorkloads(), "cluster"); err != nil {
 		return nil, err
 	}
-	var waits, shown *yardarmv1.Cluster
-	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.DeleteClusterResponse, error) {
 		row := c.ClusterByName(req.GetName())
 		if row == nil {
-			return clusterNotFound(req.GetName())
+			return nil, clusterNotFound(req.GetName())
 		}
 		if err := checkVersion(yardarmv1.KindCluster, row.Metadata, req.GetResourceVersion()); err != nil {
-			return err
+			return nil, err
 		}
 		enrolled := c.Identity(row.Metadata.Uid) != nil
 		if req.GetWorkloads() == yardarmv1.Workloads_WORKLOADS_KEEP || !enrolled {
-			return c.endCluster(row)
+			return as(&hubv1.DeleteClusterResponse{}), c.endCluster(row)
 		}
 		if row.GetSpec().GetRemoval() != nil {
-			waits = row // asked for before; it goes on
-			return nil
+			return waitsFor(row), nil // asked for before; it goes on
 		}
 		if row.GetSpec().GetBan() != nil {
-			return precondition(reasonState, yardarmv1.KindCluster, row.Metadata.Name, fmt.Sprintf(
+			return nil, precondition(reasonState, yardarmv1.KindCluster, row.Metadata.Name, fmt.Sprintf(
 				"cluster %q is banned, so its spoke cannot be told to remove anything; unban it first, or delete it and keep its workloads (`--keep`)", row.Metadata.Name))
 		}
 		next := proto.CloneOf(row)
@@ -256,22 +239,18 @@ func (s *Server) DeleteCluster(ctx context.Context, req *hubv1.DeleteClusterRequ
 		next.Spec.Removal = &yardarmv1.Removal{Workloads: req.GetWorkloads(), Time: c.time(), Actor: c.actor}
 		next.Metadata.DeletionTimestamp = c.time()
 		next.Metadata.Generation++
-		waits = next
 		if err := c.PutCluster(next); err != nil {
-			return err
+			return nil, err
 		}
-		if req.GetDryRun() {
-			shown = c.view().cluster(next)
-		}
-		return c.event(&yardarmv1.Event{Reason: "ClusterDeleting", Cluster: row.Metadata.Name, Message: "its spoke is to remove the workloads first"})
+		return waitsFor(next), c.event(&yardarmv1.Event{Reason: "ClusterDeleting", Cluster: row.Metadata.Name, Message: "its spoke is to remove the workloads first"})
 	})
-	if err != nil || waits == nil {
-		return &hubv1.DeleteClusterResponse{}, err
+}
+
+// waitsFor answers with the cluster whose end waits for its spoke.
+func waitsFor(row *yardarmv1.Cluster) func(view) *hubv1.DeleteClusterResponse {
+	return func(v view) *hubv1.DeleteClusterResponse {
+		return &hubv1.DeleteClusterResponse{Cluster: v.cluster(row)}
 	}
-	if shown != nil {
-		return &hubv1.DeleteClusterResponse{Cluster: shown}, nil
-	}
-	return &hubv1.DeleteClusterResponse{Cluster: s.view(ctx).cluster(waits)}, nil
 }
 
 // endCluster removes the row. What the spoke has applied stays; the spoke learns that it is no longer wanted if it comes back.

@@ -56,30 +56,25 @@ func (s *Server) EnrollCluster(ctx context.Context, req *hubv1.EnrollClusterRequ
 	if err != nil {
 		return nil, err
 	}
-	var row, shown *yardarmv1.Cluster
-	var token string
-	err = s.change(ctx, req.GetDryRun(), func(c *change) error {
-		if row, err = c.awaitCluster(req, uid); err != nil {
-			return err
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.EnrollClusterResponse, error) {
+		row, err := c.awaitCluster(req, uid)
+		if err != nil {
+			return nil, err
 		}
-		if token, err = s.cfg.Enroller.MintToken(c.Tx, row, draft); err != nil {
-			return enrolRefusal(row, err)
+		token, err := s.cfg.Enroller.MintToken(c.Tx, row, draft)
+		if err != nil {
+			return nil, enrolRefusal(row, err)
 		}
 		if req.GetDryRun() {
-			token, shown = "", c.view().cluster(row)
+			token = ""
 		}
-		return c.event(&yardarmv1.Event{Reason: "TokenIssued", Cluster: req.GetName(),
-			Message: "an enrolment token was made, good until " + draft.Expires.UTC().Format(time.RFC3339)})
+		return func(v view) *hubv1.EnrollClusterResponse {
+				return &hubv1.EnrollClusterResponse{
+					Cluster: v.cluster(row), Token: token, Expires: timestamppb.New(draft.Expires), SpokeAddresses: s.cfg.SpokeAddresses,
+				}
+			}, c.event(&yardarmv1.Event{Reason: "TokenIssued", Cluster: req.GetName(),
+				Message: "an enrolment token was made, good until " + draft.Expires.UTC().Format(time.RFC3339)})
 	})
-	if err != nil {
-		return nil, err
-	}
-	if !req.GetDryRun() {
-		shown = s.view(ctx).cluster(row)
-	}
-	return &hubv1.EnrollClusterResponse{
-		Cluster: shown, Token: token, Expires: timestamppb.New(draft.Expires), SpokeAddresses: s.cfg.SpokeAddresses,
-	}, nil
 }
 
 // awaitCluster makes the cluster, or takes the one that awaits its spoke, and gives it the labels.

@@ -42,13 +42,13 @@ func (s *Server) GetClusterGroup(ctx context.Context, req *hubv1.GetClusterGroup
 
 // DeleteClusterGroup implements FleetService.
 func (s *Server) DeleteClusterGroup(ctx context.Context, req *hubv1.DeleteClusterGroupRequest) (*hubv1.DeleteClusterGroupResponse, error) {
-	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.DeleteClusterGroupResponse, error) {
 		g := c.Group(req.GetName())
 		if g == nil {
-			return groupNotFound(req.GetName())
+			return nil, groupNotFound(req.GetName())
 		}
 		if err := checkVersion(yardarmv1.KindClusterGroup, g.Metadata, req.GetResourceVersion()); err != nil {
-			return err
+			return nil, err
 		}
 		var names []string
 		for b := range c.BundlesTargeting(req.GetName()) {
@@ -56,18 +56,14 @@ func (s *Server) DeleteClusterGroup(ctx context.Context, req *hubv1.DeleteCluste
 		}
 		if len(names) > 0 {
 			slices.Sort(names)
-			return precondition(reasonInUse, yardarmv1.KindClusterGroup, req.GetName(), fmt.Sprintf(
+			return nil, precondition(reasonInUse, yardarmv1.KindClusterGroup, req.GetName(), fmt.Sprintf(
 				"cluster group %q is targeted by bundles (%s); let them target other groups first, or delete them", req.GetName(), strings.Join(names, ", ")))
 		}
 		if err := c.DeleteGroup(req.GetName()); err != nil {
-			return err
+			return nil, err
 		}
-		return c.event(&yardarmv1.Event{Reason: "ClusterGroupDeleted", Message: fmt.Sprintf("cluster group %q deleted", req.GetName())})
+		return as(&hubv1.DeleteClusterGroupResponse{}), c.event(&yardarmv1.Event{Reason: "ClusterGroupDeleted", Message: fmt.Sprintf("cluster group %q deleted", req.GetName())})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &hubv1.DeleteClusterGroupResponse{}, nil
 }
 
 func groupNotFound(name string) error {

@@ -31,9 +31,12 @@ const (
 
 // call is what the interceptors know of a call.
 type call struct {
-	id   string
-	who  authz.Identity
-	need need
+	id     string
+	method string
+	who    authz.Identity
+	need   need
+	// key is the caller's idempotency key; empty for none.
+	key string
 	// asked says that a stream's first message is in.
 	asked bool
 }
@@ -60,7 +63,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if info.FullMethod == healthv1.Health_Check_FullMethodName {
 		return handler(ctx, req) // load balancers have no credential, and learn nothing
 	}
-	c := call{id: s.requestID(ctx), need: needs[info.FullMethod]}
+	c := call{id: s.requestID(ctx), method: info.FullMethod, need: needs[info.FullMethod]}
 	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.id)) // fails only when the call is over
 	defer func() {
 		if r := recover(); r != nil {
@@ -76,14 +79,17 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err := s.permit(c, req); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(withAuthor(context.WithValue(ctx, callKey{}, c), c, info.FullMethod), s.cfg.Limits.CallTimeout)
+	if c.key, err = idempotencyKey(ctx, c); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(withAuthor(context.WithValue(ctx, callKey{}, c), c), s.cfg.Limits.CallTimeout)
 	defer cancel()
 	return handler(ctx, req)
 }
 
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	ctx := ss.Context()
-	c := call{id: s.requestID(ctx), need: needs[info.FullMethod]}
+	c := call{id: s.requestID(ctx), method: info.FullMethod, need: needs[info.FullMethod]}
 	_ = ss.SetHeader(metadata.Pairs(requestIDKey, c.id))
 	defer func() {
 		if r := recover(); r != nil {
@@ -96,7 +102,10 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	if err := s.admit(ctx, &c); err != nil {
 		return err
 	}
-	ctx = withAuthor(context.WithValue(ctx, callKey{}, c), c, info.FullMethod)
+	if c.key, err = idempotencyKey(ctx, c); err != nil {
+		return err
+	}
+	ctx = withAuthor(context.WithValue(ctx, callKey{}, c), c)
 	switch info.FullMethod {
 	case hubv1.FleetService_Watch_FullMethodName, hubv1.FleetService_WatchOverview_FullMethodName, hubv1.FleetService_WatchEvents_FullMethodName:
 		// These end when the caller goes, or the hub.

@@ -220,8 +220,6 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 	if err != nil {
 		return nil, err
 	}
-	var rev *yardarmv1.Revision
-	var resp *hubv1.PublishRevisionResponse
 	var changes *differ
 	if p.GetDiff() {
 		if !p.GetDryRun() {
@@ -232,11 +230,11 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 			return nil, err
 		}
 	}
-	outcome := outcomeUnchanged
-	err = s.change(ctx, p.GetDryRun(), func(c *change) error {
+	resp, err := transact(ctx, s, p, func(c *change) (func(view) *hubv1.PublishRevisionResponse, error) {
+		outcome := outcomeUnchanged
 		next, targeted, err := c.publicationTarget(p, uid)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if changes != nil {
 			changes.before = c.assigned(c.BundleByName(p.GetBundle()), 0)
@@ -244,54 +242,42 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 		current := c.Revision(next.Metadata.Uid, next.GetStatus().GetLatestRevision())
 		published := current == nil || !sameContent(current.Spec, snapshot(next.Spec, a.content))
 		if err := a.put(c); err != nil {
-			return err
+			return nil, err
 		}
-		if rev = current; published {
+		rev := current
+		if published {
 			outcome = outcomePublished
 			rev, err = c.addRevision(next, revisionUID, a.content, &yardarmv1.Provenance{
 				Message: p.GetProvenance().GetMessage(), Source: p.GetProvenance().GetSource(), Commit: p.GetProvenance().GetCommit(),
 			})
 			if err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if targeted && !published {
 			if err := c.event(&yardarmv1.Event{Reason: "BundleConfigured", Bundle: p.GetBundle(), Message: "the bundle targets other cluster groups, or is rolled out in another way"}); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if published || targeted {
 			if err := c.PutBundle(next); err != nil {
-				return err
+				return nil, err
 			}
 			if err := checkClaims(&c.ReadTx, next); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if changes != nil {
 			changes.after = c.assigned(next, next.GetStatus().GetLatestRevision())
 			changes.place(c, next)
 		}
-		if p.GetDryRun() {
-			resp = c.view().published(rev, outcome)
-			if published {
-				resp.Revision.Metadata.Uid, resp.Revision.Metadata.ResourceVersion = "", ""
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		return publishedAs(rev, outcome, p), nil
+	}, a.row.Digest)
+	if err != nil || changes == nil {
+		return resp, err
 	}
-	if resp == nil {
-		resp = s.view(ctx).published(rev, outcome)
-	}
-	if changes != nil {
-		if resp.Diff, err = changes.diff(ctx, a); err != nil {
-			return nil, err
-		}
-	}
-	return resp, nil
+	resp.Diff, err = changes.diff(ctx, a)
+	return resp, err
 }
 
 // publicationTarget is the bundle that is published to, cloned or new, with the targets and the strategy that the publication gives it; changed tells whether
@@ -341,6 +327,17 @@ func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yard
 // sameStrings compares without regard to order.
 func sameStrings(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// publishedAs answers with a revision, which has neither a uid nor a version after a dry run that would have made it.
+func publishedAs(rev *yardarmv1.Revision, outcome string, req mutation) func(view) *hubv1.PublishRevisionResponse {
+	return func(v view) *hubv1.PublishRevisionResponse {
+		resp := v.published(rev, outcome)
+		if req.GetDryRun() && outcome == outcomePublished {
+			resp.Revision.Metadata.Uid, resp.Revision.Metadata.ResourceVersion = "", ""
+		}
+		return resp
+	}
 }
 
 // published is the answer to whoever made, or asked for, a revision.

@@ -15,8 +15,8 @@ func (s *Server) Reconcile(ctx context.Context, req *hubv1.ReconcileRequest) (*h
 	if req.GetCluster() == "" && req.GetBundle() == "" {
 		return nil, invalid("cluster", "is missing, and so is bundle; name one of them, or both")
 	}
-	resp := &hubv1.ReconcileResponse{}
-	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.ReconcileResponse, error) {
+		resp := &hubv1.ReconcileResponse{}
 		var err error
 		switch {
 		case req.GetBundle() == "":
@@ -27,15 +27,11 @@ func (s *Server) Reconcile(ctx context.Context, req *hubv1.ReconcileRequest) (*h
 			resp.Assignments, err = c.reconcileOne(req.GetCluster(), req.GetBundle())
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return c.event(&yardarmv1.Event{Reason: "ReconcileRequested", Cluster: req.GetCluster(), Bundle: req.GetBundle(),
+		return as(resp), c.event(&yardarmv1.Event{Reason: "ReconcileRequested", Cluster: req.GetCluster(), Bundle: req.GetBundle(),
 			Message: "what is there is compared with what should be, and what failed is tried again"})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return resp, nil
 }
 
 // reconcileCluster has a cluster reconcile all that it is to run.

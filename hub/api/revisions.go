@@ -63,21 +63,18 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 	if err != nil {
 		return nil, err
 	}
-	var rev *yardarmv1.Revision
-	var resp *hubv1.PublishRevisionResponse
-	outcome := outcomePublished
-	err = s.change(ctx, req.GetDryRun(), func(c *change) error {
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.PublishRevisionResponse, error) {
 		b := c.BundleByName(req.GetBundle())
 		if b == nil {
-			return bundleNotFound(req.GetBundle())
+			return nil, bundleNotFound(req.GetBundle())
 		}
 		if err := checkVersion(yardarmv1.KindBundle, b.Metadata, req.GetResourceVersion()); err != nil {
-			return err
+			return nil, err
 		}
 		current := c.Revision(b.Metadata.Uid, b.GetStatus().GetLatestRevision())
 		target, err := c.undoTarget(b, current, req.GetToRevision())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		next := proto.CloneOf(b)
 		if next.Spec == nil {
@@ -87,36 +84,23 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 			next.Metadata.Generation++
 		}
 		if current != nil && sameContent(current.Spec, snapshot(next.Spec, target.Spec)) {
-			rev, outcome = current, outcomeUnchanged
-			resp = c.view().published(rev, outcome)
-			return nil
+			return publishedAs(current, outcomeUnchanged, req), nil
 		}
-		rev, err = c.addRevision(next, uid, target.Spec, &yardarmv1.Provenance{
+		rev, err := c.addRevision(next, uid, target.Spec, &yardarmv1.Provenance{
 			Message: fmt.Sprintf("return to revision %d", target.Spec.Number), Source: target.Spec.GetProvenance().GetSource(),
 			Commit: target.Spec.GetProvenance().GetCommit(), UndoOf: target.Spec.Number,
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := c.PutBundle(next); err != nil {
-			return err
+			return nil, err
 		}
 		if err := checkDependencies(&c.ReadTx, next); err != nil {
-			return err
+			return nil, err
 		}
-		if req.GetDryRun() {
-			resp = c.view().published(rev, outcome)
-			resp.Revision.Metadata.Uid, resp.Revision.Metadata.ResourceVersion = "", ""
-		}
-		return checkClaims(&c.ReadTx, next)
+		return publishedAs(rev, outcomePublished, req), checkClaims(&c.ReadTx, next)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if req.GetDryRun() {
-		return resp, nil
-	}
-	return s.view(ctx).published(rev, outcome), nil
 }
 
 // undoTarget is the revision to return to: the one named, or the newest before the current whose content differs from it.

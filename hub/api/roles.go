@@ -39,35 +39,31 @@ func (s *Server) GetRole(ctx context.Context, req *hubv1.GetRoleRequest) (*yarda
 
 // DeleteRole implements FleetService.
 func (s *Server) DeleteRole(ctx context.Context, req *hubv1.DeleteRoleRequest) (*hubv1.DeleteRoleResponse, error) {
-	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.DeleteRoleResponse, error) {
 		name := req.GetName()
 		if authz.BuiltIn(name) {
-			return builtInRole(name)
+			return nil, builtInRole(name)
 		}
 		r := c.Role(name)
 		if r == nil {
-			return roleNotFound(name)
+			return nil, roleNotFound(name)
 		}
 		if err := checkVersion(yardarmv1.KindRole, r.Metadata, req.GetResourceVersion()); err != nil {
-			return err
+			return nil, err
 		}
 		var bindings []string
 		for b := range c.RoleBindingsTo(name) {
 			bindings = append(bindings, b.Metadata.Name)
 		}
 		if len(bindings) > 0 {
-			return precondition(reasonInUse, yardarmv1.KindRole, name, fmt.Sprintf(
+			return nil, precondition(reasonInUse, yardarmv1.KindRole, name, fmt.Sprintf(
 				"role %q is given by role bindings (%s); let them give another role first, or delete them", name, strings.Join(bindings, ", ")))
 		}
 		if err := c.DeleteRole(name); err != nil {
-			return err
+			return nil, err
 		}
-		return c.event(&yardarmv1.Event{Reason: "RoleDeleted", Message: fmt.Sprintf("role %q deleted", name)})
+		return as(&hubv1.DeleteRoleResponse{}), c.event(&yardarmv1.Event{Reason: "RoleDeleted", Message: fmt.Sprintf("role %q deleted", name)})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &hubv1.DeleteRoleResponse{}, nil
 }
 
 // ListRoleBindings implements FleetService.
@@ -96,23 +92,19 @@ func (s *Server) GetRoleBinding(ctx context.Context, req *hubv1.GetRoleBindingRe
 
 // DeleteRoleBinding implements FleetService.
 func (s *Server) DeleteRoleBinding(ctx context.Context, req *hubv1.DeleteRoleBindingRequest) (*hubv1.DeleteRoleBindingResponse, error) {
-	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.DeleteRoleBindingResponse, error) {
 		b := c.RoleBinding(req.GetName())
 		if b == nil {
-			return roleBindingNotFound(req.GetName())
+			return nil, roleBindingNotFound(req.GetName())
 		}
 		if err := checkVersion(yardarmv1.KindRoleBinding, b.Metadata, req.GetResourceVersion()); err != nil {
-			return err
+			return nil, err
 		}
 		if err := c.DeleteRoleBinding(req.GetName()); err != nil {
-			return err
+			return nil, err
 		}
-		return c.event(&yardarmv1.Event{Reason: "RoleBindingDeleted", Message: fmt.Sprintf("role binding %q deleted", req.GetName())})
+		return as(&hubv1.DeleteRoleBindingResponse{}), c.event(&yardarmv1.Event{Reason: "RoleBindingDeleted", Message: fmt.Sprintf("role binding %q deleted", req.GetName())})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &hubv1.DeleteRoleBindingResponse{}, nil
 }
 
 func roleView(r *yardarmv1.Role) *yardarmv1.Role {

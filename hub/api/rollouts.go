@@ -103,19 +103,18 @@ func (s *Server) steer(ctx context.Context, req *hubv1.SteerRolloutRequest, acti
 	if err := v.err(); err != nil {
 		return nil, err
 	}
-	var resp *yardarmv1.Rollout
-	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
+	return transact(ctx, s, req, func(c *change) (func(view) *yardarmv1.Rollout, error) {
 		b := c.BundleByName(req.GetBundle())
 		if b == nil {
-			return bundleNotFound(req.GetBundle())
+			return nil, bundleNotFound(req.GetBundle())
 		}
 		row := proto.CloneOf(c.Rollout(b.Metadata.Uid))
 		if err := checkRollout(b, row.GetRevision(), req.GetRevision()); err != nil {
-			return err
+			return nil, err
 		}
 		did := &yardarmv1.RolloutAction{Action: action, Actor: c.actor, Time: c.time(), Message: req.GetMessage()}
 		if err := rollout.Steer(row, did); err != nil {
-			return precondition(reasonState, yardarmv1.KindRollout, req.GetBundle(), err.Error())
+			return nil, precondition(reasonState, yardarmv1.KindRollout, req.GetBundle(), err.Error())
 		}
 		err := c.PutRollout(row)
 		if action == yardarmv1.ActionRetry {
@@ -126,16 +125,15 @@ func (s *Server) steer(ctx context.Context, req *hubv1.SteerRolloutRequest, acti
 			}
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		resp, err = c.view().rollout(req.GetBundle())
+		shown, err := c.view().rollout(req.GetBundle())
 		message := fmt.Sprintf("%s revision %d at stage %s", action, row.Revision, did.Stage)
 		if req.GetMessage() != "" {
 			message += ": " + clip(req.GetMessage())
 		}
-		return errors.Join(err, c.event(&yardarmv1.Event{Reason: reason, Bundle: req.GetBundle(), Revision: row.Revision, Message: message}))
+		return as(shown), errors.Join(err, c.event(&yardarmv1.Event{Reason: reason, Bundle: req.GetBundle(), Revision: row.Revision, Message: message}))
 	})
-	return resp, err
 }
 
 // checkRollout refuses to do something to another rollout than the caller means, or to one that has yet to begin.

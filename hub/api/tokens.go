@@ -44,35 +44,33 @@ func (s *Server) CreateToken(ctx context.Context, req *hubv1.CreateTokenRequest)
 	if err != nil {
 		return nil, err
 	}
-	var row *storev1.Credential
-	err = s.change(ctx, req.GetDryRun(), func(c *change) error {
-		row = draft.Credential(req.GetName(), c.actor, c.now, c.now.Add(ttl))
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.CreateTokenResponse, error) {
+		row := draft.Credential(req.GetName(), c.actor, c.now, c.now.Add(ttl))
 		if err := c.PutCredential(row); errors.Is(err, store.ErrNameTaken) {
-			return exists(yardarmv1.KindToken, req.GetName(), fmt.Sprintf("take another name, or revoke it first (`yardarm token revoke %s`)", req.GetName()))
+			return nil, exists(yardarmv1.KindToken, req.GetName(), fmt.Sprintf("take another name, or revoke it first (`yardarm token revoke %s`)", req.GetName()))
 		} else if err != nil {
-			return err
+			return nil, err
 		}
 		// A binding may have been there before the token.
 		for b := range c.RoleBindingsOf(yardarmv1.SubjectToken, req.GetName()) {
 			if lacks := c.access.Lacks(authz.Role(&c.ReadTx, b.GetSpec().GetRole()).GetSpec().GetRules(), b.Spec.Bundles, b.Spec.ClusterGroups); lacks != "" {
-				return escalation(c.who, yardarmv1.KindRoleBinding, b.Metadata.Name, lacks)
+				return nil, escalation(c.who, yardarmv1.KindRoleBinding, b.Metadata.Name, lacks)
 			}
 		}
 		if req.GetRole() != "" {
 			if err := c.bindToken(req, uid); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		return c.event(&yardarmv1.Event{Reason: "TokenCreated", Message: fmt.Sprintf("token %q was made, good until %s", req.GetName(), row.Expires.AsTime().Format(time.RFC3339))})
+		secret := draft.Text
+		if req.GetDryRun() {
+			secret = ""
+		}
+		return func(v view) *hubv1.CreateTokenResponse {
+				return &hubv1.CreateTokenResponse{Token: v.token(row), Secret: secret}
+			},
+			c.event(&yardarmv1.Event{Reason: "TokenCreated", Message: fmt.Sprintf("token %q was made, good until %s", req.GetName(), row.Expires.AsTime().Format(time.RFC3339))})
 	})
-	if err != nil {
-		return nil, err
-	}
-	resp := &hubv1.CreateTokenResponse{Token: s.view(ctx).token(row)}
-	if !req.GetDryRun() {
-		resp.Secret = draft.Text
-	}
-	return resp, nil
 }
 
 // bindToken makes the binding that gives a new token its role.
@@ -138,25 +136,21 @@ func (s *Server) GetToken(ctx context.Context, req *hubv1.GetTokenRequest) (*yar
 
 // RevokeToken implements FleetService. A token that is made under the name later inherits nothing.
 func (s *Server) RevokeToken(ctx context.Context, req *hubv1.RevokeTokenRequest) (*hubv1.RevokeTokenResponse, error) {
-	err := s.change(ctx, req.GetDryRun(), func(c *change) error {
+	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.RevokeTokenResponse, error) {
 		row := c.CredentialByName(req.GetName())
 		if row == nil || authz.IsLocalAdmin(row) {
-			return tokenNotFound(req.GetName())
+			return nil, tokenNotFound(req.GetName())
 		}
 		if err := c.DeleteCredential(row.Id); err != nil {
-			return err
+			return nil, err
 		}
 		for b := range c.RoleBindingsOf(yardarmv1.SubjectToken, row.Name) {
 			if err := c.leaveBinding(b, row.Name); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		return c.event(&yardarmv1.Event{Reason: "TokenRevoked", Message: fmt.Sprintf("token %q was revoked", row.Name)})
+		return as(&hubv1.RevokeTokenResponse{}), c.event(&yardarmv1.Event{Reason: "TokenRevoked", Message: fmt.Sprintf("token %q was revoked", row.Name)})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &hubv1.RevokeTokenResponse{}, nil
 }
 
 // leaveBinding takes a token out of a binding, which ends with its last subject.

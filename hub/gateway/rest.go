@@ -119,6 +119,8 @@ func passHeader(key string) (string, bool) {
 		return "x-request-id", true
 	case "If-Match":
 		return "if-match", true
+	case "Idempotency-Key":
+		return "idempotency-key", true
 	}
 	return "", false
 }

@@ -13,7 +13,7 @@ var ErrWrongKey = errors.New("the hub key does not fit")
 
 // Seal encrypts a secret under its name: a row that is moved to another name does not open there. Names are no secret.
 func (s *Sealer) Seal(name string, plaintext []byte) (*storev1.SealedSecret, error) {
-	// A random nonce of 96 bits: a hub seals a few secrets a day, and GCM bears 2^32 under one key.
+	// A random nonce of 96 bits: a hub seals a few secrets a day, and an answer for each call with an idempotency key; GCM bears 2^32 under one key.
 	nonce := make([]byte, s.aead.NonceSize())
 	if _, err := io.ReadFull(s.random, nonce); err != nil {
 		return nil, fmt.Errorf("seal %s: %w", name, err)

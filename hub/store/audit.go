@@ -71,6 +71,9 @@ func (a *auditor) entry(tx *Tx, author Author, now time.Time) ([]Op, error) {
 		Who: author.Who, Address: author.Address, RequestId: author.RequestID, Method: author.Method,
 	}
 	for _, w := range writes {
+		if w.Table == Answers {
+			continue // it tells of a change, and is none
+		}
 		change, err := a.change(w)
 		switch {
 		case err != nil:

@@ -101,10 +101,11 @@ func cutAndSync(path string, size int64) error {
 	return errors.Join(f.Truncate(size), f.Sync(), f.Close())
 }
 
-// kept tells which rows a backup has. Tokens are short-lived secrets; they would be valid again after a restore, also those that were used.
+// kept tells which rows a backup has. Tokens are short-lived secrets; they would be valid again after a restore, also those that were used. Answers hold
+// such, and are for whoever waits for one now.
 func kept(table, key string) bool {
 	switch table {
-	case Tokens.String():
+	case Tokens.String(), Answers.String():
 		return false
 	case Secrets.String():
 		return !isTransient(key)

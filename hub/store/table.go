@@ -23,6 +23,7 @@ const (
 	Tokens                       // id
 	Credentials                  // id
 	Secrets                      // name
+	Answers                      // digest of an identity/digest of a key
 	Roles                        // name
 	RoleBindings                 // name
 	DeletedBundles               // bundle uid
@@ -42,7 +43,7 @@ const (
 	tableCount
 )
 
-var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets",
+var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets", "answers",
 	"roles", "role_bindings", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "credential_uses", "observed", "observed_bundles", "events", "presences", "members", "meta", "assigned"}
 
 // String returns the table's name in metrics, on disk and in errors.

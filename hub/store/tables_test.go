@@ -127,6 +127,16 @@ func TestTables(t *testing.T) {
 			},
 			func(tx *ReadTx) int { return count(tx.Secrets()) },
 			func(tx *Tx) error { return tx.DeleteSecret("s") }},
+		{Answers,
+			func(tx *Tx, v string) error {
+				return tx.PutAnswer(&storev1.Answer{Key: "a/k", Request: []byte(v), Expires: &timestamppb.Timestamp{Seconds: 7}})
+			},
+			func(tx *ReadTx) (string, bool) {
+				a := tx.Answer("a/k")
+				return string(a.GetRequest()), a != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Answers()) },
+			func(tx *Tx) error { return tx.DeleteAnswer("a/k") }},
 		{Roles,
 			func(tx *Tx, v string) error {
 				return tx.PutRole(&yardarmv1.Role{Metadata: &yardarmv1.ObjectMeta{Name: "r"}, Spec: &yardarmv1.RoleSpec{Description: v}})

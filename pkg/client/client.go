@@ -4,8 +4,8 @@
 // calls that only read, lists that page ([Client.Clusters] and its like), watches that survive a lost connection ([Client.Watch],
 // [Client.Events]) and uploads in chunks ([Client.Publish]). The CLI and tools are built on it.
 //
-// It keeps no cache and never retries a call that writes: whether such a call took effect is not known when its answer is lost. Only what the hub
-// has refused for now, and so has not begun, is sent again when the hub says.
+// It keeps no cache and retries no call that writes, since whether such a call took effect is not known when its answer is lost: only an upload, whose
+// idempotency key has the hub do it once, and what the hub has refused for now, and so has not begun.
 package client
 
 import (

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
@@ -82,5 +83,44 @@ func TestPublishGivesUpOnAHubThatStandsStill(t *testing.T) {
 	_, err := c.Publish(testContext(t), &hubv1.Publication{Bundle: "web"}, files, nil)
 	if !errors.Is(err, ErrStalled) {
 		t.Errorf("got %v, want ErrStalled", err)
+	}
+}
+
+// TestPublishIsSentAgain loses the hub in the middle of an upload, and then its answer: all is sent again, under the same idempotency key.
+func TestPublishIsSentAgain(t *testing.T) {
+	var keys []string
+	c := start(t, &fakeHub{publish: func(s publishStream) error {
+		md, _ := metadata.FromIncomingContext(s.Context())
+		keys = append(keys, md.Get("idempotency-key")...)
+		for received := 0; ; received++ {
+			_, err := s.Recv()
+			switch {
+			case errors.Is(err, io.EOF) && len(keys) == 3:
+				return s.SendAndClose(&hubv1.PublishRevisionResponse{Outcome: "published"})
+			case errors.Is(err, io.EOF), len(keys) == 1 && received == 1:
+				return status.Error(codes.Unavailable, "the hub is stopping; try again")
+			case err != nil:
+				return err
+			}
+		}
+	}}, nil)
+	files := []manifest.File{{Path: "a.yaml", Data: []byte("a")}, {Path: "b.yaml", Data: []byte("b")}}
+	resp, err := c.Publish(testContext(t), &hubv1.Publication{Bundle: "web"}, files, nil)
+	if err != nil || resp.GetOutcome() != "published" {
+		t.Fatalf("got %v, %v", resp, err)
+	}
+	if len(keys) != 3 || keys[0] == "" || keys[1] != keys[0] || keys[2] != keys[0] {
+		t.Errorf("the keys were %q", keys)
+	}
+}
+
+func TestPublishGivesUp(t *testing.T) {
+	tries := 0
+	c := start(t, &fakeHub{publish: func(publishStream) error {
+		tries++
+		return status.Error(codes.Unavailable, "the hub is stopping; try again")
+	}}, nil)
+	if _, err := c.Publish(testContext(t), &hubv1.Publication{Bundle: "web"}, nil, nil); status.Code(err) != codes.Unavailable || tries != publishTries {
+		t.Errorf("%v after %d tries", err, tries)
 	}
 }

@@ -96,7 +96,7 @@ func Start(t testing.TB, options ...Option) *Hub {
 
 	server, err := authority.ServerTLS([]string{"127.0.0.1"})
 	must(err)
-	apiConfig := api.Config{Store: st, Enroller: authority, Authority: authority, Authenticator: who, Tokens: who, Version: "test", SpokeAddresses: []string{"127.0.0.1:1"}, Coalesce: time.Millisecond,
+	apiConfig := api.Config{Store: st, Enroller: authority, Authority: authority, Authenticator: who, Tokens: who, Sealer: sealer, Version: "test", SpokeAddresses: []string{"127.0.0.1:1"}, Coalesce: time.Millisecond,
 		Limits: api.Limits{CallRate: -1, FailureRate: -1}} // tests call faster than people do
 	gatewayConfig := gateway.Config{Listener: listener, TLS: server, Sealer: sealer}
 	for _, option := range options {

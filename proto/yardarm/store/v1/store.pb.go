@@ -617,6 +617,78 @@ func (x *AuditHead) GetMac() []byte {
 	return nil
 }
 
+// Answer is what a call with an idempotency key was answered, so that it is done once however often it is made.
+type Answer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A digest of whose call it was, "/", and one of the idempotency key.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// SHA-256 of the method and the request.
+	Request []byte `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The answer's message, which may hold a secret.
+	Answer        *SealedSecret          `protobuf:"bytes,3,opt,name=answer,proto3" json:"answer,omitempty"`
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answer) Reset() {
+	*x = Answer{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answer) ProtoMessage() {}
+
+func (x *Answer) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
+func (*Answer) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Answer) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Answer) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *Answer) GetAnswer() *SealedSecret {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
+func (x *Answer) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
 // Identity is what enrolment has bound a cluster's uid to.
 type Identity struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -637,7 +709,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +721,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +734,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Identity) GetClusterUid() string {
@@ -734,7 +806,7 @@ type EnrolmentToken struct {
 
 func (x *EnrolmentToken) Reset() {
 	*x = EnrolmentToken{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +818,7 @@ func (x *EnrolmentToken) String() string {
 func (*EnrolmentToken) ProtoMessage() {}
 
 func (x *EnrolmentToken) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +831,7 @@ func (x *EnrolmentToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolmentToken.ProtoReflect.Descriptor instead.
 func (*EnrolmentToken) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EnrolmentToken) GetId() string {
@@ -836,7 +908,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +920,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +933,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Credential) GetId() string {
@@ -917,7 +989,7 @@ type CredentialUse struct {
 
 func (x *CredentialUse) Reset() {
 	*x = CredentialUse{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +1001,7 @@ func (x *CredentialUse) String() string {
 func (*CredentialUse) ProtoMessage() {}
 
 func (x *CredentialUse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +1014,7 @@ func (x *CredentialUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialUse.ProtoReflect.Descriptor instead.
 func (*CredentialUse) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CredentialUse) GetId() string {
@@ -971,7 +1043,7 @@ type SealedSecret struct {
 
 func (x *SealedSecret) Reset() {
 	*x = SealedSecret{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1055,7 @@ func (x *SealedSecret) String() string {
 func (*SealedSecret) ProtoMessage() {}
 
 func (x *SealedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1068,7 @@ func (x *SealedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedSecret.ProtoReflect.Descriptor instead.
 func (*SealedSecret) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SealedSecret) GetName() string {
@@ -1042,7 +1114,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1126,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1139,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Artifact) GetDigest() string {
@@ -1139,7 +1211,7 @@ type DeletedBundle struct {
 
 func (x *DeletedBundle) Reset() {
 	*x = DeletedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1223,7 @@ func (x *DeletedBundle) String() string {
 func (*DeletedBundle) ProtoMessage() {}
 
 func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1236,7 @@ func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedBundle.ProtoReflect.Descriptor instead.
 func (*DeletedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeletedBundle) GetUid() string {
@@ -1207,7 +1279,7 @@ type DeletedCluster struct {
 
 func (x *DeletedCluster) Reset() {
 	*x = DeletedCluster{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1291,7 @@ func (x *DeletedCluster) String() string {
 func (*DeletedCluster) ProtoMessage() {}
 
 func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1304,7 @@ func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedCluster.ProtoReflect.Descriptor instead.
 func (*DeletedCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeletedCluster) GetUid() string {
@@ -1273,7 +1345,7 @@ type Acceptance struct {
 
 func (x *Acceptance) Reset() {
 	*x = Acceptance{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1357,7 @@ func (x *Acceptance) String() string {
 func (*Acceptance) ProtoMessage() {}
 
 func (x *Acceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1370,7 @@ func (x *Acceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acceptance.ProtoReflect.Descriptor instead.
 func (*Acceptance) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Acceptance) GetClusterUid() string {
@@ -1355,7 +1427,7 @@ type Reconciliation struct {
 
 func (x *Reconciliation) Reset() {
 	*x = Reconciliation{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1367,7 +1439,7 @@ func (x *Reconciliation) String() string {
 func (*Reconciliation) ProtoMessage() {}
 
 func (x *Reconciliation) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1380,7 +1452,7 @@ func (x *Reconciliation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
 func (*Reconciliation) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Reconciliation) GetBundleUid() string {
@@ -1421,7 +1493,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1505,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1518,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Observed) GetClusterUid() string {
@@ -1511,7 +1583,7 @@ type ObservedBundle struct {
 
 func (x *ObservedBundle) Reset() {
 	*x = ObservedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1595,7 @@ func (x *ObservedBundle) String() string {
 func (*ObservedBundle) ProtoMessage() {}
 
 func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1608,7 @@ func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedBundle.ProtoReflect.Descriptor instead.
 func (*ObservedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ObservedBundle) GetClusterUid() string {
@@ -1589,7 +1661,7 @@ type Rollout struct {
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1673,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1686,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Rollout) GetBundleUid() string {
@@ -1732,7 +1804,7 @@ type RolloutStage struct {
 
 func (x *RolloutStage) Reset() {
 	*x = RolloutStage{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1816,7 @@ func (x *RolloutStage) String() string {
 func (*RolloutStage) ProtoMessage() {}
 
 func (x *RolloutStage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1829,7 @@ func (x *RolloutStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
 func (*RolloutStage) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RolloutStage) GetName() string {
@@ -1828,7 +1900,7 @@ type RolloutMembers struct {
 
 func (x *RolloutMembers) Reset() {
 	*x = RolloutMembers{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1840,7 +1912,7 @@ func (x *RolloutMembers) String() string {
 func (*RolloutMembers) ProtoMessage() {}
 
 func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1853,7 +1925,7 @@ func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
 func (*RolloutMembers) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RolloutMembers) GetBundleUid() string {
@@ -1977,7 +2049,12 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x04last\x18\x02 \x01(\x04R\x04last\x12\x12\n" +
 	"\x04seal\x18\x03 \x01(\fR\x04seal\x12\x14\n" +
 	"\x05index\x18\x04 \x01(\x04R\x05index\x12\x10\n" +
-	"\x03mac\x18\x05 \x01(\fR\x03mac\"\x82\x02\n" +
+	"\x03mac\x18\x05 \x01(\fR\x03mac\"\xa2\x01\n" +
+	"\x06Answer\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
+	"\arequest\x18\x02 \x01(\fR\arequest\x126\n" +
+	"\x06answer\x18\x03 \x01(\v2\x1e.yardarm.store.v1.SealedSecretR\x06answer\x124\n" +
+	"\aexpires\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"\x82\x02\n" +
 	"\bIdentity\x12\x1f\n" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12\x19\n" +
@@ -2115,7 +2192,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -2125,61 +2202,64 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*AuditEntry)(nil),            // 5: yardarm.store.v1.AuditEntry
 	(*AuditChange)(nil),           // 6: yardarm.store.v1.AuditChange
 	(*AuditHead)(nil),             // 7: yardarm.store.v1.AuditHead
-	(*Identity)(nil),              // 8: yardarm.store.v1.Identity
-	(*EnrolmentToken)(nil),        // 9: yardarm.store.v1.EnrolmentToken
-	(*Credential)(nil),            // 10: yardarm.store.v1.Credential
-	(*CredentialUse)(nil),         // 11: yardarm.store.v1.CredentialUse
-	(*SealedSecret)(nil),          // 12: yardarm.store.v1.SealedSecret
-	(*Artifact)(nil),              // 13: yardarm.store.v1.Artifact
-	(*DeletedBundle)(nil),         // 14: yardarm.store.v1.DeletedBundle
-	(*DeletedCluster)(nil),        // 15: yardarm.store.v1.DeletedCluster
-	(*Acceptance)(nil),            // 16: yardarm.store.v1.Acceptance
-	(*Reconciliation)(nil),        // 17: yardarm.store.v1.Reconciliation
-	(*Observed)(nil),              // 18: yardarm.store.v1.Observed
-	(*ObservedBundle)(nil),        // 19: yardarm.store.v1.ObservedBundle
-	(*Rollout)(nil),               // 20: yardarm.store.v1.Rollout
-	(*RolloutStage)(nil),          // 21: yardarm.store.v1.RolloutStage
-	(*RolloutMembers)(nil),        // 22: yardarm.store.v1.RolloutMembers
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(v1.Workloads)(0),             // 24: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 25: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 26: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 27: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 28: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 29: yardarm.v1.RolloutAction
+	(*Answer)(nil),                // 8: yardarm.store.v1.Answer
+	(*Identity)(nil),              // 9: yardarm.store.v1.Identity
+	(*EnrolmentToken)(nil),        // 10: yardarm.store.v1.EnrolmentToken
+	(*Credential)(nil),            // 11: yardarm.store.v1.Credential
+	(*CredentialUse)(nil),         // 12: yardarm.store.v1.CredentialUse
+	(*SealedSecret)(nil),          // 13: yardarm.store.v1.SealedSecret
+	(*Artifact)(nil),              // 14: yardarm.store.v1.Artifact
+	(*DeletedBundle)(nil),         // 15: yardarm.store.v1.DeletedBundle
+	(*DeletedCluster)(nil),        // 16: yardarm.store.v1.DeletedCluster
+	(*Acceptance)(nil),            // 17: yardarm.store.v1.Acceptance
+	(*Reconciliation)(nil),        // 18: yardarm.store.v1.Reconciliation
+	(*Observed)(nil),              // 19: yardarm.store.v1.Observed
+	(*ObservedBundle)(nil),        // 20: yardarm.store.v1.ObservedBundle
+	(*Rollout)(nil),               // 21: yardarm.store.v1.Rollout
+	(*RolloutStage)(nil),          // 22: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 23: yardarm.store.v1.RolloutMembers
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(v1.Workloads)(0),             // 25: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 26: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 27: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 28: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 29: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 30: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	23, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	24, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	23, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	24, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
 	6,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
-	23, // 5: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	23, // 6: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	23, // 7: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	23, // 8: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	23, // 9: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	23, // 10: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	24, // 11: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	23, // 12: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	23, // 13: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	25, // 14: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	23, // 15: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	26, // 16: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	23, // 17: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	23, // 18: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	27, // 19: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	23, // 20: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	28, // 21: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	21, // 22: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	23, // 23: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	23, // 24: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	29, // 25: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	13, // 5: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
+	24, // 6: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
+	24, // 7: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	24, // 8: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	24, // 9: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	24, // 10: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	24, // 11: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	24, // 12: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	25, // 13: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	24, // 14: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	24, // 15: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	26, // 16: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	24, // 17: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	27, // 18: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	24, // 19: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	24, // 20: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	28, // 21: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	24, // 22: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	29, // 23: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	22, // 24: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	24, // 25: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	24, // 26: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	30, // 27: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -2193,7 +2273,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
