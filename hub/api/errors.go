@@ -204,6 +204,7 @@ func toStatus(err error, requestID string) (st *status.Status, ok bool) {
 	var refused *refusal
 	var problems *manifest.Problems
 	var failed *store.FailedError
+	var broken *store.AuditError
 	switch {
 	case errors.As(err, &refused):
 		return withDetails(status.New(refused.code, refused.message), refused.details), true
@@ -217,6 +218,9 @@ func toStatus(err error, requestID string) (st *status.Status, ok bool) {
 				{Type: reasonReadOnly, Subject: "hub", Description: message},
 			}},
 		}), true
+	case errors.As(err, &broken):
+		message := fmt.Sprintf("the audit log breaks at entry %d: %s; `yardarm-hub audit verify` of a backup tells more", broken.Sequence, broken.Detail)
+		return status.New(codes.DataLoss, message), false
 	case errors.As(err, &failed):
 		return status.New(codes.Unavailable, failed.Error()), false
 	case errors.Is(err, context.DeadlineExceeded):

@@ -10,6 +10,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/query"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -152,6 +153,18 @@ var eventFields = &query.Schema[*yardarmv1.Event]{
 		{Name: "revision", Number: func(e *yardarmv1.Event) int64 { return int64(e.GetRevision()) }},
 		{Name: "actor", Text: (*yardarmv1.Event).GetActor},
 		{Name: "message", Text: (*yardarmv1.Event).GetMessage},
+	},
+}
+
+// auditFields are of entries of the audit log, which have no order but their own.
+var auditFields = &query.Schema[*storev1.AuditEntry]{
+	Fields: []query.Field[*storev1.AuditEntry]{
+		{Name: "actor", Text: (*storev1.AuditEntry).GetWho},
+		{Name: "action", Text: actionOf},
+		{Name: "kind", Texts: auditedKinds, Words: slices.Sorted(maps.Values(auditKinds))},
+		{Name: "name", Texts: auditedNames},
+		{Name: "address", Text: (*storev1.AuditEntry).GetAddress},
+		{Name: "request", Text: (*storev1.AuditEntry).GetRequestId},
 	},
 }
 

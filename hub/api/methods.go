@@ -65,6 +65,8 @@ var needs = map[string]need{
 	hubv1.FleetService_WatchOverview_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceClusters},
 	hubv1.FleetService_WatchEvents_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceEvents},
 
+	hubv1.FleetService_ListAudit_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAudit, objects: whole},
+
 	hubv1.FleetService_CreateToken_FullMethodName: {verb: yardarmv1.VerbCreate, resource: yardarmv1.ResourceTokens, objects: whole,
 		consequences: []store.Table{store.RoleBindings}},
 	hubv1.FleetService_ListTokens_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceTokens, objects: whole},

@@ -2,11 +2,13 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -74,7 +76,7 @@ func (a *auditor) entry(tx *Tx, author Author, now time.Time) ([]Op, error) {
 		if w.Table == Answers {
 			continue // it tells of a change, and is none
 		}
-		change, err := a.change(w)
+		change, err := a.change(&tx.ReadTx, w)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("audit %s %s: %w", w.Table, w.Key, err)
@@ -162,18 +164,36 @@ func (a *auditor) checkHead(h *storev1.AuditHead, m *storev1.Meta) error {
 }
 
 // change names a row, and tells its versions apart without their content.
-func (a *auditor) change(w Write) (c *storev1.AuditChange, err error) {
-	c = &storev1.AuditChange{Table: w.Table.String(), Key: w.Key}
-	for _, row := range []proto.Message{w.Old, w.New} {
-		if resource, ok := row.(interface{ GetMetadata() *yardarmv1.ObjectMeta }); ok {
-			c.Name = resource.GetMetadata().GetName()
-		}
-	}
+func (a *auditor) change(tx *ReadTx, w Write) (c *storev1.AuditChange, err error) {
+	c = &storev1.AuditChange{Table: w.Table.String(), Key: w.Key, Name: nameOf(tx, w)}
 	if c.Before, err = a.digest(noted(w.Old)); err != nil {
 		return nil, err
 	}
 	c.After, err = a.digest(noted(w.New))
 	return c, err
+}
+
+// nameOf is what people call a row: by its own name, or those of the cluster and the bundle that it belongs to. It is empty where nobody does.
+func nameOf(tx *ReadTx, w Write) string {
+	row := w.New
+	if row == nil {
+		row = w.Old
+	}
+	switch row := row.(type) {
+	case interface{ GetMetadata() *yardarmv1.ObjectMeta }:
+		return row.GetMetadata().GetName()
+	case interface{ GetName() string }:
+		return row.GetName()
+	}
+	var cluster, bundle string
+	for uid := range strings.SplitSeq(w.Key, separator) {
+		cluster = cmp.Or(cluster, tx.Cluster(uid).GetMetadata().GetName())
+		bundle = cmp.Or(bundle, tx.Bundle(uid).GetMetadata().GetName())
+	}
+	if cluster != "" && bundle != "" {
+		return cluster + "." + bundle // as assignments are called
+	}
+	return cluster + bundle
 }
 
 // noted is what counts of a row. That a spoke has renewed its certificate does not: those of a large fleet would crowd out all else within days.

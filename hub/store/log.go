@@ -16,6 +16,8 @@ type Log interface {
 	Meta() (*storev1.Meta, error)
 	// AuditHead returns the head of the audit log, or nil if there is none.
 	AuditHead() (*storev1.AuditHead, error)
+	// AuditBack returns the head of the audit log, and up to n of its rows before a sequence, the newest first; 0 means from the end.
+	AuditBack(before uint64, n int) (*storev1.AuditHead, []AuditRow, error)
 	// Load calls row for every other row, table by table, contents and the audit log left out. The value may not be kept. An error of row means that the row is damaged.
 	Load(row func(table, key string, value []byte) error) error
 	// Append makes a batch durable, all of it or nothing, before it returns.

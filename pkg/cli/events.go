@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
 	"github.com/yardarm-dev/yardarm/pkg/cli/table"
@@ -80,8 +82,11 @@ func (a *app) eventText(e *yardarmv1.Event) string {
 		followedReason, table.Clean(e.GetReason()), followedObject, table.Clean(cmp.Or(eventObject(e), "-")), table.Clean(eventMessage(e)))
 }
 
-func (a *app) eventTime(e *yardarmv1.Event) string {
-	return e.GetTime().AsTime().In(a.io.Now().Location()).Format("2006-01-02 15:04:05")
+func (a *app) eventTime(e *yardarmv1.Event) string { return a.clock(e.GetTime()) }
+
+// clock is a time of the user's, in columns of equal width.
+func (a *app) clock(t *timestamppb.Timestamp) string {
+	return t.AsTime().In(a.io.Now().Location()).Format(time.DateTime)
 }
 
 func eventColor(e *yardarmv1.Event) table.Color {

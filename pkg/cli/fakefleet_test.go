@@ -36,6 +36,7 @@ type fleet struct {
 	mu      sync.Mutex // guards all below
 	objects map[string]map[string]client.Object
 	events  []*yardarmv1.Event
+	audit   []*hubv1.AuditEntry
 	changed chan struct{} // closed and replaced with each change
 	// fail has the error that a method answers, by its name.
 	fail map[string]error

@@ -95,6 +95,16 @@ func (c *Client) Tokens(ctx context.Context, req *hubv1.ListTokensRequest) iter.
 	}
 }
 
+// Audit lists entries of the audit log, newest first, as [Client.Clusters] lists clusters.
+func (c *Client) Audit(ctx context.Context, req *hubv1.ListAuditRequest) iter.Seq2[*hubv1.AuditEntry, error] {
+	return func(yield func(*hubv1.AuditEntry, error) bool) {
+		page := &hubv1.ListAuditRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
+		pages(ctx, c.ListAudit, page, (*hubv1.ListAuditResponse).GetEntries, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
 func size(asked uint32) uint32 {
 	if asked == 0 {
 		return PageSize

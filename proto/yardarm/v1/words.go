@@ -50,6 +50,7 @@ const (
 	ResourceAssignments   = "assignments"
 	ResourceRollouts      = "rollouts"
 	ResourceEvents        = "events"
+	ResourceAudit         = "audit"
 	ResourceRoles         = "roles"
 	ResourceRoleBindings  = "rolebindings"
 	ResourceTokens        = "tokens"

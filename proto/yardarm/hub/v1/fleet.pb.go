@@ -3758,7 +3758,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
 	"\x13GetAuthorityRequest\"1\n" +
 	"\x16RotateAuthorityRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"1\n" +
@@ -4018,7 +4018,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\x86#\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xd8#\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -4061,6 +4061,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05Watch\x12\x1c.yardarm.hub.v1.WatchRequest\x1a\x1d.yardarm.hub.v1.WatchResponse0\x01\x12^\n" +
 	"\rWatchOverview\x12$.yardarm.hub.v1.WatchOverviewRequest\x1a%.yardarm.hub.v1.WatchOverviewResponse0\x01\x12X\n" +
 	"\vWatchEvents\x12\".yardarm.hub.v1.WatchEventsRequest\x1a#.yardarm.hub.v1.WatchEventsResponse0\x01\x12P\n" +
+	"\tListAudit\x12 .yardarm.hub.v1.ListAuditRequest\x1a!.yardarm.hub.v1.ListAuditResponse\x12P\n" +
 	"\tListRoles\x12 .yardarm.hub.v1.ListRolesRequest\x1a!.yardarm.hub.v1.ListRolesResponse\x12;\n" +
 	"\aGetRole\x12\x1e.yardarm.hub.v1.GetRoleRequest\x1a\x10.yardarm.v1.Role\x12S\n" +
 	"\n" +
@@ -4175,33 +4176,35 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*ListProblemsRequest)(nil),        // 78: yardarm.hub.v1.ListProblemsRequest
 	(*GetFacetsRequest)(nil),           // 79: yardarm.hub.v1.GetFacetsRequest
 	(*WatchOverviewRequest)(nil),       // 80: yardarm.hub.v1.WatchOverviewRequest
-	(*ListRolesRequest)(nil),           // 81: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 82: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 83: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 84: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 85: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 86: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*CreateTokenRequest)(nil),         // 87: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 88: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 89: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 90: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 91: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 92: yardarm.hub.v1.CanIRequest
-	(*v1.Rollout)(nil),                 // 93: yardarm.v1.Rollout
-	(*v1.Explanation)(nil),             // 94: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),       // 95: yardarm.hub.v1.ListProblemsResponse
-	(*Facets)(nil),                     // 96: yardarm.hub.v1.Facets
-	(*WatchOverviewResponse)(nil),      // 97: yardarm.hub.v1.WatchOverviewResponse
-	(*ListRolesResponse)(nil),          // 98: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 99: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 100: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 101: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*CreateTokenResponse)(nil),        // 102: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 103: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 104: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 105: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 106: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 107: yardarm.hub.v1.CanIResponse
+	(*ListAuditRequest)(nil),           // 81: yardarm.hub.v1.ListAuditRequest
+	(*ListRolesRequest)(nil),           // 82: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 83: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 84: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 85: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 86: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 87: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*CreateTokenRequest)(nil),         // 88: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 89: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 90: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 91: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 92: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 93: yardarm.hub.v1.CanIRequest
+	(*v1.Rollout)(nil),                 // 94: yardarm.v1.Rollout
+	(*v1.Explanation)(nil),             // 95: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),       // 96: yardarm.hub.v1.ListProblemsResponse
+	(*Facets)(nil),                     // 97: yardarm.hub.v1.Facets
+	(*WatchOverviewResponse)(nil),      // 98: yardarm.hub.v1.WatchOverviewResponse
+	(*ListAuditResponse)(nil),          // 99: yardarm.hub.v1.ListAuditResponse
+	(*ListRolesResponse)(nil),          // 100: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 101: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 102: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 103: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*CreateTokenResponse)(nil),        // 104: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 105: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 106: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 107: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 108: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 109: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	4,   // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
@@ -4280,78 +4283,80 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	52,  // 73: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
 	80,  // 74: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
 	54,  // 75: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	81,  // 76: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	82,  // 77: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	83,  // 78: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	84,  // 79: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	85,  // 80: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	86,  // 81: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	87,  // 82: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	88,  // 83: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	89,  // 84: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	90,  // 85: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	91,  // 86: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	92,  // 87: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	56,  // 88: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	0,   // 89: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	1,   // 90: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	2,   // 91: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	7,   // 92: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	10,  // 93: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	13,  // 94: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	61,  // 95: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	61,  // 96: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	17,  // 97: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	61,  // 98: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	61,  // 99: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	21,  // 100: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	23,  // 101: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	62,  // 102: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	26,  // 103: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	28,  // 104: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	63,  // 105: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	31,  // 106: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	35,  // 107: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37,  // 108: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	70,  // 109: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	40,  // 110: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	35,  // 111: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	93,  // 112: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	93,  // 113: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	93,  // 114: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	93,  // 115: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	93,  // 116: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	93,  // 117: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	93,  // 118: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	43,  // 119: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	72,  // 120: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	46,  // 121: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	94,  // 122: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	49,  // 123: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	51,  // 124: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	95,  // 125: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	96,  // 126: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	53,  // 127: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	97,  // 128: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
-	55,  // 129: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	98,  // 130: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	64,  // 131: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	99,  // 132: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	100, // 133: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	65,  // 134: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	101, // 135: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	102, // 136: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	103, // 137: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	104, // 138: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	105, // 139: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	106, // 140: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	107, // 141: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	57,  // 142: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	3,   // 143: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 144: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 145: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	92,  // [92:146] is the sub-list for method output_type
-	38,  // [38:92] is the sub-list for method input_type
+	81,  // 76: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
+	82,  // 77: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	83,  // 78: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	84,  // 79: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	85,  // 80: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	86,  // 81: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	87,  // 82: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	88,  // 83: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	89,  // 84: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	90,  // 85: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	91,  // 86: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	92,  // 87: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	93,  // 88: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	56,  // 89: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	0,   // 90: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	1,   // 91: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	2,   // 92: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	7,   // 93: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	10,  // 94: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	13,  // 95: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	61,  // 96: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	61,  // 97: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	17,  // 98: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	61,  // 99: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	61,  // 100: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	21,  // 101: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	23,  // 102: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	62,  // 103: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	26,  // 104: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	28,  // 105: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	63,  // 106: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	31,  // 107: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	35,  // 108: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37,  // 109: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	70,  // 110: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	40,  // 111: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	35,  // 112: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	94,  // 113: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	94,  // 114: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	94,  // 115: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	94,  // 116: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	94,  // 117: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	94,  // 118: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	94,  // 119: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	43,  // 120: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	72,  // 121: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	46,  // 122: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	95,  // 123: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	49,  // 124: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	51,  // 125: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	96,  // 126: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	97,  // 127: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	53,  // 128: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	98,  // 129: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	55,  // 130: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	99,  // 131: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
+	100, // 132: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	64,  // 133: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	101, // 134: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	102, // 135: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	65,  // 136: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	103, // 137: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	104, // 138: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	105, // 139: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	106, // 140: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	107, // 141: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	108, // 142: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	109, // 143: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	57,  // 144: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	3,   // 145: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 146: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 147: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	93,  // [93:148] is the sub-list for method output_type
+	38,  // [38:93] is the sub-list for method input_type
 	38,  // [38:38] is the sub-list for extension type_name
 	38,  // [38:38] is the sub-list for extension extendee
 	0,   // [0:38] is the sub-list for field type_name
@@ -4363,6 +4368,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		return
 	}
 	file_yardarm_hub_v1_access_proto_init()
+	file_yardarm_hub_v1_audit_proto_init()
 	file_yardarm_hub_v1_explain_proto_init()
 	file_yardarm_hub_v1_facets_proto_init()
 	file_yardarm_hub_v1_overview_proto_init()

@@ -60,6 +60,7 @@ const (
 	FleetService_Watch_FullMethodName              = "/yardarm.hub.v1.FleetService/Watch"
 	FleetService_WatchOverview_FullMethodName      = "/yardarm.hub.v1.FleetService/WatchOverview"
 	FleetService_WatchEvents_FullMethodName        = "/yardarm.hub.v1.FleetService/WatchEvents"
+	FleetService_ListAudit_FullMethodName          = "/yardarm.hub.v1.FleetService/ListAudit"
 	FleetService_ListRoles_FullMethodName          = "/yardarm.hub.v1.FleetService/ListRoles"
 	FleetService_GetRole_FullMethodName            = "/yardarm.hub.v1.FleetService/GetRole"
 	FleetService_DeleteRole_FullMethodName         = "/yardarm.hub.v1.FleetService/DeleteRole"
@@ -153,6 +154,8 @@ type FleetServiceClient interface {
 	WatchOverview(ctx context.Context, in *WatchOverviewRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOverviewResponse], error)
 	// WatchEvents answers past events, and follows if asked to.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
+	// ListAudit answers who has changed what, the newest first.
+	ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error)
 	// ListRoles answers the roles that every hub has, too.
 	ListRoles(ctx context.Context, in *ListRolesRequest, opts ...grpc.CallOption) (*ListRolesResponse, error)
 	GetRole(ctx context.Context, in *GetRoleRequest, opts ...grpc.CallOption) (*v1.Role, error)
@@ -625,6 +628,16 @@ func (c *fleetServiceClient) WatchEvents(ctx context.Context, in *WatchEventsReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_WatchEventsClient = grpc.ServerStreamingClient[WatchEventsResponse]
 
+func (c *fleetServiceClient) ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAuditResponse)
+	err := c.cc.Invoke(ctx, FleetService_ListAudit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *fleetServiceClient) ListRoles(ctx context.Context, in *ListRolesRequest, opts ...grpc.CallOption) (*ListRolesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListRolesResponse)
@@ -869,6 +882,8 @@ type FleetServiceServer interface {
 	WatchOverview(*WatchOverviewRequest, grpc.ServerStreamingServer[WatchOverviewResponse]) error
 	// WatchEvents answers past events, and follows if asked to.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
+	// ListAudit answers who has changed what, the newest first.
+	ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error)
 	// ListRoles answers the roles that every hub has, too.
 	ListRoles(context.Context, *ListRolesRequest) (*ListRolesResponse, error)
 	GetRole(context.Context, *GetRoleRequest) (*v1.Role, error)
@@ -1017,6 +1032,9 @@ func (UnimplementedFleetServiceServer) WatchOverview(*WatchOverviewRequest, grpc
 }
 func (UnimplementedFleetServiceServer) WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchEvents not implemented")
+}
+func (UnimplementedFleetServiceServer) ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAudit not implemented")
 }
 func (UnimplementedFleetServiceServer) ListRoles(context.Context, *ListRolesRequest) (*ListRolesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRoles not implemented")
@@ -1718,6 +1736,24 @@ func _FleetService_WatchEvents_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_WatchEventsServer = grpc.ServerStreamingServer[WatchEventsResponse]
 
+func _FleetService_ListAudit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAuditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).ListAudit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_ListAudit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).ListAudit(ctx, req.(*ListAuditRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FleetService_ListRoles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListRolesRequest)
 	if err := dec(in); err != nil {
@@ -2129,6 +2165,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetFacets",
 			Handler:    _FleetService_GetFacets_Handler,
+		},
+		{
+			MethodName: "ListAudit",
+			Handler:    _FleetService_ListAudit_Handler,
 		},
 		{
 			MethodName: "ListRoles",

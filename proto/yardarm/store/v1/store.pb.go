@@ -462,7 +462,7 @@ type AuditChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Table string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
 	Key   string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	// The resource's name, where it has one.
+	// The resource's name, or those of the cluster and the bundle that it belongs to, where it has any.
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	// Keyed digests (HMAC-SHA-256) of the row before and after, that tell versions apart; empty where there was or is none.
 	Before        []byte `protobuf:"bytes,4,opt,name=before,proto3" json:"before,omitempty"`
