@@ -127,6 +127,34 @@ func TestWhyItsRolloutWaits(t *testing.T) {
 	h.because(waits, "web", yardarmv1.WhyWaitsForTurn)
 }
 
+// A gate that holds a cluster back is told by name, with who wrote it, why, and when it opens.
+func TestWhyItIsGated(t *testing.T) {
+	h := newHub(t, nil)
+	h.group("prod", prod, "")
+	h.publish("web", text(100, "1"), "prod")
+	s := newSpoke(t, h, "first", canary)
+	s.start()
+	h.because("first", "web", yardarmv1.WhyReady)
+	gate := func(spec *yardarmv1.GateSpec) {
+		t.Helper()
+		h.update(func(tx *store.Tx) error {
+			return tx.PutGate(&yardarmv1.Gate{Metadata: &yardarmv1.ObjectMeta{Name: "friday"}, Spec: spec, Status: &yardarmv1.GateStatus{Actor: "anna"}})
+		})
+	}
+	until := time.Now().Add(time.Hour)
+	gate(&yardarmv1.GateSpec{Reason: "nobody is here", Freeze: &yardarmv1.Freeze{Until: timestamppb.New(until)}})
+	h.release("web", text(100, "2"), canaryFirst(""))
+	h.drive()
+	h.because("first", "web", yardarmv1.WhyGatedByFreeze)
+	h.says("first", "web", `freeze "friday" of anna until `+until.UTC().Format(time.RFC3339)+": nobody is here", "rollout override bundle/web")
+	gate(&yardarmv1.GateSpec{Window: &yardarmv1.Window{Effect: yardarmv1.WindowDeny, Schedule: "* * * * *", Duration: durationpb.New(time.Hour)}})
+	h.because("first", "web", yardarmv1.WhyGatedByWindow)
+	h.says("first", "web", `window "friday" of anna`, "leave no moment")
+	h.steer("web", yardarmv1.ActionOverride, "the shop is down")
+	h.awaitPhase("first", "web", yardarmv1.PhaseReady, 2)
+	h.because("first", "web", yardarmv1.WhyReady)
+}
+
 // What has failed in one cluster is told to all that do not get it for that.
 func TestWhyItsRolloutFailed(t *testing.T) {
 	for _, onFailure := range []string{yardarmv1.OnFailurePause, yardarmv1.OnFailureRollback} {

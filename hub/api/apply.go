@@ -72,7 +72,7 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 		kind, meta := describe(r)
 		check := a.checker(i)
 		if kind == "" {
-			check.add("resource", "is missing: one of cluster, clusterGroup, bundle, role and roleBinding is needed")
+			check.add("resource", "is missing: one of cluster, clusterGroup, bundle, gate, role and roleBinding is needed")
 			continue
 		}
 		key := kind + " " + meta.GetName()
@@ -92,6 +92,9 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 		case *hubv1.Resource_Bundle:
 			check.meta(r.Bundle.GetApiVersion(), r.Bundle.GetKind(), kind, meta)
 			check.bundle(r.Bundle)
+		case *hubv1.Resource_Gate:
+			check.meta(r.Gate.GetApiVersion(), r.Gate.GetKind(), kind, meta)
+			check.gate(r.Gate)
 		case *hubv1.Resource_Role:
 			check.meta(r.Role.GetApiVersion(), r.Role.GetKind(), kind, meta)
 			check.role(r.Role)
@@ -127,6 +130,10 @@ func describe(r *hubv1.Resource) (kind string, meta *yardarmv1.ObjectMeta) {
 		if r.Bundle != nil {
 			return yardarmv1.KindBundle, r.Bundle.Metadata
 		}
+	case *hubv1.Resource_Gate:
+		if r.Gate != nil {
+			return yardarmv1.KindGate, r.Gate.Metadata
+		}
 	case *hubv1.Resource_Role:
 		if r.Role != nil {
 			return yardarmv1.KindRole, r.Role.Metadata
@@ -139,9 +146,9 @@ func describe(r *hubv1.Resource) (kind string, meta *yardarmv1.ObjectMeta) {
 	return "", nil
 }
 
-// passes are the kinds in the order in which they are written: groups first, since bundles may name them, clusters next, since claims depend on their
+// passes are the kinds in the order in which they are written: groups first, since bundles and gates may name them, clusters next, since claims depend on their
 // labels, and roles before what gives them.
-var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindBundle, yardarmv1.KindRole, yardarmv1.KindRoleBinding}
+var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindBundle, yardarmv1.KindGate, yardarmv1.KindRole, yardarmv1.KindRoleBinding}
 
 // run writes all resources.
 func (a *application) run(c *change) error {
@@ -158,6 +165,8 @@ func (a *application) run(c *change) error {
 				err = a.cluster(c, i, r.Cluster)
 			case *hubv1.Resource_Bundle:
 				err = a.bundle(c, i, r.Bundle)
+			case *hubv1.Resource_Gate:
+				err = a.gate(c, i, r.Gate)
 			case *hubv1.Resource_Role:
 				err = a.role(c, i, r.Role)
 			case *hubv1.Resource_RoleBinding:
@@ -327,7 +336,11 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 		case *yardarmv1.Bundle:
 			shown := v.bundle(row)
 			out.Resource, meta = &hubv1.Resource_Bundle{Bundle: shown}, shown.Metadata
-			warnings = dependencyWarnings(v.ReadTx, row)
+			warnings = append(dependencyWarnings(v.ReadTx, row), gateWarnings(v.ReadTx, row, v.now)...)
+		case *yardarmv1.Gate:
+			shown := v.gate(row)
+			out.Resource, meta = &hubv1.Resource_Gate{Gate: shown}, shown.Metadata
+			warnings = v.gateWarnings(row)
 		case *yardarmv1.Role:
 			shown := roleView(row)
 			out.Resource, meta = &hubv1.Resource_Role{Role: shown}, shown.Metadata

@@ -80,7 +80,7 @@ func (r retirable) Retire(context.Context) error {
 func changeableFleet(t *testing.T) *apitest.Hub {
 	t.Helper()
 	h := smallFleet(t, func(c *api.Config, _ *gateway.Config) { c.Authority = retirable{c.Authority, t} })
-	apply(t, h, ownRole(), ownBinding())
+	apply(t, h, ownRole(), ownBinding(), freezing("own", "nothing"))
 	must[*hubv1.CreateTokenResponse](t)(h.CreateToken(t.Context(), &hubv1.CreateTokenRequest{Name: "old"}))
 	web := h.Store.Read().BundleByName("web")
 	h.Report(t, h.Store.Read().ClusterByName("paris").Metadata.Uid, &yardarmv1.Report{Bundle: "web", BundleUid: web.Metadata.Uid, Phase: yardarmv1.PhaseHeld,
@@ -159,6 +159,14 @@ func changesOf(h *apitest.Hub, dryRun bool, version string) map[string]func(cont
 		},
 		"DeleteRole": func(ctx context.Context) (proto.Message, error) {
 			return h.DeleteRole(ctx, &hubv1.DeleteRoleRequest{Name: "own", DryRun: dryRun, ResourceVersion: version})
+		},
+		"OverrideGates": func(ctx context.Context) (proto.Message, error) {
+			req := steer("paused")
+			req.Message = "the shop is down"
+			return h.OverrideGates(ctx, req)
+		},
+		"DeleteGate": func(ctx context.Context) (proto.Message, error) {
+			return h.DeleteGate(ctx, &hubv1.DeleteGateRequest{Name: "own", DryRun: dryRun, ResourceVersion: version})
 		},
 		"DeleteRoleBinding": func(ctx context.Context) (proto.Message, error) {
 			return h.DeleteRoleBinding(ctx, &hubv1.DeleteRoleBindingRequest{Name: "own", DryRun: dryRun, ResourceVersion: version})

@@ -10,6 +10,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/query"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
+	"github.com/yardarm-dev/yardarm/hub/rollout/gate"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -105,6 +106,18 @@ var bindingFields = &query.Schema[*yardarmv1.RoleBinding]{
 		{Name: "role", Text: func(b *yardarmv1.RoleBinding) string { return b.GetSpec().GetRole() }},
 		{Name: "subject", Texts: subjectsOf},
 		{Name: "created", Time: true, Number: func(b *yardarmv1.RoleBinding) int64 { return nanos(b.GetMetadata().GetCreationTimestamp()) }},
+	},
+}
+
+var gateFields = &query.Schema[*yardarmv1.Gate]{
+	Labels: func(g *yardarmv1.Gate) map[string]string { return g.GetMetadata().GetLabels() },
+	Name:   func(g *yardarmv1.Gate) string { return g.GetMetadata().GetName() },
+	Fields: []query.Field[*yardarmv1.Gate]{
+		{Name: "name", Text: func(g *yardarmv1.Gate) string { return g.GetMetadata().GetName() }},
+		{Name: "type", Text: gate.Type, Words: []string{yardarmv1.GateFreeze, yardarmv1.GateWindow}},
+		{Name: "state", Text: func(g *yardarmv1.Gate) string { return g.GetStatus().GetState() }, Words: []string{yardarmv1.GateOpen, yardarmv1.GateShut}},
+		{Name: "actor", Text: func(g *yardarmv1.Gate) string { return g.GetStatus().GetActor() }},
+		{Name: "created", Time: true, Number: func(g *yardarmv1.Gate) int64 { return nanos(g.GetMetadata().GetCreationTimestamp()) }},
 	},
 }
 

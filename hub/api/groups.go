@@ -59,6 +59,10 @@ func (s *Server) DeleteClusterGroup(ctx context.Context, req *hubv1.DeleteCluste
 			return nil, precondition(reasonInUse, yardarmv1.KindClusterGroup, req.GetName(), fmt.Sprintf(
 				"cluster group %q is targeted by bundles (%s); let them target other groups first, or delete them", req.GetName(), strings.Join(names, ", ")))
 		}
+		if gates := c.gatesNaming(req.GetName()); len(gates) > 0 {
+			return nil, precondition(reasonInUse, yardarmv1.KindClusterGroup, req.GetName(), fmt.Sprintf(
+				"cluster group %q is what gates are about (%s); let them be about others first, or delete them", req.GetName(), strings.Join(gates, ", ")))
+		}
 		if err := c.DeleteGroup(req.GetName()); err != nil {
 			return nil, err
 		}

@@ -17,6 +17,7 @@ var resourceIn = map[store.Table]string{
 	store.Acceptances:     yardarmv1.ResourceAssignments,
 	store.Reconciliations: yardarmv1.ResourceAssignments,
 	store.Rollouts:        yardarmv1.ResourceRollouts,
+	store.Gates:           yardarmv1.ResourceGates,
 	store.Roles:           yardarmv1.ResourceRoles,
 	store.RoleBindings:    yardarmv1.ResourceRoleBindings,
 	store.Credentials:     yardarmv1.ResourceTokens,
@@ -71,6 +72,10 @@ func (c *change) judgeWrite(w store.Write, resource string, moves map[string][]s
 		case *yardarmv1.Bundle:
 			if beyond, ok := c.access.Bundle(c.need.verb, resource, row.Metadata, groupsOf(row.GetSpec().GetTargets())); !ok {
 				return deniedBundle(c.who, c.need.verb, resource, row.Metadata.Name, beyond)
+			}
+		case *yardarmv1.Gate:
+			if !c.access.Gate(c.need.verb, row.GetSpec()) {
+				return denied(c.who, c.need.verb, resource, fmt.Sprintf("%q, which is about more than their bindings are", row.Metadata.Name))
 			}
 		case *storev1.Acceptance:
 			if err := c.judgeAssignment(resource, row.ClusterUid, row.BundleUid); err != nil {

@@ -50,6 +50,11 @@ var needs = map[string]need{
 	hubv1.FleetService_PromoteRollout_FullMethodName: {verb: yardarmv1.VerbSteer, resource: yardarmv1.ResourceRollouts, objects: ofBundle},
 	hubv1.FleetService_RetryRollout_FullMethodName: {verb: yardarmv1.VerbSteer, resource: yardarmv1.ResourceRollouts, objects: ofBundle,
 		consequences: []store.Table{store.Reconciliations}},
+	hubv1.FleetService_OverrideGates_FullMethodName: {verb: yardarmv1.VerbOverride, resource: yardarmv1.ResourceRollouts, objects: ofBundle},
+
+	hubv1.FleetService_ListGates_FullMethodName:  {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceGates},
+	hubv1.FleetService_GetGate_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceGates},
+	hubv1.FleetService_DeleteGate_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceGates},
 
 	hubv1.FleetService_ListAssignments_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
 	hubv1.FleetService_GetAssignment_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
@@ -149,6 +154,8 @@ func applied(req any) (objects []object) {
 		case yardarmv1.KindBundle:
 			o.bundle, o.labels = meta.GetName(), meta.GetLabels()
 			o.targets = groupsOf(r.GetBundle().GetSpec().GetTargets())
+		case yardarmv1.KindGate:
+			o.any = true // what it may be about is judged when it is written
 		case "":
 			continue // which is refused for what it is
 		}
@@ -174,6 +181,7 @@ var resourceOf = map[string]string{
 	yardarmv1.KindRevision:     yardarmv1.ResourceRevisions,
 	yardarmv1.KindAssignment:   yardarmv1.ResourceAssignments,
 	yardarmv1.KindRollout:      yardarmv1.ResourceRollouts,
+	yardarmv1.KindGate:         yardarmv1.ResourceGates,
 	yardarmv1.KindRole:         yardarmv1.ResourceRoles,
 	yardarmv1.KindRoleBinding:  yardarmv1.ResourceRoleBindings,
 }

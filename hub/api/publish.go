@@ -356,5 +356,6 @@ func (v view) published(rev *yardarmv1.Revision, outcome string) *hubv1.PublishR
 		}
 	}
 	resp.Warnings = append(resp.Warnings, dependencyWarnings(v.ReadTx, b)...)
+	resp.Warnings = append(resp.Warnings, gateWarnings(v.ReadTx, b, v.now)...)
 	return resp
 }

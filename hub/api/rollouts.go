@@ -26,7 +26,7 @@ func (v view) rollout(bundle string) (*yardarmv1.Rollout, error) {
 	if b == nil {
 		return nil, bundleNotFound(bundle)
 	}
-	shown := drive.Show(v.ReadTx, b, v.seesCluster)
+	shown := drive.Show(v.ReadTx, b, v.now, v.seesCluster)
 	if shown == nil {
 		return nil, notFound(yardarmv1.KindRollout, bundle, "the bundle has no revision yet; publish one")
 	}
@@ -34,7 +34,7 @@ func (v view) rollout(bundle string) (*yardarmv1.Rollout, error) {
 }
 
 // rolloutTables are what a rollout is shown from, but for presences: that a cluster has come or gone is no news of it by itself.
-var rolloutTables = []store.Table{store.Bundles, store.Rollouts, store.RolloutMembers, store.Roles, store.RoleBindings}
+var rolloutTables = []store.Table{store.Bundles, store.Rollouts, store.RolloutMembers, store.Gates, store.Roles, store.RoleBindings}
 
 // WatchRollout implements FleetService.
 func (s *Server) WatchRollout(req *hubv1.WatchRolloutRequest, stream grpc.ServerStreamingServer[yardarmv1.Rollout]) error {
@@ -94,6 +94,14 @@ func (s *Server) PromoteRollout(ctx context.Context, req *hubv1.SteerRolloutRequ
 // RetryRollout implements FleetService. Clusters that still are to run the revision try again at once what has failed.
 func (s *Server) RetryRollout(ctx context.Context, req *hubv1.SteerRolloutRequest) (*yardarmv1.Rollout, error) {
 	return s.steer(ctx, req, yardarmv1.ActionRetry, "RolloutRetried")
+}
+
+// OverrideGates implements FleetService.
+func (s *Server) OverrideGates(ctx context.Context, req *hubv1.SteerRolloutRequest) (*yardarmv1.Rollout, error) {
+	if req.GetMessage() == "" {
+		return nil, invalid("message", "is missing: say why the gates do not count this time")
+	}
+	return s.steer(ctx, req, yardarmv1.ActionOverride, "GatesOverridden")
 }
 
 // steer does one action to a rollout: it changes the rollout's row, and what follows from that is for hub/rollout, which reads it there.

@@ -53,6 +53,9 @@ func TestSteerRollouts(t *testing.T) {
 		{"approve again", h.ApproveRollout, nil, codes.FailedPrecondition, "approved already", ""},
 		{"promote", h.PromoteRollout, nil, codes.OK, "", yardarmv1.RolloutProgressing},
 		{"promote the last", h.PromoteRollout, nil, codes.FailedPrecondition, "the last one", ""},
+		{"override for no reason", h.OverrideGates, nil, codes.InvalidArgument, "say why", ""},
+		{"override", h.OverrideGates, func(r *hubv1.SteerRolloutRequest) { r.Message = "the shop is down" }, codes.OK, "", yardarmv1.RolloutProgressing},
+		{"override again", h.OverrideGates, func(r *hubv1.SteerRolloutRequest) { r.Message = "again" }, codes.FailedPrecondition, "overridden", ""},
 	} {
 		req := web()
 		if step.change != nil {
@@ -67,12 +70,15 @@ func TestSteerRollouts(t *testing.T) {
 			t.Fatalf("%s: %v, %v", step.name, r.GetStatus(), err)
 		}
 	}
-	if got := audited(t, h, before); got["PauseRollout"] != 1 || got["ResumeRollout"] != 1 || got["ApproveRollout"] != 1 || got["PromoteRollout"] != 1 {
+	if got := audited(t, h, before); got["PauseRollout"] != 1 || got["ResumeRollout"] != 1 || got["ApproveRollout"] != 1 || got["PromoteRollout"] != 1 || got["OverrideGates"] != 1 {
 		t.Errorf("audited were %v", got)
 	}
 	r := must[*yardarmv1.Rollout](t)(h.GetRollout(t.Context(), &hubv1.GetRolloutRequest{Bundle: "web"}))
 	st := r.Status
-	if len(st.Actions) != 4 || st.Actions[0].Action != "pause" || st.Actions[0].Actor == "" || st.Actions[0].Message != "lunch" || st.Actions[0].Stage != "first" ||
+	if last := st.Actions[len(st.Actions)-1]; !st.GatesOverridden || last.Action != "override" || last.Message != "the shop is down" {
+		t.Errorf("status %v", st)
+	}
+	if len(st.Actions) != 5 || st.Actions[0].Action != "pause" || st.Actions[0].Actor == "" || st.Actions[0].Message != "lunch" || st.Actions[0].Stage != "first" ||
 		st.Stage != "rest" || !st.Stages[0].Approved || st.Stages[0].Clusters != 1 || st.Stages[0].Away != 1 {
 		t.Errorf("status %v", st)
 	}

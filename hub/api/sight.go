@@ -33,6 +33,10 @@ func (v view) seesBundle(b *yardarmv1.Bundle) bool {
 	return v.all || v.access.BundleAnywhere(yardarmv1.VerbGet, yardarmv1.ResourceBundles, b.GetMetadata(), groupsOf(b.GetSpec().GetTargets()))
 }
 
+func (v view) seesGate(g *yardarmv1.Gate) bool {
+	return v.access.Gate(yardarmv1.VerbGet, g.GetSpec())
+}
+
 func (v view) seesItem(cluster *yardarmv1.Cluster, it index.Item) bool {
 	return v.all || v.mayItem(yardarmv1.VerbGet, cluster, it.Bundle, it.BundleUID)
 }

@@ -94,6 +94,15 @@ func (a *Access) Group(verb, name string) bool {
 	return false
 }
 
+// Gate tells whether the caller may do it to a gate: to one that is about nothing beyond the scopes of one binding.
+func (a *Access) Gate(verb string, spec *yardarmv1.GateSpec) bool {
+	var groups *yardarmv1.Scope
+	if len(spec.GetGroups()) > 0 {
+		groups = &yardarmv1.Scope{Names: spec.Groups}
+	}
+	return a.has(verb, yardarmv1.ResourceGates, spec.GetBundles(), groups)
+}
+
 // Bundle tells whether the caller may do it to a bundle, or to what belongs to it, in every group that it targets; beyond is one in which they may not,
 // or empty.
 func (a *Access) Bundle(verb, resource string, b *yardarmv1.ObjectMeta, targets []string) (beyond string, ok bool) {

@@ -19,7 +19,7 @@ const (
 	WaitApproval
 	// WaitClusters: clusters are on their way, or soak.
 	WaitClusters
-	// WaitGate: all that could go next are shut out for now.
+	// WaitGate: all that could go next, or back, are held by gates.
 	WaitGate
 	// WaitPresence: no cluster of the stage that it is at is there, or none that was given the revision got ready with it.
 	WaitPresence
@@ -70,8 +70,8 @@ type tally struct {
 	failed, prior int
 	// inFlight are given it and not judged yet; lost ones are not waited for.
 	inFlight, lost int
-	// ready could be given it now; shut are there and may not yet.
-	ready, shut int
+	// ready could be given it now; shut are there and may not yet; aside are there, and nobody waits for them.
+	ready, shut, aside int
 }
 
 // untried: nobody of the stage was ever given the revision.
@@ -105,12 +105,16 @@ func (a *advance) judge(i int) {
 			a.become(m, Failed)
 		}
 	case Returning:
-		h := a.health(m, s)
-		if h == Ready || a.failing(h, s) || s.Present && a.elapsed(m.Since, a.Stages[m.Stage].Deadline) {
-			a.become(m, Returned)
-		}
+		a.judgeReturning(m, s)
 	}
 	a.count(m, s)
+}
+
+func (a *advance) judgeReturning(m *Member, s Seen) {
+	h := a.health(m, s)
+	if h == Ready || a.failing(h, s) || s.Present && a.elapsed(m.Since, a.Stages[m.Stage].Deadline) {
+		a.become(m, Returned)
+	}
 }
 
 func (a *advance) judgeGiven(m *Member, s Seen) {
@@ -181,12 +185,19 @@ func (a *advance) count(m *Member, s Seen) {
 	case Lost:
 		t.lost++
 	case Waiting:
-		if s.Present && s.Gate == Open {
-			t.ready++
-		}
-		if s.Present && s.Gate == Shut {
-			t.shut++
-		}
+		t.countWaiting(s)
+	}
+}
+
+func (t *tally) countWaiting(s Seen) {
+	switch {
+	case !s.Present:
+	case s.Gate == Open:
+		t.ready++
+	case s.Gate == Aside:
+		t.aside++
+	default:
+		t.shut++
 	}
 }
 
@@ -327,27 +338,34 @@ func (a *advance) waits() Wait {
 		return WaitGate
 	case t.good(a.anyDone()):
 		return WaitApproval
+	case t.aside > 0:
+		return WaitGate
 	}
 	return WaitPresence
 }
 
 // giveBack returns every cluster that was given the revision to its last good one. A cluster that never had a good one keeps
-// what it has: to take it away would be a deletion that nobody asked for.
+// what it has: to take it away would be a deletion that nobody asked for. One that a freeze holds returns once it is lifted, and the rollout stays until then.
 func (a *advance) giveBack() {
-	left := false
+	left, held := false, false
 	for i := range a.Members {
 		m, s := &a.Members[i], a.seen[i]
-		if m.State.Touched() && s.Gate != Frozen {
-			if m.Good == 0 {
-				continue
-			}
+		switch {
+		case !m.State.Touched() || m.Good == 0:
+		case s.Gate.Keeps():
+			held = true
+		default:
 			a.become(m, Returning)
+			a.judgeReturning(m, s) // it may not have moved yet
 		}
 		left = left || m.State == Returning && s.Present
 	}
-	if left {
+	switch {
+	case left:
 		a.out.Wait = WaitClusters
-		return
+	case held:
+		a.out.Wait = WaitGate
+	default:
+		a.Phase, a.out.Changed = RolledBack, true
 	}
-	a.Phase, a.out.Changed = RolledBack, true
 }

@@ -124,7 +124,7 @@ func TestFailure(t *testing.T) {
 		c.after(0)
 		c.all(Ready).after(0)
 		c.seen[0].Health = Broken
-		c.expect("bbw", RollingBack, WaitClusters)
+		c.expect("bBw", RollingBack, WaitClusters) // the second one has not moved yet
 	})
 	t.Run("degraded for a while", func(t *testing.T) {
 		c := newCourse(t, 1, &yardarmv1.Stage{})
@@ -164,11 +164,24 @@ func TestFailure(t *testing.T) {
 		c.after(0)
 		c.all(Broken).expect("fw", RolledBack, WaitNothing)
 	})
-	t.Run("frozen while it returns", func(t *testing.T) {
+	for _, gate := range []Gate{Aside, Frozen} {
+		t.Run("frozen while the others return", func(t *testing.T) {
+			c := newCourse(t, 2, &yardarmv1.Stage{FailureBudget: "0", Concurrency: "2"})
+			c.after(0)
+			c.seen[1].Gate = gate
+			c.all(Broken).expect("bf", RollingBack, WaitClusters)
+			c.seen[0].Health, c.seen[0].Of = Ready, 1
+			c.expect("Bf", RollingBack, WaitGate)
+			c.seen[1].Gate = Open
+			c.expect("Bb", RollingBack, WaitClusters)
+			c.all(Ready).expect("BB", RolledBack, WaitNothing)
+		})
+	}
+	t.Run("outside a window", func(t *testing.T) {
 		c := newCourse(t, 2, &yardarmv1.Stage{FailureBudget: "0", Concurrency: "2"})
 		c.after(0)
-		c.seen[1].Gate = Frozen
-		c.all(Broken).expect("bf", RollingBack, WaitClusters)
+		c.seen[0].Gate, c.seen[1].Gate = Shut, Shut
+		c.all(Broken).expect("bb", RollingBack, WaitClusters)
 	})
 }
 
@@ -238,9 +251,41 @@ func TestGates(t *testing.T) {
 		c.r.Stages[1].ApprovedAfter = true
 		c.expect("dd", Completed, WaitNothing)
 	})
-	t.Run("a window is waited for, a freeze is not", func(t *testing.T) {
+	t.Run("a freeze is waited for", func(t *testing.T) {
+		c := newCourse(t, 2, &yardarmv1.Stage{Clusters: 1}, &yardarmv1.Stage{})
+		c.seen[0].Gate, c.seen[1].Gate = Frozen, Frozen
+		c.after(0)
+		c.expect("ww", Progressing, WaitGate)
+		c.seen[0].Gate, c.seen[1].Gate = Open, Open
+		c.expect("gw", Progressing, WaitClusters)
+	})
+	t.Run("another takes the place of a canary that is aside", func(t *testing.T) {
+		c := newCourse(t, 2, &yardarmv1.Stage{Clusters: 1}, &yardarmv1.Stage{})
+		c.seen[0].Gate = Aside
+		c.expect("wg", Progressing, WaitClusters)
+	})
+	t.Run("all are aside", func(t *testing.T) {
+		c := newCourse(t, 2, &yardarmv1.Stage{})
+		c.seen[0].Gate, c.seen[1].Gate = Aside, Aside
+		c.expect("ww", Progressing, WaitGate)
+	})
+	t.Run("a gate that shuts interrupts no soak", func(t *testing.T) {
+		c := newCourse(t, 2, &yardarmv1.Stage{Concurrency: "1", Soak: durationpb.New(time.Minute)})
+		c.after(0)
+		c.all(Ready).expect("gw", Progressing, WaitClusters)
+		for i := range c.seen {
+			shut := c.seen[i]
+			if shut.Gate = Shut; !shut.Lasts(c.seen[i]) || shut.Same(c.seen[i]) {
+				t.Error("the cluster itself is as it was, and its gate is not")
+			}
+			c.seen[i] = shut
+		}
+		c.after(time.Minute)
+		c.expect("dw", Progressing, WaitGate)
+	})
+	t.Run("a window is waited for, one that is aside is not", func(t *testing.T) {
 		c := newCourse(t, 3, &yardarmv1.Stage{Concurrency: "3"})
-		c.seen[1].Gate, c.seen[2].Gate = Shut, Frozen
+		c.seen[1].Gate, c.seen[2].Gate = Shut, Aside
 		c.after(0)
 		c.all(Ready).expect("dww", Progressing, WaitGate)
 		c.seen[1].Gate = Open

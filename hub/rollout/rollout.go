@@ -43,17 +43,22 @@ type Member struct {
 	Since time.Duration
 }
 
-// Gate says whether a cluster may be given another revision now, whatever the reason.
+// Gate says whether a cluster may be given another revision now, whatever the reason: the later ones hold it back more.
 type Gate uint8
 
 const (
 	// Open: it may.
 	Open Gate = iota
-	// Shut: not now, and its stage waits for it, as for a window that opens at night.
+	// Shut: not now, and its stage waits for it, as for a window that opens at night. It may go back: what a rollback mends does not wait for one.
 	Shut
-	// Frozen: not until somebody says so, and the others go on without it.
+	// Aside: it keeps what it has, and the others go on without it.
+	Aside
+	// Frozen: it keeps what it has, and its stage waits for it.
 	Frozen
 )
+
+// Keeps: the cluster does not go back either.
+func (g Gate) Keeps() bool { return g >= Aside }
 
 // Seen is what is known of a cluster.
 type Seen struct {
@@ -72,8 +77,11 @@ type Seen struct {
 }
 
 // Same tells whether two of them say the same, since whenever.
-func (s Seen) Same(o Seen) bool {
-	s.Since = o.Since
+func (s Seen) Same(o Seen) bool { return s.Lasts(o) && s.Gate == o.Gate }
+
+// Lasts tells whether they say the same of the cluster itself: a gate that opens or shuts interrupts no soak.
+func (s Seen) Lasts(o Seen) bool {
+	s.Since, s.Gate = o.Since, o.Gate
 	return s == o
 }
 

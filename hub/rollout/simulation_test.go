@@ -71,9 +71,9 @@ type world struct {
 	base     uint32
 	// worth is how each revision turns out, in percent of clusters where it is broken.
 	worth map[uint32]int
-	// ranAfterBreach are the clusters that had to return.
-	touched map[string]bool
-	out     Outlook
+	// before are the members' states before the last step.
+	before map[string]State
+	out    Outlook
 }
 
 func newWorld(seed uint64) *world {
@@ -125,7 +125,7 @@ func (w *world) madeUpStrategy() *yardarmv1.RolloutStrategy {
 // begin begins the rollout of a revision; one that is under way is superseded.
 func (w *world) begin(revision uint32) {
 	w.worth[revision] = []int{0, 0, 0, 5, 100}[w.rnd.IntN(5)]
-	w.strategy, w.touched = w.madeUpStrategy(), map[string]bool{}
+	w.strategy = w.madeUpStrategy()
 	before := map[string]*Member{}
 	if w.r != nil {
 		if w.r.Phase == Completed {
@@ -175,7 +175,7 @@ func (w *world) happen() {
 	case 1, 2:
 		p.present, p.since = !p.present, w.now
 	case 3:
-		p.gate = Gate(w.rnd.IntN(3))
+		p.gate = Gate(w.rnd.IntN(4))
 	case 4:
 		w.places = append(w.places, w.newPlace(fmt.Sprintf("c%d", len(w.places))))
 	case 5:
@@ -210,8 +210,10 @@ func (w *world) observe() {
 		}
 	}
 	seen := make([]Seen, len(w.r.Members))
+	w.before = map[string]State{}
 	for i := range w.r.Members {
 		m := &w.r.Members[i]
+		w.before[m.UID] = m.State
 		p := w.place(m.UID)
 		if p.present && p.targeted {
 			w.run(p, w.r.Runs(m))
@@ -279,14 +281,14 @@ func (w *world) check(t *testing.T, seed uint64, step int) bool {
 				return fail("%s was given it in stage %d, which nobody approved", m.UID, m.Stage)
 			}
 		}
-		if m.State == Given && m.Since == w.now && (p.gate != Open || !p.present) && w.touchedNow(m) {
+		if !w.before[m.UID].Touched() && m.State.Touched() && (p.gate != Open || !p.present) {
 			return fail("%s was given it while gate %d, present %v", m.UID, p.gate, p.present)
 		}
-		if m.State.Touched() {
-			w.touched[m.UID] = true
-		}
-		if (w.r.Phase == RollingBack || w.r.Phase == RolledBack) && m.State.Touched() && m.Good != 0 && p.gate != Frozen && w.r.Phase == RollingBack {
+		if w.r.Phase == RollingBack && m.State.Touched() && m.Good != 0 && !p.gate.Keeps() || w.r.Phase == RolledBack && m.State.Touched() && m.Good != 0 {
 			return fail("%s has not returned to revision %d", m.UID, m.Good)
+		}
+		if was := w.before[m.UID]; was.Touched() && m.State == Returning && p.gate.Keeps() {
+			return fail("%s goes back through gate %d", m.UID, p.gate)
 		}
 		if m.State == Returning && m.Good == w.r.Revision {
 			return fail("%s returns to the revision that is bad", m.UID)
@@ -299,9 +301,6 @@ func (w *world) check(t *testing.T, seed uint64, step int) bool {
 	}
 	return true
 }
-
-// touchedNow notes a cluster that was given the revision for the first time.
-func (w *world) touchedNow(m *Member) bool { return !w.touched[m.UID] }
 
 // settle lets all be well from now on: then it has to come to an end.
 func (w *world) settle(t *testing.T, seed uint64) {

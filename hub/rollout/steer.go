@@ -22,7 +22,8 @@ func Steer(row *storev1.Rollout, action *yardarmv1.RolloutAction) error {
 	}
 	action.Stage = row.Stages[row.At].Name
 	phase := Phase(row.Phase)
-	if (phase == Completed || phase == RolledBack || phase == RollingBack) && action.Action != yardarmv1.ActionRetry {
+	overrides := action.Action == yardarmv1.ActionOverride && phase != RolledBack // clusters may still wait, to go on or back
+	if (phase == Completed || phase == RolledBack || phase == RollingBack) && action.Action != yardarmv1.ActionRetry && !overrides {
 		return fmt.Errorf("the rollout of revision %d is %s: there is nothing to %s", row.Revision, phase.ended(), action.Action)
 	}
 	var err error
@@ -40,6 +41,11 @@ func Steer(row *storev1.Rollout, action *yardarmv1.RolloutAction) error {
 			return fmt.Errorf("the rollout of revision %d has not failed: there is nothing to try again", row.Revision)
 		}
 		row.Retry = true
+	case yardarmv1.ActionOverride:
+		if row.Override {
+			return fmt.Errorf("the gates are overridden for revision %d already", row.Revision)
+		}
+		row.Override = true
 	default:
 		err = fmt.Errorf("nothing is called %q", action.Action)
 	}

@@ -5,6 +5,14 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
+// Reached tells whether a stage is under way, or has passed. The row's stages have to be as many as its strategy's.
+func Reached(row *storev1.Rollout, stage uint32) bool {
+	if stage != row.At {
+		return stage < row.At
+	}
+	return row.Strategy.Stages[stage].GetApproval() != yardarmv1.ApprovalBefore || row.Stages[stage].Approved
+}
+
 // Summary is what a bundle shows of the rollout of its latest revision; row is the one that there is, nil for none. It is nil where there is nothing to show.
 func Summary(b *yardarmv1.Bundle, row *storev1.Rollout) *yardarmv1.RolloutSummary {
 	latest := b.GetStatus().GetLatestRevision()

@@ -113,7 +113,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 6
+const Format = 7
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -132,6 +132,8 @@ func migrations() []migration {
 		func(Log) ([]Op, error) { return []Op{{Table: auditTable, Key: "none"}}, nil },
 		// Format 6 has answers. An older hub would do again what was done.
 		addTable(Answers),
+		// Format 7 has gates. An older hub would have rollouts pass them.
+		addTable(Gates),
 	}
 }
 

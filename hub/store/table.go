@@ -26,6 +26,7 @@ const (
 	Answers                      // digest of an identity/digest of a key
 	Roles                        // name
 	RoleBindings                 // name
+	Gates                        // name
 	DeletedBundles               // bundle uid
 	DeletedClusters              // cluster uid
 	Acceptances                  // in Changed: cluster uid/bundle uid
@@ -44,7 +45,7 @@ const (
 )
 
 var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets", "answers",
-	"roles", "role_bindings", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "credential_uses", "observed", "observed_bundles", "events", "presences", "members", "meta", "assigned"}
+	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "credential_uses", "observed", "observed_bundles", "events", "presences", "members", "meta", "assigned"}
 
 // String returns the table's name in metrics, on disk and in errors.
 func (t Table) String() string { return tableNames[t] }

@@ -162,6 +162,16 @@ func TestTables(t *testing.T) {
 			},
 			func(tx *ReadTx) int { return count(tx.RoleBindings()) },
 			func(tx *Tx) error { return tx.DeleteRoleBinding("b") }},
+		{Gates,
+			func(tx *Tx, v string) error {
+				return tx.PutGate(&yardarmv1.Gate{Metadata: &yardarmv1.ObjectMeta{Name: "g"}, Spec: &yardarmv1.GateSpec{Reason: v}})
+			},
+			func(tx *ReadTx) (string, bool) {
+				g := tx.Gate("g")
+				return g.GetSpec().GetReason(), g != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Gates()) },
+			func(tx *Tx) error { return tx.DeleteGate("g") }},
 		{DeletedBundles,
 			func(tx *Tx, v string) error {
 				return tx.PutDeletedBundle(&storev1.DeletedBundle{Uid: "b", Name: v})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
+	"github.com/yardarm-dev/yardarm/hub/rollout/drive"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -14,6 +15,7 @@ import (
 
 // part is a cluster's in a rollout.
 type part struct {
+	of     *yardarmv1.Bundle
 	bundle string
 	row    *storev1.Rollout
 	member store.RolloutMember
@@ -25,7 +27,7 @@ type part struct {
 
 func (e *explainer) partIn(b *yardarmv1.Bundle) part {
 	uid := b.GetMetadata().GetUid()
-	p := part{bundle: b.GetMetadata().GetName(), row: e.tx.Rollout(uid), latest: b.GetStatus().GetLatestRevision(), runs: placement.RevisionFor(e.tx, e.uid, b)}
+	p := part{of: b, bundle: b.GetMetadata().GetName(), row: e.tx.Rollout(uid), latest: b.GetStatus().GetLatestRevision(), runs: placement.RevisionFor(e.tx, e.uid, b)}
 	p.member, p.joined = e.tx.RolloutMember(uid, e.uid)
 	return p
 }
@@ -48,7 +50,7 @@ func (e *explainer) allowed(p part) bool {
 	if p.member.Prior {
 		message += "; it was failing before, so that its failing does not count"
 	}
-	e.done(message, nil)
+	e.done(message+e.staysBy(p), nil)
 	return true
 }
 
@@ -86,7 +88,7 @@ func (e *explainer) keptBack(p part) bool {
 		return e.keep(p, yardarmv1.WhyRolloutPaused, "its rollout is paused"+pausedBy(row), command("resume"), row.Since)
 	case !p.joined:
 		return e.keep(p, yardarmv1.WhyRolloutPending, "its rollout is about to take the cluster in", "", nil)
-	case rollout.Phase(row.Phase) == rollout.Progressing && !p.reached():
+	case rollout.Phase(row.Phase) == rollout.Progressing && !rollout.Reached(row, p.member.Stage):
 		if rollout.Wait(row.Wait) == rollout.WaitApproval {
 			return e.keep(p, yardarmv1.WhyWaitsForApproval, fmt.Sprintf("stage %s waits for an approval", row.Stages[row.At].Name), command("approve"), nil)
 		}
@@ -96,6 +98,9 @@ func (e *explainer) keptBack(p part) bool {
 	if presence := e.tx.Presence(e.uid); presence == nil || presence.State != yardarmv1.PresenceConnected || !presence.Confirmed {
 		return e.keep(p, yardarmv1.WhyWaitsForSpoke, "its rollout gives it to a cluster whose spoke is there, and this one's is not",
 			"see whether the cluster is up, and in it: yardarm-spoke preflight", nil)
+	}
+	if v, opens := drive.Hold(e.tx, p.of, row, e.uid, e.now); v.Gate != rollout.Open {
+		return e.gated(p, v, opens)
 	}
 	return e.keep(p, yardarmv1.WhyWaitsForTurn, fmt.Sprintf("stage %s is under way, %d of its clusters at a time", p.stage(), row.Stages[p.member.Stage].Concurrency),
 		"", nil)
@@ -108,14 +113,6 @@ func (e *explainer) keep(p part, reason, why, remedy string, since *timestamppb.
 		instead = fmt.Sprintf("revision %d", p.runs)
 	}
 	return e.stop(reason, fmt.Sprintf("it is to run %s, and not yet revision %d: %s", instead, p.latest, why), remedy, since)
-}
-
-// reached tells whether the cluster's stage is under way, or has passed.
-func (p part) reached() bool {
-	if p.member.Stage != p.row.At {
-		return p.member.Stage < p.row.At
-	}
-	return p.row.Strategy.Stages[p.row.At].GetApproval() != yardarmv1.ApprovalBefore || p.row.Stages[p.row.At].Approved
 }
 
 // pausedBy is as in " by anna at stage early: it is Friday".
@@ -139,6 +136,8 @@ func waiting(w rollout.Wait) string {
 	switch w {
 	case rollout.WaitClusters:
 		return ", whose clusters are on their way or soak"
+	case rollout.WaitGate:
+		return ", whose clusters are held by gates"
 	case rollout.WaitPresence:
 		return ", of which no cluster is there that got ready with it"
 	}

@@ -9,8 +9,15 @@ import (
 	"time"
 
 	"github.com/yardarm-dev/yardarm/hub/placement"
+	"github.com/yardarm-dev/yardarm/hub/rollout/gate"
 	"github.com/yardarm-dev/yardarm/hub/store"
 )
+
+// errGates: a gate was written since the snapshot. None of what was decided may pass it.
+var errGates = errors.New("a gate has just changed")
+
+// maxSleep is how long a driver sleeps at most until a gate opens or shuts: that the machine's clock is set, no timer tells.
+const maxSleep = time.Hour
 
 // retryAfter is how long a driver waits whose changes the store did not take, as while its disk is full.
 const retryAfter = 5 * time.Second
@@ -20,13 +27,14 @@ var watched = []store.Table{
 	store.Bundles, store.Rollouts, // of a bundle in all its clusters
 	store.Clusters, store.Members, store.Presences, // of a cluster with all its bundles
 	store.ObservedBundles, store.Acceptances, store.Reconciliations, // of a bundle in a cluster
+	store.Gates, // of whatever they are about
 }
 
 // Config of a Driver. Store and Logger are needed.
 type Config struct {
 	Store  *store.Store
 	Logger *slog.Logger
-	// Clock gives the time for what people read. Default: time.Now.
+	// Clock gives the time for what people read, and for gates, which go by what people wrote. Default: time.Now.
 	Clock func() time.Time
 	// Elapsed is a monotonic clock, which soaks and deadlines go by. Default: since New.
 	Elapsed func() time.Duration
@@ -44,6 +52,9 @@ type Driver struct {
 	// tracks are the rollouts in which something may still happen, by bundle uid.
 	tracks map[string]*track
 	looked bool
+	// moment is how the gates stand that set has.
+	set    *gate.Set
+	moment *gate.Moment
 }
 
 // New makes one. Close it if it does not Run.
@@ -94,9 +105,14 @@ func (d *Driver) Step(ctx context.Context) (wake time.Duration, err error) {
 		return 0, fmt.Errorf("%w: %s", store.ErrReadOnly, reason)
 	}
 	changed := d.sub.Take()
-	s := step{Driver: d, tx: d.Store.Read(), now: d.Elapsed(), due: map[string]*track{}}
+	s := step{Driver: d, tx: d.Store.Read(), now: d.Elapsed(), time: d.Clock(), due: map[string]*track{}}
 	s.find(changed)
-	if err := s.write(ctx); err != nil {
+	err = s.write(ctx)
+	if errors.Is(err, errGates) {
+		d.looked = false
+		return s.now, nil // at once, from the rows as they are
+	}
+	if err != nil {
 		d.tracks, d.looked = map[string]*track{}, false // what was not written has not happened
 		return 0, err
 	}
@@ -105,18 +121,29 @@ func (d *Driver) Step(ctx context.Context) (wake time.Duration, err error) {
 			delete(d.tracks, uid)
 			continue
 		}
-		if w := t.out.Wake; w > 0 && (wake == 0 || w < wake) {
-			wake = w
-		}
+		wake = earlier(wake, t.out.Wake)
+	}
+	if len(d.tracks) > 0 && !d.moment.Until.IsZero() { // nobody else waits for a gate
+		wake = earlier(wake, s.now+min(d.moment.Until.Sub(s.time), maxSleep))
 	}
 	return wake, nil
+}
+
+// earlier is the first of two times, of which 0 is never.
+func earlier(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // step is one run of Step, on one snapshot.
 type step struct {
 	*Driver
-	tx  *store.ReadTx
-	now time.Duration
+	tx *store.ReadTx
+	// now is by Elapsed, and time by Clock.
+	now  time.Duration
+	time time.Time
 	// due are the rollouts to advance.
 	due map[string]*track
 }
@@ -128,6 +155,7 @@ func (s *step) find(changed store.Changed) {
 		all = all || changed.All(t)
 	}
 	s.looked = true
+	s.gates(all || changed.Any(store.Gates))
 	if all {
 		for uid := range s.tracks {
 			s.open(uid)
@@ -165,6 +193,22 @@ func (s *step) find(changed store.Changed) {
 	}
 	for uid, t := range s.tracks {
 		if t.out.Wake > 0 && t.out.Wake <= s.now {
+			s.due[uid] = t
+		}
+	}
+}
+
+// gates brings the moment up to date: after a change of the gates, or once the time has come to which it holds.
+func (s *step) gates(changed bool) {
+	switch {
+	case changed:
+		s.set = gate.NewSet(s.tx.Gates())
+	case s.moment.Holds(s.time):
+		return
+	}
+	s.moment = s.set.At(s.time)
+	for uid, t := range s.tracks {
+		if t.judge(s) {
 			s.due[uid] = t
 		}
 	}
@@ -213,6 +257,9 @@ func (s *step) write(ctx context.Context) error {
 		return nil
 	}
 	_, err := s.Store.Update(ctx, func(tx *store.Tx) error {
+		if !s.set.Is(tx.Gates()) {
+			return errGates
+		}
 		for _, t := range changed {
 			if tx.Bundle(t.uid()) != t.bundle || tx.Rollout(t.uid()) != t.row {
 				continue // somebody was faster; their change is told, and the rollout is read anew with it

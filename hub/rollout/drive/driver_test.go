@@ -27,6 +27,13 @@ type hub struct {
 	dir    string
 	now    time.Duration
 	wake   time.Duration
+	// set is how far somebody has set the hub's clock.
+	set time.Duration
+}
+
+// time is by the hub's clock: a Saturday at 12:00, and what has gone by since.
+func (h *hub) time() time.Time {
+	return time.Date(2026, 3, 28, 11, 0, 0, 0, time.UTC).Add(h.now + h.set)
 }
 
 const theBundle = "web"
@@ -53,7 +60,7 @@ func (h *hub) open() {
 	if h.store, err = store.Open(store.Config{Dir: h.dir}); err != nil {
 		h.t.Fatal(err)
 	}
-	if h.driver, err = New(Config{Store: h.store, Logger: slog.New(slog.DiscardHandler), Elapsed: func() time.Duration { return h.now }}); err != nil {
+	if h.driver, err = New(Config{Store: h.store, Logger: slog.New(slog.DiscardHandler), Clock: h.time, Elapsed: func() time.Duration { return h.now }}); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -172,7 +179,7 @@ func (h *hub) picture() string {
 
 func (h *hub) show() *yardarmv1.Rollout {
 	tx := h.store.Read()
-	return Show(tx, tx.Bundle(theBundle), func(*yardarmv1.Cluster) bool { return true })
+	return Show(tx, tx.Bundle(theBundle), h.time(), func(*yardarmv1.Cluster) bool { return true })
 }
 
 func (h *hub) expect(picture string) *hub {

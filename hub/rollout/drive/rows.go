@@ -22,7 +22,7 @@ const maxBlamed = 3
 // readRows takes the rollout and its members from the track's row, and what belongs to it.
 func (t *track) readRows(tx *store.ReadTx, latest *yardarmv1.Revision) error {
 	row := t.row
-	t.strategy, t.chunks = row.Strategy, row.Chunks
+	t.strategy, t.chunks, t.override = row.Strategy, row.Chunks, row.Override
 	stages := row.Strategy.GetStages()
 	if len(stages) != len(row.Stages) || int(row.At) >= len(stages) || rollout.Phase(row.Phase) > rollout.RolledBack {
 		return rollout.ErrUnreadable
@@ -51,7 +51,7 @@ func (t *track) write(tx *store.Tx, now time.Time) error {
 	if t.begins {
 		was = &storev1.Rollout{BundleUid: t.uid(), Revision: t.r.Revision, Strategy: t.strategy, Begun: timestamppb.New(now), Since: timestamppb.New(now)}
 		if t.row.GetRevision() == t.r.Revision {
-			was.Actions = t.row.Actions // it is tried again
+			was.Actions, was.Override = t.row.Actions, t.row.Override // it is tried again
 		}
 	}
 	row := proto.CloneOf(was)

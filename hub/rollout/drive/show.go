@@ -3,6 +3,7 @@ package drive
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -15,8 +16,8 @@ import (
 // maxShown is how many clusters are listed that somebody may want to look at.
 const maxShown = 100
 
-// Show is the rollout of a bundle's latest revision, as of a snapshot; nil where the bundle has none. sees says which clusters may be named.
-func Show(tx *store.ReadTx, b *yardarmv1.Bundle, sees func(*yardarmv1.Cluster) bool) *yardarmv1.Rollout {
+// Show is the rollout of a bundle's latest revision, as of a snapshot and a time; nil where the bundle has none. sees says which clusters may be named.
+func Show(tx *store.ReadTx, b *yardarmv1.Bundle, now time.Time, sees func(*yardarmv1.Cluster) bool) *yardarmv1.Rollout {
 	uid := b.GetMetadata().GetUid()
 	row := tx.Rollout(uid)
 	summary := rollout.Summary(b, row)
@@ -33,6 +34,7 @@ func Show(tx *store.ReadTx, b *yardarmv1.Bundle, sees func(*yardarmv1.Cluster) b
 	if row == nil || row.Revision != summary.Revision {
 		return out
 	}
+	out.Status.GatesOverridden = row.Override
 	out.Spec.Strategy, out.Status.Begun, out.Status.Since, out.Status.Actions = row.Strategy, row.Begun, row.Since, row.Actions
 	for i, s := range row.Stages {
 		stage := &yardarmv1.StageStatus{Name: s.Name, Clusters: s.Done, Done: s.Done, Concurrency: s.Concurrency, FailureBudget: s.Budget, Approved: s.Approved}
@@ -41,6 +43,7 @@ func Show(tx *store.ReadTx, b *yardarmv1.Bundle, sees func(*yardarmv1.Cluster) b
 		}
 		out.Status.Stages = append(out.Status.Stages, stage)
 	}
+	holds := newHolds(tx, b, row, now)
 	for m := range tx.RolloutMembers(uid) {
 		c := tx.Cluster(m.UID)
 		if c == nil || rollout.State(m.State) == rollout.Left || int(m.Stage) >= len(out.Status.Stages) {
@@ -49,6 +52,9 @@ func Show(tx *store.ReadTx, b *yardarmv1.Bundle, sees func(*yardarmv1.Cluster) b
 		p := tx.Presence(m.UID)
 		away := p == nil || p.State != yardarmv1.PresenceConnected
 		count(out.Status.Stages[m.Stage], m, away)
+		if !away {
+			holds.add(m)
+		}
 		if sees(c) && worthALook(rollout.State(m.State), away) {
 			out.Status.Clusters = append(out.Status.Clusters, &yardarmv1.RolloutCluster{
 				Cluster: c.Metadata.Name, Stage: row.Stages[m.Stage].Name, State: rollout.State(m.State).String(), Revision: m.Runs, FromRevision: m.From,
@@ -57,6 +63,7 @@ func Show(tx *store.ReadTx, b *yardarmv1.Bundle, sees func(*yardarmv1.Cluster) b
 	}
 	slices.SortFunc(out.Status.Clusters, func(a, b *yardarmv1.RolloutCluster) int { return strings.Compare(a.Cluster, b.Cluster) })
 	out.Status.Clusters = out.Status.Clusters[:min(len(out.Status.Clusters), maxShown)]
+	out.Status.Gates = holds.show()
 	return proto.CloneOf(out)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -19,7 +20,7 @@ import (
 const simulationTime = 3 * time.Second
 
 // TestSimulation drives made-up fleets through made-up rollouts on a real store, with joins, leaves, failures, restarts of the hub, reports that are stale,
-// jumps of its clock and revisions that supersede, and checks after each step what must hold whatever happens.
+// jumps of its clock, gates that open and shut, and revisions that supersede, and checks after each step what must hold whatever happens.
 func TestSimulation(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	fleets := 0
@@ -96,7 +97,7 @@ func (w *world) happen() {
 	if len(uids) > 0 {
 		uid = uids[w.rnd.IntN(len(uids))]
 	}
-	switch op := w.rnd.IntN(16); {
+	switch op := w.rnd.IntN(20); {
 	case op < 2 && uid != "":
 		w.be(uid, !w.present[uid])
 	case op == 2:
@@ -118,7 +119,32 @@ func (w *world) happen() {
 		w.now += 20 * time.Minute
 	case op < 12:
 		_ = w.steer([]string{"pause", "resume", "approve", "approve", "promote", "retry"}[w.rnd.IntN(6)])
+	case op == 12 && w.rnd.IntN(4) == 0:
+		_ = w.steer("override")
+	case op == 13:
+		w.set += time.Duration(w.rnd.IntN(8)-4) * time.Hour
+	case op < 16:
+		w.gate(fmt.Sprintf("g%d", w.rnd.IntN(3)), w.madeUpGate(uid))
 	}
+}
+
+// madeUpGate is a freeze or a window of everything or of one cluster; nil for none.
+func (w *world) madeUpGate(uid string) *yardarmv1.GateSpec {
+	spec := &yardarmv1.GateSpec{Freeze: &yardarmv1.Freeze{}}
+	switch w.rnd.IntN(5) {
+	case 0:
+		return nil
+	case 1:
+		spec.Freeze.Until = timestamppb.New(w.time().Add(time.Duration(w.rnd.IntN(60)) * time.Minute))
+	case 2:
+		spec = windowOf(yardarmv1.WindowAllow, "*/10 * * * *", 5*time.Minute)
+	case 3:
+		spec = windowOf(yardarmv1.WindowDeny, "0,20,40 * * * *", 15*time.Minute)
+	}
+	if w.rnd.IntN(2) == 0 {
+		spec.Clusters = &yardarmv1.Scope{Names: []string{uid}}
+	}
+	return spec
 }
 
 func (w *world) be(uid string, present bool) {
@@ -166,6 +192,7 @@ func (w *world) check() {
 			w.t.Errorf("%s was given it in stage %d, while it is at %d", m.UID, m.Stage, row.At)
 		case phase == rollout.Progressing && touched && stage.GetApproval() == "before" && !row.Stages[m.Stage].Approved:
 			w.t.Errorf("%s was given it in stage %d, which nobody approved", m.UID, m.Stage)
+		case phase == rollout.RollingBack && !row.Override && w.verdict(m.UID).Gate.Keeps(): // it returns later
 		case (phase == rollout.RollingBack || phase == rollout.RolledBack) && m.Good != 0 && m.Good != row.Revision && m.Runs == row.Revision:
 			w.t.Errorf("%s has not returned to revision %d", m.UID, m.Good)
 		case state == rollout.Done && w.phase(m.UID, row.Revision) != yardarmv1.PhaseReady:
@@ -179,6 +206,14 @@ func (w *world) check() {
 	}
 	for uid := range w.clusters() {
 		runs := w.runs(uid)
+		if was := w.ran[uid]; was != 0 && runs != was && !row.Override {
+			switch g := w.verdict(uid).Gate; {
+			case runs == row.Revision && g != rollout.Open:
+				w.t.Errorf("%s goes on from revision %d to %d through gate %d", uid, was, runs, g)
+			case runs != row.Revision && g.Keeps():
+				w.t.Errorf("%s goes back from revision %d to %d through gate %d", uid, was, runs, g)
+			}
+		}
 		if runs == 0 && w.ran[uid] != 0 {
 			w.t.Errorf("%s loses what it had", uid)
 		}
@@ -192,6 +227,9 @@ func (w *world) check() {
 // settle lets everybody be there and agree from now on: then it has to come to an end.
 func (w *world) settle() {
 	w.t.Helper()
+	for g := range w.store.Read().Gates() {
+		w.gate(g.Metadata.Name, nil)
+	}
 	for range 400 {
 		for uid := range w.present {
 			if !w.present[uid] {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
+	"github.com/yardarm-dev/yardarm/hub/rollout/gate"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -29,6 +30,8 @@ type track struct {
 	chunks  uint32
 	at      map[string]int // place of a cluster among the members
 	settled uint32
+	// override: the gates do not count.
+	override bool
 	// begins: the row is of another rollout still. grown: somebody has joined since it was written.
 	begins, grown bool
 	breach        *rollout.Breach
@@ -62,6 +65,7 @@ func openTrack(s *step, uid string, old *track) (*track, error) {
 // begin makes the rollout of the latest revision, from how its clusters are.
 func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 	before := &track{bundle: t.bundle, row: t.row, at: map[string]int{}}
+	t.override = t.row.GetRevision() == latest.Spec.Number && t.row.GetOverride() // it is tried again
 	if t.row != nil {
 		if err := before.readRows(s.tx, latest); err != nil {
 			return err
@@ -138,7 +142,7 @@ func (t *track) resume(old *track) {
 		if !ok {
 			continue
 		}
-		if was := old.seen[j]; was.Same(t.seen[i]) {
+		if was := old.seen[j]; was.Lasts(t.seen[i]) {
 			t.seen[i].Since = was.Since
 		}
 		if was := &old.r.Members[j]; !t.begins && was.State == m.State {
@@ -171,11 +175,37 @@ func (t *track) look(s *step, clusterUID string) bool {
 		t.add(i, known, store.RolloutMember{})
 		return true
 	}
-	if known.Same(t.seen[i]) {
+	was := t.seen[i]
+	if known.Same(was) {
 		return false
+	}
+	if known.Lasts(was) {
+		known.Since = was.Since
 	}
 	t.seen[i] = known
 	return true
+}
+
+// judge asks the gates anew, and tells whether that is news to the rollout.
+func (t *track) judge(s *step) (news bool) {
+	for i := range t.seen {
+		g := t.gate(s, t.r.Members[i].UID)
+		news = news || g != t.seen[i].Gate
+		t.seen[i].Gate = g
+	}
+	return news
+}
+
+// gate is what the gates make of the bundle in a cluster.
+func (t *track) gate(s *step, clusterUID string) rollout.Gate {
+	if t.override {
+		return rollout.Open
+	}
+	return s.moment.Judge(subject(s.tx, t.bundle, clusterUID)).Gate
+}
+
+func subject(tx *store.ReadTx, b *yardarmv1.Bundle, clusterUID string) gate.Subject {
+	return gate.Subject{Bundle: b.GetMetadata(), Cluster: tx.Cluster(clusterUID).GetMetadata(), Groups: tx.GroupsOf(clusterUID)}
 }
 
 // observe is what is known of a cluster, as from now on.
@@ -187,6 +217,7 @@ func (t *track) observe(s *step, clusterUID string) rollout.Seen {
 	}
 	groups := s.tx.GroupsOf(clusterUID)
 	known.Targeted = slices.ContainsFunc(t.bundle.GetSpec().GetTargets(), func(target *yardarmv1.Target) bool { return slices.Contains(groups, target.GetGroup()) })
+	known.Gate = t.gate(s, clusterUID)
 	if p := s.tx.Presence(clusterUID); p != nil {
 		known.Present = p.State == yardarmv1.PresenceConnected && p.Confirmed
 	}

@@ -149,10 +149,10 @@ func (x *RoleSpec) GetDescription() string {
 // Rule allows each of the verbs on each of the resources.
 type Rule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// get (lists and watches, too), apply, create, delete, publish, undo, steer (pause, resume, promote and retry rollouts), approve, label,
-	// enroll, ban, accept, reconcile or backup; "*" is all of them.
+	// get (lists and watches, too), apply, create, delete, publish, undo, steer (pause, resume, promote and retry rollouts), approve, override
+	// (gates, for a rollout), label, enroll, ban, accept, reconcile, backup or rotate; "*" is all of them.
 	Verbs []string `protobuf:"bytes,1,rep,name=verbs,proto3" json:"verbs,omitempty"`
-	// hub, clusters, clustergroups, bundles, revisions, artifacts, assignments, rollouts, events, roles, rolebindings or tokens;
+	// hub, clusters, clustergroups, bundles, revisions, artifacts, assignments, rollouts, gates, events, roles, rolebindings or tokens;
 	// "*" is all of them.
 	Resources     []string `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
 	unknownFields protoimpl.UnknownFields

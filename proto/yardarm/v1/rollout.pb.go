@@ -311,7 +311,7 @@ type RolloutStatus struct {
 	// there has the revision; those that come back later get it then.
 	Phase string `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"`
 	// While it is Progressing: Approval, Clusters (that are on their way, or soak), Gate, or Presence (no cluster of the stage is there, or none
-	// that was given the revision got ready with it). While it is Paused: Operator.
+	// that was given the revision got ready with it). While it is Paused: Operator. While it is RollingBack: Clusters, or Gate.
 	WaitsFor string `protobuf:"bytes,2,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
 	// The name of the stage that is under way.
 	Stage string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
@@ -327,9 +327,13 @@ type RolloutStatus struct {
 	// Who did what to it, the oldest first. At most 100, the newest ones.
 	Actions []*RolloutAction `protobuf:"bytes,9,rep,name=actions,proto3" json:"actions,omitempty"`
 	// The clusters that somebody may want to look at: on their way, failed, lost, returned, or away, by name. At most 100; the stages count all.
-	Clusters      []*RolloutCluster `protobuf:"bytes,10,rep,name=clusters,proto3" json:"clusters,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Clusters []*RolloutCluster `protobuf:"bytes,10,rep,name=clusters,proto3" json:"clusters,omitempty"`
+	// The gates that hold clusters back whose turn it is, those of the most clusters first. At most 16.
+	Gates []*RolloutGate `protobuf:"bytes,11,rep,name=gates,proto3" json:"gates,omitempty"`
+	// Somebody has overridden the gates for this revision; actions say who, and why.
+	GatesOverridden bool `protobuf:"varint,12,opt,name=gates_overridden,json=gatesOverridden,proto3" json:"gates_overridden,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *RolloutStatus) Reset() {
@@ -432,6 +436,109 @@ func (x *RolloutStatus) GetClusters() []*RolloutCluster {
 	return nil
 }
 
+func (x *RolloutStatus) GetGates() []*RolloutGate {
+	if x != nil {
+		return x.Gates
+	}
+	return nil
+}
+
+func (x *RolloutStatus) GetGatesOverridden() bool {
+	if x != nil {
+		return x.GatesOverridden
+	}
+	return false
+}
+
+// RolloutGate is a gate that a rollout waits for.
+type RolloutGate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Gate  string                 `protobuf:"bytes,1,opt,name=gate,proto3" json:"gate,omitempty"`
+	// freeze or window.
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// How many clusters it holds back. Of several gates that do, one counts.
+	Clusters uint32 `protobuf:"varint,3,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	Reason   string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who has written it.
+	Actor string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	// When the first of its clusters may go on, all gates considered; absent where that is not to be foreseen.
+	Opens         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=opens,proto3" json:"opens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutGate) Reset() {
+	*x = RolloutGate{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutGate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutGate) ProtoMessage() {}
+
+func (x *RolloutGate) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutGate.ProtoReflect.Descriptor instead.
+func (*RolloutGate) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RolloutGate) GetGate() string {
+	if x != nil {
+		return x.Gate
+	}
+	return ""
+}
+
+func (x *RolloutGate) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *RolloutGate) GetClusters() uint32 {
+	if x != nil {
+		return x.Clusters
+	}
+	return 0
+}
+
+func (x *RolloutGate) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RolloutGate) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *RolloutGate) GetOpens() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Opens
+	}
+	return nil
+}
+
 // StageStatus counts the clusters of a stage: each once, but for those away, which are among the waiting.
 type StageStatus struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -463,7 +570,7 @@ type StageStatus struct {
 
 func (x *StageStatus) Reset() {
 	*x = StageStatus{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +582,7 @@ func (x *StageStatus) String() string {
 func (*StageStatus) ProtoMessage() {}
 
 func (x *StageStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +595,7 @@ func (x *StageStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageStatus.ProtoReflect.Descriptor instead.
 func (*StageStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StageStatus) GetName() string {
@@ -599,7 +706,7 @@ func (x *StageStatus) GetApproved() bool {
 // RolloutAction is what somebody did to a rollout.
 type RolloutAction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// pause, resume, approve, promote or retry.
+	// pause, resume, approve, promote, retry or override.
 	Action string                 `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
 	Actor  string                 `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
 	Time   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
@@ -612,7 +719,7 @@ type RolloutAction struct {
 
 func (x *RolloutAction) Reset() {
 	*x = RolloutAction{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +731,7 @@ func (x *RolloutAction) String() string {
 func (*RolloutAction) ProtoMessage() {}
 
 func (x *RolloutAction) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +744,7 @@ func (x *RolloutAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutAction.ProtoReflect.Descriptor instead.
 func (*RolloutAction) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RolloutAction) GetAction() string {
@@ -696,7 +803,7 @@ type RolloutCluster struct {
 
 func (x *RolloutCluster) Reset() {
 	*x = RolloutCluster{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +815,7 @@ func (x *RolloutCluster) String() string {
 func (*RolloutCluster) ProtoMessage() {}
 
 func (x *RolloutCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +828,7 @@ func (x *RolloutCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutCluster.ProtoReflect.Descriptor instead.
 func (*RolloutCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RolloutCluster) GetCluster() string {
@@ -815,7 +922,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +934,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +947,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Stage) GetName() string {
@@ -948,7 +1055,7 @@ const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x1b\n" +
 	"\twaits_for\x18\x03 \x01(\tR\bwaitsFor\x12\x14\n" +
 	"\x05stage\x18\x04 \x01(\tR\x05stage\x12\x18\n" +
-	"\afailure\x18\x05 \x01(\tR\afailure\"\x9f\x03\n" +
+	"\afailure\x18\x05 \x01(\tR\afailure\"\xf9\x03\n" +
 	"\rRolloutStatus\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x1b\n" +
 	"\twaits_for\x18\x02 \x01(\tR\bwaitsFor\x12\x14\n" +
@@ -960,7 +1067,16 @@ const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x123\n" +
 	"\aactions\x18\t \x03(\v2\x19.yardarm.v1.RolloutActionR\aactions\x126\n" +
 	"\bclusters\x18\n" +
-	" \x03(\v2\x1a.yardarm.v1.RolloutClusterR\bclusters\"\xa1\x03\n" +
+	" \x03(\v2\x1a.yardarm.v1.RolloutClusterR\bclusters\x12-\n" +
+	"\x05gates\x18\v \x03(\v2\x17.yardarm.v1.RolloutGateR\x05gates\x12)\n" +
+	"\x10gates_overridden\x18\f \x01(\bR\x0fgatesOverridden\"\xb1\x01\n" +
+	"\vRolloutGate\x12\x12\n" +
+	"\x04gate\x18\x01 \x01(\tR\x04gate\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1a\n" +
+	"\bclusters\x18\x03 \x01(\rR\bclusters\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\x120\n" +
+	"\x05opens\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05opens\"\xa1\x03\n" +
 	"\vStageStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bclusters\x18\x02 \x01(\rR\bclusters\x12\x18\n" +
@@ -1019,42 +1135,45 @@ func file_yardarm_v1_rollout_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_rollout_proto_rawDescData
 }
 
-var file_yardarm_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_yardarm_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_yardarm_v1_rollout_proto_goTypes = []any{
 	(*RolloutStrategy)(nil),       // 0: yardarm.v1.RolloutStrategy
 	(*Rollout)(nil),               // 1: yardarm.v1.Rollout
 	(*RolloutSpec)(nil),           // 2: yardarm.v1.RolloutSpec
 	(*RolloutSummary)(nil),        // 3: yardarm.v1.RolloutSummary
 	(*RolloutStatus)(nil),         // 4: yardarm.v1.RolloutStatus
-	(*StageStatus)(nil),           // 5: yardarm.v1.StageStatus
-	(*RolloutAction)(nil),         // 6: yardarm.v1.RolloutAction
-	(*RolloutCluster)(nil),        // 7: yardarm.v1.RolloutCluster
-	(*Stage)(nil),                 // 8: yardarm.v1.Stage
-	(*ObjectMeta)(nil),            // 9: yardarm.v1.ObjectMeta
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*LabelSelector)(nil),         // 11: yardarm.v1.LabelSelector
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*RolloutGate)(nil),           // 5: yardarm.v1.RolloutGate
+	(*StageStatus)(nil),           // 6: yardarm.v1.StageStatus
+	(*RolloutAction)(nil),         // 7: yardarm.v1.RolloutAction
+	(*RolloutCluster)(nil),        // 8: yardarm.v1.RolloutCluster
+	(*Stage)(nil),                 // 9: yardarm.v1.Stage
+	(*ObjectMeta)(nil),            // 10: yardarm.v1.ObjectMeta
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*LabelSelector)(nil),         // 12: yardarm.v1.LabelSelector
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
 }
 var file_yardarm_v1_rollout_proto_depIdxs = []int32{
-	8,  // 0: yardarm.v1.RolloutStrategy.stages:type_name -> yardarm.v1.Stage
-	9,  // 1: yardarm.v1.Rollout.metadata:type_name -> yardarm.v1.ObjectMeta
+	9,  // 0: yardarm.v1.RolloutStrategy.stages:type_name -> yardarm.v1.Stage
+	10, // 1: yardarm.v1.Rollout.metadata:type_name -> yardarm.v1.ObjectMeta
 	2,  // 2: yardarm.v1.Rollout.spec:type_name -> yardarm.v1.RolloutSpec
 	4,  // 3: yardarm.v1.Rollout.status:type_name -> yardarm.v1.RolloutStatus
 	0,  // 4: yardarm.v1.RolloutSpec.strategy:type_name -> yardarm.v1.RolloutStrategy
-	5,  // 5: yardarm.v1.RolloutStatus.stages:type_name -> yardarm.v1.StageStatus
-	10, // 6: yardarm.v1.RolloutStatus.begun:type_name -> google.protobuf.Timestamp
-	10, // 7: yardarm.v1.RolloutStatus.since:type_name -> google.protobuf.Timestamp
-	6,  // 8: yardarm.v1.RolloutStatus.actions:type_name -> yardarm.v1.RolloutAction
-	7,  // 9: yardarm.v1.RolloutStatus.clusters:type_name -> yardarm.v1.RolloutCluster
-	10, // 10: yardarm.v1.RolloutAction.time:type_name -> google.protobuf.Timestamp
-	11, // 11: yardarm.v1.Stage.selector:type_name -> yardarm.v1.LabelSelector
-	12, // 12: yardarm.v1.Stage.soak:type_name -> google.protobuf.Duration
-	12, // 13: yardarm.v1.Stage.progress_deadline:type_name -> google.protobuf.Duration
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	6,  // 5: yardarm.v1.RolloutStatus.stages:type_name -> yardarm.v1.StageStatus
+	11, // 6: yardarm.v1.RolloutStatus.begun:type_name -> google.protobuf.Timestamp
+	11, // 7: yardarm.v1.RolloutStatus.since:type_name -> google.protobuf.Timestamp
+	7,  // 8: yardarm.v1.RolloutStatus.actions:type_name -> yardarm.v1.RolloutAction
+	8,  // 9: yardarm.v1.RolloutStatus.clusters:type_name -> yardarm.v1.RolloutCluster
+	5,  // 10: yardarm.v1.RolloutStatus.gates:type_name -> yardarm.v1.RolloutGate
+	11, // 11: yardarm.v1.RolloutGate.opens:type_name -> google.protobuf.Timestamp
+	11, // 12: yardarm.v1.RolloutAction.time:type_name -> google.protobuf.Timestamp
+	12, // 13: yardarm.v1.Stage.selector:type_name -> yardarm.v1.LabelSelector
+	13, // 14: yardarm.v1.Stage.soak:type_name -> google.protobuf.Duration
+	13, // 15: yardarm.v1.Stage.progress_deadline:type_name -> google.protobuf.Duration
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_rollout_proto_init() }
@@ -1070,7 +1189,7 @@ func file_yardarm_v1_rollout_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_rollout_proto_rawDesc), len(file_yardarm_v1_rollout_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -18,6 +18,7 @@ const (
 	KindRoleBinding  = "RoleBinding"
 	KindToken        = "Token"
 	KindRollout      = "Rollout"
+	KindGate         = "Gate"
 )
 
 // Verbs of rules.
@@ -37,6 +38,7 @@ const (
 	VerbReconcile = "reconcile"
 	VerbBackup    = "backup"
 	VerbRotate    = "rotate"
+	VerbOverride  = "override"
 )
 
 // Resources of rules. Artifacts are what revisions and assignments hold: the manifests themselves.
@@ -54,6 +56,7 @@ const (
 	ResourceRoles         = "roles"
 	ResourceRoleBindings  = "rolebindings"
 	ResourceTokens        = "tokens"
+	ResourceGates         = "gates"
 )
 
 // Types of renderings.
@@ -185,6 +188,8 @@ const (
 	WhyWaitsForApproval = "WaitsForApproval"
 	WhyWaitsForTurn     = "WaitsForTurn"
 	WhyWaitsForSpoke    = "WaitsForSpoke"
+	WhyGatedByFreeze    = "GatedByFreeze"
+	WhyGatedByWindow    = "GatedByWindow"
 	WhyRolloutPaused    = "RolloutPaused"
 	WhyRolloutFailed    = "RolloutFailed"
 	WhyRollingBack      = "RollingBack"
@@ -220,7 +225,7 @@ const (
 // WhyReasons are all reasons of explanations.
 var WhyReasons = []string{
 	WhyReady, WhyNoRevision, WhyNoTargets, WhyNotSelected, WhyOutsideByFacts, WhyClusterDeleting, WhyLeaving,
-	WhyRolloutPending, WhyWaitsForStage, WhyWaitsForApproval, WhyWaitsForTurn, WhyWaitsForSpoke, WhyRolloutPaused, WhyRolloutFailed, WhyRollingBack, WhyRolledBack,
+	WhyRolloutPending, WhyWaitsForStage, WhyWaitsForApproval, WhyWaitsForTurn, WhyWaitsForSpoke, WhyGatedByFreeze, WhyGatedByWindow, WhyRolloutPaused, WhyRolloutFailed, WhyRollingBack, WhyRolledBack,
 	WhyClusterBanned, WhyNotEnrolled, WhyNeverConnected, WhyStale, WhyHubRestarted, WhyHeldSinceRestore, WhySpokeTooOld, WhyContentUnavailable, WhyNotSent,
 	WhyNotAcknowledged, WhySpokeRefuses, WhyFetchingContent,
 	WhyNotReported, WhyUnconfirmed, WhyDependency, WhyPolicyDenies, WhyDeletionAsks, WhyCustomizationFailed, WhyApplyFailed, WhyApplying,
@@ -326,6 +331,20 @@ const (
 	ActionApprove = "approve"
 	ActionPromote = "promote"
 	ActionRetry   = "retry"
+	// ActionOverride lets a revision pass all gates.
+	ActionOverride = "override"
+)
+
+// What a gate is, what a window does, and how a gate stands.
+const (
+	GateFreeze = "freeze"
+	GateWindow = "window"
+
+	WindowAllow = "allow"
+	WindowDeny  = "deny"
+
+	GateOpen = "Open"
+	GateShut = "Shut"
 )
 
 // What a strategy may say.

@@ -482,6 +482,7 @@ type Resource struct {
 	//	*Resource_Bundle
 	//	*Resource_Role
 	//	*Resource_RoleBinding
+	//	*Resource_Gate
 	Resource      isResource_Resource `protobuf_oneof:"resource"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -569,6 +570,15 @@ func (x *Resource) GetRoleBinding() *v1.RoleBinding {
 	return nil
 }
 
+func (x *Resource) GetGate() *v1.Gate {
+	if x != nil {
+		if x, ok := x.Resource.(*Resource_Gate); ok {
+			return x.Gate
+		}
+	}
+	return nil
+}
+
 type isResource_Resource interface {
 	isResource_Resource()
 }
@@ -593,6 +603,10 @@ type Resource_RoleBinding struct {
 	RoleBinding *v1.RoleBinding `protobuf:"bytes,5,opt,name=role_binding,json=roleBinding,proto3,oneof"`
 }
 
+type Resource_Gate struct {
+	Gate *v1.Gate `protobuf:"bytes,6,opt,name=gate,proto3,oneof"`
+}
+
 func (*Resource_Cluster) isResource_Resource() {}
 
 func (*Resource_ClusterGroup) isResource_Resource() {}
@@ -602,6 +616,8 @@ func (*Resource_Bundle) isResource_Resource() {}
 func (*Resource_Role) isResource_Resource() {}
 
 func (*Resource_RoleBinding) isResource_Resource() {}
+
+func (*Resource_Gate) isResource_Resource() {}
 
 type ApplyRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -3758,7 +3774,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
 	"\x13GetAuthorityRequest\"1\n" +
 	"\x16RotateAuthorityRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"1\n" +
@@ -3784,13 +3800,14 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x06ca_pin\x18\x05 \x01(\tR\x05caPin\x12\x1b\n" +
 	"\tread_only\x18\x06 \x01(\tR\breadOnly\x124\n" +
 	"\astarted\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x1a\n" +
-	"\bsessions\x18\b \x01(\rR\bsessions\"\x9c\x02\n" +
+	"\bsessions\x18\b \x01(\rR\bsessions\"\xc4\x02\n" +
 	"\bResource\x12/\n" +
 	"\acluster\x18\x01 \x01(\v2\x13.yardarm.v1.ClusterH\x00R\acluster\x12?\n" +
 	"\rcluster_group\x18\x02 \x01(\v2\x18.yardarm.v1.ClusterGroupH\x00R\fclusterGroup\x12,\n" +
 	"\x06bundle\x18\x03 \x01(\v2\x12.yardarm.v1.BundleH\x00R\x06bundle\x12&\n" +
 	"\x04role\x18\x04 \x01(\v2\x10.yardarm.v1.RoleH\x00R\x04role\x12<\n" +
-	"\frole_binding\x18\x05 \x01(\v2\x17.yardarm.v1.RoleBindingH\x00R\vroleBindingB\n" +
+	"\frole_binding\x18\x05 \x01(\v2\x17.yardarm.v1.RoleBindingH\x00R\vroleBinding\x12&\n" +
+	"\x04gate\x18\x06 \x01(\v2\x10.yardarm.v1.GateH\x00R\x04gateB\n" +
 	"\n" +
 	"\bresource\"_\n" +
 	"\fApplyRequest\x126\n" +
@@ -4018,7 +4035,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xd8#\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\x87&\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -4049,7 +4066,12 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\rResumeRollout\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12J\n" +
 	"\x0eApproveRollout\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12J\n" +
 	"\x0ePromoteRollout\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12H\n" +
-	"\fRetryRollout\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12b\n" +
+	"\fRetryRollout\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12I\n" +
+	"\rOverrideGates\x12#.yardarm.hub.v1.SteerRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12P\n" +
+	"\tListGates\x12 .yardarm.hub.v1.ListGatesRequest\x1a!.yardarm.hub.v1.ListGatesResponse\x12;\n" +
+	"\aGetGate\x12\x1e.yardarm.hub.v1.GetGateRequest\x1a\x10.yardarm.v1.Gate\x12S\n" +
+	"\n" +
+	"DeleteGate\x12!.yardarm.hub.v1.DeleteGateRequest\x1a\".yardarm.hub.v1.DeleteGateResponse\x12b\n" +
 	"\x0fListAssignments\x12&.yardarm.hub.v1.ListAssignmentsRequest\x1a'.yardarm.hub.v1.ListAssignmentsResponse\x12M\n" +
 	"\rGetAssignment\x12$.yardarm.hub.v1.GetAssignmentRequest\x1a\x16.yardarm.v1.Assignment\x12j\n" +
 	"\x11PreviewAssignment\x12(.yardarm.hub.v1.PreviewAssignmentRequest\x1a).yardarm.hub.v1.PreviewAssignmentResponse0\x01\x12P\n" +
@@ -4161,50 +4183,56 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*v1.Bundle)(nil),                  // 63: yardarm.v1.Bundle
 	(*v1.Role)(nil),                    // 64: yardarm.v1.Role
 	(*v1.RoleBinding)(nil),             // 65: yardarm.v1.RoleBinding
-	(*durationpb.Duration)(nil),        // 66: google.protobuf.Duration
-	(v1.Workloads)(0),                  // 67: yardarm.v1.Workloads
-	(*v1.Provenance)(nil),              // 68: yardarm.v1.Provenance
-	(*v1.RolloutStrategy)(nil),         // 69: yardarm.v1.RolloutStrategy
-	(*v1.Revision)(nil),                // 70: yardarm.v1.Revision
-	(*Diff)(nil),                       // 71: yardarm.hub.v1.Diff
-	(*v1.Assignment)(nil),              // 72: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 73: yardarm.v1.Event
-	(*GetRolloutRequest)(nil),          // 74: yardarm.hub.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil),        // 75: yardarm.hub.v1.WatchRolloutRequest
-	(*SteerRolloutRequest)(nil),        // 76: yardarm.hub.v1.SteerRolloutRequest
-	(*GetExplanationRequest)(nil),      // 77: yardarm.hub.v1.GetExplanationRequest
-	(*ListProblemsRequest)(nil),        // 78: yardarm.hub.v1.ListProblemsRequest
-	(*GetFacetsRequest)(nil),           // 79: yardarm.hub.v1.GetFacetsRequest
-	(*WatchOverviewRequest)(nil),       // 80: yardarm.hub.v1.WatchOverviewRequest
-	(*ListAuditRequest)(nil),           // 81: yardarm.hub.v1.ListAuditRequest
-	(*ListRolesRequest)(nil),           // 82: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 83: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 84: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 85: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 86: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 87: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*CreateTokenRequest)(nil),         // 88: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 89: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 90: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 91: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 92: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 93: yardarm.hub.v1.CanIRequest
-	(*v1.Rollout)(nil),                 // 94: yardarm.v1.Rollout
-	(*v1.Explanation)(nil),             // 95: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),       // 96: yardarm.hub.v1.ListProblemsResponse
-	(*Facets)(nil),                     // 97: yardarm.hub.v1.Facets
-	(*WatchOverviewResponse)(nil),      // 98: yardarm.hub.v1.WatchOverviewResponse
-	(*ListAuditResponse)(nil),          // 99: yardarm.hub.v1.ListAuditResponse
-	(*ListRolesResponse)(nil),          // 100: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 101: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 102: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 103: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*CreateTokenResponse)(nil),        // 104: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 105: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 106: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 107: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 108: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 109: yardarm.hub.v1.CanIResponse
+	(*v1.Gate)(nil),                    // 66: yardarm.v1.Gate
+	(*durationpb.Duration)(nil),        // 67: google.protobuf.Duration
+	(v1.Workloads)(0),                  // 68: yardarm.v1.Workloads
+	(*v1.Provenance)(nil),              // 69: yardarm.v1.Provenance
+	(*v1.RolloutStrategy)(nil),         // 70: yardarm.v1.RolloutStrategy
+	(*v1.Revision)(nil),                // 71: yardarm.v1.Revision
+	(*Diff)(nil),                       // 72: yardarm.hub.v1.Diff
+	(*v1.Assignment)(nil),              // 73: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 74: yardarm.v1.Event
+	(*GetRolloutRequest)(nil),          // 75: yardarm.hub.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),        // 76: yardarm.hub.v1.WatchRolloutRequest
+	(*SteerRolloutRequest)(nil),        // 77: yardarm.hub.v1.SteerRolloutRequest
+	(*ListGatesRequest)(nil),           // 78: yardarm.hub.v1.ListGatesRequest
+	(*GetGateRequest)(nil),             // 79: yardarm.hub.v1.GetGateRequest
+	(*DeleteGateRequest)(nil),          // 80: yardarm.hub.v1.DeleteGateRequest
+	(*GetExplanationRequest)(nil),      // 81: yardarm.hub.v1.GetExplanationRequest
+	(*ListProblemsRequest)(nil),        // 82: yardarm.hub.v1.ListProblemsRequest
+	(*GetFacetsRequest)(nil),           // 83: yardarm.hub.v1.GetFacetsRequest
+	(*WatchOverviewRequest)(nil),       // 84: yardarm.hub.v1.WatchOverviewRequest
+	(*ListAuditRequest)(nil),           // 85: yardarm.hub.v1.ListAuditRequest
+	(*ListRolesRequest)(nil),           // 86: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 87: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 88: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 89: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 90: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 91: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*CreateTokenRequest)(nil),         // 92: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 93: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 94: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 95: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 96: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 97: yardarm.hub.v1.CanIRequest
+	(*v1.Rollout)(nil),                 // 98: yardarm.v1.Rollout
+	(*ListGatesResponse)(nil),          // 99: yardarm.hub.v1.ListGatesResponse
+	(*DeleteGateResponse)(nil),         // 100: yardarm.hub.v1.DeleteGateResponse
+	(*v1.Explanation)(nil),             // 101: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),       // 102: yardarm.hub.v1.ListProblemsResponse
+	(*Facets)(nil),                     // 103: yardarm.hub.v1.Facets
+	(*WatchOverviewResponse)(nil),      // 104: yardarm.hub.v1.WatchOverviewResponse
+	(*ListAuditResponse)(nil),          // 105: yardarm.hub.v1.ListAuditResponse
+	(*ListRolesResponse)(nil),          // 106: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 107: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 108: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 109: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*CreateTokenResponse)(nil),        // 110: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 111: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 112: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 113: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 114: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 115: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	4,   // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
@@ -4216,150 +4244,159 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	63,  // 6: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
 	64,  // 7: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
 	65,  // 8: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
-	8,   // 9: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
-	11,  // 10: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
-	8,   // 11: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
-	61,  // 12: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
-	58,  // 13: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
-	59,  // 14: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	66,  // 15: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
-	61,  // 16: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	60,  // 17: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
-	67,  // 18: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
-	61,  // 19: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	62,  // 20: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
-	63,  // 21: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
-	67,  // 22: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
-	33,  // 23: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
-	34,  // 24: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
-	68,  // 25: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	69,  // 26: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
-	70,  // 27: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	71,  // 28: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
-	70,  // 29: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	72,  // 30: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	47,  // 31: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	60,  // 32: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
-	61,  // 33: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	62,  // 34: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	63,  // 35: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	72,  // 36: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	73,  // 37: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	6,   // 38: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	9,   // 39: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	12,  // 40: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	14,  // 41: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	15,  // 42: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	16,  // 43: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	18,  // 44: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	19,  // 45: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	20,  // 46: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	22,  // 47: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	24,  // 48: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	25,  // 49: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	27,  // 50: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	29,  // 51: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	30,  // 52: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	32,  // 53: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	36,  // 54: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	38,  // 55: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	39,  // 56: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	41,  // 57: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	74,  // 58: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
-	75,  // 59: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
-	76,  // 60: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	76,  // 61: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	76,  // 62: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	76,  // 63: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	76,  // 64: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	42,  // 65: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	44,  // 66: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	45,  // 67: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	77,  // 68: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
-	48,  // 69: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	50,  // 70: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	78,  // 71: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
-	79,  // 72: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	52,  // 73: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	80,  // 74: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
-	54,  // 75: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	81,  // 76: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
-	82,  // 77: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	83,  // 78: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	84,  // 79: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	85,  // 80: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	86,  // 81: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	87,  // 82: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	88,  // 83: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	89,  // 84: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	90,  // 85: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	91,  // 86: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	92,  // 87: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	93,  // 88: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	56,  // 89: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	0,   // 90: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	1,   // 91: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	2,   // 92: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	7,   // 93: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	10,  // 94: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	13,  // 95: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	61,  // 96: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	61,  // 97: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	17,  // 98: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	61,  // 99: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	61,  // 100: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	21,  // 101: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	23,  // 102: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	62,  // 103: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	26,  // 104: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	28,  // 105: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	63,  // 106: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	31,  // 107: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	35,  // 108: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37,  // 109: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	70,  // 110: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	40,  // 111: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	35,  // 112: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	94,  // 113: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	94,  // 114: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	94,  // 115: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	94,  // 116: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	94,  // 117: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	94,  // 118: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	94,  // 119: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	43,  // 120: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	72,  // 121: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	46,  // 122: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	95,  // 123: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	49,  // 124: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	51,  // 125: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	96,  // 126: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	97,  // 127: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	53,  // 128: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	98,  // 129: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
-	55,  // 130: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	99,  // 131: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
-	100, // 132: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	64,  // 133: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	101, // 134: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	102, // 135: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	65,  // 136: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	103, // 137: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	104, // 138: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	105, // 139: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	106, // 140: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	107, // 141: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	108, // 142: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	109, // 143: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	57,  // 144: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	3,   // 145: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 146: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 147: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	93,  // [93:148] is the sub-list for method output_type
-	38,  // [38:93] is the sub-list for method input_type
-	38,  // [38:38] is the sub-list for extension type_name
-	38,  // [38:38] is the sub-list for extension extendee
-	0,   // [0:38] is the sub-list for field type_name
+	66,  // 9: yardarm.hub.v1.Resource.gate:type_name -> yardarm.v1.Gate
+	8,   // 10: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
+	11,  // 11: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
+	8,   // 12: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
+	61,  // 13: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
+	58,  // 14: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
+	59,  // 15: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	67,  // 16: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
+	61,  // 17: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	60,  // 18: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
+	68,  // 19: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
+	61,  // 20: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	62,  // 21: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
+	63,  // 22: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
+	68,  // 23: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
+	33,  // 24: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
+	34,  // 25: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
+	69,  // 26: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
+	70,  // 27: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
+	71,  // 28: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	72,  // 29: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
+	71,  // 30: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	73,  // 31: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	47,  // 32: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
+	60,  // 33: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	61,  // 34: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	62,  // 35: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	63,  // 36: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	73,  // 37: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	74,  // 38: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	6,   // 39: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	9,   // 40: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	12,  // 41: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	14,  // 42: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	15,  // 43: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	16,  // 44: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	18,  // 45: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	19,  // 46: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	20,  // 47: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	22,  // 48: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	24,  // 49: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	25,  // 50: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	27,  // 51: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	29,  // 52: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	30,  // 53: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	32,  // 54: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	36,  // 55: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	38,  // 56: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	39,  // 57: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	41,  // 58: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	75,  // 59: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
+	76,  // 60: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
+	77,  // 61: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	77,  // 62: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	77,  // 63: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	77,  // 64: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	77,  // 65: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	77,  // 66: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 67: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
+	79,  // 68: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
+	80,  // 69: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
+	42,  // 70: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	44,  // 71: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	45,  // 72: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	81,  // 73: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
+	48,  // 74: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	50,  // 75: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	82,  // 76: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
+	83,  // 77: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	52,  // 78: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	84,  // 79: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
+	54,  // 80: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	85,  // 81: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
+	86,  // 82: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	87,  // 83: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	88,  // 84: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	89,  // 85: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	90,  // 86: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	91,  // 87: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	92,  // 88: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	93,  // 89: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	94,  // 90: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	95,  // 91: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	96,  // 92: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	97,  // 93: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	56,  // 94: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	0,   // 95: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	1,   // 96: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	2,   // 97: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	7,   // 98: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	10,  // 99: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	13,  // 100: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	61,  // 101: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	61,  // 102: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	17,  // 103: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	61,  // 104: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	61,  // 105: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	21,  // 106: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	23,  // 107: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	62,  // 108: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	26,  // 109: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	28,  // 110: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	63,  // 111: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	31,  // 112: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	35,  // 113: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37,  // 114: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	71,  // 115: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	40,  // 116: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	35,  // 117: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	98,  // 118: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	98,  // 119: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	98,  // 120: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	98,  // 121: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	98,  // 122: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	98,  // 123: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	98,  // 124: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	98,  // 125: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
+	99,  // 126: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
+	66,  // 127: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
+	100, // 128: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
+	43,  // 129: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	73,  // 130: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	46,  // 131: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	101, // 132: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	49,  // 133: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	51,  // 134: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	102, // 135: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	103, // 136: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	53,  // 137: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	104, // 138: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	55,  // 139: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	105, // 140: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
+	106, // 141: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	64,  // 142: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	107, // 143: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	108, // 144: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	65,  // 145: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	109, // 146: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	110, // 147: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	111, // 148: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	112, // 149: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	113, // 150: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	114, // 151: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	115, // 152: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	57,  // 153: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	3,   // 154: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 155: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 156: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	98,  // [98:157] is the sub-list for method output_type
+	39,  // [39:98] is the sub-list for method input_type
+	39,  // [39:39] is the sub-list for extension type_name
+	39,  // [39:39] is the sub-list for extension extendee
+	0,   // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -4371,6 +4408,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	file_yardarm_hub_v1_audit_proto_init()
 	file_yardarm_hub_v1_explain_proto_init()
 	file_yardarm_hub_v1_facets_proto_init()
+	file_yardarm_hub_v1_gate_proto_init()
 	file_yardarm_hub_v1_overview_proto_init()
 	file_yardarm_hub_v1_rollout_proto_init()
 	file_yardarm_hub_v1_fleet_proto_msgTypes[8].OneofWrappers = []any{
@@ -4379,6 +4417,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		(*Resource_Bundle)(nil),
 		(*Resource_Role)(nil),
 		(*Resource_RoleBinding)(nil),
+		(*Resource_Gate)(nil),
 	}
 	file_yardarm_hub_v1_fleet_proto_msgTypes[32].OneofWrappers = []any{
 		(*PublishRevisionRequest_Publication)(nil),

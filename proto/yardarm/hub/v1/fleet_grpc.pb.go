@@ -49,6 +49,10 @@ const (
 	FleetService_ApproveRollout_FullMethodName     = "/yardarm.hub.v1.FleetService/ApproveRollout"
 	FleetService_PromoteRollout_FullMethodName     = "/yardarm.hub.v1.FleetService/PromoteRollout"
 	FleetService_RetryRollout_FullMethodName       = "/yardarm.hub.v1.FleetService/RetryRollout"
+	FleetService_OverrideGates_FullMethodName      = "/yardarm.hub.v1.FleetService/OverrideGates"
+	FleetService_ListGates_FullMethodName          = "/yardarm.hub.v1.FleetService/ListGates"
+	FleetService_GetGate_FullMethodName            = "/yardarm.hub.v1.FleetService/GetGate"
+	FleetService_DeleteGate_FullMethodName         = "/yardarm.hub.v1.FleetService/DeleteGate"
 	FleetService_ListAssignments_FullMethodName    = "/yardarm.hub.v1.FleetService/ListAssignments"
 	FleetService_GetAssignment_FullMethodName      = "/yardarm.hub.v1.FleetService/GetAssignment"
 	FleetService_PreviewAssignment_FullMethodName  = "/yardarm.hub.v1.FleetService/PreviewAssignment"
@@ -130,6 +134,11 @@ type FleetServiceClient interface {
 	PromoteRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
 	// RetryRollout begins a rollout that has failed anew, by the strategy that the bundle has now.
 	RetryRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
+	// OverrideGates lets a rollout pass all gates, for its revision alone. It needs a message, which says why.
+	OverrideGates(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
+	ListGates(ctx context.Context, in *ListGatesRequest, opts ...grpc.CallOption) (*ListGatesResponse, error)
+	GetGate(ctx context.Context, in *GetGateRequest, opts ...grpc.CallOption) (*v1.Gate, error)
+	DeleteGate(ctx context.Context, in *DeleteGateRequest, opts ...grpc.CallOption) (*DeleteGateResponse, error)
 	// ListAssignments answers what clusters are to run, and what is known of it.
 	ListAssignments(ctx context.Context, in *ListAssignmentsRequest, opts ...grpc.CallOption) (*ListAssignmentsResponse, error)
 	GetAssignment(ctx context.Context, in *GetAssignmentRequest, opts ...grpc.CallOption) (*v1.Assignment, error)
@@ -476,6 +485,46 @@ func (c *fleetServiceClient) RetryRollout(ctx context.Context, in *SteerRolloutR
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(v1.Rollout)
 	err := c.cc.Invoke(ctx, FleetService_RetryRollout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) OverrideGates(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.Rollout)
+	err := c.cc.Invoke(ctx, FleetService_OverrideGates_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) ListGates(ctx context.Context, in *ListGatesRequest, opts ...grpc.CallOption) (*ListGatesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListGatesResponse)
+	err := c.cc.Invoke(ctx, FleetService_ListGates_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) GetGate(ctx context.Context, in *GetGateRequest, opts ...grpc.CallOption) (*v1.Gate, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.Gate)
+	err := c.cc.Invoke(ctx, FleetService_GetGate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) DeleteGate(ctx context.Context, in *DeleteGateRequest, opts ...grpc.CallOption) (*DeleteGateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteGateResponse)
+	err := c.cc.Invoke(ctx, FleetService_DeleteGate_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -858,6 +907,11 @@ type FleetServiceServer interface {
 	PromoteRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
 	// RetryRollout begins a rollout that has failed anew, by the strategy that the bundle has now.
 	RetryRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
+	// OverrideGates lets a rollout pass all gates, for its revision alone. It needs a message, which says why.
+	OverrideGates(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
+	ListGates(context.Context, *ListGatesRequest) (*ListGatesResponse, error)
+	GetGate(context.Context, *GetGateRequest) (*v1.Gate, error)
+	DeleteGate(context.Context, *DeleteGateRequest) (*DeleteGateResponse, error)
 	// ListAssignments answers what clusters are to run, and what is known of it.
 	ListAssignments(context.Context, *ListAssignmentsRequest) (*ListAssignmentsResponse, error)
 	GetAssignment(context.Context, *GetAssignmentRequest) (*v1.Assignment, error)
@@ -999,6 +1053,18 @@ func (UnimplementedFleetServiceServer) PromoteRollout(context.Context, *SteerRol
 }
 func (UnimplementedFleetServiceServer) RetryRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryRollout not implemented")
+}
+func (UnimplementedFleetServiceServer) OverrideGates(context.Context, *SteerRolloutRequest) (*v1.Rollout, error) {
+	return nil, status.Error(codes.Unimplemented, "method OverrideGates not implemented")
+}
+func (UnimplementedFleetServiceServer) ListGates(context.Context, *ListGatesRequest) (*ListGatesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListGates not implemented")
+}
+func (UnimplementedFleetServiceServer) GetGate(context.Context, *GetGateRequest) (*v1.Gate, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetGate not implemented")
+}
+func (UnimplementedFleetServiceServer) DeleteGate(context.Context, *DeleteGateRequest) (*DeleteGateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteGate not implemented")
 }
 func (UnimplementedFleetServiceServer) ListAssignments(context.Context, *ListAssignmentsRequest) (*ListAssignmentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAssignments not implemented")
@@ -1562,6 +1628,78 @@ func _FleetService_RetryRollout_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FleetServiceServer).RetryRollout(ctx, req.(*SteerRolloutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_OverrideGates_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SteerRolloutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).OverrideGates(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_OverrideGates_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).OverrideGates(ctx, req.(*SteerRolloutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_ListGates_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListGatesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).ListGates(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_ListGates_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).ListGates(ctx, req.(*ListGatesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_GetGate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetGateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).GetGate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_GetGate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).GetGate(ctx, req.(*GetGateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_DeleteGate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteGateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).DeleteGate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_DeleteGate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).DeleteGate(ctx, req.(*DeleteGateRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -2137,6 +2275,22 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RetryRollout",
 			Handler:    _FleetService_RetryRollout_Handler,
+		},
+		{
+			MethodName: "OverrideGates",
+			Handler:    _FleetService_OverrideGates_Handler,
+		},
+		{
+			MethodName: "ListGates",
+			Handler:    _FleetService_ListGates_Handler,
+		},
+		{
+			MethodName: "GetGate",
+			Handler:    _FleetService_GetGate_Handler,
+		},
+		{
+			MethodName: "DeleteGate",
+			Handler:    _FleetService_DeleteGate_Handler,
 		},
 		{
 			MethodName: "ListAssignments",

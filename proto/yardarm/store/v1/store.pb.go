@@ -1651,10 +1651,12 @@ type Rollout struct {
 	// Why it has failed; empty if it has not.
 	Failure string `protobuf:"bytes,10,opt,name=failure,proto3" json:"failure,omitempty"`
 	// Somebody has asked that it begins anew.
-	Retry         bool                   `protobuf:"varint,11,opt,name=retry,proto3" json:"retry,omitempty"`
-	Begun         *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=begun,proto3" json:"begun,omitempty"`
-	Since         *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=since,proto3" json:"since,omitempty"`
-	Actions       []*v1.RolloutAction    `protobuf:"bytes,14,rep,name=actions,proto3" json:"actions,omitempty"`
+	Retry   bool                   `protobuf:"varint,11,opt,name=retry,proto3" json:"retry,omitempty"`
+	Begun   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=begun,proto3" json:"begun,omitempty"`
+	Since   *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=since,proto3" json:"since,omitempty"`
+	Actions []*v1.RolloutAction    `protobuf:"bytes,14,rep,name=actions,proto3" json:"actions,omitempty"`
+	// Somebody has overridden the gates for this revision.
+	Override      bool `protobuf:"varint,15,opt,name=override,proto3" json:"override,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1785,6 +1787,13 @@ func (x *Rollout) GetActions() []*v1.RolloutAction {
 		return x.Actions
 	}
 	return nil
+}
+
+func (x *Rollout) GetOverride() bool {
+	if x != nil {
+		return x.Override
+	}
+	return false
 }
 
 // RolloutStage is a stage of the strategy with its shares made numbers of clusters.
@@ -2141,7 +2150,7 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12*\n" +
 	"\x06report\x18\x02 \x01(\v2\x12.yardarm.v1.ReportR\x06report\x126\n" +
-	"\breceived\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\breceived\"\xea\x03\n" +
+	"\breceived\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\breceived\"\x86\x04\n" +
 	"\aRollout\x12\x1d\n" +
 	"\n" +
 	"bundle_uid\x18\x01 \x01(\tR\tbundleUid\x12\x1a\n" +
@@ -2158,7 +2167,8 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x05retry\x18\v \x01(\bR\x05retry\x120\n" +
 	"\x05begun\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x05begun\x120\n" +
 	"\x05since\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x123\n" +
-	"\aactions\x18\x0e \x03(\v2\x19.yardarm.v1.RolloutActionR\aactions\"\xa8\x01\n" +
+	"\aactions\x18\x0e \x03(\v2\x19.yardarm.v1.RolloutActionR\aactions\x12\x1a\n" +
+	"\boverride\x18\x0f \x01(\bR\boverride\"\xa8\x01\n" +
 	"\fRolloutStage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vconcurrency\x18\x02 \x01(\rR\vconcurrency\x12\x16\n" +
