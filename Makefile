@@ -59,7 +59,8 @@ e2e-node: ## hub and spokes by their charts on real nodes of this machine; needs
 	@go run ./e2e/test node
 
 .PHONY: bench
-bench: ## a fleet of SPOKES, 10000 by default, against its floors; writes bench/ (HOLD=10m: how long all are to stay); one spoke beside kubectl
+bench: $(PAGES) ## a fleet of SPOKES, 10000 by default, against its floors; writes bench/ (HOLD=10m: how long all are to stay); one spoke beside kubectl
+	cd e2e/browser && npm ci --no-audit --no-fund
 	go run ./e2e/fleetsim -scenario all -spokes $(SPOKES) -hold $(HOLD) -out bench
 	go run ./e2e/spokebench
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 )
 
 var programs fleet.Programs
@@ -40,9 +41,9 @@ func TestPages(t *testing.T) {
 	w.run("pages.spec.mjs", "LINK="+strings.TrimSpace(w.do("dashboard")))
 }
 
-// A thousand clusters: the map draws squares, the table holds what is in the window, and neither says less than the API.
+// Ten thousand clusters, a thousand of which have spokes: the map draws squares, the table holds what is in the window, and neither says less than the API.
 func TestMany(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldOf(t, seed.Fleet{Clusters: 9000, Bundles: 2})
 	w.publish("web", "prod", "one")
 	w.connect(fleetOf(1000))
 	w.run("many.spec.mjs")

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/spokes"
 	"github.com/yardarm-dev/yardarm/pkg/client"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -50,7 +51,10 @@ type world struct {
 }
 
 // newWorld starts a hub that takes a spoke for stale after a second.
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOf(t, seed.Fleet{}) }
+
+// newWorldOf does, and has a fleet of rows beside what spokes there will be.
+func newWorldOf(t *testing.T, rows seed.Fleet) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
@@ -66,6 +70,13 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	w.must(hub.Start(ctx))
+	if rows.Clusters > 0 {
+		// The first start made the hub's keys.
+		w.must(hub.Stop())
+		_, err = seed.Hub(ctx, hub.DataDir(), rows)
+		w.must(err)
+		w.must(hub.Start(ctx))
+	}
 	w.client, err = hub.Client()
 	w.must(err)
 	t.Cleanup(func() { _ = w.client.Close() })

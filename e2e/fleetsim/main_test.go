@@ -42,7 +42,7 @@ func small[T any](t *testing.T, name string) *T {
 	t.Helper()
 	t.Parallel()
 	figures, err := scenario.Start(t.Context(), name, scenario.Config{
-		Spokes: spokesInTest, PerProcess: spokesInTest/2 + 2, Changes: 2, Hold: 100 * time.Millisecond, Idle: 300 * time.Millisecond,
+		Spokes: spokesInTest, PerProcess: spokesInTest/2 + 2, Changes: 2, Hold: 100 * time.Millisecond, Idle: 300 * time.Millisecond, Busy: time.Second,
 		Writers: 8, Writing: 200 * time.Millisecond, Clusters: 50, ClusterBundles: 5, Dir: t.TempDir(), Programs: programs, Progress: t.Output(),
 	})
 	if err != nil {
@@ -118,6 +118,14 @@ func TestOpen(t *testing.T) {
 func TestAPI(t *testing.T) {
 	f := small[report.API](t, "api")
 	if f.Clusters != 50 || f.Watchers != 50 || f.ListP99 <= 0 || f.FacetsP99 <= 0 || f.FloorP99 <= 0 || f.WatchP99 <= 0 || f.Authz <= 0 || f.Messages == 0 {
+		t.Errorf("got %+v", f)
+	}
+}
+
+// TestDashboard: every state that has changed is drawn as it is, and the document stays small.
+func TestDashboard(t *testing.T) {
+	f := small[report.Dashboard](t, "dashboard")
+	if f.Clusters != 50 || f.Dropped != 0 || f.ChangesPerSecond <= 0 || f.Nodes <= 0 || f.Nodes > 2000 || f.FirstPaint <= 0 || f.Filter <= 0 || f.Sort <= 0 {
 		t.Errorf("got %+v", f)
 	}
 }

@@ -1,22 +1,32 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { accessible, api, contained, enter, eventually } from "./world.mjs";
+import { accessible, api, contained, enter, eventually, live } from "./world.mjs";
 
 /** The most nodes that a page may have, however large the fleet is. */
 const most = 2000;
 
 const nodes = (page) => page.evaluate(() => document.querySelectorAll("*").length);
 
-test("a thousand clusters on the map, and none in the document", async () => {
+/** drawn is how many clusters the groups of the map say that they have. */
+const drawn = async (page) => (await page.locator(".hoist > p > .dim:nth-child(2)").allInnerTexts()).reduce((sum, n) => sum + Number(n.replaceAll(",", "")), 0);
+
+test("ten thousand clusters on the map, and none in the document", async () => {
   const page = await enter("/");
-  await eventually(() => page.locator("[data-state=Ready]").innerText(), "900");
+  await eventually(() => drawn(page), 10_000);
   const { facets } = await api(page, "GET", "/v1/facets/Cluster?facets=state");
-  for (const { value, count } of facets[0].values) assert.equal(Number(await page.locator(`[data-state=${value}]`).innerText()), count, value);
+  for (const { value, count } of facets[0].values) await eventually(async () => Number((await page.locator(`[data-state=${value}]`).innerText()).replaceAll(",", "")), count, value);
   await page.locator(".hoist canvas").first().waitFor();
   assert.ok((await nodes(page)) < most, `${await nodes(page)} nodes`);
-  await accessible(page, "map of 1000");
-  await contained(page, "map of 1000");
-  // Arrow keys walk through the squares.
+  await accessible(page, "map of 10000");
+  await contained(page, "map of 10000");
+  await page.getByText("Flags are too small").waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
+test("a thousand of them, by a filter, as squares that keys walk through", async () => {
+  const page = await enter("/?filter=team%20in%20(pay,shop)");
+  await live(page);
+  await eventually(() => drawn(page), 1000);
   await page.locator(".hoist canvas").first().focus();
   await page.keyboard.press("ArrowDown");
   const name = await page.locator(".tip b").innerText();
@@ -25,14 +35,18 @@ test("a thousand clusters on the map, and none in the document", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("the table has what is in the window, and all of it can be reached", async () => {
-  const page = await enter("/clusters");
-  await page.getByRole("link", { name: "shop-0000" }).waitFor();
+test("the table has what is in the window, and as much as a list may have can be reached", async () => {
+  const page = await enter("/clusters?order=name+desc");
+  await page.getByRole("link", { name: "shop-0999" }).waitFor();
   assert.ok((await nodes(page)) < most, `${await nodes(page)} nodes`);
   await eventually(async () => {
     await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
-    return page.getByRole("link", { name: "shop-0999" }).count();
+    return page.getByText("The first 1,000 of 10,000").count();
   }, 1);
   assert.ok((await nodes(page)) < most, `${await nodes(page)} nodes`);
+  // What is beyond is found by a filter.
+  await page.goto("/clusters?filter=name%3Dshop-0003-failing");
+  await page.getByRole("link", { name: "shop-0003-failing" }).waitFor();
+  await eventually(() => page.locator("tbody tr:not([aria-hidden])").count(), 1);
   assert.deepEqual(page.wrong, []);
 });

@@ -135,6 +135,29 @@ type API struct {
 	RSS              int64   `json:"rss_bytes"`
 }
 
+// Dashboard is what a browser makes of a large fleet: the page of the fleet, with its map, and the table of clusters.
+type Dashboard struct {
+	Clusters int `json:"clusters"`
+	Bundles  int `json:"bundles"`
+	// FirstPaint is from the navigation until the sums and the map of all clusters are painted; the first after the hub's start waits until the hub has
+	// derived what it counts. Filter and Sort are from a press until the table's new rows are painted. Medians, at rest.
+	FirstPaint      float64 `json:"first_paint_ms"`
+	FirstAfterStart float64 `json:"first_after_start_ms"`
+	Filter          float64 `json:"filter_ms"`
+	Sort            float64 `json:"sort_ms"`
+	// Nodes is how many the document has at most.
+	Nodes int `json:"nodes"`
+	// While so many states changed a second for so long: how much of the time the page's main thread ran, by the processor time of the thread, and
+	// how much more it held after than before, without garbage.
+	ChangesPerSecond float64 `json:"changes_per_s"`
+	Seconds          float64 `json:"seconds"`
+	BusyPercent      float64 `json:"busy_percent"`
+	HeapGrowth       int64   `json:"heap_growth_bytes"`
+	Heap             int64   `json:"heap_bytes"`
+	// Dropped is how many of the clusters that changed are drawn in another state than the API answers, in the end.
+	Dropped int `json:"dropped"`
+}
+
 // Growth is how costs follow size.
 type Growth struct {
 	Sizes []int `json:"sizes"`

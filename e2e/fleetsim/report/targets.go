@@ -58,6 +58,17 @@ func Lines(figures any) []Line {
 			{"api", fmt.Sprintf("%d watches of 1 %% of %.0f changes a second, p99", f.Watchers, f.MadePerSecond), fmt.Sprintf("%.0f ms", f.WatchP99), "≤ 600 ms", f.WatchP99 <= 600},
 			{"api", "authorization of a call", fmt.Sprintf("%.1f µs", f.Authz), "≤ 20 µs", f.Authz <= 20},
 		}
+	case *Dashboard:
+		of := fmt.Sprintf("%d clusters × %d bundles", f.Clusters, f.Bundles)
+		return []Line{
+			{"dashboard", "first useful paint, " + of, fmt.Sprintf("%.0f ms", f.FirstPaint), "≤ 1,000 ms", f.FirstPaint <= 1000},
+			{"dashboard", "the table filtered", fmt.Sprintf("%.0f ms", f.Filter), "≤ 200 ms", f.Filter <= 200},
+			{"dashboard", "the table sorted", fmt.Sprintf("%.0f ms", f.Sort), "≤ 200 ms", f.Sort <= 200},
+			{"dashboard", "nodes of the document", fmt.Sprint(f.Nodes), "≤ 2,000", f.Nodes <= 2000},
+			{"dashboard", fmt.Sprintf("main thread, %.0f states a second for %.0f s", f.ChangesPerSecond, f.Seconds), fmt.Sprintf("%.1f %%", f.BusyPercent), "< 50 %", f.BusyPercent < 50},
+			{"dashboard", "states that are drawn wrong after it", fmt.Sprint(f.Dropped), "0", f.Dropped == 0},
+			{"dashboard", fmt.Sprintf("memory of the page after it, beyond %.1f MB", float64(f.Heap)/1e6), fmt.Sprintf("%.2f MB", float64(f.HeapGrowth)/1e6), "≤ 1 MB", f.HeapGrowth <= 1e6},
+		}
 	case *Growth:
 		return []Line{
 			{"growth", "exponent of memory", fmt.Sprintf("%.2f", f.MemoryExponent), "≤ 1.05", f.MemoryExponent <= 1.05},

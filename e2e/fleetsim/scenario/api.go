@@ -15,6 +15,7 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/client"
@@ -31,8 +32,6 @@ const (
 	maxRate     = 1000
 	// watchesPerConnection is below what the hub takes on one.
 	watchesPerConnection = 100
-	// shares is how many parts the fleet has by a label: each watch matches one of them.
-	shares = 100
 	// decisions is how many are made to time one, and apiBindings among how many bindings they look.
 	decisions   = 20_000
 	apiBindings = 1000
@@ -58,7 +57,7 @@ func api(ctx context.Context, c Config) (_ any, err error) {
 	if err := own.Stop(); err != nil {
 		return nil, err
 	}
-	if _, err := seedHub(ctx, c, own.DataDir()); err != nil {
+	if _, err := seed.Hub(ctx, own.DataDir(), seed.Fleet{Clusters: c.Clusters, Bundles: c.ClusterBundles}); err != nil {
 		return nil, fmt.Errorf("write the database: %w", err)
 	}
 	if err := h.start(ctx); err != nil {
@@ -86,7 +85,7 @@ func timeCalls(ctx context.Context, c Config, hub *client.Client, out *report.AP
 		&out.FloorP99: func(int) error { _, err := hub.GetHub(ctx, &hubv1.GetHubRequest{}); return err },
 		&out.ListP99: func(i int) error {
 			_, err := hub.ListClusters(ctx, &hubv1.ListClustersRequest{PageSize: 50, OrderBy: "bundles.stale desc,name desc",
-				Filter: fmt.Sprintf("share in (%d,%d,%d),bundles.total>0", i%shares, (i+1)%shares, (i+2)%shares)})
+				Filter: fmt.Sprintf("share in (%d,%d,%d),bundles.total>0", i%seed.Shares, (i+1)%seed.Shares, (i+2)%seed.Shares)})
 			return err
 		},
 		&out.FacetsP99: func(int) error {
@@ -116,7 +115,7 @@ func timeCalls(ctx context.Context, c Config, hub *client.Client, out *report.AP
 
 // touch changes a label of a cluster to the time.
 func touch(ctx context.Context, hub *client.Client, n int) error {
-	_, err := hub.LabelCluster(ctx, &hubv1.LabelClusterRequest{Name: fmt.Sprintf("shop-%05d", n), Overwrite: true,
+	_, err := hub.LabelCluster(ctx, &hubv1.LabelClusterRequest{Name: seed.ClusterName(n), Overwrite: true,
 		Set: map[string]string{"at": strconv.FormatInt(time.Now().UnixNano(), 10)}})
 	return err
 }
@@ -149,7 +148,7 @@ func timeWatches(ctx context.Context, c Config, h *hub, out *report.API) (err er
 		hub := hubs[len(hubs)-1]
 		synced.Add(1)
 		watches.Go(func() error {
-			stream, err := hub.FleetServiceClient.Watch(watching, &hubv1.WatchRequest{Kind: yardarmv1.KindCluster, Filter: fmt.Sprintf("share=%d", i%shares)})
+			stream, err := hub.FleetServiceClient.Watch(watching, &hubv1.WatchRequest{Kind: yardarmv1.KindCluster, Filter: fmt.Sprintf("share=%d", i%seed.Shares)})
 			begun := sync.OnceFunc(synced.Done)
 			defer begun()
 			for err == nil {
@@ -214,9 +213,9 @@ func timeDecisions(ctx context.Context, dir string) (float64, error) {
 	if _, err := db.Update(ctx, func(tx *store.Tx) error {
 		for i := range apiBindings {
 			name := fmt.Sprintf("ci-%d", i)
-			if err := tx.PutRoleBinding(&yardarmv1.RoleBinding{Metadata: meta(name, nil), Spec: &yardarmv1.RoleBindingSpec{Role: "operator",
+			if err := tx.PutRoleBinding(&yardarmv1.RoleBinding{Metadata: seed.Meta(name, nil), Spec: &yardarmv1.RoleBindingSpec{Role: "operator",
 				Subjects:      []*yardarmv1.Subject{{Kind: yardarmv1.SubjectToken, Name: name}},
-				ClusterGroups: &yardarmv1.Scope{Names: []string{groupAll}}}}); err != nil {
+				ClusterGroups: &yardarmv1.Scope{Names: []string{seed.GroupAll}}}}); err != nil {
 				return err
 			}
 		}
@@ -229,7 +228,7 @@ func timeDecisions(ctx context.Context, dir string) (float64, error) {
 	began := time.Now()
 	for range decisions {
 		access, err := authz.AccessOf(tx, who, now)
-		if err == nil && !access.Cluster(yardarmv1.VerbLabel, yardarmv1.ResourceClusters, []string{groupAll}) {
+		if err == nil && !access.Cluster(yardarmv1.VerbLabel, yardarmv1.ResourceClusters, []string{seed.GroupAll}) {
 			err = errors.New("the token may not do what its role says")
 		}
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 )
 
 // change publishes changes of one field to all, one after the other, each once the last one's reports are in.
@@ -16,7 +17,7 @@ func change(ctx context.Context, c Config) (_ any, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	found, err := w.measureChanges(ctx, bundleName(0), groupAll, w.Changes)
+	found, err := w.measureChanges(ctx, seed.BundleName(0), groupAll, w.Changes)
 	if err != nil {
 		return nil, err
 	}

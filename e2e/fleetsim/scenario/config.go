@@ -30,12 +30,12 @@ type Config struct {
 	Changes int
 	// Hold is how long a connected fleet is to stay so (connect). Default 1 min.
 	Hold time.Duration
-	// Idle is how long an idle fleet is watched. Default 1 min.
-	Idle time.Duration
+	// Idle is how long an idle fleet is watched, and Busy how long a page is while states change (dashboard). Default 1 min each.
+	Idle, Busy time.Duration
 	// Writers of the write scenario, and for how long each part of it writes. Default 256, 5 s.
 	Writers int
 	Writing time.Duration
-	// Clusters and ClusterBundles of the database that the open, api and rollout scenarios open. Default: Spokes, 100.
+	// Clusters and ClusterBundles of the database that the open, api, rollout and dashboard scenarios open. Default: Spokes, 100.
 	Clusters, ClusterBundles int
 	// PerProcess is how many spokes one process runs; at most 9,000, with two files each and some to spare. Default 5,000.
 	PerProcess int
@@ -71,6 +71,7 @@ func (c *Config) setDefaults() error {
 	fill(&c.Changes, 20)
 	fill(&c.Hold, time.Minute)
 	fill(&c.Idle, time.Minute)
+	fill(&c.Busy, time.Minute)
 	fill(&c.Writers, 256)
 	fill(&c.Writing, 5*time.Second)
 	fill(&c.Clusters, c.Spokes)
@@ -103,10 +104,11 @@ type run func(ctx context.Context, c Config) (any, error)
 // all are the scenarios by name.
 var all = map[string]run{
 	"connect": connect, "idle": idle, "change": change, "storm": storm, "write": write, "open": open, "growth": growth, "api": api, "stalled": stalled, "rollout": rollout,
+	"dashboard": dashboard,
 }
 
 // Names lists the scenarios, the quick ones first.
-var Names = []string{"write", "open", "api", "rollout", "change", "stalled", "idle", "storm", "connect", "growth"}
+var Names = []string{"write", "open", "api", "dashboard", "rollout", "change", "stalled", "idle", "storm", "connect", "growth"}
 
 // Start runs one scenario.
 func Start(ctx context.Context, name string, c Config) (any, error) {

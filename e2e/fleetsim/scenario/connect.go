@@ -7,6 +7,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 )
 
 // givenBack is longer than a hub that is quiet takes to give back what a wave has left.
@@ -100,7 +101,7 @@ func connect(ctx context.Context, c Config) (_ any, err error) {
 // churn makes the changes that a fleet is to have seen, and waits until it is at rest.
 func (w *world) churn(ctx context.Context) error {
 	for i := range w.Changes {
-		if err := w.change(ctx, bundleName(i%w.Bundles), groupAll); err != nil {
+		if err := w.change(ctx, seed.BundleName(i%w.Bundles), groupAll); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 )
 
 const (
@@ -45,7 +46,7 @@ func growth(ctx context.Context, c Config) (_ any, err error) {
 		if err := w.settle(ctx); err != nil {
 			return nil, err
 		}
-		all, err := w.measureChanges(ctx, bundleName(0), groupAll, growthChanges)
+		all, err := w.measureChanges(ctx, seed.BundleName(0), groupAll, growthChanges)
 		if err != nil {
 			return nil, err
 		}

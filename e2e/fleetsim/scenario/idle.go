@@ -7,6 +7,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 )
 
 // countFor is how long syncs are counted, which slows the hub: after its processor time is measured.
@@ -69,7 +70,7 @@ func newFleet(ctx context.Context, c Config) (_ *world, err error) {
 		return nil, err
 	}
 	for i := range w.Bundles {
-		if _, err := w.awaitRevision(bundleName(i), groupAll, 1); err != nil {
+		if _, err := w.awaitRevision(seed.BundleName(i), groupAll, 1); err != nil {
 			return nil, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/artifact"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/rollout/drive"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -61,7 +62,7 @@ func rollout(ctx context.Context, c Config) (_ any, err error) {
 
 // roll publishes one change, and answers how long it took from the answer until its rollout was complete, and nobody was left.
 func (w *world) roll(ctx context.Context, n int) (time.Duration, error) {
-	bundle := bundleName(0)
+	bundle := seed.BundleName(0)
 	answer, err := w.hub.client.Publish(ctx, &hubv1.Publication{Bundle: bundle, Groups: []string{groupAll}, Rollout: inThree},
 		[]manifest.File{{Path: "app.yaml", Data: artifact.Manifests(1, artifactSize, 1000+n)}}, nil)
 	if err != nil {
@@ -91,7 +92,7 @@ func (w *world) roll(ctx context.Context, n int) (time.Duration, error) {
 // planTime is what one report costs the driver of rollouts: the median time from the report's being in the store until the driver is at rest again.
 func planTime(ctx context.Context, c Config) (_ time.Duration, err error) {
 	plain := store.Config{Dir: filepath.Join(c.Dir, "plan")} // no hub's: nothing is audited
-	if _, err := seed(ctx, c, plain); err != nil {
+	if _, err := seed.Database(ctx, plain, seed.Fleet{Clusters: c.Clusters, Bundles: c.ClusterBundles}); err != nil {
 		return 0, err
 	}
 	db, err := store.Open(plain)
@@ -114,8 +115,8 @@ func planTime(ctx context.Context, c Config) (_ time.Duration, err error) {
 	var took []time.Duration
 	phases := []string{yardarmv1.PhaseProgressing, yardarmv1.PhaseDegraded}
 	for i := range plannedReports {
-		bundle := "uid-" + bundleName(i%c.ClusterBundles)
-		cluster := fmt.Sprintf("uid-shop-%05d", i%c.Clusters)
+		bundle := "uid-" + seed.BundleName(i%c.ClusterBundles)
+		cluster := "uid-" + seed.ClusterName(i%c.Clusters)
 		tx := db.Read()
 		a := placement.DesiredOf(tx, tx.Cluster(cluster), tx.Bundle(bundle))
 		if err := db.Observe(ctx, func(tx *store.Tx) error {
@@ -147,7 +148,7 @@ func underWay(ctx context.Context, c Config, db *store.Store) error {
 	}
 	_, err := db.Update(ctx, func(tx *store.Tx) error {
 		for i := range c.ClusterBundles {
-			b := proto.CloneOf(tx.Bundle("uid-" + bundleName(i)))
+			b := proto.CloneOf(tx.Bundle("uid-" + seed.BundleName(i)))
 			r := proto.CloneOf(tx.Revision(b.Metadata.Uid, 1))
 			b.Status.LatestRevision, r.Spec.Number = 2, 2
 			if err := errors.Join(tx.PutRevision(r), tx.PutBundle(b)); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/worker"
 )
 
@@ -17,7 +18,7 @@ func stalled(ctx context.Context, c Config) (_ any, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	without, err := w.measureChanges(ctx, bundleName(0), groupAll, w.Changes)
+	without, err := w.measureChanges(ctx, seed.BundleName(0), groupAll, w.Changes)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +27,7 @@ func stalled(ctx context.Context, c Config) (_ any, err error) {
 		return nil, err
 	}
 	w.say("%d spokes read nothing any more", n)
-	beside, err := w.measureChanges(ctx, bundleName(0), groupAll, w.Changes)
+	beside, err := w.measureChanges(ctx, seed.BundleName(0), groupAll, w.Changes)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/artifact"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/spokes"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/worker"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
@@ -21,7 +22,7 @@ import (
 
 const (
 	// groupAll and groupTen are the groups that bundles target.
-	groupAll = "fleetsim-all"
+	groupAll = seed.GroupAll
 	groupTen = "fleetsim-ten"
 	// tokensAtOnce is how many calls for tokens are under way at a time: they share commits.
 	tokensAtOnce = 64
@@ -124,7 +125,7 @@ func (w *world) tokens(ctx context.Context) ([]spokes.Cluster, error) {
 			if i < tens {
 				labels["ten"] = "yes"
 			}
-			name := fmt.Sprintf("shop-%05d", i)
+			name := seed.ClusterName(i)
 			answer, err := w.hub.client.EnrollCluster(ctx, &hubv1.EnrollClusterRequest{Name: name, Labels: labels})
 			if err != nil {
 				return fmt.Errorf("ask for a token: %w", err)
@@ -230,7 +231,7 @@ func (w *world) awaitRevision(bundle, group string, revision uint32) ([]time.Tim
 // deploy publishes the bundles that all run, and waits for them if spokes are there.
 func (w *world) deploy(ctx context.Context) error {
 	for i := range w.Bundles {
-		if err := w.change(ctx, bundleName(i), groupAll); err != nil {
+		if err := w.change(ctx, seed.BundleName(i), groupAll); err != nil {
 			return err
 		}
 	}
@@ -246,8 +247,6 @@ func (w *world) change(ctx context.Context, bundle, group string) error {
 	_, err = w.awaitRevision(bundle, group, revision)
 	return err
 }
-
-func bundleName(i int) string { return fmt.Sprintf("app-%d", i) }
 
 // quietFor is how long nothing may come from the spokes for the fleet to count as at rest, and quietEvery how often one looks.
 const (

@@ -72,6 +72,9 @@ func Enrol(ctx context.Context, hub string, network int, clusters []Cluster) (*F
 // Play has what spokes report changed before they do, since otherwise all is ready at once. It is called before Start.
 func (f *Fleet) Play(change func(cluster string, r *yardarmv1.Report)) { f.play = change }
 
+// Again has a spoke report anew about a bundle, by what Play makes of it now.
+func (f *Fleet) Again(spoke int, bundle string) { f.spokes[spoke].again(bundle) }
+
 // Start starts the first n spokes that do not run yet, spread over a time.
 func (f *Fleet) Start(from, to int, over time.Duration) {
 	spokes := f.spokes[from:to]

@@ -113,6 +113,17 @@ func (s *spoke) apply(ctx context.Context) {
 	}
 }
 
+// again reports anew about a bundle, as the part that the cluster plays has it by now.
+func (s *spoke) again(bundle string) {
+	for _, e := range s.state.Entries() {
+		if a := e.Assignment; a.Bundle == bundle && e.Applied.Digest == a.Digest {
+			r := ready(a)
+			s.fleet.play(s.cluster.Name, r)
+			s.book.Set(r)
+		}
+	}
+}
+
 func ready(a *yardarmv1.AssignmentSpec) *yardarmv1.Report {
 	now := timestamppb.Now()
 	return &yardarmv1.Report{

@@ -1,4 +1,4 @@
-import { useMemo, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { cells, cellsVersion, connection } from "../../api/live";
 import { Empty } from "../../parts/Note";
 import { Flag } from "../../parts/Flag";
@@ -17,6 +17,14 @@ export function FleetMap() {
   const groups = useMemo(() => layOut(cells.values()), [version]);
   const [pointed, point] = useState<Pointed | undefined>();
   const n = cells.size;
+  const map = useRef<HTMLDivElement>(null);
+  const [room, setRoom] = useState(Infinity);
+  useLayoutEffect(() => {
+    const measure = () => map.current && setRoom(map.current.clientWidth);
+    measure();
+    addEventListener("resize", measure);
+    return () => removeEventListener("resize", measure);
+  }, [n > 0]);
   if (n === 0) {
     if (version === 0 || connection.value.state !== "live") return null;
     return <Empty command="yardarm enroll NAME -l env=prod">No cluster matches. This adds one:</Empty>;
@@ -24,7 +32,7 @@ export function FleetMap() {
   const cards = n <= named;
   return (
     <>
-      <div class="hoists">
+      <div class="hoists" ref={map}>
         {groups.map((g) => (
           <section key={g.name} class="hoist" aria-label={g.name || "no group"}>
             <p>
@@ -47,7 +55,7 @@ export function FleetMap() {
                   {cards ? (
                     <Cards cells={r.cells} />
                   ) : (
-                    <Squares cells={r.cells} version={version} small={n > squared} label={`${g.name} ${r.name}`.trim()} point={point} />
+                    <Squares cells={r.cells} version={version} small={n > squared} room={room} label={`${g.name} ${r.name}`.trim()} point={point} />
                   )}
                 </figure>
               ))}

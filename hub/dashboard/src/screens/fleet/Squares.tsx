@@ -16,19 +16,22 @@ interface Props {
   /** Counts changes of the cells. */
   version: number;
   small: boolean;
+  /** How wide it may be, in pixels. */
+  room: number;
   label: string;
   point: (at: Pointed | undefined) => void;
 }
 
-/** How a region is laid out: columns of so many, squares of so many pixels on a grid of so many more. */
+/** How a region is laid out: columns of so many, or of more where it would be too wide, squares of so many pixels on a grid of so many more. */
 const layouts = { large: { rows: 12, side: 9, gap: 2 }, small: { rows: 24, side: 4, gap: 1 } };
 
 /** Squares draws a region's clusters on one canvas: a node for each would be too many. */
-export function Squares({ cells, version, small, label, point }: Props) {
+export function Squares({ cells, version, small, room, label, point }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [at, setAt] = useState<number | undefined>();
-  const { rows, side, gap } = small ? layouts.small : layouts.large;
+  const { rows: few, side, gap } = small ? layouts.small : layouts.large;
   const pitch = side + gap;
+  const rows = Math.max(few, Math.ceil(cells.length / Math.max(1, Math.floor((room - gap) / pitch))));
   const width = Math.ceil(cells.length / rows) * pitch + gap;
   const height = Math.min(cells.length, rows) * pitch + gap;
   const theme = themeVersion.value;
@@ -47,7 +50,7 @@ export function Squares({ cells, version, small, label, point }: Props) {
       context.lineWidth = 2;
       context.strokeRect(Math.floor(at / rows) * pitch + gap, (at % rows) * pitch + gap, side, side);
     }
-  }, [cells, version, width, height, theme, at, side]);
+  }, [cells, version, width, height, theme, at, side, rows]);
   const move = (i: number | undefined) => {
     const cell = i === undefined ? undefined : cells[i];
     setAt(cell ? i : undefined);
