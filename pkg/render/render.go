@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -78,11 +77,10 @@ func Render(ctx context.Context, in Input) (Output, error) {
 	}
 	out := Output{Type: in.Rendering.GetType()}
 	var err error
-	switch out.Type {
-	case yardarmv1.RenderPlain:
+	if out.Type == yardarmv1.RenderPlain {
 		out.Files, err = plain(ctx, in)
-	default:
-		err = manifest.Problem{File: in.Path, Message: fmt.Sprintf("rendering of type %q is not known here", out.Type)}
+	} else {
+		out, err = inProcess(ctx, in)
 	}
 	if err != nil {
 		return Output{}, err

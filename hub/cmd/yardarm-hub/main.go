@@ -7,11 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/yardarm-dev/yardarm/pkg/render"
 	"github.com/yardarm-dev/yardarm/pkg/run"
 	"github.com/yardarm-dev/yardarm/pkg/version"
 )
 
 func main() {
+	render.Child()
 	ctx, cancel := run.Context()
 	defer cancel()
 	if err := root().ExecuteContext(ctx); err != nil {

@@ -5,6 +5,10 @@ import (
 	"os"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli"
+	"github.com/yardarm-dev/yardarm/pkg/render"
 )
 
-func main() { os.Exit(cli.Main()) }
+func main() {
+	render.Child()
+	os.Exit(cli.Main())
+}
