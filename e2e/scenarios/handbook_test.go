@@ -32,7 +32,8 @@ func TestHandbook(t *testing.T) {
 		"yardarm status --exit-code": func(out string) {
 			reader.says(out, "Everything is ready.")
 		},
-		"tar -tzf support.tar.gz": func(out string) { reader.says(out, "notready.jsonl", "events.jsonl") },
+		"yardarm describe gate freeze-all": func(out string) { reader.says(out, "Black Friday", "gate/freeze-all lifted") },
+		"tar -tzf support.tar.gz":          func(out string) { reader.says(out, "notready.jsonl", "events.jsonl") },
 		"yardarm enroll edge-2": func(out string) {
 			reader.says(out, "helm install", `token: "ye1.`)
 			w.holds("one", "value", "1", tokyo)

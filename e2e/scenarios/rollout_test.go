@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -92,4 +93,45 @@ spec:
 	w.must(w.spokes[tokyo].Start(w.ctx, ""))
 	w.ready("web", 2)
 	w.holds("one", "value", "2", tokyo)
+}
+
+// A freeze holds a revision back, and one that is bad from being taken back, until it is lifted; a cluster that is set aside follows later.
+func TestRolloutWaitsForGates(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol(lisbon, boston)
+	w.group("all")
+	w.ready("web", w.publish("web", "all", namespace, settings("one", "1")))
+
+	w.do("freeze", "aside", "--cluster", boston, "--reason", "its disks are looked into")
+	w.publish("web", "all", namespace, settings("one", "2"))
+	w.eventuallyHolds(lisbon, "one", "2")
+	w.why(boston, "web", "GatedByFreeze", "its disks are looked into")
+	w.holds("one", "value", "1", boston)
+	w.do("unfreeze", "aside")
+	w.ready("web", 2)
+	w.holds("one", "value", "2", lisbon, boston)
+
+	w.do("freeze", "--all", "--for", "1h", "--reason", "it is Friday")
+	w.publish("web", "all", namespace, settings("one", "3"))
+	w.rolloutSays("web", "waits until its clusters may be changed: freeze freeze-all until", "it is Friday")
+	w.refused(2, []string{"rollout", "override", "bundle/web"}, "why")
+	w.holds("one", "value", "2", lisbon, boston)
+	w.do("rollout", "override", "bundle/web", "-m", "the shop is down")
+	w.ready("web", 3)
+	w.rolloutSays("web", "overridden", "the shop is down")
+}
+
+// rolloutSays waits until the status of a bundle's rollout says all of it.
+func (w *world) rolloutSays(bundle string, words ...string) {
+	w.t.Helper()
+	w.eventually("the rollout says "+strings.Join(words, ", "), func() error {
+		out := w.do("rollout", "status", "bundle/"+bundle)
+		for _, word := range words {
+			if !strings.Contains(out, word) {
+				return fmt.Errorf("%q is not in:\n%s", word, out)
+			}
+		}
+		return nil
+	})
 }

@@ -122,6 +122,7 @@ var auditKinds = map[string]string{
 	store.Bundles.String():         yardarmv1.KindBundle,
 	store.Revisions.String():       yardarmv1.KindRevision,
 	store.Rollouts.String():        yardarmv1.KindRollout,
+	store.Gates.String():           yardarmv1.KindGate,
 	store.RolloutMembers.String():  "RolloutMembers",
 	store.Roles.String():           yardarmv1.KindRole,
 	store.RoleBindings.String():    yardarmv1.KindRoleBinding,

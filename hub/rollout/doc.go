@@ -9,5 +9,5 @@
 // assignments asks that, and nothing else; so a rollout that is lost, or that this hub cannot read, changes no cluster.
 //
 // hub/rollout/drive brings both together: it reads rollouts and what is known of their clusters from the store, and writes there what has come of them.
-// What people do to a rollout is [Steer]'s.
+// What people do to a rollout is [Steer]'s, and when nothing may move at all is hub/rollout/gate's.
 package rollout

@@ -118,6 +118,8 @@ func objectIn(r *hubv1.Resource) client.Object {
 		return r.ClusterGroup
 	case *hubv1.Resource_Bundle:
 		return r.Bundle
+	case *hubv1.Resource_Gate:
+		return r.Gate
 	case *hubv1.Resource_Role:
 		return r.Role
 	case *hubv1.Resource_RoleBinding:

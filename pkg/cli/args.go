@@ -109,6 +109,8 @@ func typeOf(object client.Object) resource.Type {
 		return resource.Bundle
 	case *yardarmv1.Revision:
 		return resource.Revision
+	case *yardarmv1.Gate:
+		return resource.Gate
 	case *yardarmv1.Role:
 		return resource.Role
 	case *yardarmv1.RoleBinding:

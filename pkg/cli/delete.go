@@ -33,8 +33,8 @@ func (a *app) deleteCommand() *cobra.Command {
 	var f deleteFlags
 	cmd := &cobra.Command{
 		Use:   "delete TYPE NAME… | TYPE/NAME…",
-		Short: "Delete clusters, bundles, clustergroups, roles and rolebindings, and say what becomes of the workloads",
-		Long: `Delete clusters, bundles, clustergroups, roles and rolebindings.
+		Short: "Delete clusters, bundles, clustergroups, gates, roles and rolebindings, and say what becomes of the workloads",
+		Long: `Delete clusters, bundles, clustergroups, gates, roles and rolebindings.
 
 For a cluster and for a bundle, say what becomes of the objects in the clusters:
   --keep     they stay as they are, and nobody manages them any more
@@ -45,7 +45,8 @@ spoke is not there, it waits until it comes back; deleting it again with --keep 
 leaves the workloads where they are. A bundle's objects in a cluster that is away are removed when it is back.
 
 On a terminal it asks for what is not said, after telling what happens; --yes answers. Scripts have to say
---keep or --remove. A clustergroup is refused while a bundle targets it, a role while a rolebinding gives it.`,
+--keep or --remove. A clustergroup is refused while a bundle targets it or a gate names it, a role while a
+rolebinding gives it.`,
 		Example: `  yardarm delete bundle web --remove
   yardarm delete cluster eu-1 --keep
   yardarm delete clustergroup/staging`,
@@ -104,12 +105,14 @@ func (a *app) delete(ctx context.Context, selections []resource.Selection, f del
 }
 
 // deletable are the types that can be deleted.
-var deletable = []resource.Type{resource.Cluster, resource.Bundle, resource.Group, resource.Role, resource.Binding}
+var deletable = []resource.Type{resource.Cluster, resource.Bundle, resource.Group, resource.Gate, resource.Role, resource.Binding}
 
 // deletePlain deletes what has no workloads.
 func deletePlain(ctx context.Context, hub *client.Client, t resource.Type, name string, dryRun bool) error {
 	var err error
 	switch {
+	case t.Is(resource.Gate):
+		_, err = hub.DeleteGate(ctx, &hubv1.DeleteGateRequest{Name: name, DryRun: dryRun})
 	case t.Is(resource.Role):
 		_, err = hub.DeleteRole(ctx, &hubv1.DeleteRoleRequest{Name: name, DryRun: dryRun})
 	case t.Is(resource.Binding):

@@ -29,7 +29,7 @@ func (a *app) describeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "describe TYPE NAME… | TYPE/NAME…",
 		Short: "Show all that is known of a resource, with every problem",
-		Long: `Show all that is known of a cluster, clustergroup, bundle, revision, assignment, role, rolebinding or token:
+		Long: `Show all that is known of a cluster, clustergroup, bundle, revision, assignment, gate, role, rolebinding or token:
 what people set, what the hub derived, what was last reported and until when that holds, and each problem with
 its object, its reason and since when.`,
 		Example: `  yardarm describe cluster eu-1
@@ -92,6 +92,8 @@ func (d *sheet) describe(ctx context.Context, hub *client.Client, object client.
 		d.revision(o)
 	case *yardarmv1.Assignment:
 		d.assignment(o)
+	case *yardarmv1.Gate:
+		d.gate(o)
 	case *yardarmv1.Role:
 		d.role(o)
 	case *yardarmv1.RoleBinding:

@@ -12,7 +12,7 @@ import (
 )
 
 // changeless are the commands that change nothing at the hub.
-var changeless = strings.Split(`auth, auth can-i, auth whoami, completion bash, completion fish, completion powershell, completion zsh, config, config current-context,
+var changeless = strings.Split(`audit, auth, auth can-i, auth whoami, completion bash, completion fish, completion powershell, completion zsh, config, config current-context,
 config delete-context, config get-contexts, config import, config set-context, config use-context, config view, dashboard, describe, diff, events, get, help, login,
 logout, preview, problems, rollout, rollout history, rollout status, rollout watch, status, support-bundle, token, version, wait, why`, ",")
 
@@ -24,11 +24,13 @@ func TestEveryChangeHasADryRun(t *testing.T) {
 	lines := map[string][]string{
 		"accept": {"bundle/web"}, "apply": {"-f", groups}, "ban": {"eu-1"}, "unban": {"eu-1"}, "enroll": {"eu-9"}, "label": {"eu-1", "a=b"},
 		"publish": {dir, "--bundle", "web"}, "reconcile": {"bundle/web"}, "token create": {"ci"}, "token revoke": {"ci"},
-		"delete":       {"bundle/web", "cluster/eu-1", "clustergroup/big", "role/own", "rolebinding/own", "--remove"},
+		"delete": {"bundle/web", "cluster/eu-1", "clustergroup/big", "gate/own", "role/own", "rolebinding/own", "--remove"},
+		"freeze": {"--all"}, "unfreeze": {"own"}, "rollout override": {"web", "-m", "why"},
 		"rollout undo": {"web"}, "rollout pause": {"web"}, "rollout resume": {"web"}, "rollout approve": {"web"}, "rollout promote": {"web"}, "rollout retry": {"web"},
 	}
 	h := serve(t, exampleFleet())
 	h.put(&yardarmv1.Token{Kind: yardarmv1.KindToken, Metadata: &yardarmv1.ObjectMeta{Name: "ci"}})
+	h.put(&yardarmv1.Gate{Kind: yardarmv1.KindGate, Metadata: &yardarmv1.ObjectMeta{Name: "own"}})
 	for _, path := range commands((&app{}).root()) {
 		if slices.ContainsFunc(changeless, func(name string) bool { return strings.TrimSpace(name) == path }) {
 			continue

@@ -12,7 +12,7 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// rolloutOf is that of web, which has failed at its canary, of db, which is complete, and of no other.
+// rolloutOf is that of web, which has failed at its canary, of db, which is complete, of api, which is held by gates, and of no other.
 func rolloutOf(name string) (*yardarmv1.Rollout, error) {
 	r := &yardarmv1.Rollout{ApiVersion: yardarmv1.APIVersion, Kind: yardarmv1.KindRollout, Metadata: &yardarmv1.ObjectMeta{Name: name},
 		Spec: &yardarmv1.RolloutSpec{Bundle: name, Revision: 3, Strategy: &yardarmv1.RolloutStrategy{Stages: []*yardarmv1.Stage{
@@ -29,6 +29,11 @@ func rolloutOf(name string) (*yardarmv1.Rollout, error) {
 			Clusters: []*yardarmv1.RolloutCluster{
 				{Cluster: "eu-1", Stage: "canary", State: yardarmv1.MemberReturned, Revision: 2, FromRevision: 2, GoodRevision: 2},
 				{Cluster: "us-1", Stage: "rest", State: yardarmv1.MemberWaiting, Revision: 2, FromRevision: 2, GoodRevision: 2, Away: true}}}
+	case "api":
+		r.Status = &yardarmv1.RolloutStatus{Phase: yardarmv1.RolloutProgressing, WaitsFor: yardarmv1.RolloutWaitGate, Stage: "canary", SettledRevision: 2, Since: ago(time.Minute),
+			Stages: []*yardarmv1.StageStatus{{Name: "canary", Clusters: 1, Waiting: 1, Concurrency: 1}, {Name: "rest", Clusters: 4, Waiting: 4, Concurrency: 1}},
+			Gates: []*yardarmv1.RolloutGate{{Gate: "nightly", Type: "window", Clusters: 1, Actor: "ann", Opens: ago(-2 * time.Hour)},
+				{Gate: "friday", Type: "freeze", Clusters: 1, Actor: "bob", Reason: "nobody is here"}}, GatesOverridden: true}
 	default:
 		return nil, status.Errorf(codes.NotFound, "there is no rollout %q", name)
 	}

@@ -46,9 +46,9 @@ func (f *filter) check(s resource.Selection) error {
 		name, value string
 		types       []resource.Type
 	}{
-		{"-l", f.selector, []resource.Type{resource.Cluster, resource.Group, resource.Bundle}},
-		{"--filter", f.fields, []resource.Type{resource.Cluster, resource.Group, resource.Bundle, resource.Revision, resource.Assignment, resource.Role, resource.Binding}},
-		{"--sort", f.order, []resource.Type{resource.Cluster, resource.Group, resource.Bundle, resource.Revision, resource.Assignment, resource.Role, resource.Binding}},
+		{"-l", f.selector, []resource.Type{resource.Cluster, resource.Group, resource.Bundle, resource.Gate}},
+		{"--filter", f.fields, []resource.Type{resource.Cluster, resource.Group, resource.Bundle, resource.Revision, resource.Assignment, resource.Gate, resource.Role, resource.Binding}},
+		{"--sort", f.order, []resource.Type{resource.Cluster, resource.Group, resource.Bundle, resource.Revision, resource.Assignment, resource.Gate, resource.Role, resource.Binding}},
 		{"--group", f.group, []resource.Type{resource.Cluster, resource.Bundle, resource.Assignment}},
 		{"--bundle", f.bundle, []resource.Type{resource.Revision, resource.Assignment}},
 		{"--cluster", f.cluster, []resource.Type{resource.Assignment}},

@@ -25,7 +25,9 @@ one canary first (a cluster labelled yardarm.dev/canary=true, if there is one), 
 tolerated; then until 10 % of the clusters have it; then the rest, a quarter of a stage at a time. A cluster
 counts once it is ready with just this revision. If more fail than may (2 %, and at least one), every
 cluster that was reached returns to the last revision that was good there. Clusters that are away hold
-nothing up; they get it when they come back, and those that were failing before do not count.`,
+nothing up; they get it when they come back, and those that were failing before do not count.
+
+Gates hold a revision back whatever its stages allow: freezes and windows of time ('yardarm freeze --help').`,
 		Example: `  yardarm rollout status bundle/web
   yardarm rollout approve bundle/web -m "looks good"
   yardarm rollout undo bundle/web --to-revision 3
@@ -40,7 +42,7 @@ nothing up; they get it when they come back, and those that were failing before 
       - {name: rest, concurrency: "50", orderBy: region, progressDeadline: 30m}`,
 		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage("say what: status, watch, pause, resume, approve, promote, retry, undo or history; 'yardarm rollout --help' tells more")
+			return usage("say what: status, watch, pause, resume, approve, promote, retry, override, undo or history; 'yardarm rollout --help' tells more")
 		},
 	}
 	cmd.AddCommand(a.rolloutStatusCommand(), a.rolloutWatchCommand(), a.undoCommand(), a.historyCommand())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -156,7 +157,42 @@ func (a *app) printRollout(r *yardarmv1.Rollout) error {
 	if err := a.write(t); err != nil {
 		return err
 	}
-	return errors.Join(a.printRolloutClusters(st), a.printActions(st))
+	return errors.Join(a.printRolloutGates(st), a.printRolloutClusters(st), a.printActions(st))
+}
+
+// gatesText says which gate is waited for, and when it opens, as in ": freeze friday until 2026-12-24T08:00:00Z".
+func gatesText(st *yardarmv1.RolloutStatus) string {
+	if len(st.GetGates()) == 0 {
+		return ""
+	}
+	g := st.GetGates()[0]
+	text := ": " + g.GetType() + " " + g.GetGate()
+	if g.GetOpens() != nil {
+		text += " until " + g.GetOpens().AsTime().Format(time.RFC3339)
+	}
+	if more := len(st.GetGates()) - 1; more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
+	}
+	return text
+}
+
+func (a *app) printRolloutGates(st *yardarmv1.RolloutStatus) error {
+	if st.GetGatesOverridden() {
+		a.print("\nAll gates are overridden for this revision.")
+	}
+	if len(st.GetGates()) == 0 {
+		return nil
+	}
+	a.print("")
+	t := a.newTable("GATE", "TYPE", "HOLDS", "OPENS", "BY", "REASON")
+	for _, g := range st.GetGates() {
+		opens := "-"
+		if g.GetOpens() != nil {
+			opens = a.until(g.GetOpens())
+		}
+		t.Add(table.Text(g.GetGate()), table.Text(g.GetType()), table.Text(plural(g.GetClusters(), "cluster")), table.Text(opens), table.Text(g.GetActor()), table.Text(g.GetReason()))
+	}
+	return a.write(t)
 }
 
 // bar is how much of a stage is done.
@@ -229,6 +265,9 @@ func nextOf(r *yardarmv1.Rollout) string {
 	case yardarmv1.RolloutCompleted:
 		return "nothing; clusters that are away get it when they come back"
 	case yardarmv1.RolloutRollingBack:
+		if st.GetWaitsFor() == yardarmv1.RolloutWaitGate {
+			return "the clusters that are frozen return once they are not" + gatesText(st)
+		}
 		return "the clusters that were reached return to the last revision that was good there"
 	case yardarmv1.RolloutRolledBack:
 		return "nothing, until a newer revision is published, or 'yardarm rollout retry bundle/" + name + "' begins this one anew"
@@ -244,7 +283,7 @@ func nextOf(r *yardarmv1.Rollout) string {
 	case yardarmv1.RolloutWaitPresence:
 		return "stage " + st.GetStage() + " waits for a cluster that is there, or gets ready with it"
 	case yardarmv1.RolloutWaitGate:
-		return "stage " + st.GetStage() + " waits until its clusters may be changed"
+		return "stage " + st.GetStage() + " waits until its clusters may be changed" + gatesText(st)
 	}
 	return "stage " + st.GetStage() + " goes on as clusters get ready"
 }

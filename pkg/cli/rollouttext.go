@@ -7,7 +7,7 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// rolloutText is how a bundle's rollout stands, as in "3: canary", "3: awaits approval of rest" or "3: rolled back"; "-" once it is complete.
+// rolloutText is how a bundle's rollout stands, as in "3: canary", "3: awaits approval of rest", "3: rest, held by a gate" or "3: rolled back"; "-" once it is complete.
 func rolloutText(b *yardarmv1.Bundle) string {
 	if !rollsOut(b) {
 		return "-"
@@ -27,6 +27,8 @@ func rolloutPhase(r *yardarmv1.RolloutSummary) string {
 	switch phase := r.GetPhase(); {
 	case phase == yardarmv1.RolloutProgressing && r.GetWaitsFor() == yardarmv1.RolloutWaitApproval:
 		return "awaits approval of " + r.GetStage()
+	case phase == yardarmv1.RolloutProgressing && r.GetWaitsFor() == yardarmv1.RolloutWaitGate:
+		return r.GetStage() + ", held by a gate"
 	case phase == yardarmv1.RolloutProgressing:
 		return r.GetStage()
 	case phase == yardarmv1.RolloutRollingBack:

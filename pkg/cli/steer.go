@@ -29,6 +29,9 @@ var steering = []steeringVerb{
 		"approved", (*client.Client).ApproveRollout},
 	{yardarmv1.ActionPromote, "Go on with the next stage though this one is not over",
 		"Go on with the next stage though the one that is under way is not over: what is left of its soak is not waited\nfor. Approvals and failures are not passed over so.", "promoted", (*client.Client).PromoteRollout},
+	{yardarmv1.ActionOverride, "Let a revision pass all gates, in an emergency",
+		"Let a bundle's latest revision pass all gates: freezes, and windows. It is for this revision alone, goes for\nclusters that go back, too, and passes over no approval. Say with -m why: it is recorded who did it and when, in\nthe rollout and the audit log, and takes a role that may override rollouts.",
+		"passes all gates", (*client.Client).OverrideGates},
 	{yardarmv1.ActionRetry, "Begin a rollout that has failed anew",
 		"Begin a rollout that has failed anew, by the strategy that the bundle has now. Clusters that still have the\nrevision try again at once what has failed.", "begun anew", (*client.Client).RetryRollout},
 }
@@ -47,6 +50,9 @@ func (a *app) steerCommand(verb steeringVerb) *cobra.Command {
 			if req.Bundle, err = oneBundle(args); err != nil {
 				return err
 			}
+			if verb.name == yardarmv1.ActionOverride && req.Message == "" {
+				return usage("say with -m why the gates do not count this time")
+			}
 			hub, err := a.connect()
 			if err != nil {
 				return err
@@ -63,5 +69,8 @@ func (a *app) steerCommand(verb steeringVerb) *cobra.Command {
 	cmd.Flags().StringVarP(&req.Message, "message", "m", "", "why, for those who read it later")
 	dryRunFlag(cmd, &req.DryRun)
 	complete(cmd, "revision", a.completeRevisions)
+	if verb.name == yardarmv1.ActionOverride {
+		cmd.Example = "  yardarm rollout override bundle/web --revision 3 -m \"the shop is down\""
+	}
 	return cmd
 }

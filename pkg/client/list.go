@@ -75,6 +75,16 @@ func (c *Client) Roles(ctx context.Context, req *hubv1.ListRolesRequest) iter.Se
 	}
 }
 
+// Gates lists gates as [Client.Clusters] lists clusters.
+func (c *Client) Gates(ctx context.Context, req *hubv1.ListGatesRequest) iter.Seq2[*yardarmv1.Gate, error] {
+	return func(yield func(*yardarmv1.Gate, error) bool) {
+		page := &hubv1.ListGatesRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
+		pages(ctx, c.ListGates, page, (*hubv1.ListGatesResponse).GetGates, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
 // RoleBindings lists role bindings as [Client.Clusters] lists clusters.
 func (c *Client) RoleBindings(ctx context.Context, req *hubv1.ListRoleBindingsRequest) iter.Seq2[*yardarmv1.RoleBinding, error] {
 	return func(yield func(*yardarmv1.RoleBinding, error) bool) {

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/yardarm-dev/yardarm/pkg/cli/table"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+var gateColumns = []column{
+	nameColumn,
+	col("TYPE", func(_ *app, g *yardarmv1.Gate) string { return gateType(g) }),
+	coloured(col("STATE", func(_ *app, g *yardarmv1.Gate) string { return g.GetStatus().GetState() }), gateColor),
+	col("CHANGES", (*app).gateChanges).moving(),
+	col("ABOUT", func(_ *app, g *yardarmv1.Gate) string { return gateAbout(g.GetSpec()) }),
+	col("REASON", func(_ *app, g *yardarmv1.Gate) string { return g.GetSpec().GetReason() }),
+	col("BY", func(_ *app, g *yardarmv1.Gate) string { return g.GetStatus().GetActor() }),
+	ageColumn,
+	col("WHEN", func(a *app, g *yardarmv1.Gate) string { return a.gateWhen(g.GetSpec()) }).onlyWide(),
+}
+
+func gateType(g *yardarmv1.Gate) string {
+	if g.GetSpec().GetWindow() != nil {
+		return yardarmv1.GateWindow
+	}
+	return yardarmv1.GateFreeze
+}
+
+// gateColor is the phase whose colour its state has.
+func gateColor(g *yardarmv1.Gate) string {
+	if g.GetStatus().GetState() == yardarmv1.GateShut {
+		return yardarmv1.PhaseProgressing
+	}
+	return ""
+}
+
+// gateChanges is when a gate opens or shuts by itself.
+func (a *app) gateChanges(g *yardarmv1.Gate) string {
+	if g.GetStatus().GetChanges() == nil {
+		return "-"
+	}
+	return a.until(g.GetStatus().GetChanges())
+}
+
+// gateAbout is as in "bundles web, groups prod".
+func gateAbout(spec *yardarmv1.GateSpec) string {
+	var parts []string
+	if spec.GetBundles() != nil {
+		parts = append(parts, "bundles "+scope(spec.Bundles))
+	}
+	if len(spec.GetGroups()) > 0 {
+		parts = append(parts, "groups "+strings.Join(spec.Groups, ","))
+	}
+	if spec.GetClusters() != nil {
+		parts = append(parts, "clusters "+scope(spec.Clusters))
+	}
+	return cmp.Or(strings.Join(parts, "; "), "everything")
+}
+
+// gateWhen is as in "allow 0 22 * * 1-5 for 2h Europe/Berlin".
+func (a *app) gateWhen(spec *yardarmv1.GateSpec) string {
+	w := spec.GetWindow()
+	switch {
+	case w == nil && spec.GetFreeze().GetUntil() == nil:
+		return "until it is lifted"
+	case w == nil:
+		return "until " + a.at(spec.Freeze.Until)
+	}
+	return fmt.Sprintf("%s %s for %s %s", w.GetEffect(), w.GetSchedule(), table.Duration(w.GetDuration().AsDuration()), cmp.Or(w.GetTimeZone(), "UTC"))
+}
+
+func (d *sheet) gate(g *yardarmv1.Gate) {
+	st := g.GetStatus()
+	d.metadata(g.GetMetadata())
+	d.field("Type", gateType(g))
+	state := table.Paint(table.Clean(st.GetState()), phaseColor(gateColor(g)), d.app.colors())
+	if st.GetChanges() != nil {
+		state += " until " + d.app.at(st.GetChanges())
+	}
+	d.painted("State", state)
+	d.field("When", d.app.gateWhen(g.GetSpec()))
+	d.field("About", gateAbout(g.GetSpec()))
+	d.field("Reason", g.GetSpec().GetReason())
+	d.field("Written by", strings.Join([]string{st.GetActor(), d.app.at(st.GetWritten())}, ", "))
+}
