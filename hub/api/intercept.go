@@ -2,13 +2,10 @@ package api
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
-	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -17,17 +14,12 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/yardarm-dev/yardarm/hub/authz"
+	"github.com/yardarm-dev/yardarm/hub/requestid"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 )
 
-const (
-	// requestIDKey is the metadata key of a request's id, both ways.
-	requestIDKey = "x-request-id"
-	// streamKey marks the headers of a stream that was accepted and may have nothing to say for long: hub/gateway passes them on at once.
-	streamKey = "x-yardarm-stream"
-	// maxRequestID is how long a caller's own may be.
-	maxRequestID = 64
-)
+// streamKey marks the headers of a stream that was accepted and may have nothing to say for long: hub/gateway passes them on at once.
+const streamKey = "x-yardarm-stream"
 
 // call is what the interceptors know of a call.
 type call struct {
@@ -64,7 +56,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 		return handler(ctx, req) // load balancers have no credential, and learn nothing
 	}
 	c := call{id: s.requestID(ctx), method: info.FullMethod, need: needs[info.FullMethod]}
-	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.id)) // fails only when the call is over
+	_ = grpc.SetHeader(ctx, metadata.Pairs(requestid.Header, c.id)) // fails only when the call is over
 	defer func() {
 		if r := recover(); r != nil {
 			err = s.panicked(r, debug.Stack())
@@ -90,7 +82,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	ctx := ss.Context()
 	c := call{id: s.requestID(ctx), method: info.FullMethod, need: needs[info.FullMethod]}
-	_ = ss.SetHeader(metadata.Pairs(requestIDKey, c.id))
+	_ = ss.SetHeader(metadata.Pairs(requestid.Header, c.id))
 	defer func() {
 		if r := recover(); r != nil {
 			err = s.panicked(r, debug.Stack())
@@ -124,20 +116,10 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 // open tells the caller that its stream is accepted, before there is anything to send.
 func open(ss grpc.ServerStream) error { return ss.SendHeader(metadata.Pairs(streamKey, "open")) }
 
-// requestID is the caller's own if it is harmless, and a new one otherwise.
 func (s *Server) requestID(ctx context.Context) string {
 	md, _ := metadata.FromIncomingContext(ctx)
-	if ids := md.Get(requestIDKey); len(ids) == 1 && len(ids[0]) <= maxRequestID && ids[0] != "" && strings.Trim(ids[0], idCharacters) == "" {
-		return ids[0]
-	}
-	var raw [8]byte
-	if _, err := io.ReadFull(s.cfg.Rand, raw[:]); err != nil {
-		return "unknown"
-	}
-	return hex.EncodeToString(raw[:])
+	return requestid.Of(md.Get(requestid.Header), s.cfg.Rand)
 }
-
-const idCharacters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_."
 
 // answer makes the status that a caller sees, and logs what is the hub's fault.
 func (s *Server) answer(method string, c call, err error) error {

@@ -268,6 +268,9 @@ func TestErrorsAreJSONWithDetails(t *testing.T) {
 			if a.at("code") != tc.code || a.header.Get("Content-Type") != "application/json" {
 				t.Errorf("answer %s", a.body)
 			}
+			if id := a.header.Get("X-Request-Id"); id == "" || !strings.Contains(string(a.body), "google.rpc.RequestInfo") || !strings.Contains(string(a.body), `"`+id+`"`) {
+				t.Errorf("request %q is not named in %s", id, a.body)
+			}
 			for _, word := range tc.words {
 				if !strings.Contains(message, word) {
 					t.Errorf("message %q does not say %q", message, word)

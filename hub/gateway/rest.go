@@ -39,10 +39,11 @@ const (
 // newREST makes the handler of everything that is not gRPC.
 func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 	strictQueries()
+	refusals := refuser{cfg.Logger}
 	api := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newJSON()),
-		runtime.WithErrorHandler(writeError),
-		runtime.WithRoutingErrorHandler(writeRoutingError),
+		runtime.WithErrorHandler(refusals.write),
+		runtime.WithRoutingErrorHandler(refusals.routing),
 		runtime.WithIncomingHeaderMatcher(passHeader),
 		runtime.WithMetadata(passCertificate),
 		runtime.WithOutgoingHeaderMatcher(answerHeader),
@@ -58,7 +59,7 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	refuse := func(w http.ResponseWriter, r *http.Request, err error) {
-		writeError(r.Context(), api, newJSON(), w, r, err)
+		refusals.write(r.Context(), api, newJSON(), w, r, err)
 	}
 	mux := http.NewServeMux()
 	if cfg.Sealer == nil {
