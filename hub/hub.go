@@ -90,6 +90,8 @@ type Config struct {
 	CallTimeout       time.Duration
 	CallRate          int
 	FailureRate       int
+	// MaxClusters, MaxClusterGroups, MaxBundles and MaxTokens are quotas; negative for any number. Zero means the defaults of hub/api.
+	MaxClusters, MaxClusterGroups, MaxBundles, MaxTokens int
 	// KeepRevisions is how many of the newest revisions of each bundle are kept, beside those that are in use. Default 20.
 	KeepRevisions int
 	// KeepAudit is how many entries of the audit log are kept. Default 100,000.
@@ -265,7 +267,8 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	}
 	fleet, err := api.New(api.Config{
 		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Sealer: sealer, Deliveries: spokes, Version: version.String(),
-		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize, CallRate: c.CallRate, FailureRate: c.FailureRate, CallTimeout: c.CallTimeout}, Logger: c.Logger, Registerer: h.metrics,
+		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize, CallRate: c.CallRate, FailureRate: c.FailureRate, CallTimeout: c.CallTimeout,
+			Clusters: c.MaxClusters, ClusterGroups: c.MaxClusterGroups, Bundles: c.MaxBundles, Tokens: c.MaxTokens}, Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {
 		return err

@@ -51,6 +51,8 @@ type Limits struct {
 	Watches int
 	// Remember is how many changes of each kind are remembered for watches that go on. Default 32,768.
 	Remember int
+	// Clusters, ClusterGroups, Bundles and Tokens are how many of them there may be; negative for any number. Defaults 50,000, 2,000, 5,000 and 10,000.
+	Clusters, ClusterGroups, Bundles, Tokens int
 	// CallRate is how many calls a second each identity may make, after ten seconds' worth at once; negative for any number. Default 200.
 	CallRate int
 	// FailureRate is the same of calls whose caller is not known, from each address. Default 5.
@@ -62,12 +64,17 @@ type Limits struct {
 }
 
 const (
-	defaultMaxArtifact   = 64 << 20
-	defaultMaxFiles      = 10_000
-	defaultPublications  = 4
-	defaultPreviews      = 2
-	defaultDownloads     = 256 << 20
-	defaultWatches       = 2048
+	defaultMaxArtifact  = 64 << 20
+	defaultMaxFiles     = 10_000
+	defaultPublications = 4
+	defaultPreviews     = 2
+	defaultDownloads    = 256 << 20
+	defaultWatches      = 2048
+	// The quotas are several times what a hub has been measured with: they are to stop a script that runs away before it fills memory and disk.
+	defaultClusters      = 50_000
+	defaultGroups        = 2_000
+	defaultBundles       = 5_000
+	defaultTokens        = 10_000
 	defaultCallRate      = 200
 	defaultFailureRate   = 5
 	defaultCallTimeout   = 30 * time.Second
@@ -232,11 +239,16 @@ func (l *Limits) fill() {
 	set(&l.Previews, defaultPreviews)
 	set(&l.Downloads, defaultDownloads)
 	set(&l.Watches, defaultWatches)
-	if l.CallRate == 0 {
-		l.CallRate = defaultCallRate
-	}
-	if l.FailureRate == 0 {
-		l.FailureRate = defaultFailureRate
+	for _, limit := range []struct {
+		field *int
+		value int
+	}{
+		{&l.Clusters, defaultClusters}, {&l.ClusterGroups, defaultGroups}, {&l.Bundles, defaultBundles}, {&l.Tokens, defaultTokens},
+		{&l.CallRate, defaultCallRate}, {&l.FailureRate, defaultFailureRate},
+	} {
+		if *limit.field == 0 {
+			*limit.field = limit.value
+		}
 	}
 	if l.CallTimeout <= 0 {
 		l.CallTimeout = defaultCallTimeout

@@ -61,6 +61,9 @@ func transact[A proto.Message](ctx context.Context, s *Server, req mutation, fn 
 		if err := c.judge(); err != nil {
 			return err
 		}
+		if err := c.checkQuotas(s.cfg.Limits); err != nil {
+			return err
+		}
 		switch {
 		case req.GetDryRun():
 			answer = show(c.view())

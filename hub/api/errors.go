@@ -43,6 +43,7 @@ const (
 	reasonTooLarge        = "TOO_LARGE"
 	reasonBusy            = "BUSY"
 	reasonRate            = "RATE_LIMITED"
+	reasonQuota           = "QUOTA_EXCEEDED"
 	reasonKeyReused       = "IDEMPOTENCY_KEY_REUSED"
 	reasonProvider        = "IDENTITY_PROVIDER_UNAVAILABLE"
 	reasonTooOld          = "WATCH_TOO_OLD"
