@@ -22,7 +22,8 @@ const (
 	maxResources = 1000
 )
 
-// Apply implements FleetService.
+// Apply implements FleetService. There are no update masks: what is applied is all that its owner says of a resource, so what is left out is taken
+// back, and one field is changed by reading the resource and applying it with its version. Labels, which several change, have LabelCluster.
 func (s *Server) Apply(ctx context.Context, req *hubv1.ApplyRequest) (*hubv1.ApplyResponse, error) {
 	a, err := s.newApplication(req.GetResources())
 	if err != nil {

@@ -101,7 +101,7 @@ var tricks = []string{
 	"/v1/clusters/" + strings.Repeat("x", 30_000), "/v1/clusters?" + strings.Repeat("filter=a&", 5_000), "/v1/clusters?filter=%ff", "/v1/clusters?filter=((((((", "/v1/clusters?page_size=-1",
 	"/v1/clusters?page_size=4294967296", "/v1/clusters?page_token=" + strings.Repeat("%ff", 100), "/v1/clusters?filter.a.b.c=1", "/v1/clusters?order_by=name%20desc%2c%2c", "/v1/clusters?a=1;b=2",
 	"/v1/bundles/x/revisions/99999999999999999999", "/v1/artifacts/sha256:" + strings.Repeat("z", 64), "/v1/watch/%2e%2e", "/v1/facets/Cluster?facets=" + strings.Repeat("labels.a&facets=", 1000),
-	"http://elsewhere/v1/hub", "//elsewhere/v1/hub", "*", "/", "/assets/../../etc/passwd", "/assets/%2e%2e/%2e%2e/etc/passwd", "/openapi.json/../v1/hub", "/session", "/session/link", "/v1:hub", "/v1/hub#x",
+	"http://elsewhere/v1/hub", "//elsewhere/v1/hub", "*", "/", "/assets/../../etc/passwd", "/assets/%2e%2e/%2e%2e/etc/passwd", "/openapi.json/../v1/hub", "/session", "/session/link", "/v1:hub", "/v1/hub#x", "/v1/clusters?fields=clusters.metadata.labels.a.b,clusters", "/v1/clusters?fields=.", "/v1/clusters?fields=%ff",
 }
 
 // headers are lines that say too much.

@@ -74,9 +74,14 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if c.key, err = idempotencyKey(ctx, c); err != nil {
 		return nil, err
 	}
+	fields, err := maskOf(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(withAuthor(context.WithValue(ctx, callKey{}, c), c), s.cfg.Limits.CallTimeout)
 	defer cancel()
-	return handler(ctx, req)
+	resp, err = handler(ctx, req)
+	return fields.cut(resp), err
 }
 
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
@@ -97,6 +102,10 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	if c.key, err = idempotencyKey(ctx, c); err != nil {
 		return err
 	}
+	fields, err := maskOf(ctx, info.FullMethod)
+	if err != nil {
+		return err
+	}
 	ctx = withAuthor(context.WithValue(ctx, callKey{}, c), c)
 	switch info.FullMethod {
 	case hubv1.FleetService_Watch_FullMethodName, hubv1.FleetService_WatchOverview_FullMethodName, hubv1.FleetService_WatchEvents_FullMethodName:
@@ -107,7 +116,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		defer cancel()
 	}
 	ctx, end := context.WithCancelCause(ctx)
-	guarded := &serverStream{ServerStream: ss, server: s, call: c, ctx: ctx, cancel: end, patience: s.cfg.Limits.CallTimeout}
+	guarded := &serverStream{ServerStream: ss, server: s, call: c, fields: fields, ctx: ctx, cancel: end, patience: s.cfg.Limits.CallTimeout}
 	defer guarded.guarded.Wait()
 	defer end(nil)
 	return guarded.ended(handler(srv, guarded))

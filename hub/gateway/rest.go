@@ -32,6 +32,8 @@ const (
 	streamType = "application/x-ndjson"
 	// certificateKey is the metadata in which the client certificate of a call is passed on, to hub/api, which believes it of this connection alone.
 	certificateKey = "x-yardarm-certificate-bin"
+	// fieldsHeader is the header, and the metadata, of the fields that a caller wants of an answer.
+	fieldsHeader = "X-Yardarm-Fields"
 	// publishPath is the one call whose body is a stream.
 	publishPath = "/v1/publish"
 )
@@ -61,13 +63,14 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 	refuse := func(w http.ResponseWriter, r *http.Request, err error) {
 		refusals.write(r.Context(), api, newJSON(), w, r, err)
 	}
+	calls := takeFields(api)
 	mux := http.NewServeMux()
 	if cfg.Sealer == nil {
-		mux.Handle("/v1/", api)
+		mux.Handle("/v1/", calls)
 	} else {
 		s := &sessions{sealer: cfg.Sealer, fleet: hubv1.NewFleetServiceClient(conn), links: newLinks(), now: time.Now,
 			origins: http.NewCrossOriginProtection(), refuse: refuse}
-		mux.Handle("/v1/", s.wrap(api))
+		mux.Handle("/v1/", s.wrap(calls))
 		mux.HandleFunc("POST /session", s.begin)
 		mux.HandleFunc("DELETE /session", s.end)
 		mux.HandleFunc("POST /session/link", s.link)
@@ -112,6 +115,19 @@ func validText(u *url.URL) bool {
 	return utf8.ValidString(u.Path) && (err != nil || utf8.ValidString(query)) // a bad escape is the parser's to refuse
 }
 
+// takeFields has the query parameter "fields" mean what the header does. It is no field of any request.
+func takeFields(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if fields := query["fields"]; err == nil && len(fields) > 0 {
+			r.Header.Set(fieldsHeader, strings.Join(fields, ","))
+			delete(query, "fields")
+			r.URL.RawQuery = query.Encode()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // passHeader tells what of a request's headers becomes metadata. Authorization is passed by the library itself; what looks like
 // gRPC metadata is not, since a caller could otherwise write what only a proxy should.
 func passHeader(key string) (string, bool) {
@@ -122,6 +138,8 @@ func passHeader(key string) (string, bool) {
 		return "if-match", true
 	case "Idempotency-Key":
 		return "idempotency-key", true
+	case fieldsHeader:
+		return fieldsHeader, true
 	}
 	return "", false
 }
