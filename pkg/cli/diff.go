@@ -15,13 +15,14 @@ import (
 func (a *app) diffCommand() *cobra.Command {
 	var f publishFlags
 	cmd := &cobra.Command{
-		Use:   "diff DIR --bundle NAME",
+		Use:   "diff DIR|CHART --bundle NAME",
 		Short: "Show what publishing a directory would change, and in how many clusters",
 		Long: `Show what publishing a directory of manifests would change, and in how many clusters: which objects are
 added, changed and pruned, with the fields, from what is assigned to each cluster now to what would be, each
 customized for the cluster. Clusters in which the same changes are shown once, group by group. Nothing is changed.
 
-Values of Secrets are never shown. It takes a role that may see manifests. Where more than 100 clusters are
+A kustomization is built first, and a chart rendered, as 'yardarm render' shows. Values of Secrets are
+never shown. It takes a role that may see manifests. Where more than 100 clusters are
 each customized in a way of their own, the others are only counted.
 
 Exit codes: 0 nothing changes; 1 something does; 2 error.`,
@@ -32,17 +33,18 @@ Exit codes: 0 nothing changes; 1 something does; 2 error.`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.diff(cmd.Context(), args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.diff(cmd.Context(), args[0], &f) },
 	}
 	cmd.Flags().StringVarP(&f.bundle, "bundle", "b", "", "the bundle that it would be a revision of (required)")
 	cmd.Flags().StringSliceVar(&f.groups, "to", nil, "clustergroups that the bundle would be for, separated by commas")
+	f.render.add(cmd)
 	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML)
 	complete(cmd, "bundle", a.completeNames(resource.Bundle))
 	complete(cmd, "to", a.completeNames(resource.Group))
 	return cmd
 }
 
-func (a *app) diff(ctx context.Context, dir string, f publishFlags) error {
+func (a *app) diff(ctx context.Context, dir string, f *publishFlags) error {
 	f.dryRun, f.diff = true, true
 	resp, err := a.upload(ctx, dir, f)
 	if err != nil {

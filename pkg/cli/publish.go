@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
-	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/selector"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -25,6 +24,7 @@ type publishFlags struct {
 	commit  string
 	source  string
 	rollout string
+	render  renderFlags
 	dryRun  bool
 	// diff asks of a dry run what would change in the clusters.
 	diff    bool
@@ -36,18 +36,20 @@ type publishFlags struct {
 func (a *app) publishCommand() *cobra.Command {
 	var f publishFlags
 	cmd := &cobra.Command{
-		Use:   "publish DIR --bundle NAME",
-		Short: "Publish a directory of manifests as a revision of a bundle",
+		Use:   "publish DIR|CHART --bundle NAME",
+		Short: "Publish a directory or a chart as a revision of a bundle",
 		Long: `Publish the Kubernetes manifests in and below a directory as a new revision of a bundle. The bundle is made
 if it does not exist. Its clusters get the revision by the bundle's strategy: where it has none, a canary
 first, then until a tenth have it, then the rest; and all go back if it fails ('yardarm rollout --help').
 --rollout all-at-once is the strategy for those who want none: every cluster gets each revision at once,
 and keeps it, also where it fails. It stays the bundle's until another one is given.
 
-Files that end in .yaml, .yml or .json count, except those that begin with a dot. Publishing what the bundle
-runs already changes nothing, so it may be repeated: it is the digest of the objects that counts, not how
-the files are laid out. Problems of an object name the file that it was last published from. --to sets the
-groups that the bundle is for; without it they stay as they are.
+Files that end in .yaml, .yml or .json count, except those that begin with a dot. A directory with a
+kustomization.yaml is built first, and one with a Chart.yaml rendered, as 'yardarm render' shows; --plain
+takes the files as they are. Publishing what the bundle runs already changes nothing, so it may be repeated:
+it is the digest of the objects that counts, not how the files are laid out. Problems of an object name the
+file that it was last published from. --to sets the groups that the bundle is for; without it they stay as
+they are.
 
 Exit codes: 0 published or unchanged; 1 refused by the state of the hub, or with --wait failed; 2 bad input:
 manifests, flags, or a group of --to that is not there; with --wait 3 rolled back, 4 awaits an approval,
@@ -57,13 +59,16 @@ manifests, flags, or a group of --to that is not there; with --wait 3 rolled bac
   # In a pipeline: wait until it is ready everywhere, fail if it is not
   yardarm publish ./web --bundle web --commit "$COMMIT" --wait --timeout 5m
 
+  # A chart, with values
+  yardarm publish ./charts/web --bundle web --values ./values/prod.yaml
+
   # Check it with the hub, and change nothing
   yardarm publish ./web --bundle web --dry-run`,
 		Args: arguments(1, 1, "the directory to publish"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.publish(cmd.Context(), args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.publish(cmd.Context(), args[0], &f) },
 	}
 	cmd.Flags().StringVarP(&f.bundle, "bundle", "b", "", "the bundle to publish a revision of (required)")
 	cmd.Flags().StringSliceVar(&f.groups, "to", nil, "clustergroups that the bundle is for from now on, separated by commas")
@@ -74,6 +79,7 @@ manifests, flags, or a group of --to that is not there; with --wait 3 rolled bac
 	dryRunFlag(cmd, &f.dryRun)
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the revision is ready in all clusters")
 	f.waiting.add(cmd)
+	f.render.add(cmd)
 	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML, formatName)
 	complete(cmd, "bundle", a.completeNames(resource.Bundle))
 	complete(cmd, "rollout", words(rolloutDefault, rolloutAllAtOnce))
@@ -81,7 +87,7 @@ manifests, flags, or a group of --to that is not there; with --wait 3 rolled bac
 	return cmd
 }
 
-func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
+func (a *app) publish(ctx context.Context, dir string, f *publishFlags) error {
 	if f.wait && f.dryRun {
 		return usage("--wait and --dry-run do not go together")
 	}
@@ -106,7 +112,7 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 }
 
 // upload sends a directory to the hub.
-func (a *app) upload(ctx context.Context, dir string, f publishFlags) (*hubv1.PublishRevisionResponse, error) {
+func (a *app) upload(ctx context.Context, dir string, f *publishFlags) (*hubv1.PublishRevisionResponse, error) {
 	f.bundle = strings.TrimPrefix(f.bundle, resource.Bundle.Name+"/")
 	if f.bundle == "" {
 		return nil, usage("name the bundle: --bundle NAME")
@@ -118,18 +124,15 @@ func (a *app) upload(ctx context.Context, dir string, f publishFlags) (*hubv1.Pu
 	if err != nil {
 		return nil, err
 	}
-	files, err := manifest.ReadDir(dir, manifest.Limits{})
-	if err != nil {
-		return nil, err
-	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("there is no .yaml, .yml or .json file in %s; nothing was published", dir)
-	}
 	// The hub parses them too. Here it costs no upload, and tells more than one kind of mistake at once.
-	set, err := manifest.Parse(files, manifest.Limits{})
+	rendered, set, err := a.rendered(ctx, dir, f.bundle, &f.render)
+	if errors.Is(err, errNothing) {
+		return nil, fmt.Errorf("%w; nothing was published", err)
+	}
 	if err != nil {
 		return nil, err
 	}
+	files := rendered.Files
 	hub, err := a.connect()
 	if err != nil {
 		return nil, err

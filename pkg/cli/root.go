@@ -107,8 +107,8 @@ connection, hub), 124 out of time, 130 interrupted.`,
 			root.AddCommand(command)
 		}
 	}
-	add(groupDeliver, a.publishCommand(), a.diffCommand(), a.applyCommand(), a.rolloutCommand(), a.waitCommand(), a.freezeCommand(), a.unfreezeCommand(), a.deleteCommand(), a.acceptCommand(),
-		a.reconcileCommand())
+	add(groupDeliver, a.publishCommand(), a.diffCommand(), a.renderCommand(), a.applyCommand(), a.rolloutCommand(), a.waitCommand(), a.freezeCommand(),
+		a.unfreezeCommand(), a.deleteCommand(), a.acceptCommand(), a.reconcileCommand())
 	add(groupLook, a.statusCommand(), a.problemsCommand(), a.whyCommand(), a.getCommand(), a.describeCommand(), a.previewCommand(), a.eventsCommand(), a.auditCommand(),
 		a.dashboardCommand())
 	add(groupClusters, a.enrollCommand(), a.labelCommand(), a.banCommand(), a.unbanCommand())

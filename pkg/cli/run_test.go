@@ -25,12 +25,16 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/yardarm-dev/yardarm/pkg/clientconfig"
+	"github.com/yardarm-dev/yardarm/pkg/render"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	render.Child()
+	goleak.VerifyTestMain(m)
+}
 
 // hub is a fleet that is served over TLS, and a configuration file for it.
 type hub struct {

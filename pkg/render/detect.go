@@ -16,8 +16,8 @@ const chartFile = "Chart.yaml"
 
 var kustomizationFiles = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 
-// detect says what a directory is, by the file that makes it so.
-func detect(tree fs.FS, dir string) (string, error) {
+// Detect says what a directory is, by the file that makes it so: one of the yardarmv1.Render words.
+func Detect(tree fs.FS, dir string) (string, error) {
 	info, err := fs.Stat(tree, dir)
 	switch {
 	case err != nil:

@@ -112,7 +112,7 @@ func (in *Input) settle() error {
 		rendering = proto.CloneOf(in.Rendering)
 	}
 	if rendering.Type == "" {
-		if rendering.Type, err = detect(in.FS, in.Path); err != nil {
+		if rendering.Type, err = Detect(in.FS, in.Path); err != nil {
 			return err
 		}
 	}
