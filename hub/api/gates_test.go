@@ -136,3 +136,44 @@ func TestGatesWithinScope(t *testing.T) {
 	_, err := c.OverrideGates(t.Context(), &hubv1.SteerRolloutRequest{Bundle: "web", Message: "now"})
 	refused(t, err, codes.PermissionDenied, "may not override")
 }
+
+// A watch tells what people do to gates, and to a caller with a scope of those alone that are within it.
+func TestWatchGates(t *testing.T) {
+	h, c := scoped(t, "viewer")
+	apply(t, h, freezing("all", ""), freezing("own", "web", "prod"))
+	for name, client := range map[string]hubv1.FleetServiceClient{"all": h.FleetServiceClient, "within": c} {
+		stream := must[hubv1.FleetService_WatchClient](t)(client.Watch(t.Context(), &hubv1.WatchRequest{Kind: yardarmv1.KindGate}))
+		var told []string
+		next := func(until string) {
+			t.Helper()
+			for {
+				m := must[*hubv1.WatchResponse](t)(stream.Recv())
+				if m.Type == "HEARTBEAT" {
+					continue
+				}
+				told = append(told, strings.TrimSpace(m.Type+" "+m.GetGate().GetMetadata().GetName()))
+				if told[len(told)-1] == until {
+					return
+				}
+			}
+		}
+		next("BOOKMARK")
+		if name == "all" {
+			apply(t, h, windowed("nightly", "allow", "0 22 * * *", time.Hour))
+			next("ADDED nightly")
+			must[any](t)(h.DeleteGate(t.Context(), &hubv1.DeleteGateRequest{Name: "nightly"}))
+			next("DELETED nightly")
+		}
+		changed := freezing("own", "web", "prod")
+		changed.GetGate().Spec.Reason = name
+		apply(t, h, changed)
+		next("MODIFIED own")
+		want := "ADDED own,BOOKMARK,MODIFIED own"
+		if name == "all" {
+			want = "ADDED all,ADDED own,BOOKMARK,ADDED nightly,DELETED nightly,MODIFIED own"
+		}
+		if got := strings.Join(told, ","); got != want {
+			t.Errorf("%s: told %s, want %s", name, got, want)
+		}
+	}
+}

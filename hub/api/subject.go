@@ -124,9 +124,11 @@ func subjectOf(req *hubv1.WatchRequest) (subject, error) {
 		return bundleSubject(req)
 	case yardarmv1.KindAssignment:
 		return assignmentSubject(req)
+	case yardarmv1.KindGate:
+		return gateSubject(req)
 	}
-	return nil, invalid("kind", fmt.Sprintf("is %q; %s, %s, %s and %s can be watched", clip(req.GetKind()),
-		yardarmv1.KindCluster, yardarmv1.KindClusterGroup, yardarmv1.KindBundle, yardarmv1.KindAssignment))
+	return nil, invalid("kind", fmt.Sprintf("is %q; %s, %s, %s, %s and %s can be watched", clip(req.GetKind()),
+		yardarmv1.KindCluster, yardarmv1.KindClusterGroup, yardarmv1.KindBundle, yardarmv1.KindAssignment, yardarmv1.KindGate))
 }
 
 // asked is the filter of a request, with the name that it gives.
@@ -182,6 +184,21 @@ func bundleSubject(req *hubv1.WatchRequest) (subject, error) {
 			return []seen{{name: b.Row.GetMetadata().GetName(), uid: b.UID(), content: b,
 				same: func(later seen) bool { return b.Same(later.content.(*index.Bundle)) },
 				show: func(view) proto.Message { return showBundle(b) }}}
+		},
+	}, err
+}
+
+// gateSubject tells what people write: that a gate opens or shuts by itself is no change of it.
+func gateSubject(req *hubv1.WatchRequest) (subject, error) {
+	filter, err := asked(req, gateFields)
+	return entries[yardarmv1.Gate]{
+		all: (*index.State).Gates, changes: (*index.State).GatesSince,
+		has:   func(v view, g *yardarmv1.Gate) bool { return v.seesGate(g) && filter.Matches(v.gate(g)) },
+		names: func(g *yardarmv1.Gate) []string { return []string{g.GetMetadata().GetName()} },
+		shows: func(v view, g *yardarmv1.Gate) []seen {
+			return []seen{{name: g.GetMetadata().GetName(), uid: g.GetMetadata().GetUid(), content: g,
+				same: func(later seen) bool { return g == later.content.(*yardarmv1.Gate) },
+				show: func(v view) proto.Message { return v.gate(g) }}}
 		},
 	}, err
 }
@@ -246,6 +263,8 @@ func (st step) response(kind string, v view) *hubv1.WatchResponse {
 		out.Resource = &hubv1.WatchResponse_ClusterGroup{ClusterGroup: m}
 	case *yardarmv1.Bundle:
 		out.Resource = &hubv1.WatchResponse_Bundle{Bundle: m}
+	case *yardarmv1.Gate:
+		out.Resource = &hubv1.WatchResponse_Gate{Gate: m}
 	case *yardarmv1.Assignment:
 		out.Resource = &hubv1.WatchResponse_Assignment{Assignment: m}
 	}
@@ -262,6 +281,8 @@ func ended(kind, name, uid string) proto.Message {
 		return &yardarmv1.ClusterGroup{ApiVersion: api, Kind: kind, Metadata: meta}
 	case yardarmv1.KindBundle:
 		return &yardarmv1.Bundle{ApiVersion: api, Kind: kind, Metadata: meta}
+	case yardarmv1.KindGate:
+		return &yardarmv1.Gate{ApiVersion: api, Kind: kind, Metadata: meta}
 	}
 	cluster, bundle, _ := strings.Cut(name, ".")
 	return &yardarmv1.Assignment{ApiVersion: api, Kind: kind, Metadata: meta, Spec: &yardarmv1.AssignmentSpec{Cluster: cluster, Bundle: bundle}}

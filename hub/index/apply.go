@@ -15,7 +15,7 @@ var tables = []store.Table{
 	store.Observed,                                           // of a cluster, but of none of its bundles
 	store.Acceptances, store.ObservedBundles, store.Assigned, // of one bundle in one cluster
 	store.Reconciliations, store.Bundles, store.DeletedBundles, // of a bundle in all its clusters
-	store.Groups, store.Rollouts,
+	store.Groups, store.Rollouts, store.Gates, // of none
 }
 
 // concerned are the clusters that a change concerns, by uid: with the uids of the bundles in which, or with none where all of the cluster is to be derived.
@@ -43,7 +43,7 @@ func (s *State) concerns(tx *store.ReadTx, changed store.Changed) (out concerned
 		return nil, true
 	}
 	for _, t := range tables {
-		if changed.All(t) && t != store.Groups && t != store.Rollouts {
+		if changed.All(t) && t != store.Groups && t != store.Rollouts && t != store.Gates {
 			return nil, true
 		}
 	}
@@ -100,6 +100,7 @@ func (s *State) apply(tx *store.ReadTx, changed store.Changed) {
 	clusters, all := s.concerns(tx, changed)
 	if s.Tx == nil {
 		s.clusters, s.bundles, s.groups = map[string]*Cluster{}, map[string]*Bundle{}, map[string]*Group{}
+		s.gates = map[string]*yardarmv1.Gate{}
 		s.placer, s.counts, s.members = placement.NewPlacer(), map[string]*yardarmv1.PhaseCounts{}, map[string]*membership{}
 	}
 	s.Tx = tx
@@ -117,6 +118,7 @@ func (s *State) apply(tx *store.ReadTx, changed store.Changed) {
 		st.cluster(uid, bundles)
 	}
 	st.rows(changed, all)
+	st.gateRows(changed, all)
 	for uid := range st.touchedBundles {
 		st.compareBundle(uid)
 	}

@@ -47,6 +47,7 @@ type State struct {
 	clusters map[string]*Cluster
 	bundles  map[string]*Bundle
 	groups   map[string]*Group
+	gates    map[string]*yardarmv1.Gate
 
 	// placer keeps what is the same for most clusters of a bundle.
 	placer  *placement.Placer
@@ -56,6 +57,7 @@ type State struct {
 	clusterLog log[Cluster]
 	bundleLog  log[Bundle]
 	groupLog   log[Group]
+	gateLog    log[yardarmv1.Gate]
 }
 
 // New makes the index of a store, which remembers so many changes of each kind for watches; 32,768 if 0. Nothing is derived before it is read.
@@ -67,7 +69,7 @@ func New(s *store.Store, remember int) (*Index, error) {
 		remember = defaultRemember
 	}
 	x := &Index{store: s, sub: s.Subscribe(tables...), grown: make(chan struct{})}
-	x.s.clusterLog.remember, x.s.bundleLog.remember, x.s.groupLog.remember = remember, remember, remember
+	x.s.clusterLog.remember, x.s.bundleLog.remember, x.s.groupLog.remember, x.s.gateLog.remember = remember, remember, remember, remember
 	return x, nil
 }
 
@@ -149,7 +151,7 @@ func (s *State) Bundles() iter.Seq[*Bundle] { return maps.Values(s.bundles) }
 func (s *State) Groups() iter.Seq[*Group] { return maps.Values(s.groups) }
 
 // ClustersSince answers what has become, after a seq, of the clusters that keep lets pass, as they were or as they are; ok is false where the log does not
-// reach back to it. So do the other two.
+// reach back to it. So do the others.
 func (s *State) ClustersSince(seq uint64, keep func(*Cluster) bool) (changes []Change[Cluster], ok bool) {
 	return s.clusterLog.since(seq, (*Cluster).UID, keep)
 }

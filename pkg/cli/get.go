@@ -95,7 +95,7 @@ func (f *getFlags) check(selections []resource.Selection) error {
 		return usage("-w and --sort do not go together: what changes comes as it changes")
 	case selections[0].Type.Is(resource.Revision):
 		return usage("revisions do not change; watch their bundle: yardarm get bundles -w")
-	case slices.ContainsFunc([]resource.Type{resource.Gate, resource.Role, resource.Binding, resource.Token}, selections[0].Type.Is):
+	case slices.ContainsFunc([]resource.Type{resource.Role, resource.Binding, resource.Token}, selections[0].Type.Is):
 		return usage("%s cannot be watched", selections[0].Type.Plural)
 	case selections[0].Type.Is(resource.Assignment) && f.group != "":
 		return usage("-w watches assignments of a cluster or a bundle, not of a group")

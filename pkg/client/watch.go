@@ -206,6 +206,8 @@ func objectOf(resp *hubv1.WatchResponse) Object {
 		return r.ClusterGroup
 	case *hubv1.WatchResponse_Bundle:
 		return r.Bundle
+	case *hubv1.WatchResponse_Gate:
+		return r.Gate
 	case *hubv1.WatchResponse_Assignment:
 		return r.Assignment
 	}
