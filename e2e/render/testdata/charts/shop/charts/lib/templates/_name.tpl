@@ -1,0 +1,1 @@
+{{- define "lib.name" -}}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" }}{{- end -}}
