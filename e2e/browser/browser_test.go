@@ -38,6 +38,7 @@ func TestPages(t *testing.T) {
 	w.publish("web", "prod", "one")
 	w.publish("base", "test", "one")
 	w.publish("web", "prod", "two")
+	w.publishInStages()
 	w.run("pages.spec.mjs", "LINK="+strings.TrimSpace(w.do("dashboard")))
 }
 
@@ -58,6 +59,7 @@ func TestScreens(t *testing.T) {
 	w.publish("web", "prod", "one")
 	w.publish("base", "test", "one")
 	w.publish("web", "prod", "two")
+	w.publishInStages()
 	w.lone["lone-1"].Stop()
 	w.run("screens.spec.mjs")
 }

@@ -118,15 +118,46 @@ func (w *world) write(name, text string) string {
 // depend on which cluster a rollout begins with.
 func (w *world) publish(bundle, group, text string) {
 	w.t.Helper()
+	w.publishBy(bundle, group, text, "{name: all, concurrency: 100%, failureBudget: 100%}")
+}
+
+// publishBy publishes it by stages.
+func (w *world) publishBy(bundle, group, text, stages string) {
+	w.t.Helper()
 	w.do("apply", "-f", w.write(bundle+".yaml", fmt.Sprintf(`apiVersion: yardarm.dev/v1
 kind: Bundle
 metadata: {name: %s}
 spec:
   targets: [{group: %s}]
-  rollout: {stages: [{name: all, concurrency: 100%%, failureBudget: 100%%}]}
-`, bundle, group)))
+  rollout: {stages: [%s]}
+`, bundle, group, stages)))
 	file := w.write(bundle+"/settings.yaml", fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: default}\ndata: {text: %q}\n", bundle, text))
 	w.do("publish", filepath.Dir(file), "--bundle", bundle, "--to", group, "-m", "says "+text)
+}
+
+// publishInStages publishes the bundle pay, and then another revision of it, which waits after its first stage.
+func (w *world) publishInStages() {
+	w.t.Helper()
+	w.publish("pay", "test", "one")
+	w.awaitRollout("pay", func(s *yardarmv1.RolloutStatus) bool { return s.Phase == yardarmv1.RolloutCompleted })
+	w.publishBy("pay", "test", "two", "{name: canary, clusters: 1, approval: after}, {name: rest, concurrency: 100%, failureBudget: 100%}")
+	w.awaitRollout("pay", func(s *yardarmv1.RolloutStatus) bool { return s.WaitsFor == "Approval" })
+}
+
+// awaitRollout waits until a bundle's rollout is as it is to be.
+func (w *world) awaitRollout(bundle string, as func(*yardarmv1.RolloutStatus) bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	stream, err := w.client.WatchRollout(ctx, &hubv1.WatchRolloutRequest{Bundle: bundle})
+	w.must(err)
+	for {
+		r, err := stream.Recv()
+		w.must(err)
+		if as(r.GetStatus()) {
+			return
+		}
+	}
 }
 
 // enrol makes clusters, and simulated spokes for them that play their part.
@@ -225,11 +256,10 @@ func (w *world) run(spec string, env ...string) {
 	command := exec.CommandContext(w.ctx, "node", "--test", "--test-reporter=spec", filepath.Join("specs", spec))
 	command.Env = append(os.Environ(), "HUB="+w.hub.URL(), "TOKEN="+token, "CONTROL="+control, chromiumEnv+"="+chromium)
 	command.Env = append(command.Env, env...)
-	out, err := command.CombinedOutput()
-	if err != nil {
-		w.t.Errorf("%s: %v\n%s", spec, err, out)
-	} else {
-		w.t.Logf("%s", out)
+	// As it runs, so that one sees how far a test came that does not end.
+	command.Stdout, command.Stderr = w.t.Output(), w.t.Output()
+	if err := command.Run(); err != nil {
+		w.t.Errorf("%s: %v", spec, err)
 	}
 }
 

@@ -73,6 +73,15 @@ test("clusters are filtered, ordered and opened by keys, and the URL says all of
   await page.getByRole("heading", { name: /shop-0003-failing/ }).waitFor();
   await page.goBack();
   assert.equal(page.url(), url);
+  // A view is kept under a name, and found by it.
+  await page.getByText("Views").click();
+  await page.getByLabel("Name of this view").fill("what fails");
+  await page.getByRole("button", { name: "Keep" }).click();
+  await page.goto("/bundles");
+  await page.getByText("Views").click();
+  await page.getByRole("link", { name: "what fails" }).click();
+  await page.getByRole("columnheader", { name: "team" }).waitFor();
+  assert.equal(page.url(), url);
   // A filter that is none says why.
   await page.getByLabel("Filter", { exact: true }).fill("nodes>many");
   await page.keyboard.press("Enter");
@@ -132,6 +141,39 @@ test("a bundle has its groups, its rollout, and what differs between its revisio
   assert.deepEqual(page.wrong, []);
 });
 
+test("a rollout says what it waits for, and is paused, undone and approved in place, by keys", async () => {
+  const page = await enter("/rollouts");
+  await page.getByRole("link", { name: "pay", exact: true }).click();
+  await page.waitForURL("**/rollouts/pay");
+  await page.getByText("waits for somebody to approve stage canary").first().waitFor();
+  const steps = page.locator(".ahead").first();
+  for (const step of ["Stage canary waits for an approval", "Stage rest begins", "Every cluster that is there has r2"]) await steps.getByText(step).waitFor();
+  await steps.getByRole("button", { name: "Approve…" }).waitFor();
+  await page.locator(".lanes .shut").waitFor();
+  await eventually(() => page.locator(".falls tbody tr").count(), 1, "only the canary is to run r2");
+  await accessible(page, "rollout");
+  await contained(page, "rollout");
+  await page.keyboard.press("p");
+  await page.getByRole("button", { name: "Pause r2" }).click();
+  await page.getByText("waits for somebody to resume").first().waitFor();
+  await page.keyboard.press("u");
+  await page.getByText(/clusters? are to run it/).waitFor();
+  await page.getByRole("button", { name: "Return to r1" }).click();
+  await page.getByRole("heading", { level: 1, name: /r3/ }).waitFor();
+  await page.getByText("waits for somebody to approve stage canary").first().waitFor();
+  await page.keyboard.press("a");
+  await page.getByRole("button", { name: "Approve r3" }).click();
+  await page.getByText("every cluster that is there has it").first().waitFor();
+  const { status } = await api(page, "GET", "/v1/bundles/pay/rollout");
+  assert.deepEqual([status.phase, status.settledRevision], ["Completed", 3]);
+  await page.goto("/rollouts");
+  await page.getByRole("link", { name: "web", exact: true }).waitFor();
+  await eventually(() => page.getByRole("link", { name: "pay", exact: true }).count(), 0, "what is over is not active");
+  await page.getByRole("button", { name: "All" }).click();
+  await page.getByRole("link", { name: "pay", exact: true }).waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
 test("problems are by cause, and drift by field", async () => {
   const page = await enter("/problems");
   await page.getByText("failed to pull registry.example.com/").first().waitFor();
@@ -141,6 +183,10 @@ test("problems are by cause, and drift by field", async () => {
   await page.getByText("spec.replicas").waitFor();
   await page.getByText("kubectl-edit").waitFor();
   await accessible(page, "drift");
+  await page.getByRole("button", { name: "Ignore…" }).click();
+  await page.getByText("/spec/replicas").waitFor();
+  await page.getByRole("button", { name: "Ignore this field" }).click();
+  await eventually(async () => (await api(page, "GET", "/v1/bundles/web")).spec.delivery?.ignore, [{ target: { group: "apps", kind: "Deployment", namespace: "shop", name: "web" }, paths: ["/spec/replicas"] }]);
   assert.deepEqual(page.wrong, []);
 });
 

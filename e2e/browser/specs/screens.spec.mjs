@@ -12,6 +12,8 @@ const screens = {
   cluster: "/clusters/shop-0003-failing?bundle=web",
   bundles: "/bundles",
   bundle: "/bundles/web?revision=2",
+  rollouts: "/rollouts",
+  rollout: "/rollouts/pay",
   problems: "/problems",
   drift: "/drift",
   activity: "/activity",

@@ -59,7 +59,15 @@ export interface Cluster {
 export interface Bundle {
   metadata: Meta;
   spec?: { targets?: { group: string }[]; delivery?: Record<string, unknown> };
-  status: { latestRevision?: number; revision?: number; digest?: string; clusters?: PhaseCounts };
+  status: { latestRevision?: number; revision?: number; digest?: string; clusters?: PhaseCounts; rollout?: RolloutSummary };
+}
+
+export interface RolloutSummary {
+  revision?: number;
+  phase: string;
+  waitsFor?: string;
+  stage?: string;
+  failure?: string;
 }
 
 export interface ClusterGroup {
@@ -241,8 +249,36 @@ export interface StageStatus {
   approved?: boolean;
 }
 
+/** Stage is what was asked for; durations are as in "300s". */
+export interface Stage {
+  name?: string;
+  soak?: string;
+  progressDeadline?: string;
+  approval?: string;
+}
+
+export interface RolloutCluster {
+  cluster: string;
+  stage?: string;
+  state: string;
+  revision?: number;
+  fromRevision?: number;
+  goodRevision?: number;
+  failedBefore?: boolean;
+  away?: boolean;
+}
+
+export interface RolloutGate {
+  gate: string;
+  type: string;
+  clusters?: number;
+  reason?: string;
+  actor?: string;
+  opens?: string;
+}
+
 export interface Rollout {
-  spec: { bundle: string; revision?: number };
+  spec: { bundle: string; revision?: number; strategy?: { stages?: Stage[]; onFailure?: string } };
   status: {
     phase: string;
     waitsFor?: string;
@@ -253,6 +289,8 @@ export interface Rollout {
     begun?: string;
     since?: string;
     actions?: { action: string; actor?: string; time?: string; stage?: string; message?: string }[];
-    clusters?: { cluster: string; stage?: string; state: string; revision?: number; fromRevision?: number; goodRevision?: number; failedBefore?: boolean; away?: boolean }[];
+    clusters?: RolloutCluster[];
+    gates?: RolloutGate[];
+    gatesOverridden?: boolean;
   };
 }

@@ -1,11 +1,12 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import type { Signal } from "@preact/signals";
 
 /** Dialog is shown while open is true. Escape, and a press beside it, close it. */
 export function Dialog({ open, label, children }: { open: Signal<boolean>; label: string; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before the next key can come, which is for the dialog.
+  useLayoutEffect(() => {
     if (open.value) dialog.current?.showModal();
     else dialog.current?.close();
   }, [open.value]);

@@ -4,6 +4,7 @@ import { useQuery } from "../api/query";
 import type { Bundle, Cluster } from "../api/answers";
 import { go } from "../location";
 import { Flag } from "../parts/Flag";
+import { views } from "../views";
 import { Dialog } from "./Dialog";
 import { jumping, places } from "./keys";
 
@@ -78,10 +79,12 @@ function useTargets(text: string): Target[] {
   const search = (kind: string) => (text ? query(`/v1/${kind}`, { filter: `name=*${text}*`, pageSize: offered }) : "");
   const clusters = useQuery<{ clusters?: Cluster[] }>(search("clusters")).data?.clusters ?? [];
   const bundles = useQuery<{ bundles?: Bundle[] }>(search("bundles")).data?.bundles ?? [];
+  const kept = views.value.filter((v) => v.name.toLowerCase().includes(text));
   const pages = Object.values(places).filter(([, title]) => title.toLowerCase().includes(text));
   return [
     ...(text ? clusters : []).map((c) => ({ href: `/clusters/${c.metadata.name}`, title: c.metadata.name, kind: "cluster", state: c.status.state })),
     ...(text ? bundles : []).map((b) => ({ href: `/bundles/${b.metadata.name}`, title: b.metadata.name, kind: "bundle" })),
+    ...kept.map(({ href, name }) => ({ href, title: name, kind: "view" })),
     ...pages.map(([href, title]) => ({ href, title, kind: "page" })),
   ];
 }

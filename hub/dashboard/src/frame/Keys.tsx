@@ -8,6 +8,7 @@ const keys: [string, string][] = [
   ["j k", "move in a list"],
   ["Enter", "open what is chosen"],
   ["arrows", "move in the map"],
+  ["a p u", "approve, pause or undo a rollout"],
   ["y", "copy the command at the foot"],
   ["?", "this list"],
 ];

@@ -10,6 +10,7 @@ const screens = [
   ["/", "Fleet"],
   ["/clusters", "Clusters"],
   ["/bundles", "Bundles"],
+  ["/rollouts", "Rollouts"],
   ["/problems", "Problems"],
   ["/drift", "Drift"],
   ["/activity", "Activity"],

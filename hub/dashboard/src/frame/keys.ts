@@ -13,6 +13,7 @@ export const places: Record<string, [href: string, title: string]> = {
   f: ["/", "Fleet"],
   c: ["/clusters", "Clusters"],
   b: ["/bundles", "Bundles"],
+  r: ["/rollouts", "Rollouts"],
   p: ["/problems", "Problems"],
   d: ["/drift", "Drift"],
   a: ["/activity", "Activity"],
@@ -51,6 +52,9 @@ export function listenKeys() {
       case "y":
         void navigator.clipboard.writeText(command.value);
         break;
+      default:
+        // A page's own: the buttons that show a key.
+        document.querySelector<HTMLElement>(`[data-key="${CSS.escape(e.key)}"]`)?.click();
     }
   });
 }

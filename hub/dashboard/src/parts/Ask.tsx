@@ -7,9 +7,13 @@ interface Props {
   label: string;
   confirm: string;
   danger?: boolean;
+  primary?: boolean;
+  /** The key that opens it. */
+  shortcut?: string;
   method: "POST" | "DELETE";
   path: string;
-  body: Record<string, unknown>;
+  /** What is sent, or how it is made when the question opens. */
+  body: Record<string, unknown> | (() => Promise<Record<string, unknown>>);
   /** What it means, in a sentence or two. */
   children: ComponentChildren;
   /** The field of the body that keeps why, where there is one. */
@@ -23,15 +27,15 @@ interface Props {
  * Ask is an action that asks before it is done: beside its button it says what it touches, as the hub's dry run tells it, and keeps a reason. What the
  * hub refuses then, it refuses in the dry run already.
  */
-export function Ask({ label, confirm, danger = false, method, path, body, children, reason, touches, done }: Props) {
+export function Ask({ label, confirm, danger = false, primary = false, shortcut, method, path, body, children, reason, touches, done }: Props) {
   const [open, setOpen] = useState(false);
   const [why, setWhy] = useState("");
   const [tried, setTried] = useState<unknown>();
   const [failure, setFailure] = useState("");
   const [busy, setBusy] = useState(false);
   const id = useId();
-  const send = (dryRun: boolean) => {
-    const all = { ...body, ...(reason && why ? { [reason]: why } : {}), ...(dryRun ? { dryRun } : {}) };
+  const send = async (dryRun: boolean) => {
+    const all = { ...(typeof body === "function" ? await body() : body), ...(reason && why ? { [reason]: why } : {}), ...(dryRun ? { dryRun } : {}) };
     if (method === "POST") return call<unknown>("POST", path, all);
     const search = new URLSearchParams(Object.entries(all).map(([k, v]) => [k, String(v)])).toString();
     return call<unknown>("DELETE", `${path}?${search}`);
@@ -55,8 +59,8 @@ export function Ask({ label, confirm, danger = false, method, path, body, childr
   };
   return (
     <div class="menu" onKeyDown={(e) => e.key === "Escape" && setOpen(false)}>
-      <button class={`btn ${danger ? "danger" : ""}`} aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>
-        {label}
+      <button class={`btn ${danger ? "danger" : primary ? "primary" : ""}`} aria-expanded={open} aria-controls={id} data-key={shortcut} onClick={() => setOpen(!open)}>
+        {label} {shortcut && <kbd aria-hidden="true">{shortcut}</kbd>}
       </button>
       {open && (
         <div class="float ask" id={id} role="group" aria-label={label}>

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { both, terms, understand } from "../filter";
 import { setParam } from "../location";
+import { Views } from "./Views";
 
 /** Filter shows the terms that narrow a list, and takes more; a word alone is looked for in the field bare. "/" goes there. */
 export function Filter({ filter, hint, failure, bare = "name" }: { filter: string; hint: string; failure?: string | undefined; bare?: string }) {
@@ -20,46 +21,50 @@ export function Filter({ filter, hint, failure, bare = "name" }: { filter: strin
     if (e.key === "Escape") input.current?.blur();
   };
   return (
-    <form role="search" onSubmit={add}>
-      <div class="filter">
-        {terms(filter).map((term) => (
-          <span key={term} class="token">
-            {term}
-            <button
-              type="button"
-              aria-label={`Remove ${term}`}
-              onClick={() =>
-                setParam(
-                  "filter",
-                  terms(filter)
-                    .filter((t) => t !== term)
-                    .join(","),
-                )
-              }
-            >
-              ×
-            </button>
-          </span>
-        ))}
-        <label class="sr" for="filter">
-          Filter
-        </label>
-        <input
-          id="filter"
-          ref={input}
-          value={text}
-          placeholder={filter ? "and …" : hint}
-          autocomplete="off"
-          spellcheck={false}
-          onInput={(e) => setText(e.currentTarget.value)}
-          onKeyDown={keys}
-        />
-      </div>
-      {failure && (
-        <p class="msg" role="alert">
-          {failure}
-        </p>
-      )}
-    </form>
+    <div class="search">
+      <form role="search" onSubmit={add}>
+        <div class="filter">
+          {terms(filter).map((term) => (
+            <span key={term} class="token">
+              {term}
+              <button
+                type="button"
+                aria-label={`Remove ${term}`}
+                onClick={() =>
+                  setParam(
+                    "filter",
+                    terms(filter)
+                      .filter((t) => t !== term)
+                      .join(","),
+                  )
+                }
+              >
+                ×
+              </button>
+            </span>
+          ))}
+          <label class="sr" for="filter">
+            Filter
+          </label>
+          <input
+            id="filter"
+            ref={input}
+            value={text}
+            placeholder={filter ? "and …" : hint}
+            autocomplete="off"
+            spellcheck={false}
+            onInput={(e) => setText(e.currentTarget.value)}
+            onKeyDown={keys}
+          />
+        </div>
+        {failure && (
+          <p class="msg" role="alert">
+            {failure}
+          </p>
+        )}
+      </form>
+      {/* Beside the form: Enter sends one that has a single field. */}
+      <Views />
+    </div>
   );
 }

@@ -8,6 +8,7 @@ import { Filter } from "../parts/Filter";
 import { Problem } from "../parts/Note";
 import { Ago } from "../parts/Time";
 import { count, plural, wordOf } from "../words";
+import { DriftActions } from "./DriftActions";
 
 /** How many assignments are looked at: what one answer may have. */
 const most = 500;
@@ -87,6 +88,7 @@ export function Drift() {
                 </a>
                 {f.clusters.length > 1 && <span class="dim"> and {count(f.clusters.length - 1)} more</span>}
               </p>
+              <DriftActions bundle={f.bundle} object={f.kind} path={f.path} reason={f.reason} />
             </li>
           ))}
         </ul>

@@ -9,6 +9,8 @@ import { Drift } from "./Drift";
 import { Enrol } from "./enrol/Enrol";
 import { Missing } from "./Missing";
 import { Problems } from "./Problems";
+import { Rollout } from "./rollouts/Rollout";
+import { Rollouts } from "./rollouts/Rollouts";
 
 /** screenOf is what a path shows. Names of the hub have neither a slash nor an escape in them. */
 export function screenOf(path: string) {
@@ -24,6 +26,10 @@ export function screenOf(path: string) {
       return <Bundles />;
     case "bundles/NAME":
       return <Bundle name={name} />;
+    case "rollouts/":
+      return <Rollouts />;
+    case "rollouts/NAME":
+      return <Rollout bundle={name} />;
     case "problems/":
       return <Problems />;
     case "drift/":

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
-import { Failure, request } from "../../api/client";
-import { lines } from "../../api/lines";
+import { Failure } from "../../api/client";
 import { Problem } from "../../parts/Note";
+import { artifact } from "./artifact";
 import { differences, type ObjectDiff } from "./differences";
 
 /** How many objects are shown; more are counted. */
@@ -13,7 +13,7 @@ export function ArtifactDiff({ from, to }: { from: string; to: string }) {
   const [failure, setFailure] = useState<Failure | undefined>();
   useEffect(() => {
     const end = new AbortController();
-    Promise.all([read(from, end.signal), read(to, end.signal)])
+    Promise.all([artifact(from, end.signal), artifact(to, end.signal)])
       .then(([a, b]) => setDiff(differences(a, b)))
       .catch((e: unknown) => {
         if (!end.signal.aborted && e instanceof Failure) setFailure(e);
@@ -52,15 +52,3 @@ const Line = ({ sign, text }: { sign: "+" | "-"; text: string }) => (
     <span>{text}</span>
   </div>
 );
-
-/** read answers an artifact's text. */
-async function read(digest: string, end: AbortSignal): Promise<string> {
-  const response = await request("GET", `/v1/artifacts/${digest}`, undefined, end);
-  const decoder = new TextDecoder();
-  let text = "";
-  if (!response.body) return text;
-  for await (const line of lines<{ result?: { data?: string } }>(response.body)) {
-    text += decoder.decode(Uint8Array.from(atob(line.result?.data ?? ""), (c) => c.charCodeAt(0)), { stream: true });
-  }
-  return text;
-}

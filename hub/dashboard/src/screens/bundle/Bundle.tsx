@@ -11,6 +11,7 @@ import { Events } from "../../parts/Events";
 import { Problem } from "../../parts/Note";
 import { count, flagOf, partsOf, plural, revisionOf } from "../../words";
 import { Matrix } from "./Matrix";
+import { Objects } from "./Objects";
 import { Revisions } from "./Revisions";
 import { RolloutBlock } from "./RolloutBlock";
 
@@ -71,6 +72,7 @@ export function Bundle({ name }: { name: string }) {
         <Matrix bundle={b} />
         <Causes bundle={name} />
       </div>
+      {b.status.digest && <Objects bundle={name} digest={b.status.digest} />}
       <Revisions bundle={name} status={b.status} changed={again} />
       <Block title="Events">
         <Events bundle={name} />

@@ -33,7 +33,7 @@ export function Revisions({ bundle, status, changed }: { bundle: string; status:
                 <span class="m ink">r{number}</span>
                 <span class="st">{number === status.revision && <b>current</b>}</span>
                 <span class="cut" title={p?.message}>
-                  {p?.message || (p?.undoOf ? `returns to r${p.undoOf}` : "")}
+                  {p?.message}
                 </span>
                 <span class="dim cut">
                   {p?.actor} {p?.commit && <span class="m">{p.commit.slice(0, 10)}</span>} {p?.source}

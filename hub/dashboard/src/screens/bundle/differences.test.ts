@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { differences } from "./differences";
+import { differences, objectsOf } from "./differences";
 
 const object = (name: string, data: object) => JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "shop" }, data });
 
@@ -20,4 +20,12 @@ test("objects that came, went and changed, field by field", () => {
     },
   ]);
   expect(differences(from, from)).toEqual([]);
+});
+
+test("objects are grouped by kind, the most first", () => {
+  const of = (kind: string, name: string) => JSON.stringify({ apiVersion: "v1", kind, metadata: { name, namespace: "shop" } });
+  expect(objectsOf([of("Secret", "c"), of("ConfigMap", "b"), of("ConfigMap", "a")].join("\n"))).toEqual([
+    { kind: "v1/ConfigMap", names: ["shop/a", "shop/b"] },
+    { kind: "v1/Secret", names: ["shop/c"] },
+  ]);
 });

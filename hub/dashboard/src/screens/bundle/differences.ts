@@ -12,6 +12,12 @@ export interface ObjectDiff {
   changes: Change[];
 }
 
+/** ObjectKind is the objects of one kind in an artifact, by name. */
+export interface ObjectKind {
+  kind: string;
+  names: string[];
+}
+
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 interface Manifest {
@@ -31,6 +37,16 @@ export function differences(from: string, to: string): ObjectDiff[] {
     if (changes.length > 0) out.push({ name, kind: a ? (b ? "changed" : "removed") : "added", changes: a && b ? changes : [] });
   }
   return out;
+}
+
+/** objectsOf are an artifact's objects by kind, those with the most first. */
+export function objectsOf(artifact: string): ObjectKind[] {
+  const kinds = new Map<string, string[]>();
+  for (const object of byName(artifact).keys()) {
+    const [kind = "", name = ""] = object.split(" ");
+    kinds.set(kind, [...(kinds.get(kind) ?? []), name]);
+  }
+  return [...kinds].map(([kind, names]) => ({ kind, names: names.sort() })).sort((a, b) => b.names.length - a.names.length || (a.kind < b.kind ? -1 : 1));
 }
 
 function byName(artifact: string): Map<string, Json> {

@@ -7,6 +7,7 @@ import { StateWord } from "../../parts/Flag";
 import { Problem } from "../../parts/Note";
 import { Presence } from "../../parts/Presence";
 import { Ago, At } from "../../parts/Time";
+import { exact } from "../../time";
 import { plural } from "../../words";
 import { Actions } from "./Actions";
 import { Bundles } from "./Bundles";
@@ -84,7 +85,7 @@ export function Cluster({ name }: { name: string }) {
               </div>
               <div>
                 <dt>Certificate until</dt>
-                <dd>{status.certificateExpiry ? <At time={status.certificateExpiry} /> : "none yet"}</dd>
+                <dd>{status.certificateExpiry ? <time dateTime={status.certificateExpiry}>{exact(status.certificateExpiry)}</time> : "none yet"}</dd>
               </div>
             </dl>
           </Block>

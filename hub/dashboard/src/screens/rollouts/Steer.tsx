@@ -1,0 +1,69 @@
+import type { Rollout } from "../../api/answers";
+import { useMay } from "../../frame/useMay";
+import { Ask } from "../../parts/Ask";
+import { plural } from "../../words";
+
+const verbs = [
+  { verb: "approve", key: "a", label: "Approve…", when: (r: Rollout) => r.status.waitsFor === "Approval", says: "The stage goes on." },
+  { verb: "pause", key: "p", label: "Pause…", when: (r: Rollout) => r.status.phase === "Progressing" || r.status.phase === "Pending", says: "No further cluster is given the revision; those on their way finish." },
+  { verb: "resume", key: "p", label: "Resume…", when: (r: Rollout) => r.status.phase === "Paused", says: "It goes on where it stopped." },
+  { verb: "promote", key: "o", label: "Promote…", when: (r: Rollout) => r.status.phase === "Progressing" || r.status.phase === "Paused", says: "The stage that is under way counts as done, whatever it waits for, and the next begins." },
+  { verb: "override", key: "x", label: "Override gates…", when: (r: Rollout) => !!r.status.gates?.length && !r.status.gatesOverridden, says: "No freeze and no window holds this revision back any more." },
+  { verb: "retry", key: "r", label: "Retry…", when: (r: Rollout) => r.status.phase === "RolledBack" || !!r.status.failure, says: "Clusters that failed are given the revision again." },
+];
+
+interface Props {
+  rollout: Rollout;
+  changed: () => void;
+  /** Only this verb, and as what is to be done first. */
+  only?: string;
+}
+
+/** Steer is what may be done to a rollout as it is. */
+export function Steer({ rollout, changed, only }: Props) {
+  const { bundle, revision } = rollout.spec;
+  const maySteer = useMay("steer", "rollouts", { bundle });
+  const mayApprove = useMay("approve", "rollouts", { bundle });
+  const mayOverride = useMay("override", "rollouts", { bundle });
+  const may: Record<string, boolean> = { approve: mayApprove, override: mayOverride };
+  return (
+    <>
+      {verbs
+        .filter((v) => (only ? v.verb === only : true) && (may[v.verb] ?? maySteer) && v.when(rollout))
+        .map((v) => (
+          <Ask
+            key={v.verb}
+            label={v.label}
+            confirm={v.verb === "override" ? `Override for r${revision ?? 0}` : `${v.label.slice(0, -1)} r${revision ?? 0}`}
+            primary={only !== undefined}
+            {...(only ? {} : { shortcut: v.key })}
+            method="POST"
+            path={`/v1/bundles/${bundle}/rollout:${v.verb}`}
+            body={{ bundle, revision }}
+            reason="message"
+            done={changed}
+          >
+            <p>{v.says}</p>
+          </Ask>
+        ))}
+      {!only && <Undo rollout={rollout} changed={changed} />}
+    </>
+  );
+}
+
+/** Undo goes back to the revision that came to its end last. */
+function Undo({ rollout, changed }: { rollout: Rollout; changed: () => void }) {
+  const { bundle, revision = 0 } = rollout.spec;
+  const to = rollout.status.settledRevision ?? 0;
+  const allowed = useMay("undo", "bundles", { bundle });
+  if (!allowed || to === 0 || to === revision) return null;
+  return (
+    <Ask label="Undo…" confirm={`Return to r${to}`} danger shortcut="u" method="POST" path={`/v1/bundles/${bundle}:undo`} body={{ bundle, toRevision: to }} done={changed} touches={touches}>
+      <p>A new revision with the content of r{to} is made, and goes through the clusters as any other.</p>
+    </Ask>
+  );
+}
+
+function touches(answer: unknown) {
+  return <p class="ink">{plural((answer as { clusters?: number }).clusters ?? 0, "cluster")} are to run it.</p>;
+}
