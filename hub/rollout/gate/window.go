@@ -19,7 +19,7 @@ const (
 	// maxText bounds a schedule and the name of a time zone, in bytes.
 	maxText = 128
 	// maxJoined is how many beginnings are followed of windows that run into each other. The last one's end is only looked at again then.
-	maxJoined = 100
+	maxJoined = 20
 )
 
 // reference is a time from which any schedule that ever begins does so within the five years that the library looks ahead: a leap year's first day.
