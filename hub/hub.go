@@ -94,6 +94,8 @@ type Config struct {
 	MaxClusters, MaxClusterGroups, MaxBundles, MaxTokens int
 	// KeepRevisions is how many of the newest revisions of each bundle are kept, beside those that are in use. Default 20.
 	KeepRevisions int
+	// KeepHistory is how long the histories of clusters and rollouts are kept. Default 30 days.
+	KeepHistory time.Duration
 	// KeepAudit is how many entries of the audit log are kept. Default 100,000.
 	KeepAudit uint64
 
@@ -282,7 +284,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
-	retainer, err := retain.New(retain.Config{Store: db, Logger: c.Logger, Revisions: c.KeepRevisions, CertificateLife: c.CertificateLife})
+	retainer, err := retain.New(retain.Config{Store: db, Logger: c.Logger, Revisions: c.KeepRevisions, History: c.KeepHistory, CertificateLife: c.CertificateLife})
 	if err != nil {
 		return err
 	}

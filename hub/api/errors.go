@@ -47,6 +47,7 @@ const (
 	reasonKeyReused       = "IDEMPOTENCY_KEY_REUSED"
 	reasonProvider        = "IDENTITY_PROVIDER_UNAVAILABLE"
 	reasonTooOld          = "WATCH_TOO_OLD"
+	reasonNotKept         = "NOT_KEPT"
 	reasonCustomization   = "CUSTOMIZATION_FAILED"
 )
 

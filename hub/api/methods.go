@@ -60,6 +60,7 @@ var needs = map[string]need{
 	hubv1.FleetService_GetAssignment_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
 	hubv1.FleetService_PreviewAssignment_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceArtifacts, objects: assignments},
 	hubv1.FleetService_GetExplanation_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
+	hubv1.FleetService_GetHistory_FullMethodName:        {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
 	hubv1.FleetService_Accept_FullMethodName:            {verb: yardarmv1.VerbAccept, resource: yardarmv1.ResourceAssignments, objects: assignments},
 	hubv1.FleetService_Reconcile_FullMethodName:         {verb: yardarmv1.VerbReconcile, resource: yardarmv1.ResourceAssignments, objects: assignments},
 

@@ -1,5 +1,5 @@
-// Package retain ends what nobody needs any more: old revisions, artifacts that nothing names, and records of deletions that
-// every spoke has heard of. Then it has the store give its space back. What is still needed it derives from the store alone, so
+// Package retain ends what nobody needs any more: old revisions, artifacts that nothing names, records of deletions that
+// every spoke has heard of, and histories of long ago. Then it has the store give its space back. What is still needed it derives from the store alone, so
 // that a hub that was away for a year, or restored, comes to the same answer.
 package retain
 
@@ -17,6 +17,9 @@ import (
 const (
 	// DefaultRevisions is how many of the newest revisions of a bundle are kept.
 	DefaultRevisions = 20
+	// DefaultHistory is how long histories are kept, by default: what went wrong in one month is looked into in the next. Of 10,000 clusters that each get
+	// three revisions a day, it is some 200 MB.
+	DefaultHistory = 30 * 24 * time.Hour
 	// every is how often one looks. An idle hub finds nothing, and writes nothing.
 	every = time.Hour
 	// atOnce is how many rows one update deletes: those of others wait for it, some milliseconds.
@@ -32,6 +35,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Revisions is how many of the newest ones of each bundle are kept. Default [DefaultRevisions].
 	Revisions int
+	// History is how long the histories of clusters and rollouts are kept. Default [DefaultHistory].
+	History time.Duration
 	// CertificateLife is that of clusters' certificates. Default 24 h.
 	CertificateLife time.Duration
 	// Clock is time.Now by default.
@@ -51,6 +56,12 @@ func New(c Config) (*Retainer, error) {
 	}
 	if c.Revisions < 1 {
 		return nil, fmt.Errorf("%d revisions of each bundle are to be kept; at least one is needed", c.Revisions)
+	}
+	if c.History == 0 {
+		c.History = DefaultHistory
+	}
+	if c.History < every {
+		return nil, fmt.Errorf("histories are to be kept for %s; at least %s is needed", c.History, every)
 	}
 	if c.CertificateLife == 0 {
 		c.CertificateLife = 24 * time.Hour
@@ -95,12 +106,16 @@ func (r *Retainer) Collect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("collect records of deletions: %w", err)
 	}
+	history, err := r.Store.TrimHistory(ctx, r.Clock().Add(-r.History))
+	if err != nil {
+		return fmt.Errorf("trim histories: %w", err)
+	}
 	freed, err := r.Store.Compact(ctx)
 	if err != nil {
 		return err
 	}
-	if revisions+artifacts+deletions > 0 || freed > 0 {
-		r.Logger.Info("collected what nobody needs any more", "revisions", revisions, "artifacts", artifacts, "deletions", deletions, "bytes", freed)
+	if revisions+artifacts+deletions+history > 0 || freed > 0 {
+		r.Logger.Info("collected what nobody needs any more", "revisions", revisions, "artifacts", artifacts, "deletions", deletions, "history", history, "bytes", freed)
 	}
 	return nil
 }

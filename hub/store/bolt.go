@@ -184,9 +184,9 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// bucketNames lists the buckets of a database: one a durable table, the contents, the audit log, and meta.
+// bucketNames lists the buckets of a database: one a durable table, the contents, the audit log, the history, and meta.
 func bucketNames() []string {
-	names := []string{meta.String(), contentsTable, auditTable}
+	names := []string{meta.String(), contentsTable, auditTable, historyTable}
 	for _, t := range tables() {
 		if t.kept() != memory {
 			names = append(names, t.table().String())
@@ -209,7 +209,7 @@ func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 	return l.view(func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			table := string(name)
-			if table == meta.String() || table == contentsTable || table == auditTable {
+			if table == meta.String() || table == contentsTable || table == auditTable || table == historyTable {
 				return nil
 			}
 			return b.ForEach(func(k, v []byte) error {

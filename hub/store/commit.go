@@ -173,6 +173,7 @@ func (s *Store) commitObserves(requests []*request) {
 	}
 	txn.Commit()
 	s.metrics.setRows(&s.state)
+	s.noteHistory(changes)
 	s.subscriptions.notify(changes)
 	answer(requests, nil)
 	s.askForFlush()
@@ -223,10 +224,14 @@ func (s *Store) commitUpdates(requests []*request) int {
 	var err error
 	if len(ops) > 0 {
 		flushed, rows := s.takeDirty(txn, maxSoftWithUpdate)
+		chunks, subjects := s.takeHistory(maxSoftWithUpdate - len(rows))
+		flushed = append(flushed, chunks...)
 		if s.audit != nil {
 			ops = append(ops, s.audit.cut(&s.state.audit)...)
 		}
-		err = s.commit(txn, append(flushed, ops...), rows)
+		if err = s.commit(txn, append(flushed, ops...), rows); err == nil {
+			s.history.written(subjects)
+		}
 	} else {
 		s.publish(txn, s.metaNow()) // in memory only
 	}
@@ -236,9 +241,11 @@ func (s *Store) commitUpdates(requests []*request) int {
 		answer(requests[:taken], err)
 		return taken
 	}
+	s.noteHistory(changes)
 	// Subscriptions first: whoever has its answer finds its change in what follows them.
 	s.subscriptions.notify(changes)
 	answer(requests[:taken], nil)
+	s.askForFlush()
 	return taken
 }
 

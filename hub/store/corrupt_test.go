@@ -167,9 +167,7 @@ func TestCorruptRow(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
+			crash(t, s)
 			_, err := Open(Config{Dir: dir})
 			var corrupt *CorruptError
 			if !errors.As(err, &corrupt) || corrupt.Table != Clusters.String() || corrupt.Key != "c1" {

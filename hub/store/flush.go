@@ -55,7 +55,7 @@ func (d dirtyRows) written(rows []dirtyRow) {
 
 // askForFlush tells Run that something waits for being written, or that the disk is to be tried again. The caller has the turn.
 func (s *Store) askForFlush() {
-	if len(s.dirty) == 0 && s.diskFull.Load() == nil {
+	if len(s.dirty)+len(s.history) == 0 && s.diskFull.Load() == nil {
 		return
 	}
 	select {
@@ -83,20 +83,32 @@ func (s *Store) flushSome() (more bool, err error) {
 		}
 		return false, err
 	}
-	if len(s.dirty) == 0 && s.diskFull.Load() == nil {
+	if len(s.dirty)+len(s.history) == 0 && s.diskFull.Load() == nil {
 		return false, nil
 	}
 	txn := s.rows.Txn(true)
 	ops, taken := s.takeDirty(txn, maxFlush)
+	chunks, subjects := s.takeHistory(maxFlush - len(taken))
+	if ops = append(ops, chunks...); len(ops) == 0 && s.diskFull.Load() == nil {
+		txn.Abort() // there is no room for more history
+		return false, nil
+	}
 	if err := s.commit(txn, ops, taken); err != nil {
 		txn.Abort()
 		return false, err
 	}
-	return len(s.dirty) > 0, nil
+	s.history.written(subjects)
+	return len(s.dirty) > 0 || len(subjects) > 0, nil
 }
 
 func (s *Store) takeDirty(txn *memdb.Txn, n int) ([]Op, []dirtyRow) {
 	return s.dirty.take(txn, n, func(row dirtyRow, err error) {
 		s.config.Logger.Error("observed row cannot be written", "table", row.table.table().String(), "key", row.key, "error", err)
+	})
+}
+
+func (s *Store) takeHistory(n int) ([]Op, []string) {
+	return s.history.take(n, s.log.HistoryRows(), func(subject string, err error) {
+		s.config.Logger.Error("history cannot be written", "subject", subject, "error", err)
 	})
 }

@@ -47,6 +47,7 @@ func (s *Store) load() error {
 		return err
 	}
 	s.publish(txn, row)
+	s.beginHistory()
 	return nil
 }
 
@@ -113,7 +114,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 7
+const Format = 8
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -134,6 +135,8 @@ func migrations() []migration {
 		addTable(Answers),
 		// Format 7 has gates. An older hub would have rollouts pass them.
 		addTable(Gates),
+		// Format 8 has a history. An older hub would take it for damage.
+		func(Log) ([]Op, error) { return []Op{{Table: historyTable, Key: "none"}}, nil },
 	}
 }
 

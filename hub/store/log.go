@@ -18,8 +18,13 @@ type Log interface {
 	AuditHead() (*storev1.AuditHead, error)
 	// AuditBack returns the head of the audit log, and up to n of its rows before a sequence, the newest first; 0 means from the end.
 	AuditBack(before uint64, n int) (*storev1.AuditHead, []AuditRow, error)
-	// Load calls row for every other row, table by table, contents and the audit log left out. The value may not be kept. An error of row means that the row is damaged.
+	// Load calls row for every other row, table by table, contents, audit log and history left out. The value may not be kept. An error of row means that the row is damaged.
 	Load(row func(table, key string, value []byte) error) error
+	// HistoryOf returns the chunks of a subject's history and their keys, the oldest first; HistoryKeys the next n keys of the history after one, and HistoryRows
+	// how many there are.
+	HistoryOf(subject string) (keys []string, chunks []*storev1.HistoryChunk, err error)
+	HistoryKeys(after string, n int) ([]string, error)
+	HistoryRows() uint64
 	// Append makes a batch durable, all of it or nothing, before it returns.
 	Append(*Batch) error
 	// Content returns a copy of an artifact's bytes.

@@ -56,8 +56,8 @@ func TestObserve(t *testing.T) {
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if batches := log.appended(); len(batches) != 1 || len(batches[0].Ops) != 1 {
-			t.Errorf("the flush is %v, want one commit of one row", batches)
+		if batches := log.appended(); len(batches) != 1 || len(batches[0].Ops) != 2 {
+			t.Errorf("the flush is %v, want one commit of one row and its history", batches)
 		}
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
@@ -74,8 +74,8 @@ func TestObserveGoesWithUpdate(t *testing.T) {
 		s, log := running(t)
 		observe(t, s, report("Ready"))
 		update(t, s, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "t"}) })
-		if batches := log.appended(); len(batches) != 1 || len(batches[0].Ops) != 2 {
-			t.Errorf("the update is %v, want one commit of two rows", batches)
+		if batches := log.appended(); len(batches) != 1 || len(batches[0].Ops) != 3 {
+			t.Errorf("the update is %v, want one commit of two rows and a history", batches)
 		}
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
@@ -168,7 +168,7 @@ func TestFlushIsTriedAgain(t *testing.T) {
 		log.hook(nil)
 		time.Sleep(s.config.FlushInterval)
 		synctest.Wait()
-		if batches := log.appended(); len(batches) != 1 || len(batches[0].Ops) != 1 || s.ReadOnly() != "" {
+		if batches := log.appended(); len(batches) != 1 || len(batches[0].Ops) != 2 || s.ReadOnly() != "" {
 			t.Errorf("with space, there was %v; read-only: %q", batches, s.ReadOnly())
 		}
 		time.Sleep(time.Hour)

@@ -63,12 +63,15 @@ type Store struct {
 
 	queue chan *request
 	// turn holds one token while somebody commits; what follows in this block belongs to its holder.
-	turn   chan struct{}
-	state  state
-	base   *storev1.Meta // all of Meta that does not change while the store is open
-	audit  *auditor      // nil for none
-	dirty  dirtyRows
-	shared bool // the last batch had more than one request
+	turn  chan struct{}
+	state state
+	base  *storev1.Meta // all of Meta that does not change while the store is open
+	audit *auditor      // nil for none
+	dirty dirtyRows
+	// history waits for the next flush.
+	history history
+	noted   time.Time // of the newest transition
+	shared  bool      // the last batch had more than one request
 
 	meta      atomic.Pointer[storev1.Meta]
 	readOnly  atomic.Pointer[string] // set by SetReadOnly
@@ -116,6 +119,7 @@ func open(config Config, log Log) (*Store, error) {
 		state:    state{matchers: map[string]matcherOf{}},
 		audit:    newAuditor(config.Audit),
 		dirty:    dirtyRows{},
+		history:  history{},
 		flushDue: make(chan struct{}, 1),
 		failed:   make(chan struct{}),
 		closed:   make(chan struct{}),

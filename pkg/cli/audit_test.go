@@ -33,6 +33,17 @@ func TestAudit(t *testing.T) {
 	golden(t, "audit", b.String())
 }
 
+func TestHistory(t *testing.T) {
+	h := serve(t, exampleFleet())
+	var b strings.Builder
+	for _, command := range []string{"history cluster/eu-1", "history cluster/eu-1 --at 24h", "history bundle/web", "history cluster/eu-1 bundle/web --since 7d --limit 3 -o json",
+		"history", "history cluster/eu-1 --at 1h --since 2h", "history cluster/eu-1 --at then"} {
+		args := strings.Fields(command)
+		b.WriteString(transcript(args, h.run(t, args...)) + "\n")
+	}
+	golden(t, "past", b.String())
+}
+
 // TestAuditFollow shows the newest, and then each new one once.
 func TestAuditFollow(t *testing.T) {
 	f := newFleet()

@@ -21,6 +21,25 @@ func (f *fleet) ListAudit(_ context.Context, req *hubv1.ListAuditRequest) (*hubv
 	return resp, nil
 }
 
+// GetHistory answers one history of a cluster, and one of a bundle.
+func (f *fleet) GetHistory(_ context.Context, req *hubv1.GetHistoryRequest) (*hubv1.History, error) {
+	f.note(req)
+	if req.GetCluster() == "" {
+		return &hubv1.History{Transitions: []*hubv1.Transition{
+			{Time: ago(time.Minute), DesiredRevision: 4, Phase: "RolledBack", Stage: "canary", Reason: "1 of 1 clusters failed"},
+			{Time: ago(time.Hour), DesiredRevision: 4, Phase: "Progressing", Stage: "canary"}}}, nil
+	}
+	all := []*hubv1.Transition{
+		{Time: ago(time.Minute), Bundle: "web", DesiredRevision: 4, ObservedRevision: 3, Phase: "Failed", Reason: "ApplyFailed"},
+		{Time: ago(time.Hour), Phase: "Active", Presence: "Connected"},
+		{Time: ago(2 * time.Hour), Bundle: "db", DesiredRevision: 1},
+	}
+	if req.GetAt() != nil {
+		return &hubv1.History{Standing: all, KeptSince: ago(48 * time.Hour)}, nil
+	}
+	return &hubv1.History{Transitions: all, KeptSince: ago(48 * time.Hour), Lost: 2, More: 7}, nil
+}
+
 func auditEntries() []*hubv1.AuditEntry {
 	changed := func(kind, name, outcome string) *hubv1.AuditChange {
 		return &hubv1.AuditChange{Kind: kind, Name: name, Outcome: outcome}

@@ -98,6 +98,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.IntVar(&config.FailureRate, "failure-rate", 5, "how many calls a second with no known credential each address may make, after ten seconds' worth at once; negative for any number")
 	f.DurationVar(&config.CallTimeout, "call-timeout", 30*time.Second, "how long a call may take that is no stream")
 	f.IntVar(&config.KeepRevisions, "keep-revisions", 20, "how many of the newest revisions of each bundle are kept; those that a cluster runs or holds stay beside them")
+	f.DurationVar(&config.KeepHistory, "keep-history", 30*24*time.Hour, "how long it is kept what clusters were to run and what was observed of them: each change of a cluster takes some 150 bytes; of each cluster at most 500 flushes are kept")
 	f.Uint64Var(&config.KeepAudit, "keep-audit", 100_000, "how many entries of the audit log are kept: one for each change, of some 400 bytes")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")

@@ -129,6 +129,8 @@ const (
 	ClusterActive    = "Active"
 	ClusterBanned    = "Banned"
 	ClusterDeleting  = "Deleting"
+	// ClusterDeleted is in histories only.
+	ClusterDeleted = "Deleted"
 )
 
 // Reasons that hub and spoke share. Others are named where they arise.

@@ -3790,7 +3790,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1cyardarm/hub/v1/history.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
 	"\x13GetAuthorityRequest\"1\n" +
 	"\x16RotateAuthorityRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"1\n" +
@@ -4052,7 +4052,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\x87&\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xd1&\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -4099,7 +4099,9 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\tGetFacets\x12 .yardarm.hub.v1.GetFacetsRequest\x1a\x16.yardarm.hub.v1.Facets\x12F\n" +
 	"\x05Watch\x12\x1c.yardarm.hub.v1.WatchRequest\x1a\x1d.yardarm.hub.v1.WatchResponse0\x01\x12^\n" +
 	"\rWatchOverview\x12$.yardarm.hub.v1.WatchOverviewRequest\x1a%.yardarm.hub.v1.WatchOverviewResponse0\x01\x12X\n" +
-	"\vWatchEvents\x12\".yardarm.hub.v1.WatchEventsRequest\x1a#.yardarm.hub.v1.WatchEventsResponse0\x01\x12P\n" +
+	"\vWatchEvents\x12\".yardarm.hub.v1.WatchEventsRequest\x1a#.yardarm.hub.v1.WatchEventsResponse0\x01\x12H\n" +
+	"\n" +
+	"GetHistory\x12!.yardarm.hub.v1.GetHistoryRequest\x1a\x17.yardarm.hub.v1.History\x12P\n" +
 	"\tListAudit\x12 .yardarm.hub.v1.ListAuditRequest\x1a!.yardarm.hub.v1.ListAuditResponse\x12P\n" +
 	"\tListRoles\x12 .yardarm.hub.v1.ListRolesRequest\x1a!.yardarm.hub.v1.ListRolesResponse\x12;\n" +
 	"\aGetRole\x12\x1e.yardarm.hub.v1.GetRoleRequest\x1a\x10.yardarm.v1.Role\x12S\n" +
@@ -4219,37 +4221,39 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*ListProblemsRequest)(nil),        // 82: yardarm.hub.v1.ListProblemsRequest
 	(*GetFacetsRequest)(nil),           // 83: yardarm.hub.v1.GetFacetsRequest
 	(*WatchOverviewRequest)(nil),       // 84: yardarm.hub.v1.WatchOverviewRequest
-	(*ListAuditRequest)(nil),           // 85: yardarm.hub.v1.ListAuditRequest
-	(*ListRolesRequest)(nil),           // 86: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 87: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 88: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 89: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 90: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 91: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*CreateTokenRequest)(nil),         // 92: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 93: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 94: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 95: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 96: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 97: yardarm.hub.v1.CanIRequest
-	(*v1.Rollout)(nil),                 // 98: yardarm.v1.Rollout
-	(*ListGatesResponse)(nil),          // 99: yardarm.hub.v1.ListGatesResponse
-	(*DeleteGateResponse)(nil),         // 100: yardarm.hub.v1.DeleteGateResponse
-	(*v1.Explanation)(nil),             // 101: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),       // 102: yardarm.hub.v1.ListProblemsResponse
-	(*Facets)(nil),                     // 103: yardarm.hub.v1.Facets
-	(*WatchOverviewResponse)(nil),      // 104: yardarm.hub.v1.WatchOverviewResponse
-	(*ListAuditResponse)(nil),          // 105: yardarm.hub.v1.ListAuditResponse
-	(*ListRolesResponse)(nil),          // 106: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 107: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 108: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 109: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*CreateTokenResponse)(nil),        // 110: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 111: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 112: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 113: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 114: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 115: yardarm.hub.v1.CanIResponse
+	(*GetHistoryRequest)(nil),          // 85: yardarm.hub.v1.GetHistoryRequest
+	(*ListAuditRequest)(nil),           // 86: yardarm.hub.v1.ListAuditRequest
+	(*ListRolesRequest)(nil),           // 87: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 88: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 89: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 90: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 91: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 92: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*CreateTokenRequest)(nil),         // 93: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 94: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 95: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 96: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 97: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 98: yardarm.hub.v1.CanIRequest
+	(*v1.Rollout)(nil),                 // 99: yardarm.v1.Rollout
+	(*ListGatesResponse)(nil),          // 100: yardarm.hub.v1.ListGatesResponse
+	(*DeleteGateResponse)(nil),         // 101: yardarm.hub.v1.DeleteGateResponse
+	(*v1.Explanation)(nil),             // 102: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),       // 103: yardarm.hub.v1.ListProblemsResponse
+	(*Facets)(nil),                     // 104: yardarm.hub.v1.Facets
+	(*WatchOverviewResponse)(nil),      // 105: yardarm.hub.v1.WatchOverviewResponse
+	(*History)(nil),                    // 106: yardarm.hub.v1.History
+	(*ListAuditResponse)(nil),          // 107: yardarm.hub.v1.ListAuditResponse
+	(*ListRolesResponse)(nil),          // 108: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 109: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 110: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 111: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*CreateTokenResponse)(nil),        // 112: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 113: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 114: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 115: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 116: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 117: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	4,   // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
@@ -4334,84 +4338,86 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	52,  // 79: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
 	84,  // 80: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
 	54,  // 81: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	85,  // 82: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
-	86,  // 83: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	87,  // 84: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	88,  // 85: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	89,  // 86: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	90,  // 87: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	91,  // 88: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	92,  // 89: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	93,  // 90: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	94,  // 91: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	95,  // 92: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	96,  // 93: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	97,  // 94: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	56,  // 95: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	0,   // 96: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	1,   // 97: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	2,   // 98: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	7,   // 99: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	10,  // 100: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	13,  // 101: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	61,  // 102: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	61,  // 103: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	17,  // 104: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	61,  // 105: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	61,  // 106: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	21,  // 107: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	23,  // 108: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	62,  // 109: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	26,  // 110: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	28,  // 111: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	63,  // 112: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	31,  // 113: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	35,  // 114: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37,  // 115: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	71,  // 116: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	40,  // 117: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	35,  // 118: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	98,  // 119: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	98,  // 120: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	98,  // 121: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	98,  // 122: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	98,  // 123: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	98,  // 124: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	98,  // 125: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	98,  // 126: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
-	99,  // 127: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
-	66,  // 128: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
-	100, // 129: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
-	43,  // 130: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	73,  // 131: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	46,  // 132: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	101, // 133: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	49,  // 134: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	51,  // 135: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	102, // 136: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	103, // 137: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	53,  // 138: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	104, // 139: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
-	55,  // 140: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	105, // 141: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
-	106, // 142: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	64,  // 143: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	107, // 144: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	108, // 145: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	65,  // 146: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	109, // 147: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	110, // 148: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	111, // 149: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	112, // 150: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	113, // 151: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	114, // 152: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	115, // 153: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	57,  // 154: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	3,   // 155: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 156: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 157: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	99,  // [99:158] is the sub-list for method output_type
-	40,  // [40:99] is the sub-list for method input_type
+	85,  // 82: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
+	86,  // 83: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
+	87,  // 84: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	88,  // 85: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	89,  // 86: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	90,  // 87: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	91,  // 88: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	92,  // 89: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	93,  // 90: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	94,  // 91: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	95,  // 92: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	96,  // 93: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	97,  // 94: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	98,  // 95: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	56,  // 96: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	0,   // 97: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	1,   // 98: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	2,   // 99: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	7,   // 100: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	10,  // 101: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	13,  // 102: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	61,  // 103: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	61,  // 104: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	17,  // 105: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	61,  // 106: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	61,  // 107: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	21,  // 108: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	23,  // 109: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	62,  // 110: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	26,  // 111: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	28,  // 112: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	63,  // 113: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	31,  // 114: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	35,  // 115: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37,  // 116: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	71,  // 117: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	40,  // 118: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	35,  // 119: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	99,  // 120: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	99,  // 121: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	99,  // 122: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	99,  // 123: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	99,  // 124: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	99,  // 125: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	99,  // 126: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	99,  // 127: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
+	100, // 128: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
+	66,  // 129: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
+	101, // 130: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
+	43,  // 131: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	73,  // 132: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	46,  // 133: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	102, // 134: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	49,  // 135: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	51,  // 136: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	103, // 137: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	104, // 138: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	53,  // 139: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	105, // 140: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	55,  // 141: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	106, // 142: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
+	107, // 143: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
+	108, // 144: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	64,  // 145: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	109, // 146: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	110, // 147: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	65,  // 148: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	111, // 149: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	112, // 150: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	113, // 151: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	114, // 152: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	115, // 153: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	116, // 154: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	117, // 155: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	57,  // 156: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	3,   // 157: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 158: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 159: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	100, // [100:160] is the sub-list for method output_type
+	40,  // [40:100] is the sub-list for method input_type
 	40,  // [40:40] is the sub-list for extension type_name
 	40,  // [40:40] is the sub-list for extension extendee
 	0,   // [0:40] is the sub-list for field type_name
@@ -4427,6 +4433,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	file_yardarm_hub_v1_explain_proto_init()
 	file_yardarm_hub_v1_facets_proto_init()
 	file_yardarm_hub_v1_gate_proto_init()
+	file_yardarm_hub_v1_history_proto_init()
 	file_yardarm_hub_v1_overview_proto_init()
 	file_yardarm_hub_v1_rollout_proto_init()
 	file_yardarm_hub_v1_fleet_proto_msgTypes[8].OneofWrappers = []any{

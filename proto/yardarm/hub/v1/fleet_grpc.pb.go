@@ -64,6 +64,7 @@ const (
 	FleetService_Watch_FullMethodName              = "/yardarm.hub.v1.FleetService/Watch"
 	FleetService_WatchOverview_FullMethodName      = "/yardarm.hub.v1.FleetService/WatchOverview"
 	FleetService_WatchEvents_FullMethodName        = "/yardarm.hub.v1.FleetService/WatchEvents"
+	FleetService_GetHistory_FullMethodName         = "/yardarm.hub.v1.FleetService/GetHistory"
 	FleetService_ListAudit_FullMethodName          = "/yardarm.hub.v1.FleetService/ListAudit"
 	FleetService_ListRoles_FullMethodName          = "/yardarm.hub.v1.FleetService/ListRoles"
 	FleetService_GetRole_FullMethodName            = "/yardarm.hub.v1.FleetService/GetRole"
@@ -163,6 +164,8 @@ type FleetServiceClient interface {
 	WatchOverview(ctx context.Context, in *WatchOverviewRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOverviewResponse], error)
 	// WatchEvents answers past events, and follows if asked to.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
+	// GetHistory answers what a cluster was to run and what was observed of it, or how a bundle's rollouts went: at a time, or change by change.
+	GetHistory(ctx context.Context, in *GetHistoryRequest, opts ...grpc.CallOption) (*History, error)
 	// ListAudit answers who has changed what, the newest first.
 	ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error)
 	// ListRoles answers the roles that every hub has, too.
@@ -677,6 +680,16 @@ func (c *fleetServiceClient) WatchEvents(ctx context.Context, in *WatchEventsReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_WatchEventsClient = grpc.ServerStreamingClient[WatchEventsResponse]
 
+func (c *fleetServiceClient) GetHistory(ctx context.Context, in *GetHistoryRequest, opts ...grpc.CallOption) (*History, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(History)
+	err := c.cc.Invoke(ctx, FleetService_GetHistory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *fleetServiceClient) ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAuditResponse)
@@ -936,6 +949,8 @@ type FleetServiceServer interface {
 	WatchOverview(*WatchOverviewRequest, grpc.ServerStreamingServer[WatchOverviewResponse]) error
 	// WatchEvents answers past events, and follows if asked to.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
+	// GetHistory answers what a cluster was to run and what was observed of it, or how a bundle's rollouts went: at a time, or change by change.
+	GetHistory(context.Context, *GetHistoryRequest) (*History, error)
 	// ListAudit answers who has changed what, the newest first.
 	ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error)
 	// ListRoles answers the roles that every hub has, too.
@@ -1098,6 +1113,9 @@ func (UnimplementedFleetServiceServer) WatchOverview(*WatchOverviewRequest, grpc
 }
 func (UnimplementedFleetServiceServer) WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchEvents not implemented")
+}
+func (UnimplementedFleetServiceServer) GetHistory(context.Context, *GetHistoryRequest) (*History, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetHistory not implemented")
 }
 func (UnimplementedFleetServiceServer) ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAudit not implemented")
@@ -1874,6 +1892,24 @@ func _FleetService_WatchEvents_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type FleetService_WatchEventsServer = grpc.ServerStreamingServer[WatchEventsResponse]
 
+func _FleetService_GetHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).GetHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_GetHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).GetHistory(ctx, req.(*GetHistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FleetService_ListAudit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAuditRequest)
 	if err := dec(in); err != nil {
@@ -2319,6 +2355,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetFacets",
 			Handler:    _FleetService_GetFacets_Handler,
+		},
+		{
+			MethodName: "GetHistory",
+			Handler:    _FleetService_GetHistory_Handler,
 		},
 		{
 			MethodName: "ListAudit",

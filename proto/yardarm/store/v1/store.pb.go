@@ -2007,6 +2007,193 @@ func (x *RolloutMembers) GetPlaces() []uint32 {
 	return nil
 }
 
+// HistoryChunk is what has changed about a cluster, or a bundle's rollout, between two flushes. Its key has the time of the first.
+type HistoryChunk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The oldest first.
+	Transitions []*Transition `protobuf:"bytes,1,rep,name=transitions,proto3" json:"transitions,omitempty"`
+	// What was before is not known any more: the transitions are those that were the last of each bundle at the time in the key.
+	Base bool `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`
+	// How many that came before these were not kept, since there were too many.
+	Lost          uint32 `protobuf:"varint,3,opt,name=lost,proto3" json:"lost,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryChunk) Reset() {
+	*x = HistoryChunk{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryChunk) ProtoMessage() {}
+
+func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryChunk.ProtoReflect.Descriptor instead.
+func (*HistoryChunk) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *HistoryChunk) GetTransitions() []*Transition {
+	if x != nil {
+		return x.Transitions
+	}
+	return nil
+}
+
+func (x *HistoryChunk) GetBase() bool {
+	if x != nil {
+		return x.Base
+	}
+	return false
+}
+
+func (x *HistoryChunk) GetLost() uint32 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+// Transition is how something stood from a time on.
+type Transition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Time  *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// The bundle, in a cluster; empty where it is about the cluster itself, or about the bundle that the history is of.
+	BundleUid string `protobuf:"bytes,2,opt,name=bundle_uid,json=bundleUid,proto3" json:"bundle_uid,omitempty"`
+	Bundle    string `protobuf:"bytes,3,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// The revision that the cluster was to run, 0 for none; or whose rollout it is.
+	Desired uint32 `protobuf:"varint,4,opt,name=desired,proto3" json:"desired,omitempty"`
+	// What the spoke had said: 0 and empty for nothing.
+	Revision uint32 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The bundle's, or the cluster's.
+	Phase  string `protobuf:"bytes,6,opt,name=phase,proto3" json:"phase,omitempty"`
+	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The cluster's, where it is about the cluster itself.
+	Presence string `protobuf:"bytes,8,opt,name=presence,proto3" json:"presence,omitempty"`
+	// The number of rollout.Phase, and the stage, where it is about a rollout.
+	RolloutPhase  uint32 `protobuf:"varint,9,opt,name=rollout_phase,json=rolloutPhase,proto3" json:"rollout_phase,omitempty"`
+	Stage         string `protobuf:"bytes,10,opt,name=stage,proto3" json:"stage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transition) Reset() {
+	*x = Transition{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transition) ProtoMessage() {}
+
+func (x *Transition) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transition.ProtoReflect.Descriptor instead.
+func (*Transition) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Transition) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Transition) GetBundleUid() string {
+	if x != nil {
+		return x.BundleUid
+	}
+	return ""
+}
+
+func (x *Transition) GetBundle() string {
+	if x != nil {
+		return x.Bundle
+	}
+	return ""
+}
+
+func (x *Transition) GetDesired() uint32 {
+	if x != nil {
+		return x.Desired
+	}
+	return 0
+}
+
+func (x *Transition) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Transition) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *Transition) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Transition) GetPresence() string {
+	if x != nil {
+		return x.Presence
+	}
+	return ""
+}
+
+func (x *Transition) GetRolloutPhase() uint32 {
+	if x != nil {
+		return x.RolloutPhase
+	}
+	return 0
+}
+
+func (x *Transition) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
 var File_yardarm_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_yardarm_store_v1_store_proto_rawDesc = "" +
@@ -2188,7 +2375,25 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x04good\x18\b \x03(\rR\x04good\x12\x14\n" +
 	"\x05prior\x18\t \x03(\bR\x05prior\x12\x16\n" +
 	"\x06places\x18\n" +
-	" \x03(\rR\x06placesB?Z=github.com/yardarm-dev/yardarm/proto/yardarm/store/v1;storev1b\x06proto3"
+	" \x03(\rR\x06places\"v\n" +
+	"\fHistoryChunk\x12>\n" +
+	"\vtransitions\x18\x01 \x03(\v2\x1c.yardarm.store.v1.TransitionR\vtransitions\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\bR\x04base\x12\x12\n" +
+	"\x04lost\x18\x03 \x01(\rR\x04lost\"\xae\x02\n" +
+	"\n" +
+	"Transition\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1d\n" +
+	"\n" +
+	"bundle_uid\x18\x02 \x01(\tR\tbundleUid\x12\x16\n" +
+	"\x06bundle\x18\x03 \x01(\tR\x06bundle\x12\x18\n" +
+	"\adesired\x18\x04 \x01(\rR\adesired\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\rR\brevision\x12\x14\n" +
+	"\x05phase\x18\x06 \x01(\tR\x05phase\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x1a\n" +
+	"\bpresence\x18\b \x01(\tR\bpresence\x12#\n" +
+	"\rrollout_phase\x18\t \x01(\rR\frolloutPhase\x12\x14\n" +
+	"\x05stage\x18\n" +
+	" \x01(\tR\x05stageB?Z=github.com/yardarm-dev/yardarm/proto/yardarm/store/v1;storev1b\x06proto3"
 
 var (
 	file_yardarm_store_v1_store_proto_rawDescOnce sync.Once
@@ -2202,7 +2407,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -2228,48 +2433,52 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Rollout)(nil),               // 21: yardarm.store.v1.Rollout
 	(*RolloutStage)(nil),          // 22: yardarm.store.v1.RolloutStage
 	(*RolloutMembers)(nil),        // 23: yardarm.store.v1.RolloutMembers
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(v1.Workloads)(0),             // 25: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 26: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 27: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 28: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 29: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 30: yardarm.v1.RolloutAction
+	(*HistoryChunk)(nil),          // 24: yardarm.store.v1.HistoryChunk
+	(*Transition)(nil),            // 25: yardarm.store.v1.Transition
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(v1.Workloads)(0),             // 27: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 28: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 29: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 30: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 31: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 32: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	24, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	26, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	24, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	26, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
 	6,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
 	13, // 5: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
-	24, // 6: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
-	24, // 7: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	24, // 8: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	24, // 9: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	24, // 10: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	24, // 11: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	24, // 12: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	25, // 13: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	24, // 14: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	24, // 15: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	26, // 16: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	24, // 17: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	27, // 18: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	24, // 19: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	24, // 20: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	28, // 21: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	24, // 22: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	29, // 23: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	26, // 6: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
+	26, // 7: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	26, // 8: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	26, // 9: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	26, // 10: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	26, // 11: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	26, // 12: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	27, // 13: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	26, // 14: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	26, // 15: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	28, // 16: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	26, // 17: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	29, // 18: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	26, // 19: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	26, // 20: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	30, // 21: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	26, // 22: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	31, // 23: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
 	22, // 24: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	24, // 25: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	24, // 26: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	30, // 27: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	26, // 25: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	26, // 26: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	32, // 27: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	25, // 28: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
+	26, // 29: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -2283,7 +2492,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
