@@ -29,6 +29,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/dashboard"
 	"github.com/yardarm-dev/yardarm/hub/dispatch"
 	"github.com/yardarm-dev/yardarm/hub/gateway"
+	"github.com/yardarm-dev/yardarm/hub/notify"
 	"github.com/yardarm-dev/yardarm/hub/oidc"
 	"github.com/yardarm-dev/yardarm/hub/retain"
 	"github.com/yardarm-dev/yardarm/hub/rollout/drive"
@@ -98,6 +99,8 @@ type Config struct {
 	KeepHistory time.Duration
 	// KeepAudit is how many entries of the audit log are kept. Default 100,000.
 	KeepAudit uint64
+	// NotifyLocal lets notifications go to the hub's own machine, and to addresses of its link alone.
+	NotifyLocal bool
 
 	Logger *slog.Logger
 }
@@ -267,8 +270,12 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
+	notifier, err := notify.New(notify.Config{Store: db, Sealer: sealer, Logger: c.Logger, Local: c.NotifyLocal})
+	if err != nil {
+		return err
+	}
 	fleet, err := api.New(api.Config{
-		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Sealer: sealer, Deliveries: spokes, Version: version.String(),
+		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Sealer: sealer, Deliveries: spokes, Notifier: notifier, Version: version.String(),
 		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize, CallRate: c.CallRate, FailureRate: c.FailureRate, CallTimeout: c.CallTimeout,
 			Clusters: c.MaxClusters, ClusterGroups: c.MaxClusterGroups, Bundles: c.MaxBundles, Tokens: c.MaxTokens}, Logger: c.Logger, Registerer: h.metrics,
 	})
@@ -306,6 +313,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	group.Go(func() error { return authority.Run(ctx) })
 	group.Go(func() error { return retainer.Run(ctx) })
 	group.Go(func() error { return rollouts.Run(ctx) })
+	group.Go(func() error { return notifier.Run(ctx) })
 	if c.MetricsListen != "" {
 		handler := promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{})
 		group.Go(func() error {

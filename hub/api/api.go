@@ -97,6 +97,8 @@ type Config struct {
 	Sealer        Sealer
 	// Deliveries tell how far bundles are on their way to spokes; nil where nobody knows.
 	Deliveries Deliveries
+	// Notifier tells the receivers of notifications; nil where nobody does.
+	Notifier Notifier
 	// Version is the hub's.
 	Version string
 	// SpokeAddresses is where spokes dial, as host:port.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -36,9 +37,12 @@ func (s *Server) Apply(ctx context.Context, req *hubv1.ApplyRequest) (*hubv1.App
 
 // application is one call of Apply: what was sent, and what became of it. It runs once, in a transaction.
 type application struct {
+	server    *Server
 	resources []*hubv1.Resource
 	// uids[i] is for the i-th resource should it be made, revisionUIDs[i] for the revision that a new delivery policy or customization makes.
 	uids, revisionUIDs []string
+	// sealed are the secrets of those that are notifications.
+	sealed []sealed
 
 	violations violations
 	// outcomes and rows are of each resource; rows belong to the store.
@@ -51,7 +55,7 @@ type application struct {
 // newApplication checks what can be checked without the rows.
 func (s *Server) newApplication(resources []*hubv1.Resource) (*application, error) {
 	a := &application{
-		resources: resources, uids: make([]string, len(resources)), revisionUIDs: make([]string, len(resources)),
+		server: s, resources: resources, sealed: make([]sealed, len(resources)), uids: make([]string, len(resources)), revisionUIDs: make([]string, len(resources)),
 		outcomes: make([]string, len(resources)), rows: make([]proto.Message, len(resources)),
 		bundles: make(map[string]bool), clusters: make(map[string]bool),
 	}
@@ -73,7 +77,7 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 		kind, meta := describe(r)
 		check := a.checker(i)
 		if kind == "" {
-			check.add("resource", "is missing: one of cluster, clusterGroup, bundle, gate, role and roleBinding is needed")
+			check.add("resource", "is missing: one of cluster, clusterGroup, bundle, gate, role, roleBinding and notification is needed")
 			continue
 		}
 		key := kind + " " + meta.GetName()
@@ -102,6 +106,12 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 		case *hubv1.Resource_RoleBinding:
 			check.meta(r.RoleBinding.GetApiVersion(), r.RoleBinding.GetKind(), kind, meta)
 			check.roleBinding(r.RoleBinding)
+		case *hubv1.Resource_Notification:
+			check.meta(r.Notification.GetApiVersion(), r.Notification.GetKind(), kind, meta)
+			check.notification(r.Notification.GetSpec())
+			if a.sealed[i], err = s.seal(r.Notification); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return a, a.violations.err()
@@ -143,13 +153,17 @@ func describe(r *hubv1.Resource) (kind string, meta *yardarmv1.ObjectMeta) {
 		if r.RoleBinding != nil {
 			return yardarmv1.KindRoleBinding, r.RoleBinding.Metadata
 		}
+	case *hubv1.Resource_Notification:
+		if r.Notification != nil {
+			return yardarmv1.KindNotification, r.Notification.Metadata
+		}
 	}
 	return "", nil
 }
 
 // passes are the kinds in the order in which they are written: groups first, since bundles and gates may name them, clusters next, since claims depend on their
 // labels, and roles before what gives them.
-var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindBundle, yardarmv1.KindGate, yardarmv1.KindRole, yardarmv1.KindRoleBinding}
+var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindBundle, yardarmv1.KindGate, yardarmv1.KindRole, yardarmv1.KindRoleBinding, yardarmv1.KindNotification}
 
 // run writes all resources.
 func (a *application) run(c *change) error {
@@ -172,6 +186,8 @@ func (a *application) run(c *change) error {
 				err = a.role(c, i, r.Role)
 			case *hubv1.Resource_RoleBinding:
 				err = a.roleBinding(c, i, r.RoleBinding)
+			case *hubv1.Resource_Notification:
+				err = a.notification(c, i, r.Notification)
 			}
 			if err != nil {
 				return err
@@ -348,6 +364,9 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 		case *yardarmv1.RoleBinding:
 			shown := roleBindingView(row)
 			out.Resource, meta = &hubv1.Resource_RoleBinding{RoleBinding: shown}, shown.Metadata
+		case *storev1.Notification:
+			shown := a.server.notificationView(row)
+			out.Resource, meta = &hubv1.Resource_Notification{Notification: shown}, shown.Metadata
 		}
 		if dryRun && a.outcomes[i] != outcomeUnchanged {
 			meta.ResourceVersion = ""

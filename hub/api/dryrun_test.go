@@ -21,7 +21,7 @@ import (
 )
 
 // reading are the verbs that methods begin with which change nothing.
-var reading = []string{"Get", "List", "Watch", "Preview", "Backup", "WhoAmI", "CanI"}
+var reading = []string{"Test", "Get", "List", "Watch", "Preview", "Backup", "WhoAmI", "CanI"}
 
 func fleetMethods() protoreflect.MethodDescriptors {
 	return hubv1.File_yardarm_hub_v1_fleet_proto.Services().ByName("FleetService").Methods()
@@ -39,7 +39,7 @@ func changing() (names []string) {
 }
 
 // unconditional make something, or change several resources at once, or what is right whatever it is like by now.
-var unconditional = []string{"Apply", "EnrollCluster", "CreateToken", "Accept", "Reconcile", "RevokeToken", "RotateAuthority", "RetireAuthority"}
+var unconditional = []string{"Apply", "EnrollCluster", "CreateToken", "Accept", "Reconcile", "RevokeToken", "OverrideGates", "RotateAuthority", "RetireAuthority"}
 
 // TestEveryChangeHasADryRunAndAPrecondition reads the service's descriptor, so that a new method cannot be forgotten.
 func TestEveryChangeHasADryRunAndAPrecondition(t *testing.T) {
@@ -80,7 +80,7 @@ func (r retirable) Retire(context.Context) error {
 func changeableFleet(t *testing.T) *apitest.Hub {
 	t.Helper()
 	h := smallFleet(t, func(c *api.Config, _ *gateway.Config) { c.Authority = retirable{c.Authority, t} })
-	apply(t, h, ownRole(), ownBinding(), freezing("own", "nothing"))
+	apply(t, h, ownRole(), ownBinding(), freezing("own", "nothing"), notification("ops", &yardarmv1.NotificationSpec{Url: "https://ops.example.com"}))
 	must[*hubv1.CreateTokenResponse](t)(h.CreateToken(t.Context(), &hubv1.CreateTokenRequest{Name: "old"}))
 	web := h.Store.Read().BundleByName("web")
 	h.Report(t, h.Store.Read().ClusterByName("paris").Metadata.Uid, &yardarmv1.Report{Bundle: "web", BundleUid: web.Metadata.Uid, Phase: yardarmv1.PhaseHeld,
@@ -167,6 +167,9 @@ func changesOf(h *apitest.Hub, dryRun bool, version string) map[string]func(cont
 		},
 		"DeleteGate": func(ctx context.Context) (proto.Message, error) {
 			return h.DeleteGate(ctx, &hubv1.DeleteGateRequest{Name: "own", DryRun: dryRun, ResourceVersion: version})
+		},
+		"DeleteNotification": func(ctx context.Context) (proto.Message, error) {
+			return h.DeleteNotification(ctx, &hubv1.DeleteNotificationRequest{Name: "ops", DryRun: dryRun, ResourceVersion: version})
 		},
 		"DeleteRoleBinding": func(ctx context.Context) (proto.Message, error) {
 			return h.DeleteRoleBinding(ctx, &hubv1.DeleteRoleBindingRequest{Name: "own", DryRun: dryRun, ResourceVersion: version})

@@ -38,6 +38,7 @@ const (
 	reasonCycle           = "DEPENDENCY_CYCLE"
 	reasonLabelSet        = "LABEL_HAS_VALUE"
 	reasonState           = "WRONG_STATE"
+	reasonReceiver        = "RECEIVER"
 	reasonNothingHeld     = "NOTHING_HELD"
 	reasonReadOnly        = "HUB_READ_ONLY"
 	reasonTooLarge        = "TOO_LARGE"

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -118,6 +119,21 @@ var gateFields = &query.Schema[*yardarmv1.Gate]{
 		{Name: "state", Text: func(g *yardarmv1.Gate) string { return g.GetStatus().GetState() }, Words: []string{yardarmv1.GateOpen, yardarmv1.GateShut}},
 		{Name: "actor", Text: func(g *yardarmv1.Gate) string { return g.GetStatus().GetActor() }},
 		{Name: "created", Time: true, Number: func(g *yardarmv1.Gate) int64 { return nanos(g.GetMetadata().GetCreationTimestamp()) }},
+	},
+}
+
+var notificationFields = &query.Schema[*storev1.Notification]{
+	Labels: func(n *storev1.Notification) map[string]string { return n.GetNotification().GetMetadata().GetLabels() },
+	Name:   func(n *storev1.Notification) string { return n.GetNotification().GetMetadata().GetName() },
+	Fields: []query.Field[*storev1.Notification]{
+		{Name: "name", Text: func(n *storev1.Notification) string { return n.GetNotification().GetMetadata().GetName() }},
+		{Name: "host", Text: func(n *storev1.Notification) string { return n.GetHost() }},
+		{Name: "format", Text: func(n *storev1.Notification) string {
+			return cmp.Or(n.GetNotification().GetSpec().GetFormat(), yardarmv1.FormatJSON)
+		}},
+		{Name: "created", Time: true, Number: func(n *storev1.Notification) int64 {
+			return nanos(n.GetNotification().GetMetadata().GetCreationTimestamp())
+		}},
 	},
 }
 

@@ -21,6 +21,7 @@ var resourceIn = map[store.Table]string{
 	store.Roles:           yardarmv1.ResourceRoles,
 	store.RoleBindings:    yardarmv1.ResourceRoleBindings,
 	store.Credentials:     yardarmv1.ResourceTokens,
+	store.Notifications:   yardarmv1.ResourceNotifications,
 }
 
 // followers are the tables whose rows change only along with one that is judged.

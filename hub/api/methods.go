@@ -88,6 +88,12 @@ var needs = map[string]need{
 	hubv1.FleetService_ListRoleBindings_FullMethodName:  {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRoleBindings, objects: whole},
 	hubv1.FleetService_GetRoleBinding_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRoleBindings, objects: whole},
 	hubv1.FleetService_DeleteRoleBinding_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceRoleBindings, objects: whole},
+
+	hubv1.FleetService_ListNotifications_FullMethodName:  {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceNotifications, objects: whole},
+	hubv1.FleetService_GetNotification_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceNotifications, objects: whole},
+	hubv1.FleetService_DeleteNotification_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceNotifications, objects: whole},
+	// It sends what whoever may apply one has sent anyway.
+	hubv1.FleetService_TestNotification_FullMethodName: {verb: yardarmv1.VerbApply, resource: yardarmv1.ResourceNotifications, objects: whole},
 }
 
 // whole is what is one, or belongs to no bundle and no cluster.
@@ -185,4 +191,5 @@ var resourceOf = map[string]string{
 	yardarmv1.KindGate:         yardarmv1.ResourceGates,
 	yardarmv1.KindRole:         yardarmv1.ResourceRoles,
 	yardarmv1.KindRoleBinding:  yardarmv1.ResourceRoleBindings,
+	yardarmv1.KindNotification: yardarmv1.ResourceNotifications,
 }

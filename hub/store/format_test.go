@@ -117,7 +117,7 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations, roles and bindings, rollouts, and gates.
+// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations, roles and bindings, rollouts, gates, and notifications.
 func TestMigrateFromFormat1(t *testing.T) {
 	s := opened(t, Config{})
 	update(t, s, func(tx *Tx) error {
@@ -128,7 +128,8 @@ func TestMigrateFromFormat1(t *testing.T) {
 	if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error {
 		return errors.Join(tx.DeleteBucket([]byte(Reconciliations.String())), tx.DeleteBucket([]byte(Roles.String())),
 			tx.DeleteBucket([]byte(RoleBindings.String())), tx.DeleteBucket([]byte(CredentialUses.String())),
-			tx.DeleteBucket([]byte(Rollouts.String())), tx.DeleteBucket([]byte(RolloutMembers.String())), tx.DeleteBucket([]byte(Gates.String())), putMeta(tx, m))
+			tx.DeleteBucket([]byte(Rollouts.String())), tx.DeleteBucket([]byte(RolloutMembers.String())), tx.DeleteBucket([]byte(Gates.String())),
+			tx.DeleteBucket([]byte(Notifications.String())), tx.DeleteBucket([]byte(Tolds.String())), putMeta(tx, m))
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -137,6 +137,8 @@ func migrations() []migration {
 		addTable(Gates),
 		// Format 8 has a history. An older hub would take it for damage.
 		func(Log) ([]Op, error) { return []Op{{Table: historyTable, Key: "none"}}, nil },
+		// Format 9 has notifications. An older hub would tell nobody of what happens.
+		addTable(Notifications, Tolds),
 	}
 }
 

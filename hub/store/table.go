@@ -33,7 +33,9 @@ const (
 	Reconciliations              // bundle uid, or bundle uid/cluster uid
 	Rollouts                     // bundle uid
 	RolloutMembers               // bundle uid/chunk, of 10 digits
+	Notifications                // name
 	CredentialUses               // id
+	Tolds                        // notification uid/subject
 	Observed                     // cluster uid
 	ObservedBundles              // cluster uid/bundle uid
 	Events                       // sequence, of 20 digits
@@ -45,7 +47,7 @@ const (
 )
 
 var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets", "answers",
-	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "credential_uses", "observed", "observed_bundles", "events", "presences", "members", "meta", "assigned"}
+	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "notifications", "credential_uses", "told", "observed", "observed_bundles", "events", "presences", "members", "meta", "assigned"}
 
 // String returns the table's name in metrics, on disk and in errors.
 func (t Table) String() string { return tableNames[t] }

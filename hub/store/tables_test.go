@@ -172,6 +172,26 @@ func TestTables(t *testing.T) {
 			},
 			func(tx *ReadTx) int { return count(tx.Gates()) },
 			func(tx *Tx) error { return tx.DeleteGate("g") }},
+		{Notifications,
+			func(tx *Tx, v string) error {
+				return tx.PutNotification(&storev1.Notification{Notification: &yardarmv1.Notification{Metadata: &yardarmv1.ObjectMeta{Name: "n", Uid: "n1"}}, Host: v})
+			},
+			func(tx *ReadTx) (string, bool) {
+				n := tx.Notification("n")
+				return n.GetHost(), n != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Notifications()) },
+			func(tx *Tx) error { return tx.DeleteNotification("n") }},
+		{Tolds,
+			func(tx *Tx, v string) error {
+				return tx.PutTold(&storev1.Told{NotificationUid: "n1", Subject: "rollout/b1", Events: []string{v}})
+			},
+			func(tx *ReadTx) (string, bool) {
+				told := tx.Told("n1", "rollout/b1")
+				return strings.Join(told.GetEvents(), ""), told != nil
+			},
+			func(tx *ReadTx) int { return count(tx.ToldOf("n1")) },
+			func(tx *Tx) error { return tx.DeleteTold("n1", "rollout/b1") }},
 		{DeletedBundles,
 			func(tx *Tx, v string) error {
 				return tx.PutDeletedBundle(&storev1.DeletedBundle{Uid: "b", Name: v})

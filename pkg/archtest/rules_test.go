@@ -136,6 +136,11 @@ var rules = []rule{
 		from: []string{"hub/authz", "hub/oidc"}, deny: []string{grpc, kubernetes},
 	},
 	{
+		name: "notifications follow from the store",
+		why:  "what is told is what the rows say, and the API meets it in two methods",
+		from: []string{"hub/notify"}, deny: []string{grpc, kubernetes, "hub/api", "hub/dispatch"},
+	},
+	{
 		name: "customization knows no API types",
 		why:  "hub and spoke link it; of those types it needs the merge keys alone, which are in a table",
 		from: []string{"pkg/manifest/customize"}, deny: []string{"k8s.io/api/...", "k8s.io/client-go/...", grpc},

@@ -33,8 +33,9 @@ func (a *app) applyCommand() *cobra.Command {
 	var f applyFlags
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE|DIR|-",
-		Short: "Make or change clustergroups, bundles, roles, rolebindings and labels of clusters",
-		Long: `Make or change clustergroups, bundles, roles, rolebindings and the labels of clusters, from YAML or JSON.
+		Short: "Make or change clustergroups, bundles, roles, rolebindings, notifications and labels of clusters",
+		Long: `Make or change clustergroups, bundles, roles, rolebindings, notifications and the labels of clusters, from
+YAML or JSON.
 
 Everything given is one change: all of it is done, or nothing. Objects for the clusters do not go here
 but into the directory that 'yardarm publish' takes.`,
@@ -124,6 +125,8 @@ func objectIn(r *hubv1.Resource) client.Object {
 		return r.Role
 	case *hubv1.Resource_RoleBinding:
 		return r.RoleBinding
+	case *hubv1.Resource_Notification:
+		return r.Notification
 	}
 	return nil
 }

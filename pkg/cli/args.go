@@ -115,6 +115,8 @@ func typeOf(object client.Object) resource.Type {
 		return resource.Role
 	case *yardarmv1.RoleBinding:
 		return resource.Binding
+	case *yardarmv1.Notification:
+		return resource.Notification
 	case *yardarmv1.Token:
 		return resource.Token
 	}

@@ -59,6 +59,8 @@ func columnsOf(t resource.Type) []column {
 		return roleColumns
 	case yardarmv1.KindRoleBinding:
 		return bindingColumns
+	case yardarmv1.KindNotification:
+		return notificationColumns
 	case yardarmv1.KindToken:
 		return tokenColumns
 	}

@@ -33,8 +33,8 @@ func (a *app) deleteCommand() *cobra.Command {
 	var f deleteFlags
 	cmd := &cobra.Command{
 		Use:   "delete TYPE NAME… | TYPE/NAME…",
-		Short: "Delete clusters, bundles, clustergroups, gates, roles and rolebindings, and say what becomes of the workloads",
-		Long: `Delete clusters, bundles, clustergroups, gates, roles and rolebindings.
+		Short: "Delete clusters, bundles, clustergroups, gates, roles, rolebindings and notifications, and say what becomes of the workloads",
+		Long: `Delete clusters, bundles, clustergroups, gates, roles, rolebindings and notifications.
 
 For a cluster and for a bundle, say what becomes of the objects in the clusters:
   --keep     they stay as they are, and nobody manages them any more
@@ -105,7 +105,7 @@ func (a *app) delete(ctx context.Context, selections []resource.Selection, f del
 }
 
 // deletable are the types that can be deleted.
-var deletable = []resource.Type{resource.Cluster, resource.Bundle, resource.Group, resource.Gate, resource.Role, resource.Binding}
+var deletable = []resource.Type{resource.Cluster, resource.Bundle, resource.Group, resource.Gate, resource.Role, resource.Binding, resource.Notification}
 
 // deletePlain deletes what has no workloads.
 func deletePlain(ctx context.Context, hub *client.Client, t resource.Type, name string, dryRun bool) error {
@@ -117,6 +117,8 @@ func deletePlain(ctx context.Context, hub *client.Client, t resource.Type, name 
 		_, err = hub.DeleteRole(ctx, &hubv1.DeleteRoleRequest{Name: name, DryRun: dryRun})
 	case t.Is(resource.Binding):
 		_, err = hub.DeleteRoleBinding(ctx, &hubv1.DeleteRoleBindingRequest{Name: name, DryRun: dryRun})
+	case t.Is(resource.Notification):
+		_, err = hub.DeleteNotification(ctx, &hubv1.DeleteNotificationRequest{Name: name, DryRun: dryRun})
 	default:
 		_, err = hub.DeleteClusterGroup(ctx, &hubv1.DeleteClusterGroupRequest{Name: name, DryRun: dryRun})
 	}

@@ -41,6 +41,8 @@ func meant(ctx context.Context, hub *client.Client, t resource.Type, name string
 		names = namesIn(hub.Roles(ctx, &hubv1.ListRolesRequest{}))
 	case t.Is(resource.Binding):
 		names = namesIn(hub.RoleBindings(ctx, &hubv1.ListRoleBindingsRequest{}))
+	case t.Is(resource.Notification):
+		names = namesIn(hub.Notifications(ctx, &hubv1.ListNotificationsRequest{}))
 	case t.Is(resource.Token):
 		names = namesIn(hub.Tokens(ctx, &hubv1.ListTokensRequest{}))
 	default:

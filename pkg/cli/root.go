@@ -112,7 +112,7 @@ connection, hub), 124 out of time, 130 interrupted.`,
 	add(groupLook, a.statusCommand(), a.problemsCommand(), a.whyCommand(), a.getCommand(), a.describeCommand(), a.previewCommand(), a.eventsCommand(), a.pastCommand(), a.auditCommand(),
 		a.dashboardCommand())
 	add(groupClusters, a.enrollCommand(), a.labelCommand(), a.banCommand(), a.unbanCommand())
-	add(groupSettings, a.loginCommand(), a.logoutCommand(), a.configCommand(), a.tokenCommand(), a.authCommand(),
+	add(groupSettings, a.loginCommand(), a.logoutCommand(), a.configCommand(), a.tokenCommand(), a.authCommand(), a.notificationCommand(),
 		a.supportBundleCommand(), a.versionCommand())
 	return root
 }

@@ -95,6 +95,16 @@ func (c *Client) RoleBindings(ctx context.Context, req *hubv1.ListRoleBindingsRe
 	}
 }
 
+// Notifications lists notifications as [Client.Clusters] lists clusters.
+func (c *Client) Notifications(ctx context.Context, req *hubv1.ListNotificationsRequest) iter.Seq2[*yardarmv1.Notification, error] {
+	return func(yield func(*yardarmv1.Notification, error) bool) {
+		page := &hubv1.ListNotificationsRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
+		pages(ctx, c.ListNotifications, page, (*hubv1.ListNotificationsResponse).GetNotifications, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
 // Tokens lists tokens as [Client.Clusters] lists clusters.
 func (c *Client) Tokens(ctx context.Context, req *hubv1.ListTokensRequest) iter.Seq2[*yardarmv1.Token, error] {
 	return func(yield func(*yardarmv1.Token, error) bool) {

@@ -110,8 +110,11 @@ func showSettings(f *pflag.FlagSet) ([]byte, error) {
 	return yaml.Marshal(out)
 }
 
-// tagOf has numbers written without quotes.
+// tagOf has numbers, true and false written without quotes.
 func tagOf(flag *pflag.Flag) string {
+	if flag.Value.Type() == "bool" {
+		return "!!bool"
+	}
 	if strings.TrimPrefix(strings.TrimSuffix(flag.Value.Type(), "64"), "u") == "int" {
 		return "!!int"
 	}

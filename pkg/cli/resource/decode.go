@@ -235,7 +235,7 @@ func (d *decoder) readResource(node *yaml.Node) {
 }
 
 // applicable are the kinds that newMessage knows.
-const applicable = "Cluster, ClusterGroup, Bundle, Gate, Role and RoleBinding"
+const applicable = "Cluster, ClusterGroup, Bundle, Gate, Role, RoleBinding and Notification"
 
 // newMessage makes an empty message of a kind and puts it into the resource; nil for kinds that are not applied.
 func newMessage(kind string, resource *hubv1.Resource) proto.Message {
@@ -263,6 +263,10 @@ func newMessage(kind string, resource *hubv1.Resource) proto.Message {
 	case yardarmv1.KindRoleBinding:
 		m := &yardarmv1.RoleBinding{}
 		resource.Resource = &hubv1.Resource_RoleBinding{RoleBinding: m}
+		return m
+	case yardarmv1.KindNotification:
+		m := &yardarmv1.Notification{}
+		resource.Resource = &hubv1.Resource_Notification{Notification: m}
 		return m
 	}
 	return nil

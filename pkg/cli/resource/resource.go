@@ -31,20 +31,21 @@ type Type struct {
 
 // Types of resources.
 var (
-	Cluster    = Type{Kind: yardarmv1.KindCluster, Name: "cluster", Plural: "clusters", Aliases: []string{"cl"}}
-	Group      = Type{Kind: yardarmv1.KindClusterGroup, Name: "clustergroup", Plural: "clustergroups", Aliases: []string{"group", "groups", "cg"}}
-	Bundle     = Type{Kind: yardarmv1.KindBundle, Name: "bundle", Plural: "bundles", Aliases: []string{"b"}}
-	Revision   = Type{Kind: yardarmv1.KindRevision, Name: "revision", Plural: "revisions", Aliases: []string{"rev", "revs"}}
-	Assignment = Type{Kind: yardarmv1.KindAssignment, Name: "assignment", Plural: "assignments", Aliases: []string{"assign", "as"}}
-	Gate       = Type{Kind: yardarmv1.KindGate, Name: "gate", Plural: "gates"}
-	Role       = Type{Kind: yardarmv1.KindRole, Name: "role", Plural: "roles"}
-	Binding    = Type{Kind: yardarmv1.KindRoleBinding, Name: "rolebinding", Plural: "rolebindings", Aliases: []string{"binding", "bindings", "rb"}}
-	Token      = Type{Kind: yardarmv1.KindToken, Name: "token", Plural: "tokens"}
+	Cluster      = Type{Kind: yardarmv1.KindCluster, Name: "cluster", Plural: "clusters", Aliases: []string{"cl"}}
+	Group        = Type{Kind: yardarmv1.KindClusterGroup, Name: "clustergroup", Plural: "clustergroups", Aliases: []string{"group", "groups", "cg"}}
+	Bundle       = Type{Kind: yardarmv1.KindBundle, Name: "bundle", Plural: "bundles", Aliases: []string{"b"}}
+	Revision     = Type{Kind: yardarmv1.KindRevision, Name: "revision", Plural: "revisions", Aliases: []string{"rev", "revs"}}
+	Assignment   = Type{Kind: yardarmv1.KindAssignment, Name: "assignment", Plural: "assignments", Aliases: []string{"assign", "as"}}
+	Gate         = Type{Kind: yardarmv1.KindGate, Name: "gate", Plural: "gates"}
+	Role         = Type{Kind: yardarmv1.KindRole, Name: "role", Plural: "roles"}
+	Binding      = Type{Kind: yardarmv1.KindRoleBinding, Name: "rolebinding", Plural: "rolebindings", Aliases: []string{"binding", "bindings", "rb"}}
+	Notification = Type{Kind: yardarmv1.KindNotification, Name: "notification", Plural: "notifications", Aliases: []string{"notify"}}
+	Token        = Type{Kind: yardarmv1.KindToken, Name: "token", Plural: "tokens"}
 )
 
 // Types returns all types, in the order in which help lists them.
 func Types() []Type {
-	return []Type{Cluster, Group, Bundle, Revision, Assignment, Gate, Role, Binding, Token}
+	return []Type{Cluster, Group, Bundle, Revision, Assignment, Gate, Role, Binding, Token, Notification}
 }
 
 // Is tells whether t is the type other.

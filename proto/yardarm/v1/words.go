@@ -19,6 +19,7 @@ const (
 	KindToken        = "Token"
 	KindRollout      = "Rollout"
 	KindGate         = "Gate"
+	KindNotification = "Notification"
 )
 
 // Verbs of rules.
@@ -57,6 +58,7 @@ const (
 	ResourceRoleBindings  = "rolebindings"
 	ResourceTokens        = "tokens"
 	ResourceGates         = "gates"
+	ResourceNotifications = "notifications"
 )
 
 // Types of renderings.
@@ -74,6 +76,37 @@ const (
 
 // Any in a rule stands for all verbs, or all resources.
 const Any = "*"
+
+// Topics of notifications.
+const (
+	// TopicApproval: a stage of a rollout waits for one.
+	TopicApproval = "approval"
+	// TopicConvergence: a revision has come to the end of its rollout, or a bundle is again as it should be.
+	TopicConvergence = "convergence"
+	// TopicDivergence: a bundle is not as it should be in some clusters, with its rollout over.
+	TopicDivergence = "divergence"
+	// TopicFailure: a rollout stops, or goes back.
+	TopicFailure = "failure"
+	// TopicRollback: the clusters that a rollout had reached are to run again what was good there.
+	TopicRollback = "rollback"
+	// TopicStale: clusters have not been heard of.
+	TopicStale = "stale"
+	// TopicTest: somebody wants to see whether it arrives.
+	TopicTest = "test"
+)
+
+// Severities of notifications, the least first.
+const (
+	SeverityInfo    = "info"
+	SeverityWarning = "warning"
+	SeverityError   = "error"
+)
+
+// Formats of notifications.
+const (
+	FormatJSON  = "json"
+	FormatSlack = "slack"
+)
 
 // Kinds of subjects.
 const (

@@ -483,6 +483,7 @@ type Resource struct {
 	//	*Resource_Role
 	//	*Resource_RoleBinding
 	//	*Resource_Gate
+	//	*Resource_Notification
 	Resource      isResource_Resource `protobuf_oneof:"resource"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -579,6 +580,15 @@ func (x *Resource) GetGate() *v1.Gate {
 	return nil
 }
 
+func (x *Resource) GetNotification() *v1.Notification {
+	if x != nil {
+		if x, ok := x.Resource.(*Resource_Notification); ok {
+			return x.Notification
+		}
+	}
+	return nil
+}
+
 type isResource_Resource interface {
 	isResource_Resource()
 }
@@ -607,6 +617,10 @@ type Resource_Gate struct {
 	Gate *v1.Gate `protobuf:"bytes,6,opt,name=gate,proto3,oneof"`
 }
 
+type Resource_Notification struct {
+	Notification *v1.Notification `protobuf:"bytes,7,opt,name=notification,proto3,oneof"`
+}
+
 func (*Resource_Cluster) isResource_Resource() {}
 
 func (*Resource_ClusterGroup) isResource_Resource() {}
@@ -618,6 +632,8 @@ func (*Resource_Role) isResource_Resource() {}
 func (*Resource_RoleBinding) isResource_Resource() {}
 
 func (*Resource_Gate) isResource_Resource() {}
+
+func (*Resource_Notification) isResource_Resource() {}
 
 type ApplyRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -3790,7 +3806,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1cyardarm/hub/v1/history.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1cyardarm/hub/v1/history.proto\x1a!yardarm/hub/v1/notification.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x1dyardarm/v1/notification.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
 	"\x13GetAuthorityRequest\"1\n" +
 	"\x16RotateAuthorityRequest\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"1\n" +
@@ -3816,14 +3832,15 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x06ca_pin\x18\x05 \x01(\tR\x05caPin\x12\x1b\n" +
 	"\tread_only\x18\x06 \x01(\tR\breadOnly\x124\n" +
 	"\astarted\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x1a\n" +
-	"\bsessions\x18\b \x01(\rR\bsessions\"\xc4\x02\n" +
+	"\bsessions\x18\b \x01(\rR\bsessions\"\x84\x03\n" +
 	"\bResource\x12/\n" +
 	"\acluster\x18\x01 \x01(\v2\x13.yardarm.v1.ClusterH\x00R\acluster\x12?\n" +
 	"\rcluster_group\x18\x02 \x01(\v2\x18.yardarm.v1.ClusterGroupH\x00R\fclusterGroup\x12,\n" +
 	"\x06bundle\x18\x03 \x01(\v2\x12.yardarm.v1.BundleH\x00R\x06bundle\x12&\n" +
 	"\x04role\x18\x04 \x01(\v2\x10.yardarm.v1.RoleH\x00R\x04role\x12<\n" +
 	"\frole_binding\x18\x05 \x01(\v2\x17.yardarm.v1.RoleBindingH\x00R\vroleBinding\x12&\n" +
-	"\x04gate\x18\x06 \x01(\v2\x10.yardarm.v1.GateH\x00R\x04gateB\n" +
+	"\x04gate\x18\x06 \x01(\v2\x10.yardarm.v1.GateH\x00R\x04gate\x12>\n" +
+	"\fnotification\x18\a \x01(\v2\x18.yardarm.v1.NotificationH\x00R\fnotificationB\n" +
 	"\n" +
 	"\bresource\"_\n" +
 	"\fApplyRequest\x126\n" +
@@ -4052,7 +4069,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xd1&\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xe4)\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -4109,7 +4126,11 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"DeleteRole\x12!.yardarm.hub.v1.DeleteRoleRequest\x1a\".yardarm.hub.v1.DeleteRoleResponse\x12e\n" +
 	"\x10ListRoleBindings\x12'.yardarm.hub.v1.ListRoleBindingsRequest\x1a(.yardarm.hub.v1.ListRoleBindingsResponse\x12P\n" +
 	"\x0eGetRoleBinding\x12%.yardarm.hub.v1.GetRoleBindingRequest\x1a\x17.yardarm.v1.RoleBinding\x12h\n" +
-	"\x11DeleteRoleBinding\x12(.yardarm.hub.v1.DeleteRoleBindingRequest\x1a).yardarm.hub.v1.DeleteRoleBindingResponse\x12V\n" +
+	"\x11DeleteRoleBinding\x12(.yardarm.hub.v1.DeleteRoleBindingRequest\x1a).yardarm.hub.v1.DeleteRoleBindingResponse\x12h\n" +
+	"\x11ListNotifications\x12(.yardarm.hub.v1.ListNotificationsRequest\x1a).yardarm.hub.v1.ListNotificationsResponse\x12S\n" +
+	"\x0fGetNotification\x12&.yardarm.hub.v1.GetNotificationRequest\x1a\x18.yardarm.v1.Notification\x12k\n" +
+	"\x12DeleteNotification\x12).yardarm.hub.v1.DeleteNotificationRequest\x1a*.yardarm.hub.v1.DeleteNotificationResponse\x12e\n" +
+	"\x10TestNotification\x12'.yardarm.hub.v1.TestNotificationRequest\x1a(.yardarm.hub.v1.TestNotificationResponse\x12V\n" +
 	"\vCreateToken\x12\".yardarm.hub.v1.CreateTokenRequest\x1a#.yardarm.hub.v1.CreateTokenResponse\x12S\n" +
 	"\n" +
 	"ListTokens\x12!.yardarm.hub.v1.ListTokensRequest\x1a\".yardarm.hub.v1.ListTokensResponse\x12>\n" +
@@ -4203,57 +4224,65 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*v1.Role)(nil),                    // 64: yardarm.v1.Role
 	(*v1.RoleBinding)(nil),             // 65: yardarm.v1.RoleBinding
 	(*v1.Gate)(nil),                    // 66: yardarm.v1.Gate
-	(*durationpb.Duration)(nil),        // 67: google.protobuf.Duration
-	(v1.Workloads)(0),                  // 68: yardarm.v1.Workloads
-	(*v1.Provenance)(nil),              // 69: yardarm.v1.Provenance
-	(*v1.RolloutStrategy)(nil),         // 70: yardarm.v1.RolloutStrategy
-	(*v1.Revision)(nil),                // 71: yardarm.v1.Revision
-	(*Diff)(nil),                       // 72: yardarm.hub.v1.Diff
-	(*v1.Assignment)(nil),              // 73: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 74: yardarm.v1.Event
-	(*GetRolloutRequest)(nil),          // 75: yardarm.hub.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil),        // 76: yardarm.hub.v1.WatchRolloutRequest
-	(*SteerRolloutRequest)(nil),        // 77: yardarm.hub.v1.SteerRolloutRequest
-	(*ListGatesRequest)(nil),           // 78: yardarm.hub.v1.ListGatesRequest
-	(*GetGateRequest)(nil),             // 79: yardarm.hub.v1.GetGateRequest
-	(*DeleteGateRequest)(nil),          // 80: yardarm.hub.v1.DeleteGateRequest
-	(*GetExplanationRequest)(nil),      // 81: yardarm.hub.v1.GetExplanationRequest
-	(*ListProblemsRequest)(nil),        // 82: yardarm.hub.v1.ListProblemsRequest
-	(*GetFacetsRequest)(nil),           // 83: yardarm.hub.v1.GetFacetsRequest
-	(*WatchOverviewRequest)(nil),       // 84: yardarm.hub.v1.WatchOverviewRequest
-	(*GetHistoryRequest)(nil),          // 85: yardarm.hub.v1.GetHistoryRequest
-	(*ListAuditRequest)(nil),           // 86: yardarm.hub.v1.ListAuditRequest
-	(*ListRolesRequest)(nil),           // 87: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 88: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 89: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 90: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 91: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 92: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*CreateTokenRequest)(nil),         // 93: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 94: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 95: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 96: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 97: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 98: yardarm.hub.v1.CanIRequest
-	(*v1.Rollout)(nil),                 // 99: yardarm.v1.Rollout
-	(*ListGatesResponse)(nil),          // 100: yardarm.hub.v1.ListGatesResponse
-	(*DeleteGateResponse)(nil),         // 101: yardarm.hub.v1.DeleteGateResponse
-	(*v1.Explanation)(nil),             // 102: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),       // 103: yardarm.hub.v1.ListProblemsResponse
-	(*Facets)(nil),                     // 104: yardarm.hub.v1.Facets
-	(*WatchOverviewResponse)(nil),      // 105: yardarm.hub.v1.WatchOverviewResponse
-	(*History)(nil),                    // 106: yardarm.hub.v1.History
-	(*ListAuditResponse)(nil),          // 107: yardarm.hub.v1.ListAuditResponse
-	(*ListRolesResponse)(nil),          // 108: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 109: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 110: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 111: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*CreateTokenResponse)(nil),        // 112: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 113: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 114: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 115: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 116: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 117: yardarm.hub.v1.CanIResponse
+	(*v1.Notification)(nil),            // 67: yardarm.v1.Notification
+	(*durationpb.Duration)(nil),        // 68: google.protobuf.Duration
+	(v1.Workloads)(0),                  // 69: yardarm.v1.Workloads
+	(*v1.Provenance)(nil),              // 70: yardarm.v1.Provenance
+	(*v1.RolloutStrategy)(nil),         // 71: yardarm.v1.RolloutStrategy
+	(*v1.Revision)(nil),                // 72: yardarm.v1.Revision
+	(*Diff)(nil),                       // 73: yardarm.hub.v1.Diff
+	(*v1.Assignment)(nil),              // 74: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 75: yardarm.v1.Event
+	(*GetRolloutRequest)(nil),          // 76: yardarm.hub.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),        // 77: yardarm.hub.v1.WatchRolloutRequest
+	(*SteerRolloutRequest)(nil),        // 78: yardarm.hub.v1.SteerRolloutRequest
+	(*ListGatesRequest)(nil),           // 79: yardarm.hub.v1.ListGatesRequest
+	(*GetGateRequest)(nil),             // 80: yardarm.hub.v1.GetGateRequest
+	(*DeleteGateRequest)(nil),          // 81: yardarm.hub.v1.DeleteGateRequest
+	(*GetExplanationRequest)(nil),      // 82: yardarm.hub.v1.GetExplanationRequest
+	(*ListProblemsRequest)(nil),        // 83: yardarm.hub.v1.ListProblemsRequest
+	(*GetFacetsRequest)(nil),           // 84: yardarm.hub.v1.GetFacetsRequest
+	(*WatchOverviewRequest)(nil),       // 85: yardarm.hub.v1.WatchOverviewRequest
+	(*GetHistoryRequest)(nil),          // 86: yardarm.hub.v1.GetHistoryRequest
+	(*ListAuditRequest)(nil),           // 87: yardarm.hub.v1.ListAuditRequest
+	(*ListRolesRequest)(nil),           // 88: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 89: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 90: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 91: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 92: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 93: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*ListNotificationsRequest)(nil),   // 94: yardarm.hub.v1.ListNotificationsRequest
+	(*GetNotificationRequest)(nil),     // 95: yardarm.hub.v1.GetNotificationRequest
+	(*DeleteNotificationRequest)(nil),  // 96: yardarm.hub.v1.DeleteNotificationRequest
+	(*TestNotificationRequest)(nil),    // 97: yardarm.hub.v1.TestNotificationRequest
+	(*CreateTokenRequest)(nil),         // 98: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 99: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 100: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 101: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 102: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 103: yardarm.hub.v1.CanIRequest
+	(*v1.Rollout)(nil),                 // 104: yardarm.v1.Rollout
+	(*ListGatesResponse)(nil),          // 105: yardarm.hub.v1.ListGatesResponse
+	(*DeleteGateResponse)(nil),         // 106: yardarm.hub.v1.DeleteGateResponse
+	(*v1.Explanation)(nil),             // 107: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),       // 108: yardarm.hub.v1.ListProblemsResponse
+	(*Facets)(nil),                     // 109: yardarm.hub.v1.Facets
+	(*WatchOverviewResponse)(nil),      // 110: yardarm.hub.v1.WatchOverviewResponse
+	(*History)(nil),                    // 111: yardarm.hub.v1.History
+	(*ListAuditResponse)(nil),          // 112: yardarm.hub.v1.ListAuditResponse
+	(*ListRolesResponse)(nil),          // 113: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 114: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 115: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 116: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*ListNotificationsResponse)(nil),  // 117: yardarm.hub.v1.ListNotificationsResponse
+	(*DeleteNotificationResponse)(nil), // 118: yardarm.hub.v1.DeleteNotificationResponse
+	(*TestNotificationResponse)(nil),   // 119: yardarm.hub.v1.TestNotificationResponse
+	(*CreateTokenResponse)(nil),        // 120: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 121: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 122: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 123: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 124: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 125: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	4,   // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
@@ -4266,161 +4295,170 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	64,  // 7: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
 	65,  // 8: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
 	66,  // 9: yardarm.hub.v1.Resource.gate:type_name -> yardarm.v1.Gate
-	8,   // 10: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
-	11,  // 11: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
-	8,   // 12: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
-	61,  // 13: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
-	58,  // 14: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
-	59,  // 15: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	67,  // 16: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
-	61,  // 17: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	60,  // 18: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
-	68,  // 19: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
-	61,  // 20: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	62,  // 21: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
-	63,  // 22: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
-	68,  // 23: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
-	33,  // 24: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
-	34,  // 25: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
-	69,  // 26: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	70,  // 27: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
-	71,  // 28: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	72,  // 29: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
-	71,  // 30: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	73,  // 31: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	47,  // 32: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	60,  // 33: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
-	61,  // 34: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	62,  // 35: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	63,  // 36: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	73,  // 37: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	66,  // 38: yardarm.hub.v1.WatchResponse.gate:type_name -> yardarm.v1.Gate
-	74,  // 39: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	6,   // 40: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	9,   // 41: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	12,  // 42: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	14,  // 43: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	15,  // 44: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	16,  // 45: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	18,  // 46: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	19,  // 47: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	20,  // 48: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	22,  // 49: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	24,  // 50: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	25,  // 51: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	27,  // 52: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	29,  // 53: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	30,  // 54: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	32,  // 55: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	36,  // 56: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	38,  // 57: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	39,  // 58: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	41,  // 59: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	75,  // 60: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
-	76,  // 61: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
-	77,  // 62: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	77,  // 63: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	77,  // 64: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	77,  // 65: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	77,  // 66: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	77,  // 67: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	78,  // 68: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
-	79,  // 69: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
-	80,  // 70: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
-	42,  // 71: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	44,  // 72: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	45,  // 73: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	81,  // 74: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
-	48,  // 75: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	50,  // 76: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	82,  // 77: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
-	83,  // 78: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	52,  // 79: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	84,  // 80: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
-	54,  // 81: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	85,  // 82: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
-	86,  // 83: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
-	87,  // 84: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	88,  // 85: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	89,  // 86: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	90,  // 87: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	91,  // 88: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	92,  // 89: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	93,  // 90: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	94,  // 91: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	95,  // 92: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	96,  // 93: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	97,  // 94: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	98,  // 95: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	56,  // 96: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	0,   // 97: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	1,   // 98: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	2,   // 99: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	7,   // 100: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	10,  // 101: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	13,  // 102: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	61,  // 103: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	61,  // 104: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	17,  // 105: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	61,  // 106: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	61,  // 107: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	21,  // 108: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	23,  // 109: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	62,  // 110: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	26,  // 111: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	28,  // 112: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	63,  // 113: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	31,  // 114: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	35,  // 115: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37,  // 116: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	71,  // 117: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	40,  // 118: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	35,  // 119: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	99,  // 120: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	99,  // 121: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	99,  // 122: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	99,  // 123: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	99,  // 124: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	99,  // 125: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	99,  // 126: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	99,  // 127: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
-	100, // 128: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
-	66,  // 129: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
-	101, // 130: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
-	43,  // 131: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	73,  // 132: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	46,  // 133: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	102, // 134: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	49,  // 135: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	51,  // 136: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	103, // 137: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	104, // 138: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	53,  // 139: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	105, // 140: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
-	55,  // 141: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	106, // 142: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
-	107, // 143: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
-	108, // 144: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	64,  // 145: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	109, // 146: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	110, // 147: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	65,  // 148: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	111, // 149: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	112, // 150: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	113, // 151: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	114, // 152: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	115, // 153: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	116, // 154: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	117, // 155: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	57,  // 156: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	3,   // 157: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 158: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 159: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	100, // [100:160] is the sub-list for method output_type
-	40,  // [40:100] is the sub-list for method input_type
-	40,  // [40:40] is the sub-list for extension type_name
-	40,  // [40:40] is the sub-list for extension extendee
-	0,   // [0:40] is the sub-list for field type_name
+	67,  // 10: yardarm.hub.v1.Resource.notification:type_name -> yardarm.v1.Notification
+	8,   // 11: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
+	11,  // 12: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
+	8,   // 13: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
+	61,  // 14: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
+	58,  // 15: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
+	59,  // 16: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	68,  // 17: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
+	61,  // 18: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	60,  // 19: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
+	69,  // 20: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
+	61,  // 21: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	62,  // 22: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
+	63,  // 23: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
+	69,  // 24: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
+	33,  // 25: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
+	34,  // 26: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
+	70,  // 27: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
+	71,  // 28: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
+	72,  // 29: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	73,  // 30: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
+	72,  // 31: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	74,  // 32: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	47,  // 33: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
+	60,  // 34: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	61,  // 35: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	62,  // 36: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	63,  // 37: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	74,  // 38: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	66,  // 39: yardarm.hub.v1.WatchResponse.gate:type_name -> yardarm.v1.Gate
+	75,  // 40: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	6,   // 41: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	9,   // 42: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	12,  // 43: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	14,  // 44: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	15,  // 45: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	16,  // 46: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	18,  // 47: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	19,  // 48: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	20,  // 49: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	22,  // 50: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	24,  // 51: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	25,  // 52: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	27,  // 53: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	29,  // 54: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	30,  // 55: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	32,  // 56: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	36,  // 57: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	38,  // 58: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	39,  // 59: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	41,  // 60: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	76,  // 61: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
+	77,  // 62: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
+	78,  // 63: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 64: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 65: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 66: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 67: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 68: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 69: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
+	80,  // 70: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
+	81,  // 71: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
+	42,  // 72: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	44,  // 73: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	45,  // 74: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	82,  // 75: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
+	48,  // 76: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	50,  // 77: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	83,  // 78: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
+	84,  // 79: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	52,  // 80: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	85,  // 81: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
+	54,  // 82: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	86,  // 83: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
+	87,  // 84: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
+	88,  // 85: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	89,  // 86: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	90,  // 87: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	91,  // 88: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	92,  // 89: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	93,  // 90: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	94,  // 91: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
+	95,  // 92: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
+	96,  // 93: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
+	97,  // 94: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
+	98,  // 95: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	99,  // 96: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	100, // 97: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	101, // 98: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	102, // 99: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	103, // 100: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	56,  // 101: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	0,   // 102: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	1,   // 103: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	2,   // 104: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	7,   // 105: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	10,  // 106: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	13,  // 107: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	61,  // 108: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	61,  // 109: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	17,  // 110: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	61,  // 111: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	61,  // 112: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	21,  // 113: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	23,  // 114: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	62,  // 115: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	26,  // 116: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	28,  // 117: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	63,  // 118: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	31,  // 119: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	35,  // 120: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37,  // 121: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	72,  // 122: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	40,  // 123: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	35,  // 124: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	104, // 125: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	104, // 126: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	104, // 127: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	104, // 128: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	104, // 129: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	104, // 130: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	104, // 131: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	104, // 132: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
+	105, // 133: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
+	66,  // 134: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
+	106, // 135: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
+	43,  // 136: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	74,  // 137: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	46,  // 138: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	107, // 139: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	49,  // 140: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	51,  // 141: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	108, // 142: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	109, // 143: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	53,  // 144: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	110, // 145: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	55,  // 146: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	111, // 147: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
+	112, // 148: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
+	113, // 149: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	64,  // 150: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	114, // 151: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	115, // 152: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	65,  // 153: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	116, // 154: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	117, // 155: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
+	67,  // 156: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
+	118, // 157: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
+	119, // 158: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
+	120, // 159: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	121, // 160: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	122, // 161: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	123, // 162: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	124, // 163: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	125, // 164: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	57,  // 165: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	3,   // 166: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 167: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 168: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	105, // [105:169] is the sub-list for method output_type
+	41,  // [41:105] is the sub-list for method input_type
+	41,  // [41:41] is the sub-list for extension type_name
+	41,  // [41:41] is the sub-list for extension extendee
+	0,   // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -4434,6 +4472,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	file_yardarm_hub_v1_facets_proto_init()
 	file_yardarm_hub_v1_gate_proto_init()
 	file_yardarm_hub_v1_history_proto_init()
+	file_yardarm_hub_v1_notification_proto_init()
 	file_yardarm_hub_v1_overview_proto_init()
 	file_yardarm_hub_v1_rollout_proto_init()
 	file_yardarm_hub_v1_fleet_proto_msgTypes[8].OneofWrappers = []any{
@@ -4443,6 +4482,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		(*Resource_Role)(nil),
 		(*Resource_RoleBinding)(nil),
 		(*Resource_Gate)(nil),
+		(*Resource_Notification)(nil),
 	}
 	file_yardarm_hub_v1_fleet_proto_msgTypes[32].OneofWrappers = []any{
 		(*PublishRevisionRequest_Publication)(nil),

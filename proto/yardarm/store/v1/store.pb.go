@@ -1092,6 +1092,141 @@ func (x *SealedSecret) GetCiphertext() []byte {
 	return nil
 }
 
+// Notification is one as people see it, and what they do not.
+type Notification struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without secret, secret_url and status.
+	Notification *v1.Notification `protobuf:"bytes,1,opt,name=notification,proto3" json:"notification,omitempty"`
+	// Sealed under "notification/NAME/secret" and "notification/NAME/url"; absent where there is none.
+	Secret    *SealedSecret `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	SecretUrl *SealedSecret `protobuf:"bytes,3,opt,name=secret_url,json=secretUrl,proto3" json:"secret_url,omitempty"`
+	// The host of the URL, whichever of the two it is.
+	Host          string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notification) Reset() {
+	*x = Notification{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notification) ProtoMessage() {}
+
+func (x *Notification) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notification.ProtoReflect.Descriptor instead.
+func (*Notification) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Notification) GetNotification() *v1.Notification {
+	if x != nil {
+		return x.Notification
+	}
+	return nil
+}
+
+func (x *Notification) GetSecret() *SealedSecret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Notification) GetSecretUrl() *SealedSecret {
+	if x != nil {
+		return x.SecretUrl
+	}
+	return nil
+}
+
+func (x *Notification) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+// Told is what a receiver has taken of one subject, such as the rollout of a bundle.
+type Told struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	NotificationUid string                 `protobuf:"bytes,1,opt,name=notification_uid,json=notificationUid,proto3" json:"notification_uid,omitempty"`
+	// "rollout/" and the bundle's uid, for example.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The ids of those events that are still to be told of the subject, but for having been told.
+	Events        []string `protobuf:"bytes,3,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Told) Reset() {
+	*x = Told{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Told) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Told) ProtoMessage() {}
+
+func (x *Told) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Told.ProtoReflect.Descriptor instead.
+func (*Told) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Told) GetNotificationUid() string {
+	if x != nil {
+		return x.NotificationUid
+	}
+	return ""
+}
+
+func (x *Told) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Told) GetEvents() []string {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
 // Artifact describes a content that the database holds; the content itself is beside it, compressed.
 type Artifact struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -1114,7 +1249,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1261,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1274,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Artifact) GetDigest() string {
@@ -1211,7 +1346,7 @@ type DeletedBundle struct {
 
 func (x *DeletedBundle) Reset() {
 	*x = DeletedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1358,7 @@ func (x *DeletedBundle) String() string {
 func (*DeletedBundle) ProtoMessage() {}
 
 func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1371,7 @@ func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedBundle.ProtoReflect.Descriptor instead.
 func (*DeletedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeletedBundle) GetUid() string {
@@ -1279,7 +1414,7 @@ type DeletedCluster struct {
 
 func (x *DeletedCluster) Reset() {
 	*x = DeletedCluster{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1426,7 @@ func (x *DeletedCluster) String() string {
 func (*DeletedCluster) ProtoMessage() {}
 
 func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1439,7 @@ func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedCluster.ProtoReflect.Descriptor instead.
 func (*DeletedCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeletedCluster) GetUid() string {
@@ -1345,7 +1480,7 @@ type Acceptance struct {
 
 func (x *Acceptance) Reset() {
 	*x = Acceptance{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1492,7 @@ func (x *Acceptance) String() string {
 func (*Acceptance) ProtoMessage() {}
 
 func (x *Acceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1505,7 @@ func (x *Acceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acceptance.ProtoReflect.Descriptor instead.
 func (*Acceptance) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Acceptance) GetClusterUid() string {
@@ -1427,7 +1562,7 @@ type Reconciliation struct {
 
 func (x *Reconciliation) Reset() {
 	*x = Reconciliation{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1574,7 @@ func (x *Reconciliation) String() string {
 func (*Reconciliation) ProtoMessage() {}
 
 func (x *Reconciliation) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1587,7 @@ func (x *Reconciliation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
 func (*Reconciliation) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Reconciliation) GetBundleUid() string {
@@ -1493,7 +1628,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1640,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1653,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Observed) GetClusterUid() string {
@@ -1583,7 +1718,7 @@ type ObservedBundle struct {
 
 func (x *ObservedBundle) Reset() {
 	*x = ObservedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1730,7 @@ func (x *ObservedBundle) String() string {
 func (*ObservedBundle) ProtoMessage() {}
 
 func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1743,7 @@ func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedBundle.ProtoReflect.Descriptor instead.
 func (*ObservedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ObservedBundle) GetClusterUid() string {
@@ -1663,7 +1798,7 @@ type Rollout struct {
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1675,7 +1810,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1688,7 +1823,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Rollout) GetBundleUid() string {
@@ -1813,7 +1948,7 @@ type RolloutStage struct {
 
 func (x *RolloutStage) Reset() {
 	*x = RolloutStage{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +1960,7 @@ func (x *RolloutStage) String() string {
 func (*RolloutStage) ProtoMessage() {}
 
 func (x *RolloutStage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +1973,7 @@ func (x *RolloutStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
 func (*RolloutStage) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RolloutStage) GetName() string {
@@ -1909,7 +2044,7 @@ type RolloutMembers struct {
 
 func (x *RolloutMembers) Reset() {
 	*x = RolloutMembers{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1921,7 +2056,7 @@ func (x *RolloutMembers) String() string {
 func (*RolloutMembers) ProtoMessage() {}
 
 func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1934,7 +2069,7 @@ func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
 func (*RolloutMembers) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RolloutMembers) GetBundleUid() string {
@@ -2022,7 +2157,7 @@ type HistoryChunk struct {
 
 func (x *HistoryChunk) Reset() {
 	*x = HistoryChunk{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2169,7 @@ func (x *HistoryChunk) String() string {
 func (*HistoryChunk) ProtoMessage() {}
 
 func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2182,7 @@ func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryChunk.ProtoReflect.Descriptor instead.
 func (*HistoryChunk) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *HistoryChunk) GetTransitions() []*Transition {
@@ -2096,7 +2231,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2108,7 +2243,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2121,7 +2256,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Transition) GetTime() *timestamppb.Timestamp {
@@ -2198,7 +2333,7 @@ var File_yardarm_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x1cyardarm/store/v1/store.proto\x12\x10yardarm.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x18yardarm/v1/rollout.proto\"\xf5\x01\n" +
+	"\x1cyardarm/store/v1/store.proto\x12\x10yardarm.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1dyardarm/v1/notification.proto\x1a\x18yardarm/v1/rollout.proto\"\xf5\x01\n" +
 	"\x04Meta\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x14\n" +
 	"\x05fleet\x18\x02 \x01(\tR\x05fleet\x12\x14\n" +
@@ -2288,7 +2423,17 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1e\n" +
 	"\n" +
 	"ciphertext\x18\x03 \x01(\fR\n" +
-	"ciphertext\"\xe7\x01\n" +
+	"ciphertext\"\xd7\x01\n" +
+	"\fNotification\x12<\n" +
+	"\fnotification\x18\x01 \x01(\v2\x18.yardarm.v1.NotificationR\fnotification\x126\n" +
+	"\x06secret\x18\x02 \x01(\v2\x1e.yardarm.store.v1.SealedSecretR\x06secret\x12=\n" +
+	"\n" +
+	"secret_url\x18\x03 \x01(\v2\x1e.yardarm.store.v1.SealedSecretR\tsecretUrl\x12\x12\n" +
+	"\x04host\x18\x04 \x01(\tR\x04host\"c\n" +
+	"\x04Told\x12)\n" +
+	"\x10notification_uid\x18\x01 \x01(\tR\x0fnotificationUid\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
+	"\x06events\x18\x03 \x03(\tR\x06events\"\xe7\x01\n" +
 	"\bArtifact\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12!\n" +
@@ -2407,7 +2552,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -2423,62 +2568,68 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Credential)(nil),            // 11: yardarm.store.v1.Credential
 	(*CredentialUse)(nil),         // 12: yardarm.store.v1.CredentialUse
 	(*SealedSecret)(nil),          // 13: yardarm.store.v1.SealedSecret
-	(*Artifact)(nil),              // 14: yardarm.store.v1.Artifact
-	(*DeletedBundle)(nil),         // 15: yardarm.store.v1.DeletedBundle
-	(*DeletedCluster)(nil),        // 16: yardarm.store.v1.DeletedCluster
-	(*Acceptance)(nil),            // 17: yardarm.store.v1.Acceptance
-	(*Reconciliation)(nil),        // 18: yardarm.store.v1.Reconciliation
-	(*Observed)(nil),              // 19: yardarm.store.v1.Observed
-	(*ObservedBundle)(nil),        // 20: yardarm.store.v1.ObservedBundle
-	(*Rollout)(nil),               // 21: yardarm.store.v1.Rollout
-	(*RolloutStage)(nil),          // 22: yardarm.store.v1.RolloutStage
-	(*RolloutMembers)(nil),        // 23: yardarm.store.v1.RolloutMembers
-	(*HistoryChunk)(nil),          // 24: yardarm.store.v1.HistoryChunk
-	(*Transition)(nil),            // 25: yardarm.store.v1.Transition
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
-	(v1.Workloads)(0),             // 27: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 28: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 29: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 30: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 31: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 32: yardarm.v1.RolloutAction
+	(*Notification)(nil),          // 14: yardarm.store.v1.Notification
+	(*Told)(nil),                  // 15: yardarm.store.v1.Told
+	(*Artifact)(nil),              // 16: yardarm.store.v1.Artifact
+	(*DeletedBundle)(nil),         // 17: yardarm.store.v1.DeletedBundle
+	(*DeletedCluster)(nil),        // 18: yardarm.store.v1.DeletedCluster
+	(*Acceptance)(nil),            // 19: yardarm.store.v1.Acceptance
+	(*Reconciliation)(nil),        // 20: yardarm.store.v1.Reconciliation
+	(*Observed)(nil),              // 21: yardarm.store.v1.Observed
+	(*ObservedBundle)(nil),        // 22: yardarm.store.v1.ObservedBundle
+	(*Rollout)(nil),               // 23: yardarm.store.v1.Rollout
+	(*RolloutStage)(nil),          // 24: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 25: yardarm.store.v1.RolloutMembers
+	(*HistoryChunk)(nil),          // 26: yardarm.store.v1.HistoryChunk
+	(*Transition)(nil),            // 27: yardarm.store.v1.Transition
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*v1.Notification)(nil),       // 29: yardarm.v1.Notification
+	(v1.Workloads)(0),             // 30: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 31: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 32: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 33: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 34: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 35: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	26, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	28, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	26, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	28, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
 	6,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
 	13, // 5: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
-	26, // 6: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
-	26, // 7: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	26, // 8: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	26, // 9: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	26, // 10: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	26, // 11: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	26, // 12: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	27, // 13: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	26, // 14: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	26, // 15: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	28, // 16: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	26, // 17: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	29, // 18: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	26, // 19: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	26, // 20: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	30, // 21: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	26, // 22: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	31, // 23: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	22, // 24: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	26, // 25: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	26, // 26: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	32, // 27: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	25, // 28: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
-	26, // 29: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	28, // 6: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
+	28, // 7: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	28, // 8: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	28, // 9: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	28, // 10: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	28, // 11: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	28, // 12: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	29, // 13: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
+	13, // 14: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
+	13, // 15: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
+	30, // 16: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	28, // 17: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	28, // 18: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	31, // 19: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	28, // 20: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	32, // 21: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	28, // 22: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	28, // 23: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	33, // 24: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	28, // 25: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	34, // 26: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	24, // 27: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	28, // 28: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	28, // 29: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	35, // 30: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	27, // 31: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
+	28, // 32: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -2492,7 +2643,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
