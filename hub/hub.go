@@ -34,6 +34,8 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/retain"
 	"github.com/yardarm-dev/yardarm/hub/rollout/drive"
 	"github.com/yardarm-dev/yardarm/hub/seal"
+	"github.com/yardarm-dev/yardarm/hub/source"
+	"github.com/yardarm-dev/yardarm/hub/source/git"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/login"
 	"github.com/yardarm-dev/yardarm/pkg/run"
@@ -93,6 +95,12 @@ type Config struct {
 	FailureRate       int
 	// MaxClusters, MaxClusterGroups, MaxBundles and MaxTokens are quotas; negative for any number. Zero means the defaults of hub/api.
 	MaxClusters, MaxClusterGroups, MaxBundles, MaxTokens int
+	// SourceHosts are the servers that sources may be on, by name; "*.example.com" is any below it. Default: any.
+	SourceHosts []string
+	// SourceLocal lets sources be on the hub's own machine or link. Default: they may not.
+	SourceLocal bool
+	// SourceMaxSize is the largest repository that a source may be, in bytes. Default 256 MiB.
+	SourceMaxSize int64
 	// KeepRevisions is how many of the newest revisions of each bundle are kept, beside those that are in use. Default 20.
 	KeepRevisions int
 	// KeepHistory is how long the histories of clusters and rollouts are kept. Default 30 days.
@@ -295,6 +303,13 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
+	sources, err := source.New(source.Config{
+		Store: db, Publisher: fleet, Opener: sealer, Dir: filepath.Join(c.DataDir, "sources"), Dialer: git.Dialer{Hosts: c.SourceHosts, Local: c.SourceLocal},
+		MaxSize: c.SourceMaxSize, Logger: c.Logger,
+	})
+	if err != nil {
+		return err
+	}
 	spokeServer, door, err := h.spokePort(authority, spokes, spokeListener)
 	if err != nil {
 		return err
@@ -314,6 +329,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	group.Go(func() error { return retainer.Run(ctx) })
 	group.Go(func() error { return rollouts.Run(ctx) })
 	group.Go(func() error { return notifier.Run(ctx) })
+	group.Go(func() error { return sources.Run(ctx) })
 	if c.MetricsListen != "" {
 		handler := promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{})
 		group.Go(func() error {

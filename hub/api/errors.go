@@ -33,6 +33,7 @@ const (
 	reasonExists          = "ALREADY_EXISTS"
 	reasonStaleVersion    = "RESOURCE_VERSION_MISMATCH"
 	reasonOtherUID        = "UID_MISMATCH"
+	reasonFromSource      = "FROM_SOURCE"
 	reasonClaimed         = "OBJECT_CLAIMED"
 	reasonInUse           = "IN_USE"
 	reasonCycle           = "DEPENDENCY_CYCLE"

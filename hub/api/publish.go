@@ -301,6 +301,9 @@ func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yard
 		}
 		return &yardarmv1.Bundle{Metadata: c.newMeta(p.GetBundle(), uid), Spec: &yardarmv1.BundleSpec{Targets: retarget(nil, p.Groups), Rollout: p.Rollout}, Status: &yardarmv1.BundleStatus{}}, true, nil
 	}
+	if b.GetSpec().GetSource() != nil {
+		return nil, false, fromSource(b)
+	}
 	if err := checkVersion(yardarmv1.KindBundle, b.Metadata, p.GetResourceVersion()); err != nil {
 		return nil, false, err
 	}

@@ -151,6 +151,10 @@ func showBundle(b *index.Bundle) *yardarmv1.Bundle {
 	}
 	out.Status.Revision, out.Status.Digest = b.Settled, b.Digest
 	out.Status.Clusters, out.Status.Rollout = b.Clusters, rollout.Summary(b.Row, b.Rollout)
+	if b.Row.GetSpec().GetSource() != nil {
+		out.Status.Source = b.Source
+		out.Status.Conditions = append(out.Status.Conditions, sourceConditions(b.Source)...)
+	}
 	return out
 }
 

@@ -35,6 +35,11 @@ func AccessOf(tx *store.ReadTx, who Identity, now time.Time) (*Access, error) {
 		a.grants = []grant{{rules: builtInRole(AdminRole).Spec.Rules}}
 		return a, nil
 	}
+	if who.Source != "" {
+		rules := []*yardarmv1.Rule{{Verbs: []string{yardarmv1.VerbPublish}, Resources: []string{yardarmv1.ResourceBundles}}}
+		a.grants = []grant{{rules: rules, bundles: &yardarmv1.Scope{Names: []string{who.Source}}}}
+		return a, nil
+	}
 	for b := range Bindings(tx, who) {
 		if r := Role(tx, b.GetSpec().GetRole()); r != nil {
 			a.grants = append(a.grants, grant{rules: r.GetSpec().GetRules(), bundles: b.Spec.Bundles, groups: b.Spec.ClusterGroups})

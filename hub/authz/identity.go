@@ -11,6 +11,8 @@ import (
 type Identity struct {
 	// Local is the local administrator, to whom no binding has to give anything.
 	Local bool
+	// Source is the bundle whose source publishes: the hub itself, which may do that and nothing else.
+	Source string
 	// Kind is SubjectUser or SubjectToken; empty for the local administrator, whom no binding can name.
 	Kind string
 	Name string
@@ -21,6 +23,9 @@ type Identity struct {
 	// Expires is when the credential ends; zero if it does not.
 	Expires time.Time
 }
+
+// OfSource is whoever publishes what the source of a bundle has. No credential can be taken for it: what users and tokens are called begins with their kind.
+func OfSource(bundle string) Identity { return Identity{Source: bundle, Name: "source:" + bundle} }
 
 // Actor is the caller's name in events and provenance. What a kind calls its own cannot be taken for another's: token/web-ci.
 func (i Identity) Actor() string {

@@ -15,7 +15,7 @@ var tables = []store.Table{
 	store.Observed,                                           // of a cluster, but of none of its bundles
 	store.Acceptances, store.ObservedBundles, store.Assigned, // of one bundle in one cluster
 	store.Reconciliations, store.Bundles, store.DeletedBundles, // of a bundle in all its clusters
-	store.Groups, store.Rollouts, store.Gates, // of none
+	store.Groups, store.Rollouts, store.Gates, store.Sources, // of none
 }
 
 // concerned are the clusters that a change concerns, by uid: with the uids of the bundles in which, or with none where all of the cluster is to be derived.
@@ -43,7 +43,7 @@ func (s *State) concerns(tx *store.ReadTx, changed store.Changed) (out concerned
 		return nil, true
 	}
 	for _, t := range tables {
-		if changed.All(t) && t != store.Groups && t != store.Rollouts && t != store.Gates {
+		if changed.All(t) && t != store.Groups && t != store.Rollouts && t != store.Gates && t != store.Sources {
 			return nil, true
 		}
 	}
@@ -210,7 +210,7 @@ func (st *step) rows(changed store.Changed, all bool) {
 	for name := range changed.Keys(store.Groups) {
 		st.touchedGroups[name] = true
 	}
-	if all || changed.All(store.Rollouts) {
+	if all || changed.All(store.Rollouts) || changed.All(store.Sources) {
 		for uid := range st.bundles {
 			st.touchedBundles[uid] = true
 		}
@@ -218,7 +218,7 @@ func (st *step) rows(changed store.Changed, all bool) {
 			st.touchedBundles[b.GetMetadata().GetUid()] = true
 		}
 	}
-	for _, t := range []store.Table{store.Bundles, store.Rollouts} {
+	for _, t := range []store.Table{store.Bundles, store.Rollouts, store.Sources} {
 		for uid := range changed.Keys(t) {
 			st.touchedBundles[uid] = true
 		}

@@ -21,12 +21,15 @@ type Bundle struct {
 	Rollout *storev1.Rollout
 	Settled uint32
 	Digest  string
+	// Source is what was seen of its source; nil where there is none, or nothing was seen yet.
+	Source *yardarmv1.SourceStatus
 }
 
 // BundleOf is a bundle of which these clusters are counted.
 func BundleOf(tx *store.ReadTx, row *yardarmv1.Bundle, clusters *yardarmv1.PhaseCounts) *Bundle {
 	uid, settled := row.GetMetadata().GetUid(), placement.Settled(tx, row)
-	return &Bundle{Row: row, Clusters: clusters, Rollout: tx.Rollout(uid), Settled: settled, Digest: tx.Revision(uid, settled).GetSpec().GetDigest()}
+	return &Bundle{Row: row, Clusters: clusters, Rollout: tx.Rollout(uid), Settled: settled, Digest: tx.Revision(uid, settled).GetSpec().GetDigest(),
+		Source: tx.Source(uid)}
 }
 
 // UID is the bundle's.
@@ -39,9 +42,18 @@ func (b *Bundle) targets() []*yardarmv1.Target {
 	return slices.Clip(b.Row.GetSpec().GetTargets())
 }
 
-// Same tells whether a caller would see no difference.
+// Same tells whether a caller would see no difference, but for until when something is known.
 func (b *Bundle) Same(other *Bundle) bool {
-	return b.Row == other.Row && b.Rollout == other.Rollout && proto.Equal(b.Clusters, other.Clusters)
+	return b.Row == other.Row && b.Rollout == other.Rollout && proto.Equal(b.Clusters, other.Clusters) && sameSource(b.Source, other.Source)
+}
+
+func sameSource(a, b *yardarmv1.SourceStatus) bool {
+	if a == nil || b == nil || a == b {
+		return a == b
+	}
+	a = proto.CloneOf(a)
+	a.AsOf = b.AsOf
+	return proto.Equal(a, b)
 }
 
 // Group is a group, how many clusters belong to it, and which bundles target it.

@@ -71,7 +71,7 @@ func (tx *Tx) PutBundle(b *yardarmv1.Bundle) error {
 	return nil
 }
 
-// DeleteBundle deletes a bundle, if there is one with the uid, with its revisions, rollout, acceptances and reconciliations. Artifacts stay, since other
+// DeleteBundle deletes a bundle, if there is one with the uid, with its revisions, rollout, source, acceptances and reconciliations. Artifacts stay, since other
 // bundles may have the same; so does what spokes report about it.
 func (tx *Tx) DeleteBundle(uid string) error {
 	old, err := bundles.remove(tx, uid)
@@ -82,6 +82,9 @@ func (tx *Tx) DeleteBundle(uid string) error {
 		tx.touchMembers(group)
 	}
 	if err := revisions.removeAll(tx, uid+separator); err != nil {
+		return err
+	}
+	if err := tx.PutSource(uid, nil); err != nil {
 		return err
 	}
 	if err := tx.deleteRollout(uid); err != nil {

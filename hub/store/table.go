@@ -40,6 +40,7 @@ const (
 	ObservedBundles              // cluster uid/bundle uid
 	Events                       // sequence, of 20 digits
 	Presences                    // cluster uid
+	Sources                      // bundle uid
 	Members                      // in Changed: the uid of each cluster whose groups have changed, or the bundles that target one of them
 	meta                         // the row about the database itself; not to be subscribed to
 	Assigned                     // only in Changed, without rows: cluster uid/bundle uid, where a rollout has the cluster run another revision
@@ -47,7 +48,7 @@ const (
 )
 
 var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets", "answers",
-	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "notifications", "credential_uses", "told", "observed", "observed_bundles", "events", "presences", "members", "meta", "assigned"}
+	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "notifications", "credential_uses", "told", "observed", "observed_bundles", "events", "presences", "sources", "members", "meta", "assigned"}
 
 // String returns the table's name in metrics, on disk and in errors.
 func (t Table) String() string { return tableNames[t] }

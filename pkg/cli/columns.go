@@ -108,6 +108,7 @@ var bundleColumns = []column{
 		func(b *yardarmv1.Bundle) string { return rolloutColor(b.GetStatus().GetRollout()) }),
 	coloured(col("CLUSTERS", func(_ *app, b *yardarmv1.Bundle) string { return counts(b.GetStatus().GetClusters()) }),
 		func(b *yardarmv1.Bundle) string { return countsPhase(b.GetStatus().GetClusters()) }),
+	col("SOURCE", func(_ *app, b *yardarmv1.Bundle) string { return sourceText(b) }),
 	col("TARGETS", func(_ *app, b *yardarmv1.Bundle) string { return strings.Join(targets(b), ",") }),
 	ageColumn,
 	col("DIGEST", func(_ *app, b *yardarmv1.Bundle) string { return shortDigest(b.GetStatus().GetDigest()) }).onlyWide(),
@@ -315,4 +316,16 @@ func number(n uint32) string {
 		return ""
 	}
 	return fmt.Sprint(n)
+}
+
+// sourceText is where a bundle's revisions come from: what is wrong there, or else the commit.
+func sourceText(b *yardarmv1.Bundle) string {
+	st := b.GetStatus().GetSource()
+	switch {
+	case b.GetSpec().GetSource() == nil:
+		return "-"
+	case st.GetProblem() != nil:
+		return st.GetProblem().GetReason()
+	}
+	return cmp.Or(st.GetCommit()[:min(8, len(st.GetCommit()))], "not yet seen")
 }

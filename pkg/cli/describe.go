@@ -202,6 +202,7 @@ func (d *sheet) bundle(ctx context.Context, hub *client.Client, b *yardarmv1.Bun
 	d.field("Targets", cmp.Or(strings.Join(targets(b), ", "), "none"))
 	d.delivery(b.GetSpec().GetDelivery())
 	d.customizations(b.GetSpec().GetCustomization(), b.GetSpec().GetTargets())
+	d.source(b)
 	if st.GetRevision() == 0 {
 		d.field("Revision", "none yet")
 	} else {

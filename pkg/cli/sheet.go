@@ -100,6 +100,47 @@ func (d *sheet) provenance(r *yardarmv1.Revision) {
 	d.field("Message", p.GetMessage())
 	d.field("Source", p.GetSource())
 	d.field("Commit", p.GetCommit())
+	d.field("Ref", p.GetRef())
+	d.field("Author", p.GetAuthor())
+}
+
+// source is where a bundle's revisions come from, and what the hub has seen there.
+func (d *sheet) source(b *yardarmv1.Bundle) {
+	g, st := b.GetSpec().GetSource().GetGit(), b.GetStatus().GetSource()
+	if g == nil {
+		return
+	}
+	d.section("Source")
+	d.field("Repository", g.GetUrl())
+	d.field("Path", g.GetPath())
+	d.field("Follows", refText(g.GetRef()))
+	d.field("Credentials", g.GetCredentials())
+	d.field("Commit", st.GetCommit())
+	d.field("Subject", st.GetSubject())
+	d.field("Author", st.GetAuthor())
+	d.field("Looked at", cmp.Or(d.app.at(st.GetAsOf()), "not yet"))
+	d.field("Held back", st.GetHeld())
+	if p := st.GetProblem(); p != nil {
+		d.painted("Failing", d.paint(yardarmv1.PhaseFailed)+" since "+d.app.at(p.GetSince()))
+		d.field("Reason", p.GetReason())
+		d.field("Failing commit", p.GetCommit())
+		d.field("Message", p.GetMessage())
+	}
+	d.end()
+}
+
+func refText(r *yardarmv1.GitRef) string {
+	switch {
+	case r.GetCommit() != "":
+		return "commit " + r.GetCommit()
+	case r.GetSemver() != "":
+		return "the highest tag in " + r.GetSemver()
+	case r.GetTag() != "":
+		return "tag " + r.GetTag()
+	case r.GetBranch() != "":
+		return "branch " + r.GetBranch()
+	}
+	return "the repository's own branch"
 }
 
 func (d *sheet) assignments(list []*yardarmv1.Assignment) {

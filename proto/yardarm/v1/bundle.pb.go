@@ -109,7 +109,9 @@ type BundleSpec struct {
 	Customization *Customization `protobuf:"bytes,3,opt,name=customization,proto3" json:"customization,omitempty"`
 	// How its revisions go through its clusters; see RolloutStrategy for what is done where nothing is said. Each rollout goes by what is said
 	// here when it begins, or is tried again.
-	Rollout       *RolloutStrategy `protobuf:"bytes,4,opt,name=rollout,proto3" json:"rollout,omitempty"`
+	Rollout *RolloutStrategy `protobuf:"bytes,4,opt,name=rollout,proto3" json:"rollout,omitempty"`
+	// Where its revisions come from. Without one they are published by hand, or by a pipeline.
+	Source        *Source `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -168,6 +170,13 @@ func (x *BundleSpec) GetCustomization() *Customization {
 func (x *BundleSpec) GetRollout() *RolloutStrategy {
 	if x != nil {
 		return x.Rollout
+	}
+	return nil
+}
+
+func (x *BundleSpec) GetSource() *Source {
+	if x != nil {
+		return x.Source
 	}
 	return nil
 }
@@ -584,7 +593,9 @@ type BundleStatus struct {
 	Clusters   *PhaseCounts `protobuf:"bytes,4,opt,name=clusters,proto3" json:"clusters,omitempty"`
 	Conditions []*Condition `protobuf:"bytes,5,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// How the rollout of the latest revision stands; absent while there is no revision.
-	Rollout       *RolloutSummary `protobuf:"bytes,6,opt,name=rollout,proto3" json:"rollout,omitempty"`
+	Rollout *RolloutSummary `protobuf:"bytes,6,opt,name=rollout,proto3" json:"rollout,omitempty"`
+	// Absent where there is no source, and until the hub has looked at it.
+	Source        *SourceStatus `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -657,6 +668,13 @@ func (x *BundleStatus) GetConditions() []*Condition {
 func (x *BundleStatus) GetRollout() *RolloutSummary {
 	if x != nil {
 		return x.Rollout
+	}
+	return nil
+}
+
+func (x *BundleStatus) GetSource() *SourceStatus {
+	if x != nil {
+		return x.Source
 	}
 	return nil
 }
@@ -982,7 +1000,10 @@ type Provenance struct {
 	Commit  string                 `protobuf:"bytes,4,opt,name=commit,proto3" json:"commit,omitempty"`
 	Time    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
 	// The revision whose artifact this one returns to, 0 where it returns to none.
-	UndoOf        uint32 `protobuf:"varint,6,opt,name=undo_of,json=undoOf,proto3" json:"undo_of,omitempty"`
+	UndoOf uint32 `protobuf:"varint,6,opt,name=undo_of,json=undoOf,proto3" json:"undo_of,omitempty"`
+	// Of a revision that a source has made: the commit's author, as NAME <ADDRESS>, and the branch or tag that it was found by.
+	Author        string `protobuf:"bytes,7,opt,name=author,proto3" json:"author,omitempty"`
+	Ref           string `protobuf:"bytes,8,opt,name=ref,proto3" json:"ref,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1059,25 +1080,40 @@ func (x *Provenance) GetUndoOf() uint32 {
 	return 0
 }
 
+func (x *Provenance) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *Provenance) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
 var File_yardarm_v1_bundle_proto protoreflect.FileDescriptor
 
 const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\n" +
 	"\x17yardarm/v1/bundle.proto\x12\n" +
-	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eyardarm/v1/customization.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\"\xcf\x01\n" +
+	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eyardarm/v1/customization.proto\x1a\x15yardarm/v1/meta.proto\x1a\x18yardarm/v1/rollout.proto\x1a\x17yardarm/v1/source.proto\"\xcf\x01\n" +
 	"\x06Bundle\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
 	"apiVersion\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12*\n" +
 	"\x04spec\x18\x04 \x01(\v2\x16.yardarm.v1.BundleSpecR\x04spec\x120\n" +
-	"\x06status\x18\x05 \x01(\v2\x18.yardarm.v1.BundleStatusR\x06status\"\xea\x01\n" +
+	"\x06status\x18\x05 \x01(\v2\x18.yardarm.v1.BundleStatusR\x06status\"\x96\x02\n" +
 	"\n" +
 	"BundleSpec\x12,\n" +
 	"\atargets\x18\x01 \x03(\v2\x12.yardarm.v1.TargetR\atargets\x126\n" +
 	"\bdelivery\x18\x02 \x01(\v2\x1a.yardarm.v1.DeliveryPolicyR\bdelivery\x12?\n" +
 	"\rcustomization\x18\x03 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x125\n" +
-	"\arollout\x18\x04 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\arollout\"_\n" +
+	"\arollout\x18\x04 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\arollout\x12*\n" +
+	"\x06source\x18\x05 \x01(\v2\x12.yardarm.v1.SourceR\x06source\"_\n" +
 	"\x06Target\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12?\n" +
 	"\rcustomization\x18\x02 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\"\xb9\x03\n" +
@@ -1110,7 +1146,7 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05ready\x18\x03 \x01(\tR\x05ready\x12\x18\n" +
 	"\afailing\x18\x04 \x01(\tR\afailing\x12\x18\n" +
-	"\amessage\x18\x05 \x01(\tR\amessage\"\x8d\x02\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"\xbf\x02\n" +
 	"\fBundleStatus\x12'\n" +
 	"\x0flatest_revision\x18\x01 \x01(\rR\x0elatestRevision\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\rR\brevision\x12\x16\n" +
@@ -1119,7 +1155,8 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\n" +
 	"conditions\x18\x05 \x03(\v2\x15.yardarm.v1.ConditionR\n" +
 	"conditions\x124\n" +
-	"\arollout\x18\x06 \x01(\v2\x1a.yardarm.v1.RolloutSummaryR\arollout\"\xfa\x01\n" +
+	"\arollout\x18\x06 \x01(\v2\x1a.yardarm.v1.RolloutSummaryR\arollout\x120\n" +
+	"\x06source\x18\a \x01(\v2\x18.yardarm.v1.SourceStatusR\x06source\"\xfa\x01\n" +
 	"\vPhaseCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\rR\x05total\x12\x14\n" +
 	"\x05ready\x18\x02 \x01(\rR\x05ready\x12 \n" +
@@ -1151,7 +1188,7 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\rcustomization\x18\t \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x12,\n" +
 	"\atargets\x18\n" +
 	" \x03(\v2\x12.yardarm.v1.TargetR\atargets\x12\x16\n" +
-	"\x06labels\x18\v \x03(\tR\x06labels\"\xb5\x01\n" +
+	"\x06labels\x18\v \x03(\tR\x06labels\"\xdf\x01\n" +
 	"\n" +
 	"Provenance\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x18\n" +
@@ -1159,7 +1196,9 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\x06source\x18\x03 \x01(\tR\x06source\x12\x16\n" +
 	"\x06commit\x18\x04 \x01(\tR\x06commit\x12.\n" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x17\n" +
-	"\aundo_of\x18\x06 \x01(\rR\x06undoOfB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
+	"\aundo_of\x18\x06 \x01(\rR\x06undoOf\x12\x16\n" +
+	"\x06author\x18\a \x01(\tR\x06author\x12\x10\n" +
+	"\x03ref\x18\b \x01(\tR\x03refB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
 
 var (
 	file_yardarm_v1_bundle_proto_rawDescOnce sync.Once
@@ -1190,11 +1229,13 @@ var file_yardarm_v1_bundle_proto_goTypes = []any{
 	(*ObjectMeta)(nil),            // 12: yardarm.v1.ObjectMeta
 	(*Customization)(nil),         // 13: yardarm.v1.Customization
 	(*RolloutStrategy)(nil),       // 14: yardarm.v1.RolloutStrategy
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
-	(*ObjectSelector)(nil),        // 16: yardarm.v1.ObjectSelector
-	(*Condition)(nil),             // 17: yardarm.v1.Condition
-	(*RolloutSummary)(nil),        // 18: yardarm.v1.RolloutSummary
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*Source)(nil),                // 15: yardarm.v1.Source
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	(*ObjectSelector)(nil),        // 17: yardarm.v1.ObjectSelector
+	(*Condition)(nil),             // 18: yardarm.v1.Condition
+	(*RolloutSummary)(nil),        // 19: yardarm.v1.RolloutSummary
+	(*SourceStatus)(nil),          // 20: yardarm.v1.SourceStatus
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
 }
 var file_yardarm_v1_bundle_proto_depIdxs = []int32{
 	12, // 0: yardarm.v1.Bundle.metadata:type_name -> yardarm.v1.ObjectMeta
@@ -1204,27 +1245,29 @@ var file_yardarm_v1_bundle_proto_depIdxs = []int32{
 	3,  // 4: yardarm.v1.BundleSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
 	13, // 5: yardarm.v1.BundleSpec.customization:type_name -> yardarm.v1.Customization
 	14, // 6: yardarm.v1.BundleSpec.rollout:type_name -> yardarm.v1.RolloutStrategy
-	13, // 7: yardarm.v1.Target.customization:type_name -> yardarm.v1.Customization
-	4,  // 8: yardarm.v1.DeliveryPolicy.ignore:type_name -> yardarm.v1.IgnoreRule
-	5,  // 9: yardarm.v1.DeliveryPolicy.depends_on:type_name -> yardarm.v1.Dependency
-	15, // 10: yardarm.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
-	6,  // 11: yardarm.v1.DeliveryPolicy.health:type_name -> yardarm.v1.HealthRule
-	16, // 12: yardarm.v1.IgnoreRule.target:type_name -> yardarm.v1.ObjectSelector
-	8,  // 13: yardarm.v1.BundleStatus.clusters:type_name -> yardarm.v1.PhaseCounts
-	17, // 14: yardarm.v1.BundleStatus.conditions:type_name -> yardarm.v1.Condition
-	18, // 15: yardarm.v1.BundleStatus.rollout:type_name -> yardarm.v1.RolloutSummary
-	12, // 16: yardarm.v1.Revision.metadata:type_name -> yardarm.v1.ObjectMeta
-	10, // 17: yardarm.v1.Revision.spec:type_name -> yardarm.v1.RevisionSpec
-	3,  // 18: yardarm.v1.RevisionSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
-	11, // 19: yardarm.v1.RevisionSpec.provenance:type_name -> yardarm.v1.Provenance
-	13, // 20: yardarm.v1.RevisionSpec.customization:type_name -> yardarm.v1.Customization
-	2,  // 21: yardarm.v1.RevisionSpec.targets:type_name -> yardarm.v1.Target
-	19, // 22: yardarm.v1.Provenance.time:type_name -> google.protobuf.Timestamp
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	15, // 7: yardarm.v1.BundleSpec.source:type_name -> yardarm.v1.Source
+	13, // 8: yardarm.v1.Target.customization:type_name -> yardarm.v1.Customization
+	4,  // 9: yardarm.v1.DeliveryPolicy.ignore:type_name -> yardarm.v1.IgnoreRule
+	5,  // 10: yardarm.v1.DeliveryPolicy.depends_on:type_name -> yardarm.v1.Dependency
+	16, // 11: yardarm.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
+	6,  // 12: yardarm.v1.DeliveryPolicy.health:type_name -> yardarm.v1.HealthRule
+	17, // 13: yardarm.v1.IgnoreRule.target:type_name -> yardarm.v1.ObjectSelector
+	8,  // 14: yardarm.v1.BundleStatus.clusters:type_name -> yardarm.v1.PhaseCounts
+	18, // 15: yardarm.v1.BundleStatus.conditions:type_name -> yardarm.v1.Condition
+	19, // 16: yardarm.v1.BundleStatus.rollout:type_name -> yardarm.v1.RolloutSummary
+	20, // 17: yardarm.v1.BundleStatus.source:type_name -> yardarm.v1.SourceStatus
+	12, // 18: yardarm.v1.Revision.metadata:type_name -> yardarm.v1.ObjectMeta
+	10, // 19: yardarm.v1.Revision.spec:type_name -> yardarm.v1.RevisionSpec
+	3,  // 20: yardarm.v1.RevisionSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
+	11, // 21: yardarm.v1.RevisionSpec.provenance:type_name -> yardarm.v1.Provenance
+	13, // 22: yardarm.v1.RevisionSpec.customization:type_name -> yardarm.v1.Customization
+	2,  // 23: yardarm.v1.RevisionSpec.targets:type_name -> yardarm.v1.Target
+	21, // 24: yardarm.v1.Provenance.time:type_name -> google.protobuf.Timestamp
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_bundle_proto_init() }
@@ -1235,6 +1278,7 @@ func file_yardarm_v1_bundle_proto_init() {
 	file_yardarm_v1_customization_proto_init()
 	file_yardarm_v1_meta_proto_init()
 	file_yardarm_v1_rollout_proto_init()
+	file_yardarm_v1_source_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -74,6 +74,21 @@ const (
 	HooksSkip   = "skip"
 )
 
+// Reasons why a source gives no revision.
+const (
+	SourceUnreachable   = "Unreachable"
+	SourceNotTrusted    = "NotTrusted"
+	SourceDenied        = "AuthenticationFailed"
+	SourceNotAllowed    = "NotAllowed"
+	SourceNotFound      = "RepositoryNotFound"
+	SourceRefNotFound   = "RefNotFound"
+	SourceTooLarge      = "TooLarge"
+	SourceNoCredentials = "CredentialsMissing"
+	SourceNotRendered   = "RenderingFailed"
+	SourceRefused       = "PublicationRefused"
+	SourceHub           = "HubFailed"
+)
+
 // Any in a rule stands for all verbs, or all resources.
 const Any = "*"
 

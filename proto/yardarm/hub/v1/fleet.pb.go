@@ -1739,7 +1739,7 @@ type ListBundlesRequest struct {
 	PageSize  uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	Selector  string                 `protobuf:"bytes,3,opt,name=selector,proto3" json:"selector,omitempty"`
-	// As in ListClustersRequest. Fields: name, group, revision, latest, rollout (its phase), clusters.total, .ready, .progressing, .failed, .held, .pending, .stale,
+	// As in ListClustersRequest. Fields: name, group, revision, latest, rollout (its phase), source (its URL), source.problem (its reason), clusters.total, .ready, .progressing, .failed, .held, .pending, .stale,
 	// .drifted; in orders created.
 	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`

@@ -1,0 +1,361 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/yardarm-dev/yardarm/hub/api"
+	"github.com/yardarm-dev/yardarm/hub/source/git"
+	"github.com/yardarm-dev/yardarm/hub/store"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+const (
+	// defaultInterval is how often a repository is asked where the bundle does not say, as the proto says.
+	defaultInterval = time.Minute
+	// maxBackoff is the longest pause after failures of a server that is asked more often.
+	maxBackoff = 10 * time.Minute
+	// lookers is how many repositories are looked at at once: each holds a pack's index and an artifact in memory.
+	lookers = 4
+	// lookTime is how long one look may take: the first fetch of a large repository over a slow line.
+	lookTime = 5 * time.Minute
+)
+
+// Publisher publishes what a source has; it is [api.Server].
+type Publisher interface {
+	PublishSource(context.Context, api.SourcePublication) (held string, err error)
+}
+
+// Opener opens sealed credentials; it is a sealer of package seal.
+type Opener interface {
+	Open(name string, secret *storev1.SealedSecret) ([]byte, error)
+}
+
+// Config of a Controller. Store, Publisher, Opener and Dir are needed.
+type Config struct {
+	Store     *store.Store
+	Publisher Publisher
+	Opener    Opener
+	// Dir is where fetched repositories are kept. All that is in it is the controller's, and may be lost.
+	Dir string
+	// Dialer says which servers may be asked.
+	Dialer git.Dialer
+	// MaxSize is the largest repository, in bytes. Default: that of package git.
+	MaxSize int64
+	Logger  *slog.Logger
+	// Clock is time.Now by default.
+	Clock func() time.Time
+}
+
+// Controller keeps the bundles of one store at what their sources hold.
+type Controller struct {
+	Config
+	looks chan func(*yardarmv1.GitSource) bool
+	done  chan result
+
+	// What follows belongs to Run.
+	repositories map[place]*repository
+	followers    map[string]*follower // by bundle uid
+	busy         int
+}
+
+// place is what a repository is fetched by: bundles that have both in common share it.
+type place struct{ url, credentials string }
+
+// repository is one that some bundle has as its source.
+type repository struct {
+	place
+	followers map[string]*follower // by bundle uid
+	next      time.Time
+	busy      bool
+	// again says that it was asked to look while it was looking.
+	again bool
+	// failures is how often in a row its server gave nothing.
+	failures int
+}
+
+// follower is a bundle with a source. It is replaced when its source changes.
+type follower struct {
+	uid, name, namespace string
+	source               *yardarmv1.Source
+	// commit is the one that needs no more to be looked into; empty if none does.
+	commit string
+	status *yardarmv1.SourceStatus
+}
+
+// New makes one; Run does the work.
+func New(c Config) (*Controller, error) {
+	if c.Store == nil || c.Publisher == nil || c.Opener == nil || c.Dir == "" {
+		return nil, errors.New("source: a store, a publisher, an opener and a directory are needed")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return &Controller{Config: c, looks: make(chan func(*yardarmv1.GitSource) bool), done: make(chan result, lookers),
+		repositories: make(map[place]*repository), followers: make(map[string]*follower)}, nil
+}
+
+// Run follows sources until ctx ends, and returns nil then.
+func (c *Controller) Run(ctx context.Context) error {
+	sub := c.Store.Subscribe(store.Bundles, store.Secrets)
+	defer sub.Close()
+	defer c.rest()
+	for b := range c.Store.Read().Bundles() {
+		c.follow(b.GetMetadata().GetUid())
+	}
+	c.tidy()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-sub.C():
+			c.take(sub.Take())
+		case matches := <-c.looks:
+			c.hasten(func(r *repository) bool {
+				return slices.ContainsFunc(slices.Collect(maps.Values(r.followers)), func(f *follower) bool { return matches(f.source.GetGit()) })
+			})
+		case r := <-c.done:
+			c.finish(ctx, r)
+		case <-timer.C:
+		}
+		if next := c.start(ctx); !next.IsZero() {
+			timer.Reset(max(0, next.Sub(c.Clock())))
+		}
+	}
+}
+
+// rest waits for those that still look: they end soon, since their context has.
+func (c *Controller) rest() {
+	for ; c.busy > 0; c.busy-- {
+		<-c.done
+	}
+}
+
+// Look has the repositories that match looked at now. It returns once that is noted.
+func (c *Controller) Look(ctx context.Context, matches func(*yardarmv1.GitSource) bool) error {
+	select {
+	case c.looks <- matches:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// take takes in what has changed in the store.
+func (c *Controller) take(changed store.Changed) {
+	uids := changed.Keys(store.Bundles)
+	if changed.All(store.Bundles) {
+		uids = func(yield func(string) bool) {
+			for b := range c.Store.Read().Bundles() {
+				if !yield(b.GetMetadata().GetUid()) {
+					return
+				}
+			}
+			for uid := range maps.Clone(c.followers) {
+				if !yield(uid) {
+					return
+				}
+			}
+		}
+	}
+	for uid := range uids {
+		c.follow(uid)
+	}
+	if changed.Any(store.Secrets) {
+		c.hasten(func(r *repository) bool {
+			return r.credentials != "" && (changed.All(store.Secrets) || changed.Has(store.Secrets, CredentialsPrefix+r.credentials))
+		})
+	}
+}
+
+// follow compares a bundle with what is followed.
+func (c *Controller) follow(uid string) {
+	b := c.Store.Read().Bundle(uid)
+	g := b.GetSpec().GetSource().GetGit()
+	old := c.followers[uid]
+	namespace := b.GetSpec().GetDelivery().GetNamespace()
+	if old != nil && g != nil && proto.Equal(old.source, b.Spec.Source) && old.namespace == namespace {
+		return
+	}
+	if old != nil {
+		c.leave(old)
+	}
+	if g == nil {
+		return
+	}
+	f := &follower{uid: uid, name: b.Metadata.Name, namespace: namespace, source: b.Spec.Source}
+	p := placeOf(g)
+	r := c.repositories[p]
+	if r == nil {
+		r = &repository{place: p, followers: make(map[string]*follower)}
+		c.repositories[p] = r
+	}
+	r.followers[uid], c.followers[uid] = f, f
+	r.soon(c.Clock())
+}
+
+func placeOf(g *yardarmv1.GitSource) place { return place{g.GetUrl(), g.GetCredentials()} }
+
+// leave ends following a bundle, and what was seen for it. What was fetched for nobody else is removed by the next tidy.
+func (c *Controller) leave(f *follower) {
+	p := placeOf(f.source.GetGit())
+	delete(c.followers, f.uid)
+	if r := c.repositories[p]; r != nil {
+		delete(r.followers, f.uid)
+		if len(r.followers) == 0 {
+			delete(c.repositories, p)
+			if !r.busy {
+				c.tidy()
+			}
+		}
+	}
+	c.note(f.uid, nil, nil)
+}
+
+// soon has a repository looked at as soon as may be.
+func (r *repository) soon(now time.Time) {
+	r.next, r.failures = now, 0
+	r.again = r.busy
+}
+
+func (c *Controller) hasten(which func(*repository) bool) {
+	for _, r := range c.repositories {
+		if which(r) {
+			r.soon(c.Clock())
+		}
+	}
+}
+
+// start looks at what is due, as far as there is room, and answers when the next one is; zero if there is none, or if the end of a look comes first.
+func (c *Controller) start(ctx context.Context) (next time.Time) {
+	now := c.Clock()
+	for _, r := range c.repositories {
+		switch {
+		case r.busy:
+			continue
+		case r.next.After(now):
+			if next.IsZero() || r.next.Before(next) {
+				next = r.next
+			}
+		case c.busy < lookers:
+			c.busy++
+			r.busy, r.again = true, false
+			job := c.job(r)
+			go func() { c.done <- c.look(ctx, job) }()
+		}
+	}
+	return next
+}
+
+// finish takes in what a look has found.
+func (c *Controller) finish(ctx context.Context, done result) {
+	c.busy--
+	r := done.repository
+	r.busy = false
+	if c.repositories[r.place] != r {
+		c.tidy()
+		return
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	r.failures++
+	for _, o := range done.outcomes {
+		if o.status.GetProblem() == nil {
+			r.failures = 0
+		}
+		if c.followers[o.follower.uid] != o.follower {
+			continue // it has another source by now
+		}
+		before := o.follower.status
+		o.follower.commit, o.follower.status = o.commit, o.status
+		c.note(o.follower.uid, before, o.status)
+	}
+	r.next = c.Clock().Add(r.pause())
+	if r.again {
+		r.next = c.Clock()
+	}
+}
+
+// pause is how long a repository is left alone: the shortest interval of its bundles, longer with each failure, and never quite the same, so that those that were
+// begun together do not stay together.
+func (r *repository) pause() time.Duration {
+	shortest := time.Duration(0)
+	for _, f := range r.followers {
+		interval := defaultInterval
+		if i := f.source.GetGit().GetInterval(); i != nil {
+			interval = i.AsDuration()
+		}
+		if shortest == 0 || interval < shortest {
+			shortest = interval
+		}
+	}
+	if r.failures > 1 && shortest < maxBackoff {
+		shortest = min(maxBackoff, shortest<<min(r.failures-1, 10))
+	}
+	return time.Duration(float64(shortest) * (0.9 + 0.2*rand.Float64()))
+}
+
+// note makes visible what was seen, and tells of a source that has begun or ceased to fail.
+func (c *Controller) note(uid string, before, now *yardarmv1.SourceStatus) {
+	if before == nil && now == nil && c.Store.Read().Source(uid) == nil {
+		return
+	}
+	err := c.Store.Observe(context.Background(), func(tx *store.Tx) error {
+		b := tx.Bundle(uid)
+		if e := eventOf(b, before, now, c.Clock()); e != nil {
+			if err := tx.AddEvent(e); err != nil {
+				return err
+			}
+		}
+		return tx.PutSource(uid, now)
+	})
+	if err != nil && !errors.Is(err, store.ErrClosed) {
+		c.Logger.Error("what was seen of a source is not shown", "error", err)
+	}
+}
+
+// tidy removes what was fetched of repositories that nobody follows any more.
+func (c *Controller) tidy() {
+	kept := make(map[string]bool)
+	for p := range c.repositories {
+		kept[p.dir()] = true
+	}
+	entries, err := os.ReadDir(c.Dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		c.Logger.Warn("old repositories were not removed", "error", err)
+	}
+	for _, entry := range entries {
+		if kept[entry.Name()] || strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(c.Dir, entry.Name())); err != nil {
+			c.Logger.Warn("an old repository was not removed", "error", err)
+		}
+	}
+}
+
+// dir is the name of what was fetched. Credentials are part of it: whoever has others may not read what these gave.
+func (p place) dir() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s", p.url, p.credentials))
+	return hex.EncodeToString(sum[:16])
+}

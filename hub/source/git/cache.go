@@ -1,0 +1,184 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+const (
+	// defaultMaxSize is the largest repository, as its server packs one commit of it, in bytes.
+	defaultMaxSize = 256 << 20
+	// maxFetches is how many commits the cache of a repository keeps. Then it is fetched anew, which is one request, and gives back the space of what is no longer
+	// part of any tree. One push in a hundred is to be slow at most.
+	maxFetches = 256
+	// objectCache is how many bytes of objects are in memory while a tree is read.
+	objectCache = 16 << 20
+)
+
+// Cache keeps what was fetched of one repository, in a directory of its own, which is made when there is something to keep. It is for one caller at a time.
+type Cache struct {
+	Dir string
+	// MaxSize is the largest repository, in bytes. Default 256 MiB. The cache takes up to twice as much.
+	MaxSize int64
+}
+
+// Found is what a ref of a repository has led to.
+type Found struct {
+	// Commit is nil where Err is not.
+	Commit *Commit
+	Err    error
+}
+
+// Fetch asks a server what each ref means now, and has the commits in the cache that it answers. Where skip says of a commit that it is known, nothing is fetched
+// and nothing read: that costs one request, and no write. An error is about all refs; what is about one is in its place.
+func (c *Cache) Fetch(ctx context.Context, remote Remote, refs []*yardarmv1.GitRef, skip func(i int, commit string) bool) ([]Found, error) {
+	s, err := remote.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	server, err := advertised(s)
+	if err != nil {
+		return nil, err
+	}
+	found, targets := make([]Found, len(refs)), make([]target, len(refs))
+	var wanted []target
+	for i, ref := range refs {
+		if targets[i], found[i].Err = resolve(server, ref); found[i].Err != nil {
+			continue
+		}
+		if skip(i, targets[i].commit.String()) {
+			found[i].Commit = &Commit{Hash: targets[i].commit.String(), Ref: targets[i].name}
+			continue
+		}
+		wanted = append(wanted, targets[i])
+	}
+	if len(wanted) == 0 {
+		return found, nil
+	}
+	storage, err := c.have(ctx, s, server, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range targets {
+		if found[i].Err != nil || found[i].Commit != nil {
+			continue
+		}
+		if found[i].Commit, err = commitOf(storage, t); err != nil {
+			return nil, errors.Join(err, c.Clear())
+		}
+	}
+	return found, nil
+}
+
+// Clear removes what was fetched: for whoever finds that it cannot be read. The next Fetch begins anew.
+func (c *Cache) Clear() error {
+	if err := os.RemoveAll(c.Dir); err != nil {
+		return fmt.Errorf("clear the cache of a repository: %w", err)
+	}
+	return nil
+}
+
+// have sees to it that the cache holds all commits that are wanted.
+func (c *Cache) have(ctx context.Context, s session, server *packp.AdvRefs, wanted []target) (*filesystem.Storage, error) {
+	storage := c.open()
+	kept, err := storage.Shallow()
+	if err != nil {
+		kept = nil // what cannot be read is fetched anew
+	}
+	missing := slices.DeleteFunc(slices.Clone(wanted), func(t target) bool { return slices.Contains(kept, t.commit) })
+	if len(missing) == 0 {
+		return storage, nil
+	}
+	if err != nil || c.full(kept) {
+		if err := c.Clear(); err != nil {
+			return nil, err
+		}
+		storage, kept, missing = c.open(), nil, wanted
+	}
+	request, err := requestFor(server.Capabilities, missing, kept)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := pack(s, request)
+	if err != nil {
+		return nil, err
+	}
+	limited := &io.LimitedReader{R: objects, N: c.maxSize() + 1}
+	if len(kept) == 0 {
+		err = packfile.UpdateObjectStorage(storage, limited)
+	} else {
+		err = unpack(storage, limited)
+	}
+	switch {
+	case limited.N <= 0:
+		return nil, errors.Join(failed(yardarmv1.SourceTooLarge, "the repository is larger than %d bytes; split it, or raise the hub's --source-max-size", c.maxSize()), c.Clear())
+	case ctx.Err() != nil:
+		return nil, unreachable("the server", context.Cause(ctx))
+	case err != nil && !errors.Is(err, packfile.ErrEmptyPackfile):
+		return nil, failed(yardarmv1.SourceUnreachable, "what the server sent of the repository cannot be read: %w", err)
+	}
+	for _, t := range missing {
+		kept = append(kept, t.commit)
+	}
+	slices.SortFunc(kept, func(a, b plumbing.Hash) int { return slices.Compare(a[:], b[:]) })
+	// Only now: a commit that is noted is whole.
+	if err := storage.SetShallow(slices.Compact(kept)); err != nil {
+		return nil, fmt.Errorf("note what the cache of a repository holds: %w", err)
+	}
+	return c.open(), nil // it has looked which packs there are before
+}
+
+// unpack puts the objects of a pack into the cache one by one: they are few, and what some of them refer to is there already.
+func unpack(storage *filesystem.Storage, objects io.Reader) error {
+	parser, err := packfile.NewParserWithStorage(packfile.NewScanner(objects), storage)
+	if err != nil {
+		return err
+	}
+	_, err = parser.Parse()
+	return err
+}
+
+func (c *Cache) open() *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(osfs.New(c.Dir), cache.NewObjectLRU(objectCache), filesystem.Options{ExclusiveAccess: true, KeepDescriptors: false})
+}
+
+// full tells whether it is better to begin anew than to add to it.
+func (c *Cache) full(kept []plumbing.Hash) bool {
+	if len(kept) >= maxFetches {
+		return true
+	}
+	var size int64
+	_ = filepath.WalkDir(c.Dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // it is being looked at for its size alone
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			size += info.Size()
+		}
+		return nil
+	})
+	return size > c.maxSize()
+}
+
+func (c *Cache) maxSize() int64 {
+	if c.MaxSize > 0 {
+		return c.MaxSize
+	}
+	return defaultMaxSize
+}

@@ -1,0 +1,193 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/yardarm-dev/yardarm/hub/api"
+	"github.com/yardarm-dev/yardarm/hub/source/git"
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/pkg/render"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// maxMessage bounds what is told of a problem, in bytes.
+const maxMessage = 4 << 10
+
+// job is a look to be had: a copy of what it needs, since Run goes on meanwhile.
+type job struct {
+	repository *repository
+	place      place
+	followers  []*follower
+	// seen and commits are of each follower, when the look began.
+	seen    []*yardarmv1.SourceStatus
+	commits []string
+}
+
+// result is what came of a job.
+type result struct {
+	repository *repository
+	outcomes   []outcome
+}
+
+// outcome is what came of it for one bundle.
+type outcome struct {
+	follower *follower
+	commit   string
+	status   *yardarmv1.SourceStatus
+}
+
+func (c *Controller) job(r *repository) job {
+	j := job{repository: r, place: r.place}
+	for _, f := range r.followers {
+		j.followers = append(j.followers, f)
+	}
+	slices.SortFunc(j.followers, func(a, b *follower) int { return strings.Compare(a.name, b.name) })
+	for _, f := range j.followers {
+		j.seen, j.commits = append(j.seen, f.status), append(j.commits, f.commit)
+	}
+	return j
+}
+
+// look asks the server, and publishes what is new.
+func (c *Controller) look(ctx context.Context, j job) result {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	refs := make([]*yardarmv1.GitRef, len(j.followers))
+	for i, f := range j.followers {
+		refs[i] = f.source.GetGit().GetRef()
+	}
+	cache := &git.Cache{Dir: filepath.Join(c.Dir, j.place.dir()), MaxSize: c.MaxSize}
+	found := make([]git.Found, len(refs))
+	remote, err := c.remote(j.place)
+	if err == nil {
+		found, err = cache.Fetch(ctx, remote, refs, func(i int, commit string) bool { return commit == j.commits[i] })
+	}
+	out := result{repository: j.repository}
+	for i, f := range j.followers {
+		failure := err
+		var commit *git.Commit
+		if err == nil {
+			commit, failure = found[i].Commit, found[i].Err
+		}
+		o := outcome{follower: f, commit: j.commits[i]}
+		held := j.seen[i].GetHeld()
+		if failure == nil && commit.Tree != nil {
+			held, failure = c.publish(ctx, f, commit)
+			if unreadable(failure) {
+				failure = errors.Join(failure, cache.Clear())
+			}
+			o.commit = commit.Hash
+		}
+		o.status = c.status(f, j.seen[i], commit, held, failure)
+		// What does not follow from the commit alone is tried again.
+		if reason := o.status.GetProblem().GetReason(); reason != "" && reason != yardarmv1.SourceNotRendered {
+			o.commit = ""
+		}
+		out.outcomes = append(out.outcomes, o)
+	}
+	return out
+}
+
+// publish renders a commit for a bundle, and publishes what comes out.
+func (c *Controller) publish(ctx context.Context, f *follower, commit *git.Commit) (held string, err error) {
+	g := f.source.GetGit()
+	rendered, err := render.Render(ctx, render.Input{FS: commit.Tree, Path: g.GetPath(), Rendering: f.source.GetRendering(), Name: f.name, Namespace: f.namespace})
+	if err != nil {
+		return "", err
+	}
+	return c.Publisher.PublishSource(ctx, api.SourcePublication{BundleUID: f.uid, Bundle: f.name, Source: f.source, Files: rendered.Files, Provenance: &yardarmv1.Provenance{
+		Message: commit.Subject, Source: strings.TrimSuffix(g.GetUrl()+"//"+g.GetPath(), "//"), Commit: commit.Hash, Author: commit.Author, Ref: commit.Ref,
+	}})
+}
+
+// unreadable tells whether an error may come of what the cache holds, rather than of what the repository does.
+func unreadable(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	_, theirs := api.Refused(err)
+	return !theirs && !isManifest(err)
+}
+
+func isManifest(err error) bool {
+	var one manifest.Problem
+	var several *manifest.Problems
+	return errors.As(err, &one) || errors.As(err, &several)
+}
+
+// status is what is shown of a source after a look.
+func (c *Controller) status(f *follower, before *yardarmv1.SourceStatus, commit *git.Commit, held string, failure error) *yardarmv1.SourceStatus {
+	now := timestamppb.New(c.Clock())
+	s := &yardarmv1.SourceStatus{Commit: before.GetCommit(), Author: before.GetAuthor(), Subject: before.GetSubject(), Ref: before.GetRef(), AsOf: before.GetAsOf(), Held: held}
+	if commit != nil {
+		s.AsOf = now
+	}
+	switch {
+	case failure != nil:
+		s.Problem = c.problem(f, commit, failure)
+		if old := before.GetProblem(); old.GetReason() == s.Problem.Reason && old.GetMessage() == s.Problem.Message {
+			s.Problem.Since = old.Since
+		} else {
+			s.Problem.Since = now
+		}
+	case commit.Tree == nil:
+		s.Problem = before.GetProblem() // what was wrong with the commit still is
+	default:
+		s.Commit, s.Author, s.Subject, s.Ref = commit.Hash, commit.Author, commit.Subject, commit.Ref
+	}
+	return s
+}
+
+// problem says what is wrong, to whoever looks after the source.
+func (c *Controller) problem(f *follower, commit *git.Commit, err error) *yardarmv1.SourceProblem {
+	p := &yardarmv1.SourceProblem{}
+	if commit != nil {
+		p.Commit = commit.Hash
+	}
+	var server *git.Error
+	var one manifest.Problem
+	var several *manifest.Problems
+	message, theirs := api.Refused(err)
+	switch {
+	case errors.As(err, &server):
+		p.Reason, p.Message = server.Reason, server.Message
+	case errors.As(err, &several) && len(several.Entries) > 0:
+		p.Reason, p.Message, p.File, p.Line = yardarmv1.SourceNotRendered, err.Error(), several.Entries[0].File, uint32(several.Entries[0].Line)
+	case errors.As(err, &one):
+		p.Reason, p.Message, p.File, p.Line = yardarmv1.SourceNotRendered, err.Error(), one.File, uint32(one.Line)
+	case errors.Is(err, context.DeadlineExceeded):
+		p.Reason, p.Message = yardarmv1.SourceUnreachable, fmt.Sprintf("it took longer than %s", lookTime)
+	case theirs:
+		p.Reason, p.Message = yardarmv1.SourceRefused, message
+	default:
+		c.Logger.Error("a source was not looked at", "bundle", f.name, "error", err)
+		p.Reason, p.Message = yardarmv1.SourceHub, "the hub could not look at it, and tries again; its log says why"
+	}
+	if len(p.Message) > maxMessage {
+		p.Message = strings.ToValidUTF8(p.Message[:maxMessage], "") + "…"
+	}
+	return p
+}
+
+// eventOf tells the story of a source: that it has begun to fail, fails otherwise, or is good again.
+func eventOf(b *yardarmv1.Bundle, before, now *yardarmv1.SourceStatus, at time.Time) *yardarmv1.Event {
+	old, p := before.GetProblem(), now.GetProblem()
+	if b == nil || now == nil || old.GetReason() == p.GetReason() && old.GetMessage() == p.GetMessage() {
+		return nil
+	}
+	e := &yardarmv1.Event{Time: timestamppb.New(at), Actor: "source:" + b.Metadata.Name, Bundle: b.Metadata.Name}
+	if p == nil {
+		e.Type, e.Reason, e.Message = yardarmv1.EventNormal, "SourceRecovered", "the source is good again"
+		return e
+	}
+	e.Type, e.Reason, e.Message = yardarmv1.EventWarning, "SourceFailing", p.Reason+": "+p.Message
+	return e
+}

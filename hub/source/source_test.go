@@ -1,0 +1,338 @@
+package source
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/yardarm-dev/yardarm/hub/api/apitest"
+	"github.com/yardarm-dev/yardarm/hub/seal"
+	"github.com/yardarm-dev/yardarm/hub/source/git"
+	"github.com/yardarm-dev/yardarm/hub/source/git/gittest"
+	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/pkg/render"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+func TestMain(m *testing.M) {
+	render.Child()
+	goleak.VerifyTestMain(m)
+}
+
+// world is a hub whose bundle web has a repository as its source.
+type world struct {
+	*gittest.Repository
+	server     *gittest.Server
+	hub        *apitest.Hub
+	sealer     *seal.Sealer
+	controller *Controller
+	stop       func()
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	return newWorldOf(t, nil)
+}
+
+func newWorldOf(t *testing.T, config *tls.Config) *world {
+	t.Helper()
+	r := gittest.New(t)
+	sealer, err := seal.New(seal.Config{Key: base64.StdEncoding.EncodeToString(make([]byte, seal.KeySize))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{Repository: r, server: gittest.Serve(r, config), hub: apitest.Start(t), sealer: sealer}
+	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, Ca: string(w.server.CA)})
+	w.run()
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+// run starts a controller, as a hub does that starts.
+func (w *world) run() {
+	w.Helper()
+	if w.stop != nil {
+		w.stop()
+	}
+	c, err := New(Config{Store: w.hub.Store, Publisher: w.hub.API, Opener: w.sealer, Dir: filepath.Join(w.hub.Dir, "sources"), Dialer: git.Dialer{Local: true}})
+	if err != nil {
+		w.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	w.controller = c
+	w.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.Error(err)
+		}
+		w.stop = func() {}
+	}
+}
+
+// keep makes the source credentials "git".
+func (w *world) keep(spec *yardarmv1.SourceCredentialsSpec) {
+	w.Helper()
+	plain, err := proto.Marshal(&yardarmv1.SourceCredentials{Spec: spec})
+	if err != nil {
+		w.Fatal(err)
+	}
+	sealed, err := w.sealer.Seal(CredentialsPrefix+"git", plain)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.hub.Update(w, func(tx *store.Tx) error { return tx.PutSecret(sealed) })
+}
+
+// apply makes the bundle web, or changes its source.
+func (w *world) apply(change func(*yardarmv1.Source)) {
+	w.Helper()
+	s := &yardarmv1.Source{From: &yardarmv1.Source_Git{Git: &yardarmv1.GitSource{
+		Url: w.server.Repo, Path: "apps/web", Credentials: "git", Interval: durationpb.New(time.Hour)}}}
+	if change != nil {
+		change(s)
+	}
+	if _, err := w.hub.Apply(w.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_Bundle{Bundle: &yardarmv1.Bundle{
+		Metadata: &yardarmv1.ObjectMeta{Name: "web"}, Spec: &yardarmv1.BundleSpec{Source: s}}}}}}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func configMap(name, value string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n  namespace: default\ndata:\n  key: %s\n", name, value)
+}
+
+// until waits for the bundle to be as wanted, and answers it.
+func (w *world) until(what string, wanted func(*yardarmv1.Bundle) bool) *yardarmv1.Bundle {
+	w.Helper()
+	var last *yardarmv1.Bundle
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		b, err := w.hub.GetBundle(w.Context(), &hubv1.GetBundleRequest{Name: "web"})
+		if err != nil {
+			w.Fatal(err)
+		}
+		if last = b; wanted(b) {
+			return b
+		}
+	}
+	w.Fatalf("no %s within 20 s: %v", what, last.GetStatus())
+	return nil
+}
+
+func (w *world) untilCommit(hash string) *yardarmv1.Bundle {
+	w.Helper()
+	return w.until("commit "+hash, func(b *yardarmv1.Bundle) bool { return b.GetStatus().GetSource().GetCommit() == hash })
+}
+
+func (w *world) untilProblem(reason string) *yardarmv1.SourceProblem {
+	w.Helper()
+	b := w.until("problem "+reason, func(b *yardarmv1.Bundle) bool { return b.GetStatus().GetSource().GetProblem().GetReason() == reason })
+	for _, c := range b.Status.Conditions {
+		if c.Type == "Sourced" && c.Status == yardarmv1.ConditionFalse && c.Reason == reason {
+			return b.Status.Source.Problem
+		}
+	}
+	w.Errorf("no condition tells of it: %v", b.Status.Conditions)
+	return b.Status.Source.Problem
+}
+
+// look has the repository looked at, as a webhook does.
+func (w *world) look() {
+	w.Helper()
+	if err := w.controller.Look(w.Context(), func(*yardarmv1.GitSource) bool { return true }); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) revision(number uint32) *yardarmv1.RevisionSpec {
+	w.Helper()
+	r, err := w.hub.GetRevision(w.Context(), &hubv1.GetRevisionRequest{Bundle: "web", Number: number})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return r.GetSpec()
+}
+
+// TestFollow goes from commits to revisions: with who made them, and none where nothing has changed for the bundle.
+func TestFollow(t *testing.T) {
+	w := newWorld(t)
+	first := w.Commit("web: begin", "apps/web/a.yaml", configMap("a", "one"))
+	w.apply(nil)
+	if b := w.untilCommit(first); b.Status.LatestRevision != 1 || b.Status.Source.Subject != "web: begin" || b.Status.Source.AsOf == nil {
+		t.Errorf("the status is %v", b.Status)
+	}
+	p := w.revision(1).GetProvenance()
+	if p.Actor != "source:web" || p.Commit != first || p.Author != "Ada <ada@example.com>" || p.Ref != "main" || p.Source != w.server.Repo+"//apps/web" || p.Message != "web: begin" {
+		t.Errorf("the provenance is %v", p)
+	}
+
+	second := w.Commit("web: change", "apps/web/a.yaml", configMap("a", "two"))
+	w.look()
+	if b := w.untilCommit(second); b.Status.LatestRevision != 2 {
+		t.Errorf("the status is %v", b.Status)
+	}
+	elsewhere := w.Commit("other: begin", "apps/other/a.yaml", configMap("b", "one"))
+	w.look()
+	if b := w.untilCommit(elsewhere); b.Status.LatestRevision != 2 {
+		t.Errorf("a commit that changes nothing of the bundle has made revision %d", b.Status.LatestRevision)
+	}
+
+	_, err := w.hub.Publish(t.Context(), &hubv1.Publication{Bundle: "web"}, apitest.ConfigMap("default", "a", "by hand"))
+	if st := status.Convert(err); st.Code() != codes.FailedPrecondition || !strings.Contains(st.Message(), w.server.Repo) {
+		t.Errorf("a publication by hand: %v", err)
+	}
+}
+
+// A return to an earlier revision stays, over a restart too, until the source has something else.
+func TestUndoStays(t *testing.T) {
+	w := newWorld(t)
+	w.Commit("one", "apps/web/a.yaml", configMap("a", "one"))
+	w.apply(nil)
+	w.until("revision", func(b *yardarmv1.Bundle) bool { return b.Status.LatestRevision == 1 })
+	w.Commit("two", "apps/web/a.yaml", configMap("a", "two"))
+	w.look()
+	w.until("revision", func(b *yardarmv1.Bundle) bool { return b.Status.LatestRevision == 2 })
+	if _, err := w.hub.UndoRollout(t.Context(), &hubv1.UndoRolloutRequest{Bundle: "web", ToRevision: 1}); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	held := w.until("held source", func(b *yardarmv1.Bundle) bool { return b.GetStatus().GetSource().GetHeld() != "" })
+	if held.Status.LatestRevision != 3 || !strings.Contains(held.Status.Source.Held, "local-admin has returned from revision 2") {
+		t.Errorf("the status is %v", held.Status)
+	}
+	w.Commit("three", "apps/web/a.yaml", configMap("a", "three"))
+	w.look()
+	if b := w.until("revision", func(b *yardarmv1.Bundle) bool { return b.Status.LatestRevision == 4 }); b.Status.Source.Held != "" {
+		t.Errorf("the source is still held: %v", b.Status.Source)
+	}
+}
+
+// TestFailures breaks a source in each way, and mends it: the last good revision stays, and the reason is shown.
+func TestFailures(t *testing.T) {
+	w := newWorld(t)
+	good := w.Commit("good", "apps/web/a.yaml", configMap("a", "one"))
+	w.apply(nil)
+	w.untilCommit(good)
+	stays := func() {
+		t.Helper()
+		b, err := w.hub.GetBundle(t.Context(), &hubv1.GetBundleRequest{Name: "web"})
+		if err != nil || b.Status.LatestRevision != 1 || b.Status.Source.Commit != good {
+			t.Errorf("the last good revision has not stayed: %v, %v", b.GetStatus(), err)
+		}
+	}
+
+	bad := w.Commit("bad", "apps/web/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: [\n")
+	w.look()
+	if p := w.untilProblem(yardarmv1.SourceNotRendered); p.Commit != bad || p.File != "apps/web/b.yaml" || p.Line == 0 || p.Since == nil {
+		t.Errorf("the problem is %v", p)
+	}
+	stays()
+	w.Git("reset", "-q", "--hard", good) // a force-push, which takes it back
+	w.look()
+	w.until("recovery", func(b *yardarmv1.Bundle) bool { return b.Status.Source.Problem == nil })
+	stays()
+
+	w.apply(func(s *yardarmv1.Source) { s.GetGit().Ref = &yardarmv1.GitRef{Branch: "gone"} })
+	if p := w.untilProblem(yardarmv1.SourceRefNotFound); !strings.Contains(p.Message, `no branch "gone"`) {
+		t.Errorf("the problem is %v", p)
+	}
+	w.apply(func(s *yardarmv1.Source) { s.GetGit().Path = "apps/none" })
+	w.untilProblem(yardarmv1.SourceNotRendered)
+	w.apply(func(s *yardarmv1.Source) { s.GetGit().Credentials = "none" })
+	w.untilProblem(yardarmv1.SourceNoCredentials)
+	w.apply(nil)
+	w.untilCommit(good)
+
+	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{"https://git.example.com/"}, Ca: string(w.server.CA)})
+	if p := w.untilProblem(yardarmv1.SourceNotAllowed); !strings.Contains(p.Message, "https://git.example.com/") {
+		t.Errorf("the problem is %v", p)
+	}
+	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}})
+	w.untilProblem(yardarmv1.SourceNotTrusted)
+	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, Ca: string(w.server.CA)})
+	w.until("recovery", func(b *yardarmv1.Bundle) bool { return b.Status.Source.Problem == nil })
+	if b := w.untilCommit(good); b.Status.LatestRevision != 1 {
+		t.Errorf("a source that was mended has made revision %d", b.Status.LatestRevision)
+	}
+}
+
+func TestExpiredCertificate(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorldOf(t, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}})
+	w.Commit("one", "apps/web/a.yaml", configMap("a", "one"))
+	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, Ca: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}))})
+	w.apply(nil)
+	if p := w.untilProblem(yardarmv1.SourceNotTrusted); !strings.Contains(p.Message, "expired") {
+		t.Errorf("the problem is %v", p)
+	}
+}
+
+// Bundles of one repository share one fetch, and polls of what has not changed write nothing.
+func TestPollsAreShared(t *testing.T) {
+	w := newWorld(t)
+	hash := w.Commit("one", "apps/web/a.yaml", configMap("a", "one"))
+	w.apply(nil)
+	w.untilCommit(hash)
+	refs, index := w.server.Refs.Load(), w.hub.Store.Read().Index()
+	before := w.until("a look", func(b *yardarmv1.Bundle) bool { return true }).Status.Source.AsOf.AsTime()
+	w.look()
+	w.until("a later look", func(b *yardarmv1.Bundle) bool { return b.Status.Source.AsOf.AsTime().After(before) })
+	if n := w.server.Refs.Load() - refs; n != 1 {
+		t.Errorf("a poll took %d requests", n)
+	}
+	if n := w.hub.Store.Read().Index(); n != index {
+		t.Errorf("a poll of what has not changed has written: index %d, after %d", n, index)
+	}
+}
+
+func TestAllows(t *testing.T) {
+	for _, test := range []struct {
+		urls, repository string
+		want             bool
+	}{
+		{"https://git.example.com/team/", "https://git.example.com/team/app", true},
+		{"https://git.example.com/team", "https://git.example.com/team/app", true},
+		{"https://git.example.com", "https://git.example.com/team/app", true},
+		{"https://git.example.com/team/app", "https://git.example.com/team/app", true},
+		{"https://git.example.com/team", "https://git.example.com/teams/app", false},
+		{"https://git.example.com/team", "https://git.example.com/team/../other/app", false},
+		{"https://git.example.com/", "https://git.example.com.evil.org/app", false},
+		{"https://git.example.com/", "ssh://git@git.example.com/app", false},
+		{"git@git.example.com:team/", "git@git.example.com:team/app", true},
+		{"https://git.example.com:8443/", "https://git.example.com/app", false},
+		{"", "https://git.example.com/app", false},
+	} {
+		if got := allows([]string{test.urls}, test.repository); got != test.want {
+			t.Errorf("credentials for %q go to %s: %v", test.urls, test.repository, got)
+		}
+	}
+}
