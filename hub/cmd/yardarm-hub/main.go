@@ -27,7 +27,7 @@ func root() *cobra.Command {
 		Use:   "yardarm-hub",
 		Short: "The hub of a fleet of Kubernetes clusters",
 		Long: `The hub stores what groups of clusters are to run, and serves people on one port and spokes on another.
-It holds no cluster's credentials and dials nobody.
+It holds no cluster's credentials and dials no cluster.
 
 Start one with:   yardarm-hub run --data-dir /var/lib/yardarm --address hub.example.com
 Then, beside it:  export YARDARM_CONFIG=/var/lib/yardarm/admin.yaml; yardarm enroll my-cluster`,
