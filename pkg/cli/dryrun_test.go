@@ -13,8 +13,8 @@ import (
 
 // changeless are the commands that change nothing at the hub.
 var changeless = strings.Split(`audit, auth, auth can-i, auth whoami, completion bash, completion fish, completion powershell, completion zsh, config, config current-context,
-config delete-context, config get-contexts, config import, config set-context, config use-context, config view, dashboard, describe, diff, events, get, help, login,
-logout, preview, problems, render, rollout, rollout history, rollout status, rollout watch, status, support-bundle, token, version, wait, why`, ",")
+config delete-context, config get-contexts, config import, config set-context, config use-context, config view, dashboard, describe, diff, events, get, help, history, login,
+logout, notification, notification test, preview, problems, render, rollout, rollout history, rollout status, rollout watch, status, support-bundle, token, version, wait, why`, ",")
 
 // TestEveryChangeHasADryRun goes through all commands, so that a new one cannot be forgotten, and finds that no request of a dry run is meant.
 func TestEveryChangeHasADryRun(t *testing.T) {
