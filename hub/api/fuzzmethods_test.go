@@ -98,7 +98,9 @@ func filled(d protoreflect.MessageDescriptor, text string, depth int) *dynamicpb
 			case protoreflect.EnumKind:
 				return protoreflect.ValueOfEnum(77), true
 			case protoreflect.MessageKind:
-				return protoreflect.ValueOfMessage(filled(field.Message(), text, depth-1)), depth > 0
+				if depth > 0 { // values of charts hold values
+					return protoreflect.ValueOfMessage(filled(field.Message(), text, depth-1)), true
+				}
 			}
 			return protoreflect.Value{}, false
 		}

@@ -114,7 +114,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 8
+const Format = 9
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)

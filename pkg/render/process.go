@@ -44,7 +44,6 @@ type process struct {
 	at       string // what it works at, or read last
 	out      Output
 	size     int
-	problem  error // that it was told of, with the source
 	finished bool
 }
 
