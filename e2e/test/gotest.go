@@ -38,9 +38,10 @@ func (c commands) test(args []string, in func(pkg string) bool, again int) func(
 		fmt.Fprintf(out, "$ go test %s (%d packages)\n", strings.Join(args, " "), len(packages))
 		read, err := c.goTest(ctx, out, args, packages)
 		if failed := read.failedPackages(); err != nil && 0 < len(failed) && len(failed) <= again {
-			fmt.Fprintf(out, "$ go test -p=1 %s %s # again\n", strings.Join(args, " "), strings.Join(failed, " "))
+			alone := slices.Concat(args, []string{"-p=1"})
+			fmt.Fprintf(out, "$ go test %s %s # again\n", strings.Join(alone, " "), strings.Join(failed, " "))
 			var second *reader
-			second, err = c.goTest(ctx, out, slices.Concat(args, []string{"-p=1"}), failed)
+			second, err = c.goTest(ctx, out, alone, failed)
 			read.replace(second)
 		}
 		return read.verdict(err)

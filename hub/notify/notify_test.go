@@ -71,12 +71,14 @@ func TestFailingReceivers(t *testing.T) {
 		answer func(http.ResponseWriter, *http.Request, Event)
 		says   string
 	}{
-		"500":       {answering(500), "the receiver answers 500 Internal Server Error"},
-		"429":       {answering(429), "the receiver answers 429 Too Many Requests"},
-		"401":       {answering(401), "the receiver answers 401 Unauthorized"},
-		"hangs":     {func(_ http.ResponseWriter, r *http.Request, _ Event) { <-r.Context().Done() }, "the receiver did not answer in time"},
-		"hangs up":  {func(http.ResponseWriter, *http.Request, Event) { panic(http.ErrAbortHandler) }, "call the receiver: EOF"},
-		"redirects": {func(w http.ResponseWriter, r *http.Request, _ Event) { http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect) }, "redirects are not followed"},
+		"500":      {answering(500), "the receiver answers 500 Internal Server Error"},
+		"429":      {answering(429), "the receiver answers 429 Too Many Requests"},
+		"401":      {answering(401), "the receiver answers 401 Unauthorized"},
+		"hangs":    {func(_ http.ResponseWriter, r *http.Request, _ Event) { <-r.Context().Done() }, "the receiver did not answer in time"},
+		"hangs up": {func(http.ResponseWriter, *http.Request, Event) { panic(http.ErrAbortHandler) }, "call the receiver: EOF"},
+		"redirects": {func(w http.ResponseWriter, r *http.Request, _ Event) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+		}, "redirects are not followed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, func(c *Config) { c.Timeout = 200 * time.Millisecond })
