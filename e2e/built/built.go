@@ -112,34 +112,43 @@ func (s Source) complete(dir string) bool {
 	return err == nil
 }
 
-// moduleDir finds a folder of the repository: by this file, or, if this program was built with -trimpath, in the repository
-// that holds the working folder.
+// moduleDir finds a folder of the repository that is a module.
 func moduleDir(folder string) (string, error) {
-	folder = filepath.FromSlash(folder)
-	there := func(root string) (string, bool) {
-		dir := filepath.Join(root, folder)
-		_, err := os.Stat(filepath.Join(dir, "go.mod"))
-		return dir, err == nil
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, filepath.FromSlash(folder))
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
+		return "", fmt.Errorf("find the sources in %s: %w", folder, err)
+	}
+	return dir, nil
+}
+
+// Root is the repository's folder: that of this file, or, if this program was built with -trimpath, the one around the
+// working folder.
+func Root() (string, error) {
+	here := func(root string) bool {
+		_, err := os.Stat(filepath.Join(root, "e2e", "built", "built.go"))
+		return err == nil
 	}
 	if _, file, _, ok := runtime.Caller(0); ok {
-		if dir, ok := there(filepath.Dir(filepath.Dir(filepath.Dir(file)))); ok {
-			return dir, nil
+		if root := filepath.Dir(filepath.Dir(filepath.Dir(file))); here(root) {
+			return root, nil
 		}
 	}
 	at, err := os.Getwd()
 	if err != nil {
-		return "", fmt.Errorf("find the sources in %s: %w", folder, err)
+		return "", fmt.Errorf("find the repository: %w", err)
 	}
-	for {
-		if dir, ok := there(at); ok {
-			return dir, nil
-		}
+	for !here(at) {
 		parent := filepath.Dir(at)
 		if parent == at {
-			return "", fmt.Errorf("find the sources in %s: run inside the repository", folder)
+			return "", errors.New("find the repository: run inside it")
 		}
 		at = parent
 	}
+	return at, nil
 }
 
 // args are the arguments of go build, except the output and the package.

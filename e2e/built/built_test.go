@@ -22,7 +22,7 @@ func TestModuleDir(t *testing.T) {
 	if _, err := moduleDir("e2e/cluster/controlplane"); err != nil {
 		t.Error(err)
 	}
-	if _, err := moduleDir("e2e/nowhere"); err == nil || !strings.Contains(err.Error(), "run inside the repository") {
+	if _, err := moduleDir("e2e/nowhere"); err == nil || !strings.Contains(err.Error(), "e2e/nowhere") {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 }

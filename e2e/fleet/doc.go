@@ -4,15 +4,15 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync/atomic"
 	"time"
+
+	"github.com/yardarm-dev/yardarm/e2e/built"
 )
 
 // Programs are the built programs.
@@ -24,7 +24,7 @@ func (p Programs) Path(name string) string { return filepath.Join(p.Dir, name) }
 // Build builds the three programs from this source tree into dir, with the race detector if asked: what it finds ends the
 // program with status 66 and a report in its log.
 func Build(ctx context.Context, dir string, race bool, progress io.Writer) (Programs, error) {
-	root, err := sourceRoot()
+	root, err := built.Root()
 	if err != nil {
 		return Programs{}, err
 	}
@@ -33,7 +33,7 @@ func Build(ctx context.Context, dir string, race bool, progress io.Writer) (Prog
 
 // BuildCommit builds the programs as they were at a commit of this repository, into dir, without the race detector.
 func BuildCommit(ctx context.Context, commit, dir string, progress io.Writer) (Programs, error) {
-	root, err := sourceRoot()
+	root, err := built.Root()
 	if err != nil {
 		return Programs{}, err
 	}
@@ -72,21 +72,8 @@ func build(ctx context.Context, root, dir string, race bool, progress io.Writer)
 
 // Source answers the path of something in the source tree.
 func Source(path string) (string, error) {
-	root, err := sourceRoot()
+	root, err := built.Root()
 	return filepath.Join(root, filepath.FromSlash(path)), err
-}
-
-// sourceRoot is the folder of the main module.
-func sourceRoot() (string, error) {
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		return "", errors.New("find the source tree: this program knows nothing of its source")
-	}
-	root := filepath.Dir(filepath.Dir(filepath.Dir(file)))
-	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
-		return "", fmt.Errorf("find the source tree: %w", err)
-	}
-	return root, nil
 }
 
 // addresses counts the loopback addresses that this process has given out.
