@@ -35,7 +35,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/rollout/drive"
 	"github.com/yardarm-dev/yardarm/hub/seal"
 	"github.com/yardarm-dev/yardarm/hub/source"
-	"github.com/yardarm-dev/yardarm/hub/source/git"
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/login"
 	"github.com/yardarm-dev/yardarm/pkg/run"
@@ -304,7 +304,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		return err
 	}
 	sources, err := source.New(source.Config{
-		Store: db, Publisher: fleet, Opener: sealer, Dir: filepath.Join(c.DataDir, "sources"), Dialer: git.Dialer{Hosts: c.SourceHosts, Local: c.SourceLocal},
+		Store: db, Publisher: fleet, Opener: sealer, Dir: filepath.Join(c.DataDir, "sources"), Dialer: reach.Dialer{Hosts: c.SourceHosts, Local: c.SourceLocal},
 		MaxSize: c.SourceMaxSize, Logger: c.Logger,
 	})
 	if err != nil {

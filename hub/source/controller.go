@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/api"
-	"github.com/yardarm-dev/yardarm/hub/source/git"
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -53,7 +53,7 @@ type Config struct {
 	// Dir is where fetched repositories are kept. All that is in it is the controller's, and may be lost.
 	Dir string
 	// Dialer says which servers may be asked.
-	Dialer git.Dialer
+	Dialer reach.Dialer
 	// MaxSize is the largest repository, in bytes. Default: that of package git.
 	MaxSize int64
 	Logger  *slog.Logger

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/source/git"
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -17,7 +18,7 @@ const CredentialsPrefix = "source."
 func (c *Controller) credentials(name string) (*yardarmv1.SourceCredentials, error) {
 	sealed := c.Store.Read().Secret(CredentialsPrefix + name)
 	if sealed == nil {
-		return nil, &git.Error{Reason: yardarmv1.SourceNoCredentials, Message: fmt.Sprintf("there are no source credentials %q", name)}
+		return nil, &reach.Error{Reason: yardarmv1.SourceNoCredentials, Message: fmt.Sprintf("there are no source credentials %q", name)}
 	}
 	plain, err := c.Opener.Open(CredentialsPrefix+name, sealed)
 	if err != nil {
@@ -34,7 +35,7 @@ func (c *Controller) credentials(name string) (*yardarmv1.SourceCredentials, err
 func (c *Controller) remote(p place) (git.Remote, error) {
 	u, err := git.ParseURL(p.url)
 	if err != nil {
-		return git.Remote{}, &git.Error{Reason: yardarmv1.SourceNotFound, Message: "the URL " + err.Error()}
+		return git.Remote{}, &reach.Error{Reason: yardarmv1.SourceNotFound, Message: "the URL " + err.Error()}
 	}
 	r := git.Remote{URL: u, Dialer: &c.Dialer}
 	if p.credentials == "" {
@@ -45,7 +46,7 @@ func (c *Controller) remote(p place) (git.Remote, error) {
 		return r, err
 	}
 	if !allows(shown.GetSpec().GetUrls(), p.url) {
-		return r, &git.Error{Reason: yardarmv1.SourceNotAllowed, Message: fmt.Sprintf("the source credentials %q are not for this URL, but for %s", p.credentials, strings.Join(shown.GetSpec().GetUrls(), ", "))}
+		return r, &reach.Error{Reason: yardarmv1.SourceNotAllowed, Message: fmt.Sprintf("the source credentials %q are not for this URL, but for %s", p.credentials, strings.Join(shown.GetSpec().GetUrls(), ", "))}
 	}
 	s := shown.GetSpec()
 	r.Credentials = git.Credentials{Username: s.GetUsername(), Password: s.GetPassword(), Token: s.GetBearerToken(), CA: []byte(s.GetCa()), Key: []byte(s.GetPrivateKey()),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/source/git"
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/render"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -152,7 +153,7 @@ func (c *Controller) problem(f *follower, commit *git.Commit, err error) *yardar
 	if commit != nil {
 		p.Commit = commit.Hash
 	}
-	var server *git.Error
+	var server *reach.Error
 	var one manifest.Problem
 	var several *manifest.Problems
 	message, theirs := api.Refused(err)

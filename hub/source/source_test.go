@@ -25,8 +25,8 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
 	"github.com/yardarm-dev/yardarm/hub/seal"
-	"github.com/yardarm-dev/yardarm/hub/source/git"
 	"github.com/yardarm-dev/yardarm/hub/source/git/gittest"
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/render"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -73,7 +73,7 @@ func (w *world) run() {
 	if w.stop != nil {
 		w.stop()
 	}
-	c, err := New(Config{Store: w.hub.Store, Publisher: w.hub.API, Opener: w.sealer, Dir: filepath.Join(w.hub.Dir, "sources"), Dialer: git.Dialer{Local: true}})
+	c, err := New(Config{Store: w.hub.Store, Publisher: w.hub.API, Opener: w.sealer, Dir: filepath.Join(w.hub.Dir, "sources"), Dialer: reach.Dialer{Local: true}})
 	if err != nil {
 		w.Fatal(err)
 	}

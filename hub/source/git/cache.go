@@ -17,6 +17,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -127,11 +128,11 @@ func (c *Cache) have(ctx context.Context, s session, server *packp.AdvRefs, want
 	}
 	switch {
 	case limited.N <= 0:
-		return nil, errors.Join(failed(yardarmv1.SourceTooLarge, "the repository is larger than %d bytes; split it, or raise the hub's --source-max-size", c.maxSize()), c.Clear())
+		return nil, errors.Join(reach.Failed(yardarmv1.SourceTooLarge, "the repository is larger than %d bytes; split it, or raise the hub's --source-max-size", c.maxSize()), c.Clear())
 	case ctx.Err() != nil:
-		return nil, unreachable("the server", context.Cause(ctx))
+		return nil, reach.Unreachable("the server", context.Cause(ctx))
 	case err != nil && !errors.Is(err, packfile.ErrEmptyPackfile):
-		return nil, failed(yardarmv1.SourceUnreachable, "what the server sent of the repository cannot be read: %w", err)
+		return nil, reach.Failed(yardarmv1.SourceUnreachable, "what the server sent of the repository cannot be read: %w", err)
 	}
 	for _, t := range missing {
 		kept = append(kept, t.commit)

@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 
 	"github.com/yardarm-dev/yardarm/hub/source/git/gittest"
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -31,7 +32,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.remote = Remote{URL: u, Credentials: Credentials{CA: w.server.CA}, Dialer: &Dialer{Local: true}}
+	w.remote = Remote{URL: u, Credentials: Credentials{CA: w.server.CA}, Dialer: &reach.Dialer{Local: true}}
 	return w
 }
 
@@ -50,13 +51,13 @@ func (w *world) fetch(ref *yardarmv1.GitRef) *Commit {
 }
 
 // refused fetches what cannot be had, and answers why.
-func (w *world) refused(ref *yardarmv1.GitRef) *Error {
+func (w *world) refused(ref *yardarmv1.GitRef) *reach.Error {
 	w.Helper()
 	found, err := w.cache.Fetch(w.Context(), w.remote, []*yardarmv1.GitRef{ref}, nothingKnown)
 	if err == nil {
 		err = found[0].Err
 	}
-	var refused *Error
+	var refused *reach.Error
 	if !errors.As(err, &refused) {
 		w.Fatalf("the answer is %v", err)
 	}
@@ -210,9 +211,9 @@ func TestRefusals(t *testing.T) {
 	}
 	right := w.remote
 
-	w.remote.Dialer = &Dialer{}
+	w.remote.Dialer = &reach.Dialer{}
 	expect("an address of the hub's own machine", yardarmv1.SourceNotAllowed, "127.0.0.1")
-	w.remote.Dialer = &Dialer{Local: true, Hosts: []string{"git.example.com", "*.example.org"}}
+	w.remote.Dialer = &reach.Dialer{Local: true, Hosts: []string{"git.example.com", "*.example.org"}}
 	expect("a host that is not allowed", yardarmv1.SourceNotAllowed, "--source-host does not allow 127.0.0.1")
 	w.remote = right
 

@@ -3,13 +3,12 @@ package git
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -30,25 +29,20 @@ type httpSession struct {
 }
 
 func dialHTTP(ctx context.Context, r Remote) (session, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(r.Credentials.CA) > 0 {
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(r.Credentials.CA) {
-			return nil, failed(yardarmv1.SourceNotTrusted, "the credentials' CA holds no certificate in PEM")
-		}
+	transport, err := r.Dialer.Transport(r.Credentials.CA)
+	if err != nil {
+		return nil, err
 	}
-	transport := &http.Transport{DialContext: r.Dialer.dial, Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true,
-		TLSHandshakeTimeout: dialTimeout, MaxResponseHeaderBytes: 64 << 10}
 	return &httpSession{ctx: ctx, remote: r, base: strings.TrimSuffix(r.URL.String(), "/"), client: &http.Client{Transport: transport, CheckRedirect: stays}}, nil
 }
 
 // stays lets a server send one elsewhere on itself only: credentials were given for it.
 func stays(next *http.Request, via []*http.Request) error {
 	if first := via[0].URL; next.URL.Scheme != first.Scheme || next.URL.Host != first.Host {
-		return failed(yardarmv1.SourceNotAllowed, "the server sends one to %s://%s, which is not followed; give the source that URL", next.URL.Scheme, next.URL.Host)
+		return reach.Failed(yardarmv1.SourceNotAllowed, "the server sends one to %s://%s, which is not followed; give the source that URL", next.URL.Scheme, next.URL.Host)
 	}
 	if len(via) > maxRedirects {
-		return failed(yardarmv1.SourceUnreachable, "the server sends one elsewhere more than %d times", maxRedirects)
+		return reach.Failed(yardarmv1.SourceUnreachable, "the server sends one elsewhere more than %d times", maxRedirects)
 	}
 	return nil
 }
@@ -59,7 +53,7 @@ func (s *httpSession) refs() (io.Reader, error) {
 		return nil, err
 	}
 	if kind := response.Header.Get("Content-Type"); kind != "application/x-git-upload-pack-advertisement" {
-		return nil, failed(yardarmv1.SourceNotFound, "%s does not speak Git's smart protocol there; look whether the URL is that of a repository", s.remote.URL.Host)
+		return nil, reach.Failed(yardarmv1.SourceNotFound, "%s does not speak Git's smart protocol there; look whether the URL is that of a repository", s.remote.URL.Host)
 	}
 	at := *response.Request.URL
 	at.RawQuery = ""
@@ -93,7 +87,7 @@ func (s *httpSession) do(method, url string, body []byte) (*http.Response, error
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return nil, unreachable(s.remote.URL.Host, err)
+		return nil, reach.Unreachable(s.remote.URL.Host, err)
 	}
 	s.bodies = append(s.bodies, response.Body)
 	host := s.remote.URL.Host
@@ -102,13 +96,13 @@ func (s *httpSession) do(method, url string, body []byte) (*http.Response, error
 		return response, nil
 	case http.StatusUnauthorized, http.StatusForbidden:
 		if s.remote.Credentials.Token == "" && s.remote.Credentials.Password == "" {
-			return nil, failed(yardarmv1.SourceDenied, "%s wants credentials (%s); name some in the source", host, response.Status)
+			return nil, reach.Failed(yardarmv1.SourceDenied, "%s wants credentials (%s); name some in the source", host, response.Status)
 		}
-		return nil, failed(yardarmv1.SourceDenied, "%s refuses the credentials (%s)", host, response.Status)
+		return nil, reach.Failed(yardarmv1.SourceDenied, "%s refuses the credentials (%s)", host, response.Status)
 	case http.StatusNotFound, http.StatusGone:
-		return nil, failed(yardarmv1.SourceNotFound, "%s has no such repository, or does not show it without the right credentials (%s)", host, response.Status)
+		return nil, reach.Failed(yardarmv1.SourceNotFound, "%s has no such repository, or does not show it without the right credentials (%s)", host, response.Status)
 	}
-	return nil, failed(yardarmv1.SourceUnreachable, "%s answers %s", host, response.Status)
+	return nil, reach.Failed(yardarmv1.SourceUnreachable, "%s answers %s", host, response.Status)
 }
 
 func (s *httpSession) Close() error {

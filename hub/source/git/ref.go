@@ -8,6 +8,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -34,15 +35,15 @@ func resolve(refs *packp.AdvRefs, ref *yardarmv1.GitRef) (target, error) {
 		if t, ok := at(refs, tagPrefix+ref.GetTag()); ok {
 			return t, nil
 		}
-		return target{}, failed(yardarmv1.SourceRefNotFound, "the repository has no tag %q", ref.GetTag())
+		return target{}, reach.Failed(yardarmv1.SourceRefNotFound, "the repository has no tag %q", ref.GetTag())
 	case ref.GetBranch() != "":
 		if t, ok := at(refs, branchPrefix+ref.GetBranch()); ok {
 			return t, nil
 		}
-		return target{}, failed(yardarmv1.SourceRefNotFound, "the repository has no branch %q", ref.GetBranch())
+		return target{}, reach.Failed(yardarmv1.SourceRefNotFound, "the repository has no branch %q", ref.GetBranch())
 	}
 	if refs.Head == nil {
-		return target{}, failed(yardarmv1.SourceRefNotFound, "the repository is empty, or has no branch of its own; name one in the source")
+		return target{}, reach.Failed(yardarmv1.SourceRefNotFound, "the repository is empty, or has no branch of its own; name one in the source")
 	}
 	t := target{want: *refs.Head, commit: *refs.Head}
 	for _, link := range refs.Capabilities.Get(capability.SymRef) {
@@ -76,7 +77,7 @@ func resolveCommit(refs *packp.AdvRefs, hash plumbing.Hash) (target, error) {
 	if refs.Capabilities.Supports(capability.AllowReachableSHA1InWant) || refs.Capabilities.Supports("allow-any-sha1-in-want") {
 		return target{want: hash, commit: hash}, nil
 	}
-	return target{}, failed(yardarmv1.SourceRefNotFound,
+	return target{}, reach.Failed(yardarmv1.SourceRefNotFound,
 		"commit %s is at no branch or tag, and the server gives no others (uploadpack.allowReachableSHA1InWant); name a tag", hash)
 }
 
@@ -84,7 +85,7 @@ func resolveCommit(refs *packp.AdvRefs, hash plumbing.Hash) (target, error) {
 func resolveVersion(refs *packp.AdvRefs, text string) (target, error) {
 	constraint, err := semver.NewConstraint(text)
 	if err != nil {
-		return target{}, failed(yardarmv1.SourceRefNotFound, "%q is no range of versions: %w", text, err)
+		return target{}, reach.Failed(yardarmv1.SourceRefNotFound, "%q is no range of versions: %w", text, err)
 	}
 	var best *semver.Version
 	var found string
@@ -103,7 +104,7 @@ func resolveVersion(refs *packp.AdvRefs, text string) (target, error) {
 		}
 	}
 	if best == nil {
-		return target{}, failed(yardarmv1.SourceRefNotFound, "the repository has no tag that is a version in %q", text)
+		return target{}, reach.Failed(yardarmv1.SourceRefNotFound, "the repository has no tag that is a version in %q", text)
 	}
 	t, _ := at(refs, found)
 	return t, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -37,7 +38,7 @@ type Credentials struct {
 type Remote struct {
 	URL         *url.URL
 	Credentials Credentials
-	Dialer      *Dialer
+	Dialer      *reach.Dialer
 }
 
 // session is one conversation with a server: first its refs, then at most one pack.
@@ -66,11 +67,11 @@ func advertised(s session) (*packp.AdvRefs, error) {
 	err = refs.Decode(limited)
 	switch {
 	case limited.N <= 0:
-		return nil, failed(yardarmv1.SourceTooLarge, "the repository's list of branches and tags is longer than %d bytes", maxRefs)
+		return nil, reach.Failed(yardarmv1.SourceTooLarge, "the repository's list of branches and tags is longer than %d bytes", maxRefs)
 	case errors.Is(err, packp.ErrEmptyAdvRefs):
 		return packp.NewAdvRefs(), nil
 	case err != nil:
-		return nil, failed(yardarmv1.SourceUnreachable, "what the server answers is not Git's protocol: %w", err)
+		return nil, reach.Failed(yardarmv1.SourceUnreachable, "what the server answers is not Git's protocol: %w", err)
 	}
 	return refs, nil
 }
@@ -87,7 +88,7 @@ func requestFor(server *capability.List, missing []target, kept []plumbing.Hash)
 		}
 	}
 	if !server.Supports(capability.Shallow) || !server.Supports(capability.Sideband64k) {
-		return nil, failed(yardarmv1.SourceUnreachable, "the server is too old: it gives no single commits (Git can since 1.5)")
+		return nil, reach.Failed(yardarmv1.SourceUnreachable, "the server is too old: it gives no single commits (Git can since 1.5)")
 	}
 	for _, c := range []capability.Capability{capability.Shallow, capability.Sideband64k, capability.OFSDelta, capability.NoProgress, capability.ThinPack} {
 		if !server.Supports(c) || c == capability.ThinPack && len(kept) == 0 {
@@ -118,7 +119,7 @@ func pack(s session, request *packp.UploadPackRequest) (io.Reader, error) {
 	}
 	response := packp.NewUploadPackResponse(request)
 	if err := response.Decode(io.NopCloser(reader)); err != nil {
-		return nil, failed(yardarmv1.SourceUnreachable, "the server did not give what was asked for: %w", err)
+		return nil, reach.Failed(yardarmv1.SourceUnreachable, "the server did not give what was asked for: %w", err)
 	}
 	return sideband.NewDemuxer(sideband.Sideband64k, response), nil
 }

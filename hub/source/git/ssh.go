@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -32,9 +33,9 @@ func dialSSH(ctx context.Context, r Remote) (session, error) {
 		return nil, err
 	}
 	host := r.URL.Host
-	conn, err := r.Dialer.dial(ctx, "tcp", address(r.URL))
+	conn, err := r.Dialer.Dial(ctx, "tcp", address(r.URL))
 	if err != nil {
-		return nil, unreachable(host, err)
+		return nil, reach.Unreachable(host, err)
 	}
 	// A handshake knows no context: the end of the connection ends it.
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
@@ -47,7 +48,7 @@ func dialSSH(ctx context.Context, r Remote) (session, error) {
 	s := &sshSession{client: ssh.NewClient(handshake, channels, requests), stop: stop}
 	if err := s.start(r.URL.Path); err != nil {
 		_ = s.Close()
-		return nil, unreachable(host, err)
+		return nil, reach.Unreachable(host, err)
 	}
 	return s, nil
 }
@@ -70,7 +71,7 @@ func (s *sshSession) refs() (io.Reader, error) {
 	// A server that has no such repository says so on its other stream, and nothing on this one.
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(s.out, first); err != nil {
-		return nil, failed(yardarmv1.SourceNotFound, "the server has no such repository, or does not show it to this key")
+		return nil, reach.Failed(yardarmv1.SourceNotFound, "the server has no such repository, or does not show it to this key")
 	}
 	return io.MultiReader(bytes.NewReader(first), s.out), nil
 }
@@ -90,11 +91,11 @@ func (s *sshSession) Close() error {
 // sshConfig is how a server is told who calls, and known by its key. A server whose key is not given is never taken for the right one.
 func sshConfig(r Remote) (*ssh.ClientConfig, error) {
 	if len(r.Credentials.Key) == 0 {
-		return nil, failed(yardarmv1.SourceNoCredentials, "SSH wants a private key; name credentials that have one")
+		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "SSH wants a private key; name credentials that have one")
 	}
 	signer, err := ssh.ParsePrivateKey(r.Credentials.Key)
 	if err != nil {
-		return nil, failed(yardarmv1.SourceNoCredentials, "the credentials' private key cannot be read: it has to be one without a passphrase, in PEM or OpenSSH's own form")
+		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the credentials' private key cannot be read: it has to be one without a passphrase, in PEM or OpenSSH's own form")
 	}
 	algorithms, err := hostKeyAlgorithms(r.Credentials.KnownHosts)
 	if err != nil {
@@ -105,7 +106,7 @@ func sshConfig(r Remote) (*ssh.ClientConfig, error) {
 		return nil, err
 	}
 	return &ssh.ClientConfig{User: r.URL.User.Username(), Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: check,
-		HostKeyAlgorithms: algorithms, Timeout: dialTimeout}, nil
+		HostKeyAlgorithms: algorithms, Timeout: reach.DialTimeout}, nil
 }
 
 // hostKeys checks a server's key against known ones. The library reads files alone.
@@ -121,7 +122,7 @@ func hostKeys(known []byte) (ssh.HostKeyCallback, error) {
 	}
 	check, err := knownhosts.New(file.Name())
 	if err != nil {
-		return nil, failed(yardarmv1.SourceNoCredentials, "the credentials' known hosts cannot be read; they are as in OpenSSH's known_hosts")
+		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the credentials' known hosts cannot be read; they are as in OpenSSH's known_hosts")
 	}
 	return check, nil
 }
@@ -135,7 +136,7 @@ func hostKeyAlgorithms(known []byte) ([]string, error) {
 			break
 		}
 		if err != nil {
-			return nil, failed(yardarmv1.SourceNoCredentials, "the credentials' known hosts cannot be read; they are as in OpenSSH's known_hosts")
+			return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the credentials' known hosts cannot be read; they are as in OpenSSH's known_hosts")
 		}
 		kinds := []string{key.Type()}
 		if key.Type() == ssh.KeyAlgoRSA {
@@ -144,7 +145,7 @@ func hostKeyAlgorithms(known []byte) ([]string, error) {
 		out, rest = append(out, kinds...), next
 	}
 	if len(out) == 0 {
-		return nil, failed(yardarmv1.SourceNoCredentials, "SSH wants the server's key; add known hosts to the credentials, as ssh-keyscan prints them")
+		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "SSH wants the server's key; add known hosts to the credentials, as ssh-keyscan prints them")
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
@@ -155,13 +156,13 @@ func handshakeFailed(host string, err error) error {
 	var network net.Error
 	switch {
 	case errors.As(err, &key) && len(key.Want) > 0:
-		return failed(yardarmv1.SourceNotTrusted, "%s shows another key than the known one; if that is meant, put the new one into the credentials' known hosts: %w", host, err)
+		return reach.Failed(yardarmv1.SourceNotTrusted, "%s shows another key than the known one; if that is meant, put the new one into the credentials' known hosts: %w", host, err)
 	case errors.As(err, &key):
-		return failed(yardarmv1.SourceNotTrusted, "the key of %s is not among the credentials' known hosts: %w", host, err)
+		return reach.Failed(yardarmv1.SourceNotTrusted, "the key of %s is not among the credentials' known hosts: %w", host, err)
 	case errors.As(err, &network):
-		return unreachable(host, err)
+		return reach.Unreachable(host, err)
 	case strings.Contains(err.Error(), "unable to authenticate"): // the library has no error of its own for it
-		return failed(yardarmv1.SourceDenied, "%s refuses the credentials' key", host)
+		return reach.Failed(yardarmv1.SourceDenied, "%s refuses the credentials' key", host)
 	}
-	return unreachable(host, err)
+	return reach.Unreachable(host, err)
 }

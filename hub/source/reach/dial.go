@@ -1,4 +1,4 @@
-package git
+package reach
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// dialTimeout is how long a server may take to accept a connection.
-const dialTimeout = 10 * time.Second
+// DialTimeout is how long a server may take to accept a connection.
+const DialTimeout = 10 * time.Second
 
 // Dialer connects to servers, as far as they are allowed.
 type Dialer struct {
@@ -34,16 +34,20 @@ func (d *Dialer) Allows(host string) bool {
 	})
 }
 
-// dial connects to HOST:PORT. The address is judged when it is dialled, and not when its name is looked up: a name can mean another one by then.
-func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (d *Dialer) refuses(host string) error {
+	return Failed(yardarmv1.SourceNotAllowed, "the hub's --source-host does not allow %s", host)
+}
+
+// Dial connects to HOST:PORT. The address is judged when it is dialled, and not when its name is looked up: a name can mean another one by then.
+func (d *Dialer) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
 	if !d.Allows(host) {
-		return nil, failed(yardarmv1.SourceNotAllowed, "the hub's --source-host does not allow %s", host)
+		return nil, d.refuses(host)
 	}
-	dialer := net.Dialer{Timeout: dialTimeout, Control: func(_, address string, _ syscall.RawConn) error { return d.check(address) }}
+	dialer := net.Dialer{Timeout: DialTimeout, Control: func(_, address string, _ syscall.RawConn) error { return d.check(address) }}
 	return dialer.DialContext(ctx, network, address)
 }
 
@@ -57,7 +61,7 @@ func (d *Dialer) check(address string) error {
 	if d.Local || ip.IsGlobalUnicast() && !slices.Contains(metadata, ip) {
 		return nil
 	}
-	return failed(yardarmv1.SourceNotAllowed, "the address %s is of the hub's own machine or link, where sources may not be (--source-local allows it)", ip)
+	return Failed(yardarmv1.SourceNotAllowed, "the address %s is of the hub's own machine or link, where sources may not be (--source-local allows it)", ip)
 }
 
 // metadata are addresses of clouds' metadata services that are not of the link.
