@@ -53,7 +53,7 @@ func (h *hub) because(cluster, bundle, reason string) {
 // Every reason is produced by a test, here or with a real cluster.
 func TestWhyReasonsAreProduced(t *testing.T) {
 	var tests []byte
-	for _, file := range []string{"why_test.go", "whyrollout_test.go", "../scenarios/why_test.go"} {
+	for _, file := range []string{"why_test.go", "whyrollout_test.go", "../scenarios/why_test.go", "../scenarios/storage_test.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

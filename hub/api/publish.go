@@ -170,7 +170,11 @@ func (s *Server) parse(ctx context.Context, files []manifest.File) (*artifact, e
 	}
 	objects := make([]string, 0, set.Len())
 	fileOf := make(map[string]string, set.Len())
-	for ref := range set.All() {
+	var definitions []*storev1.Definition
+	for ref, object := range set.All() {
+		if d := definitionOf(object); d != nil {
+			definitions = append(definitions, d)
+		}
 		key := ref.Key()
 		objects = append(objects, key)
 		fileOf[key] = set.File(ref)
@@ -179,7 +183,7 @@ func (s *Server) parse(ctx context.Context, files []manifest.File) (*artifact, e
 	digest := set.Digest().String()
 	a := &artifact{
 		row: &storev1.Artifact{Digest: digest, Size: uint64(len(set.Canonical())), Objects: objects,
-			Labels: customize.LabelsIn(set.Canonical()), LabelsKnown: true},
+			Labels: customize.LabelsIn(set.Canonical()), LabelsKnown: true, Definitions: definitions},
 		content:   &yardarmv1.RevisionSpec{Digest: digest, Size: uint64(len(set.Canonical())), Objects: uint32(set.Len())},
 		canonical: set.Canonical(),
 	}
@@ -360,5 +364,6 @@ func (v view) published(rev *yardarmv1.Revision, outcome string) *hubv1.PublishR
 	}
 	resp.Warnings = append(resp.Warnings, dependencyWarnings(v.ReadTx, b)...)
 	resp.Warnings = append(resp.Warnings, gateWarnings(v.ReadTx, b, v.now)...)
+	resp.Warnings = append(resp.Warnings, storageWarnings(v.ReadTx, b)...)
 	return resp
 }

@@ -135,6 +135,9 @@ func (c *change) addRevision(b *yardarmv1.Bundle, uid string, content *yardarmv1
 	if rev.Spec.Labels, err = c.labelsUsed(rev.Spec); err != nil {
 		return nil, err
 	}
+	if rev.Spec.StorageChanges, err = c.storageChanges(b, rev.Spec); err != nil {
+		return nil, err
+	}
 	if err := c.PutRevision(rev); err != nil {
 		return nil, err
 	}

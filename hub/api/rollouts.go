@@ -136,7 +136,7 @@ func (s *Server) steer(ctx context.Context, req *hubv1.SteerRolloutRequest, acti
 			return nil, err
 		}
 		shown, err := c.view().rollout(req.GetBundle())
-		message := fmt.Sprintf("%s revision %d at stage %s", action, row.Revision, did.Stage)
+		message := fmt.Sprintf("%s revision %d at stage %s", did.Action, row.Revision, did.Stage)
 		if req.GetMessage() != "" {
 			message += ": " + clip(req.GetMessage())
 		}

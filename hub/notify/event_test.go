@@ -66,6 +66,7 @@ func TestRolloutEvents(t *testing.T) {
 	}{
 		{"on its way", row(rollout.Progressing, nil), ""},
 		{"an approval", row(rollout.Progressing, func(r *storev1.Rollout) { r.Wait = uint32(rollout.WaitApproval) }), "approval web: revision 3 awaits an approval of stage test"},
+		{"a confirmation", row(rollout.Progressing, func(r *storev1.Rollout) { r.Wait, r.Unconfirmed = uint32(rollout.WaitConfirmation), true }), "approval web: revision 3 awaits a confirmation"},
 		{"another approval", row(rollout.Progressing, func(r *storev1.Rollout) { r.Wait, r.At = uint32(rollout.WaitApproval), 1 }), "approval web: revision 3 awaits an approval of stage rest"},
 		{"paused by somebody", row(rollout.Paused, nil), ""},
 		{"stopped", row(rollout.Paused, func(r *storev1.Rollout) { r.Failure = "x" }), "failure web: revision 3 has failed, and its rollout stops"},

@@ -32,7 +32,12 @@ func rolloutEvents(tx *store.ReadTx, bundleUID string) []*Event {
 	since := row.GetSince().AsTime()
 	switch rollout.Phase(row.Phase) {
 	case rollout.Progressing:
-		if rollout.Wait(row.Wait) == rollout.WaitApproval {
+		switch rollout.Wait(row.Wait) {
+		case rollout.WaitConfirmation:
+			changes := tx.Revision(bundleUID, row.Revision).GetSpec().GetStorageChanges()
+			return []*Event{event(yardarmv1.TopicApproval, since, "confirmation", "awaits a confirmation",
+				fmt.Sprintf("%s; `yardarm rollout approve bundle/%s` gives it", rollout.Confirmation(changes), name))}
+		case rollout.WaitApproval:
 			stage := stageOf(row)
 			return []*Event{event(yardarmv1.TopicApproval, since, row.At, fmt.Sprintf("awaits an approval of stage %s", stage),
 				fmt.Sprintf("`yardarm rollout approve bundle/%s` gives it", name))}

@@ -23,6 +23,8 @@ const (
 	WaitGate
 	// WaitPresence: no cluster of the stage that it is at is there, or none that was given the revision got ready with it.
 	WaitPresence
+	// WaitConfirmation: nobody gets it until somebody has confirmed what it does to stored objects.
+	WaitConfirmation
 )
 
 // Outlook says what an Advance has come to.
@@ -209,6 +211,10 @@ func (a *advance) step() {
 	case RollingBack:
 		a.giveBack()
 	case Progressing:
+		if a.Unconfirmed {
+			a.out.Wait = WaitConfirmation
+			return
+		}
 		if b := a.breached(); b != nil {
 			a.out.Breach = b
 			a.fail()

@@ -12,7 +12,7 @@ func (p Phase) String() string {
 // String returns what is waited for in the words of the API; nothing is empty.
 func (w Wait) String() string {
 	return word(int(w), "", yardarmv1.RolloutWaitOperator, yardarmv1.RolloutWaitApproval, yardarmv1.RolloutWaitClusters, yardarmv1.RolloutWaitGate,
-		yardarmv1.RolloutWaitPresence)
+		yardarmv1.RolloutWaitPresence, yardarmv1.RolloutWaitConfirmation)
 }
 
 // String returns the state in the words of the API.

@@ -105,6 +105,8 @@ type Rollout struct {
 	Stages   []Stage
 	// Pauses: a failed rollout waits for an operator instead of returning its clusters.
 	Pauses bool
+	// Unconfirmed: somebody has to confirm it before it begins.
+	Unconfirmed bool
 
 	Phase Phase
 	// At is the index of the stage that is under way. Those before it have passed.

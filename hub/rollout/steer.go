@@ -33,7 +33,7 @@ func Steer(row *storev1.Rollout, action *yardarmv1.RolloutAction) error {
 	case yardarmv1.ActionResume:
 		err = resume(row, action)
 	case yardarmv1.ActionApprove:
-		err = approve(row)
+		err = approve(row, action)
 	case yardarmv1.ActionPromote:
 		err = promote(row)
 	case yardarmv1.ActionRetry:
@@ -87,10 +87,14 @@ func resume(row *storev1.Rollout, action *yardarmv1.RolloutAction) error {
 	return nil
 }
 
-// approve gives the approval of the stage that the rollout is at, before or after it.
-func approve(row *storev1.Rollout) error {
+// approve gives the approval of the stage that the rollout is at, before or after it. Of one that waits for a confirmation it is that, and no approval of its
+// first stage: each is asked for by itself.
+func approve(row *storev1.Rollout, action *yardarmv1.RolloutAction) error {
 	stage := row.Stages[row.At]
 	switch {
+	case row.Unconfirmed:
+		row.Unconfirmed, action.Action = false, yardarmv1.ActionConfirm
+		return nil
 	case row.Strategy.Stages[row.At].GetApproval() == "":
 		return fmt.Errorf("stage %s of revision %d needs no approval", stage.Name, row.Revision)
 	case stage.Approved:
@@ -108,6 +112,8 @@ func promote(row *storev1.Rollout) error {
 	switch {
 	case Phase(row.Phase) == Paused:
 		return fmt.Errorf("the rollout of revision %d is paused; resume it first", row.Revision)
+	case row.Unconfirmed:
+		return fmt.Errorf("the rollout of revision %d waits for a confirmation; `yardarm rollout approve` gives it", row.Revision)
 	case row.Strategy.Stages[row.At].GetApproval() != "" && !stage.Approved:
 		return fmt.Errorf("stage %s of revision %d waits for an approval; `yardarm rollout approve` gives it", stage.Name, row.Revision)
 	case int(row.At) == len(row.Stages)-1:

@@ -7,6 +7,9 @@ import (
 
 // Reached tells whether a stage is under way, or has passed. The row's stages have to be as many as its strategy's.
 func Reached(row *storev1.Rollout, stage uint32) bool {
+	if row.Unconfirmed {
+		return false
+	}
 	if stage != row.At {
 		return stage < row.At
 	}

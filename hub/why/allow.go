@@ -86,6 +86,9 @@ func (e *explainer) keptBack(p part) bool {
 			"try it again: "+command("retry")+", or return to the revision before: "+command("undo"), row.Since)
 	case rollout.Phase(row.Phase) == rollout.Paused:
 		return e.keep(p, yardarmv1.WhyRolloutPaused, "its rollout is paused"+pausedBy(row), command("resume"), row.Since)
+	case row.Unconfirmed:
+		changes := e.tx.Revision(p.of.GetMetadata().GetUid(), row.Revision).GetSpec().GetStorageChanges()
+		return e.keep(p, yardarmv1.WhyWaitsForConfirmation, "it waits for a confirmation: "+rollout.Confirmation(changes), command("approve"), row.Since)
 	case !p.joined:
 		return e.keep(p, yardarmv1.WhyRolloutPending, "its rollout is about to take the cluster in", "", nil)
 	case rollout.Phase(row.Phase) == rollout.Progressing && !rollout.Reached(row, p.member.Stage):

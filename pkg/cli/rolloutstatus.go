@@ -144,7 +144,7 @@ func (a *app) printRollout(r *yardarmv1.Rollout) error {
 	if st.GetFailure() != "" {
 		a.print("Failed: %s.", table.Clean(st.GetFailure()))
 	}
-	a.print("Next: %s.\n", nextOf(r))
+	a.print("Next: %s.\n", table.Clean(nextOf(r)))
 	t := a.newTable("STAGE", "PROGRESS", "DONE", "OTHERS", "AT A TIME", "MAY FAIL", "APPROVAL")
 	for i, s := range st.GetStages() {
 		mark := ""
@@ -280,6 +280,8 @@ func nextOf(r *yardarmv1.Rollout) string {
 	switch st.GetWaitsFor() {
 	case yardarmv1.RolloutWaitApproval:
 		return "stage " + st.GetStage() + " waits for 'yardarm rollout approve bundle/" + name + "'"
+	case yardarmv1.RolloutWaitConfirmation:
+		return "nothing, until 'yardarm rollout approve bundle/" + name + "' confirms this: " + st.GetConfirmation()
 	case yardarmv1.RolloutWaitPresence:
 		return "stage " + st.GetStage() + " waits for a cluster that is there, or gets ready with it"
 	case yardarmv1.RolloutWaitGate:

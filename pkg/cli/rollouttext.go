@@ -27,6 +27,8 @@ func rolloutPhase(r *yardarmv1.RolloutSummary) string {
 	switch phase := r.GetPhase(); {
 	case phase == yardarmv1.RolloutProgressing && r.GetWaitsFor() == yardarmv1.RolloutWaitApproval:
 		return "awaits approval of " + r.GetStage()
+	case phase == yardarmv1.RolloutProgressing && r.GetWaitsFor() == yardarmv1.RolloutWaitConfirmation:
+		return "awaits confirmation"
 	case phase == yardarmv1.RolloutProgressing && r.GetWaitsFor() == yardarmv1.RolloutWaitGate:
 		return r.GetStage() + ", held by a gate"
 	case phase == yardarmv1.RolloutProgressing:

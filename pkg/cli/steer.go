@@ -25,7 +25,7 @@ var steering = []steeringVerb{
 	{yardarmv1.ActionResume, "Go on with a rollout that is paused",
 		"Go on with a rollout that somebody has paused. One that has failed is begun anew instead: 'yardarm rollout retry'.", "resumed", (*client.Client).ResumeRollout},
 	{yardarmv1.ActionApprove, "Give the approval that a stage waits for",
-		"Give the approval that the stage which is under way waits for, before or after it, as the strategy says. It is\nrecorded who did and when, and takes a role that may approve rollouts.",
+		"Give the approval that the stage which is under way waits for, before or after it, as the strategy says. It is\nrecorded who did and when, and takes a role that may approve rollouts.\n\nA revision that changes how a CustomResourceDefinition stores objects (they are stored in another version, or\na version goes) waits before its first stage for somebody to confirm that: this does, and approves no\nstage. 'yardarm rollout status' says what is confirmed.",
 		"approved", (*client.Client).ApproveRollout},
 	{yardarmv1.ActionPromote, "Go on with the next stage though this one is not over",
 		"Go on with the next stage though the one that is under way is not over: what is left of its soak is not waited\nfor. Approvals and failures are not passed over so.", "promoted", (*client.Client).PromoteRollout},

@@ -35,7 +35,7 @@ const (
 	answerStopped answer = "stopped"
 	// answerRolledBack: its rollout has failed, and the clusters that it had reached go back, or went back.
 	answerRolledBack answer = "rolled back"
-	// answerApproval: its rollout waits for an approval.
+	// answerApproval: its rollout waits for an approval, or a confirmation.
 	answerApproval answer = "approval"
 	// answerSuperseded: the bundle has moved on to another revision.
 	answerSuperseded answer = "superseded"
@@ -112,7 +112,7 @@ func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assign
 		v.answer = answerStopped
 	case fatal && q.failFast:
 		v.answer = answerFailed
-	case rollout.GetWaitsFor() == yardarmv1.RolloutWaitApproval:
+	case rollout.GetWaitsFor() == yardarmv1.RolloutWaitApproval, rollout.GetWaitsFor() == yardarmv1.RolloutWaitConfirmation:
 		v.answer = answerApproval
 	case underway:
 		v.answer = answerWait

@@ -118,6 +118,7 @@ func TestJudgeRollout(t *testing.T) {
 		"one failed, and nobody is left":    {&yardarmv1.RolloutSummary{Phase: "Progressing", WaitsFor: "Presence"}, []string{"Failed"}, answerFailed},
 		"one holds":                         {&yardarmv1.RolloutSummary{Phase: "Progressing", WaitsFor: "Clusters"}, []string{"Held"}, answerFailed},
 		"awaits an approval":                {&yardarmv1.RolloutSummary{Phase: "Progressing", WaitsFor: "Approval"}, []string{"Ready"}, answerApproval},
+		"awaits a confirmation":             {&yardarmv1.RolloutSummary{Phase: "Progressing", WaitsFor: "Confirmation"}, []string{"Ready"}, answerApproval},
 		"paused":                            {&yardarmv1.RolloutSummary{Phase: "Paused", WaitsFor: "Operator"}, []string{"Ready"}, answerWait},
 		"failed":                            {&yardarmv1.RolloutSummary{Phase: "Paused", WaitsFor: "Operator", Failure: "x"}, []string{"Failed"}, answerStopped},
 		"going back":                        {&yardarmv1.RolloutSummary{Phase: "RollingBack", Failure: "x"}, []string{"Failed"}, answerRolledBack},

@@ -319,6 +319,10 @@ func (w *readyWait) decide() (done bool, err error) {
 		return true, failed("bundle/%s revision %d has stopped: %s; 'yardarm rollout status bundle/%s' shows where", q.bundle, q.revision,
 			w.bundle.GetStatus().GetRollout().GetFailure(), q.bundle)
 	case answerApproval:
+		if w.bundle.GetStatus().GetRollout().GetWaitsFor() == yardarmv1.RolloutWaitConfirmation {
+			return true, ended(ExitApproval, "bundle/%s revision %d awaits a confirmation: 'yardarm rollout approve bundle/%s' gives it, and 'yardarm rollout status bundle/%s' says of what",
+				q.bundle, q.revision, q.bundle, q.bundle)
+		}
 		return true, ended(ExitApproval, "bundle/%s revision %d awaits an approval%s: 'yardarm rollout approve bundle/%s' gives it", q.bundle, q.revision, w.stage(), q.bundle)
 	case answerNone:
 		if v.absent > 0 {

@@ -102,12 +102,12 @@ func (h *hub) presence(uid, state string) {
 }
 
 // publish makes the bundle's next revision, and lets the driver see it.
-func (h *hub) publish() *hub {
+func (h *hub) publish(changes ...*yardarmv1.StorageChange) *hub {
 	h.update(func(tx *store.Tx) error {
 		b := proto.CloneOf(tx.Bundle(theBundle))
 		b.Status.LatestRevision++
 		if err := tx.PutRevision(&yardarmv1.Revision{Metadata: &yardarmv1.ObjectMeta{Name: "r"}, Spec: &yardarmv1.RevisionSpec{
-			BundleUid: theBundle, Bundle: theBundle, Number: b.Status.LatestRevision, Digest: fmt.Sprint("sha256:", b.Status.LatestRevision)}}); err != nil {
+			BundleUid: theBundle, Bundle: theBundle, Number: b.Status.LatestRevision, Digest: fmt.Sprint("sha256:", b.Status.LatestRevision), StorageChanges: changes}}); err != nil {
 			return err
 		}
 		return tx.PutBundle(b)
@@ -429,4 +429,44 @@ func BenchmarkReport(b *testing.B) {
 		b.StartTimer()
 		h.step()
 	}
+}
+
+// A revision that changes stored versions reaches nobody until somebody confirms it, also across a restart; tried again, it is not asked for again, and what
+// supersedes it asks for itself.
+func TestConfirmation(t *testing.T) {
+	change := &yardarmv1.StorageChange{Definition: "ships.example.com", From: "v1", To: "v2"}
+	h := newHub(t, 2, inOrder(&yardarmv1.Stage{Concurrency: "2", FailureBudget: "0"})).publish().all(yardarmv1.PhaseReady).expect("11 Completed")
+	steer := func(action string) {
+		t.Helper()
+		if err := h.steer(action); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.publish(change).expect("11 Progressing Confirmation")
+	if st := h.show().Status; st.Confirmation != "ships.example.com: objects are stored as v2 instead of v1" {
+		t.Errorf("status %v", st)
+	}
+	told := ""
+	for e := range h.store.Read().Events(0) {
+		told += e.Reason + ": " + e.Message + "\n"
+	}
+	if !strings.Contains(told, "RolloutAwaitsConfirmation: revision 2 waits for a confirmation: ships.example.com") {
+		t.Errorf("told is:\n%s", told)
+	}
+	h.restart()
+	for _, uid := range []string{"c0", "c1"} {
+		h.presence(uid, yardarmv1.PresenceConnected)
+	}
+	h.all(yardarmv1.PhaseReady).after(time.Hour).expect("11 Progressing Confirmation")
+	steer(yardarmv1.ActionApprove)
+	h.expect("22 Progressing Clusters")
+	if st := h.show().Status; st.Confirmation != "" || st.Actions[0].Action != yardarmv1.ActionConfirm {
+		t.Errorf("status %v", st)
+	}
+	h.report("c0", yardarmv1.PhaseFailed)
+	h.step().all(yardarmv1.PhaseReady).expect("11 RolledBack")
+	steer(yardarmv1.ActionRetry)
+	h.expect("22 Progressing Clusters")
+	h.publish(change).expect("22 Progressing Confirmation")
+	h.publish().expect("44 Progressing Clusters")
 }

@@ -27,7 +27,8 @@ func (t *track) readRows(tx *store.ReadTx, latest *yardarmv1.Revision) error {
 	if len(stages) != len(row.Stages) || int(row.At) >= len(stages) || rollout.Phase(row.Phase) > rollout.RolledBack {
 		return rollout.ErrUnreadable
 	}
-	t.r = &rollout.Rollout{Revision: row.Revision, Pauses: row.Strategy.OnFailure == yardarmv1.OnFailurePause, Phase: rollout.Phase(row.Phase), At: int(row.At)}
+	t.r = &rollout.Rollout{Revision: row.Revision, Pauses: row.Strategy.OnFailure == yardarmv1.OnFailurePause, Phase: rollout.Phase(row.Phase), At: int(row.At),
+		Unconfirmed: row.Unconfirmed}
 	t.r.Stages = rollout.Resolve(stages, make([]int, len(stages)), timeoutOf(latest))
 	for i, s := range row.Stages {
 		stage := &t.r.Stages[i]
@@ -82,6 +83,7 @@ func (t *track) fill(tx *store.Tx, row *storev1.Rollout, now time.Time) {
 	}
 	row.Phase, row.Wait, row.At, row.Chunks, row.Settled = uint32(t.r.Phase), uint32(t.out.Wait), uint32(t.r.At), t.chunks, t.settled
 	if t.begins {
+		row.Unconfirmed = t.r.Unconfirmed
 		for _, s := range t.r.Stages {
 			row.Stages = append(row.Stages, &storev1.RolloutStage{
 				Name: s.Name, Concurrency: uint32(s.Concurrency), Budget: uint32(s.Budget), Tolerant: s.Tolerant})
@@ -211,6 +213,11 @@ func (t *track) tell(tx *store.Tx, row *storev1.Rollout, now time.Time) error {
 	}
 	if t.r.Phase == rollout.Progressing && t.out.Wait == rollout.WaitApproval && (t.begins || rollout.Wait(t.row.GetWait()) != rollout.WaitApproval) {
 		err = errors.Join(err, say(yardarmv1.EventNormal, "RolloutAwaitsApproval", "stage %s of revision %d waits for an approval", stage, t.r.Revision))
+	}
+	if t.begins && t.r.Unconfirmed {
+		latest := tx.Revision(t.uid(), t.r.Revision)
+		err = errors.Join(err, say(yardarmv1.EventNormal, "RolloutAwaitsConfirmation", "revision %d waits for a confirmation: %s", t.r.Revision,
+			rollout.Confirmation(latest.GetSpec().GetStorageChanges())))
 	}
 	if t.r.Phase == was {
 		return err

@@ -43,6 +43,9 @@ func Show(tx *store.ReadTx, b *yardarmv1.Bundle, now time.Time, sees func(*yarda
 		}
 		out.Status.Stages = append(out.Status.Stages, stage)
 	}
+	if row.Unconfirmed {
+		out.Status.Confirmation = rollout.Confirmation(tx.Revision(uid, row.Revision).GetSpec().GetStorageChanges())
+	}
 	holds := newHolds(tx, b, row, now)
 	for m := range tx.RolloutMembers(uid) {
 		c := tx.Cluster(m.UID)

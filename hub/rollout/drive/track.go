@@ -65,7 +65,8 @@ func openTrack(s *step, uid string, old *track) (*track, error) {
 // begin makes the rollout of the latest revision, from how its clusters are.
 func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 	before := &track{bundle: t.bundle, row: t.row, at: map[string]int{}}
-	t.override = t.row.GetRevision() == latest.Spec.Number && t.row.GetOverride() // it is tried again
+	again := t.row.GetRevision() == latest.Spec.Number
+	t.override = again && t.row.GetOverride()
 	if t.row != nil {
 		if err := before.readRows(s.tx, latest); err != nil {
 			return err
@@ -97,6 +98,7 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 	}
 	t.begins, t.chunks = true, store.RolloutChunks(len(candidates))
 	t.r = rollout.Begin(latest.Spec.Number, t.uid(), t.strategy, timeoutOf(latest), candidates)
+	t.r.Unconfirmed = len(latest.Spec.StorageChanges) > 0 && (!again || t.row.GetUnconfirmed())
 	for i := range t.r.Members {
 		t.r.Members[i].Since = s.now
 		t.add(i, seen[t.r.Members[i].UID], store.RolloutMember{})

@@ -877,9 +877,12 @@ type RevisionSpec struct {
 	Customization *Customization `protobuf:"bytes,9,opt,name=customization,proto3" json:"customization,omitempty"`
 	Targets       []*Target      `protobuf:"bytes,10,rep,name=targets,proto3" json:"targets,omitempty"`
 	// The labels of clusters that the artifact or the customizations refer to, sorted: their values are part of assignments.
-	Labels        []string `protobuf:"bytes,11,rep,name=labels,proto3" json:"labels,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Labels []string `protobuf:"bytes,11,rep,name=labels,proto3" json:"labels,omitempty"`
+	// The CustomResourceDefinitions whose stored versions are others than in what the bundle's clusters ran when it was published: its rollout
+	// waits for somebody to confirm that. At most 100, by name.
+	StorageChanges []*StorageChange `protobuf:"bytes,12,rep,name=storage_changes,json=storageChanges,proto3" json:"storage_changes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RevisionSpec) Reset() {
@@ -989,6 +992,86 @@ func (x *RevisionSpec) GetLabels() []string {
 	return nil
 }
 
+func (x *RevisionSpec) GetStorageChanges() []*StorageChange {
+	if x != nil {
+		return x.StorageChanges
+	}
+	return nil
+}
+
+// StorageChange says how a CustomResourceDefinition stores objects in another way: what a cluster has stored in a version that goes cannot be read any
+// more, and going back to an earlier definition does not bring back how objects were stored.
+type StorageChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in "widgets.example.com".
+	Definition string `protobuf:"bytes,1,opt,name=definition,proto3" json:"definition,omitempty"`
+	// The versions that objects are stored in, before and from now on; the same where only others go.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To   string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// The versions that go. Whether objects are stored in them, only the clusters know.
+	Removed       []string `protobuf:"bytes,4,rep,name=removed,proto3" json:"removed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StorageChange) Reset() {
+	*x = StorageChange{}
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StorageChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StorageChange) ProtoMessage() {}
+
+func (x *StorageChange) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StorageChange.ProtoReflect.Descriptor instead.
+func (*StorageChange) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *StorageChange) GetDefinition() string {
+	if x != nil {
+		return x.Definition
+	}
+	return ""
+}
+
+func (x *StorageChange) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *StorageChange) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *StorageChange) GetRemoved() []string {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
 // Provenance says where a revision comes from.
 type Provenance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1010,7 +1093,7 @@ type Provenance struct {
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[11]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1105,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[11]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1118,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Provenance) GetActor() string {
@@ -1172,7 +1255,7 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"apiVersion\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12,\n" +
-	"\x04spec\x18\x04 \x01(\v2\x18.yardarm.v1.RevisionSpecR\x04spec\"\x9a\x03\n" +
+	"\x04spec\x18\x04 \x01(\v2\x18.yardarm.v1.RevisionSpecR\x04spec\"\xde\x03\n" +
 	"\fRevisionSpec\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1d\n" +
 	"\n" +
@@ -1188,7 +1271,15 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\rcustomization\x18\t \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x12,\n" +
 	"\atargets\x18\n" +
 	" \x03(\v2\x12.yardarm.v1.TargetR\atargets\x12\x16\n" +
-	"\x06labels\x18\v \x03(\tR\x06labels\"\xdf\x01\n" +
+	"\x06labels\x18\v \x03(\tR\x06labels\x12B\n" +
+	"\x0fstorage_changes\x18\f \x03(\v2\x19.yardarm.v1.StorageChangeR\x0estorageChanges\"m\n" +
+	"\rStorageChange\x12\x1e\n" +
+	"\n" +
+	"definition\x18\x01 \x01(\tR\n" +
+	"definition\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x18\n" +
+	"\aremoved\x18\x04 \x03(\tR\aremoved\"\xdf\x01\n" +
 	"\n" +
 	"Provenance\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x18\n" +
@@ -1212,7 +1303,7 @@ func file_yardarm_v1_bundle_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_bundle_proto_rawDescData
 }
 
-var file_yardarm_v1_bundle_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_yardarm_v1_bundle_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_yardarm_v1_bundle_proto_goTypes = []any{
 	(*Bundle)(nil),                // 0: yardarm.v1.Bundle
 	(*BundleSpec)(nil),            // 1: yardarm.v1.BundleSpec
@@ -1225,49 +1316,51 @@ var file_yardarm_v1_bundle_proto_goTypes = []any{
 	(*PhaseCounts)(nil),           // 8: yardarm.v1.PhaseCounts
 	(*Revision)(nil),              // 9: yardarm.v1.Revision
 	(*RevisionSpec)(nil),          // 10: yardarm.v1.RevisionSpec
-	(*Provenance)(nil),            // 11: yardarm.v1.Provenance
-	(*ObjectMeta)(nil),            // 12: yardarm.v1.ObjectMeta
-	(*Customization)(nil),         // 13: yardarm.v1.Customization
-	(*RolloutStrategy)(nil),       // 14: yardarm.v1.RolloutStrategy
-	(*Source)(nil),                // 15: yardarm.v1.Source
-	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
-	(*ObjectSelector)(nil),        // 17: yardarm.v1.ObjectSelector
-	(*Condition)(nil),             // 18: yardarm.v1.Condition
-	(*RolloutSummary)(nil),        // 19: yardarm.v1.RolloutSummary
-	(*SourceStatus)(nil),          // 20: yardarm.v1.SourceStatus
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*StorageChange)(nil),         // 11: yardarm.v1.StorageChange
+	(*Provenance)(nil),            // 12: yardarm.v1.Provenance
+	(*ObjectMeta)(nil),            // 13: yardarm.v1.ObjectMeta
+	(*Customization)(nil),         // 14: yardarm.v1.Customization
+	(*RolloutStrategy)(nil),       // 15: yardarm.v1.RolloutStrategy
+	(*Source)(nil),                // 16: yardarm.v1.Source
+	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
+	(*ObjectSelector)(nil),        // 18: yardarm.v1.ObjectSelector
+	(*Condition)(nil),             // 19: yardarm.v1.Condition
+	(*RolloutSummary)(nil),        // 20: yardarm.v1.RolloutSummary
+	(*SourceStatus)(nil),          // 21: yardarm.v1.SourceStatus
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
 }
 var file_yardarm_v1_bundle_proto_depIdxs = []int32{
-	12, // 0: yardarm.v1.Bundle.metadata:type_name -> yardarm.v1.ObjectMeta
+	13, // 0: yardarm.v1.Bundle.metadata:type_name -> yardarm.v1.ObjectMeta
 	1,  // 1: yardarm.v1.Bundle.spec:type_name -> yardarm.v1.BundleSpec
 	7,  // 2: yardarm.v1.Bundle.status:type_name -> yardarm.v1.BundleStatus
 	2,  // 3: yardarm.v1.BundleSpec.targets:type_name -> yardarm.v1.Target
 	3,  // 4: yardarm.v1.BundleSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
-	13, // 5: yardarm.v1.BundleSpec.customization:type_name -> yardarm.v1.Customization
-	14, // 6: yardarm.v1.BundleSpec.rollout:type_name -> yardarm.v1.RolloutStrategy
-	15, // 7: yardarm.v1.BundleSpec.source:type_name -> yardarm.v1.Source
-	13, // 8: yardarm.v1.Target.customization:type_name -> yardarm.v1.Customization
+	14, // 5: yardarm.v1.BundleSpec.customization:type_name -> yardarm.v1.Customization
+	15, // 6: yardarm.v1.BundleSpec.rollout:type_name -> yardarm.v1.RolloutStrategy
+	16, // 7: yardarm.v1.BundleSpec.source:type_name -> yardarm.v1.Source
+	14, // 8: yardarm.v1.Target.customization:type_name -> yardarm.v1.Customization
 	4,  // 9: yardarm.v1.DeliveryPolicy.ignore:type_name -> yardarm.v1.IgnoreRule
 	5,  // 10: yardarm.v1.DeliveryPolicy.depends_on:type_name -> yardarm.v1.Dependency
-	16, // 11: yardarm.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
+	17, // 11: yardarm.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
 	6,  // 12: yardarm.v1.DeliveryPolicy.health:type_name -> yardarm.v1.HealthRule
-	17, // 13: yardarm.v1.IgnoreRule.target:type_name -> yardarm.v1.ObjectSelector
+	18, // 13: yardarm.v1.IgnoreRule.target:type_name -> yardarm.v1.ObjectSelector
 	8,  // 14: yardarm.v1.BundleStatus.clusters:type_name -> yardarm.v1.PhaseCounts
-	18, // 15: yardarm.v1.BundleStatus.conditions:type_name -> yardarm.v1.Condition
-	19, // 16: yardarm.v1.BundleStatus.rollout:type_name -> yardarm.v1.RolloutSummary
-	20, // 17: yardarm.v1.BundleStatus.source:type_name -> yardarm.v1.SourceStatus
-	12, // 18: yardarm.v1.Revision.metadata:type_name -> yardarm.v1.ObjectMeta
+	19, // 15: yardarm.v1.BundleStatus.conditions:type_name -> yardarm.v1.Condition
+	20, // 16: yardarm.v1.BundleStatus.rollout:type_name -> yardarm.v1.RolloutSummary
+	21, // 17: yardarm.v1.BundleStatus.source:type_name -> yardarm.v1.SourceStatus
+	13, // 18: yardarm.v1.Revision.metadata:type_name -> yardarm.v1.ObjectMeta
 	10, // 19: yardarm.v1.Revision.spec:type_name -> yardarm.v1.RevisionSpec
 	3,  // 20: yardarm.v1.RevisionSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
-	11, // 21: yardarm.v1.RevisionSpec.provenance:type_name -> yardarm.v1.Provenance
-	13, // 22: yardarm.v1.RevisionSpec.customization:type_name -> yardarm.v1.Customization
+	12, // 21: yardarm.v1.RevisionSpec.provenance:type_name -> yardarm.v1.Provenance
+	14, // 22: yardarm.v1.RevisionSpec.customization:type_name -> yardarm.v1.Customization
 	2,  // 23: yardarm.v1.RevisionSpec.targets:type_name -> yardarm.v1.Target
-	21, // 24: yardarm.v1.Provenance.time:type_name -> google.protobuf.Timestamp
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	11, // 24: yardarm.v1.RevisionSpec.storage_changes:type_name -> yardarm.v1.StorageChange
+	22, // 25: yardarm.v1.Provenance.time:type_name -> google.protobuf.Timestamp
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_bundle_proto_init() }
@@ -1285,7 +1378,7 @@ func file_yardarm_v1_bundle_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_bundle_proto_rawDesc), len(file_yardarm_v1_bundle_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

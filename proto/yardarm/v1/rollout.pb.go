@@ -310,8 +310,8 @@ type RolloutStatus struct {
 	// Pending (about to begin), Progressing, Paused, Completed, RollingBack or RolledBack. Completed is one of which every cluster that is
 	// there has the revision; those that come back later get it then.
 	Phase string `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"`
-	// While it is Progressing: Approval, Clusters (that are on their way, or soak), Gate, or Presence (no cluster of the stage is there, or none
-	// that was given the revision got ready with it). While it is Paused: Operator. While it is RollingBack: Clusters, or Gate.
+	// While it is Progressing: Confirmation (that stored versions change; nobody has got the revision yet), Approval, Clusters (that are on their way, or
+	// soak), Gate, or Presence (no cluster of the stage is there, or none that was given the revision got ready with it). While it is Paused: Operator. While it is RollingBack: Clusters, or Gate.
 	WaitsFor string `protobuf:"bytes,2,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
 	// The name of the stage that is under way.
 	Stage string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
@@ -332,8 +332,10 @@ type RolloutStatus struct {
 	Gates []*RolloutGate `protobuf:"bytes,11,rep,name=gates,proto3" json:"gates,omitempty"`
 	// Somebody has overridden the gates for this revision; actions say who, and why.
 	GatesOverridden bool `protobuf:"varint,12,opt,name=gates_overridden,json=gatesOverridden,proto3" json:"gates_overridden,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What somebody has to confirm before it begins; empty where nothing is to be confirmed any more.
+	Confirmation  string `protobuf:"bytes,13,opt,name=confirmation,proto3" json:"confirmation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RolloutStatus) Reset() {
@@ -448,6 +450,13 @@ func (x *RolloutStatus) GetGatesOverridden() bool {
 		return x.GatesOverridden
 	}
 	return false
+}
+
+func (x *RolloutStatus) GetConfirmation() string {
+	if x != nil {
+		return x.Confirmation
+	}
+	return ""
 }
 
 // RolloutGate is a gate that a rollout waits for.
@@ -706,7 +715,7 @@ func (x *StageStatus) GetApproved() bool {
 // RolloutAction is what somebody did to a rollout.
 type RolloutAction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// pause, resume, approve, promote, retry or override.
+	// pause, resume, approve, confirm (which an approval is of a rollout that waits for it), promote, retry or override.
 	Action string                 `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
 	Actor  string                 `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
 	Time   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
@@ -1055,7 +1064,7 @@ const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x1b\n" +
 	"\twaits_for\x18\x03 \x01(\tR\bwaitsFor\x12\x14\n" +
 	"\x05stage\x18\x04 \x01(\tR\x05stage\x12\x18\n" +
-	"\afailure\x18\x05 \x01(\tR\afailure\"\xf9\x03\n" +
+	"\afailure\x18\x05 \x01(\tR\afailure\"\x9d\x04\n" +
 	"\rRolloutStatus\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x1b\n" +
 	"\twaits_for\x18\x02 \x01(\tR\bwaitsFor\x12\x14\n" +
@@ -1069,7 +1078,8 @@ const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\bclusters\x18\n" +
 	" \x03(\v2\x1a.yardarm.v1.RolloutClusterR\bclusters\x12-\n" +
 	"\x05gates\x18\v \x03(\v2\x17.yardarm.v1.RolloutGateR\x05gates\x12)\n" +
-	"\x10gates_overridden\x18\f \x01(\bR\x0fgatesOverridden\"\xb1\x01\n" +
+	"\x10gates_overridden\x18\f \x01(\bR\x0fgatesOverridden\x12\"\n" +
+	"\fconfirmation\x18\r \x01(\tR\fconfirmation\"\xb1\x01\n" +
 	"\vRolloutGate\x12\x12\n" +
 	"\x04gate\x18\x01 \x01(\tR\x04gate\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1a\n" +

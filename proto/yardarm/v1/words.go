@@ -233,17 +233,18 @@ const (
 	WhyClusterDeleting = "ClusterDeleting"
 	WhyLeaving         = "Leaving"
 
-	WhyRolloutPending   = "RolloutPending"
-	WhyWaitsForStage    = "WaitsForStage"
-	WhyWaitsForApproval = "WaitsForApproval"
-	WhyWaitsForTurn     = "WaitsForTurn"
-	WhyWaitsForSpoke    = "WaitsForSpoke"
-	WhyGatedByFreeze    = "GatedByFreeze"
-	WhyGatedByWindow    = "GatedByWindow"
-	WhyRolloutPaused    = "RolloutPaused"
-	WhyRolloutFailed    = "RolloutFailed"
-	WhyRollingBack      = "RollingBack"
-	WhyRolledBack       = "RolledBack"
+	WhyRolloutPending       = "RolloutPending"
+	WhyWaitsForStage        = "WaitsForStage"
+	WhyWaitsForApproval     = "WaitsForApproval"
+	WhyWaitsForConfirmation = "WaitsForConfirmation"
+	WhyWaitsForTurn         = "WaitsForTurn"
+	WhyWaitsForSpoke        = "WaitsForSpoke"
+	WhyGatedByFreeze        = "GatedByFreeze"
+	WhyGatedByWindow        = "GatedByWindow"
+	WhyRolloutPaused        = "RolloutPaused"
+	WhyRolloutFailed        = "RolloutFailed"
+	WhyRollingBack          = "RollingBack"
+	WhyRolledBack           = "RolledBack"
 
 	WhyClusterBanned      = "ClusterBanned"
 	WhyNotEnrolled        = "NotEnrolled"
@@ -275,7 +276,7 @@ const (
 // WhyReasons are all reasons of explanations.
 var WhyReasons = []string{
 	WhyReady, WhyNoRevision, WhyNoTargets, WhyNotSelected, WhyOutsideByFacts, WhyClusterDeleting, WhyLeaving,
-	WhyRolloutPending, WhyWaitsForStage, WhyWaitsForApproval, WhyWaitsForTurn, WhyWaitsForSpoke, WhyGatedByFreeze, WhyGatedByWindow, WhyRolloutPaused, WhyRolloutFailed, WhyRollingBack, WhyRolledBack,
+	WhyRolloutPending, WhyWaitsForStage, WhyWaitsForApproval, WhyWaitsForConfirmation, WhyWaitsForTurn, WhyWaitsForSpoke, WhyGatedByFreeze, WhyGatedByWindow, WhyRolloutPaused, WhyRolloutFailed, WhyRollingBack, WhyRolledBack,
 	WhyClusterBanned, WhyNotEnrolled, WhyNeverConnected, WhyStale, WhyHubRestarted, WhyHeldSinceRestore, WhySpokeTooOld, WhyContentUnavailable, WhyNotSent,
 	WhyNotAcknowledged, WhySpokeRefuses, WhyFetchingContent,
 	WhyNotReported, WhyUnconfirmed, WhyDependency, WhyPolicyDenies, WhyDeletionAsks, WhyCustomizationFailed, WhyApplyFailed, WhyApplying,
@@ -355,11 +356,12 @@ const (
 
 // What a rollout waits for.
 const (
-	RolloutWaitOperator = "Operator"
-	RolloutWaitApproval = "Approval"
-	RolloutWaitClusters = "Clusters"
-	RolloutWaitGate     = "Gate"
-	RolloutWaitPresence = "Presence"
+	RolloutWaitOperator     = "Operator"
+	RolloutWaitApproval     = "Approval"
+	RolloutWaitConfirmation = "Confirmation"
+	RolloutWaitClusters     = "Clusters"
+	RolloutWaitGate         = "Gate"
+	RolloutWaitPresence     = "Presence"
 )
 
 // States of a cluster in a rollout.
@@ -379,6 +381,8 @@ const (
 	ActionPause   = "pause"
 	ActionResume  = "resume"
 	ActionApprove = "approve"
+	// ActionConfirm is an approval of a rollout that waits for a confirmation.
+	ActionConfirm = "confirm"
 	ActionPromote = "promote"
 	ActionRetry   = "retry"
 	// ActionOverride lets a revision pass all gates.

@@ -282,6 +282,7 @@ export interface Rollout {
   status: {
     phase: string;
     waitsFor?: string;
+    confirmation?: string;
     stage?: string;
     stages?: StageStatus[];
     settledRevision?: number;

@@ -133,7 +133,7 @@ type FleetServiceClient interface {
 	// PauseRollout stops a rollout: no further cluster gets the revision until it is resumed.
 	PauseRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
 	ResumeRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
-	// ApproveRollout gives the approval that the stage which is under way waits for.
+	// ApproveRollout gives the approval that the stage which is under way waits for, or confirms a change of stored versions.
 	ApproveRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
 	// PromoteRollout goes on with the next stage though the one that is under way is not over.
 	PromoteRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
@@ -963,7 +963,7 @@ type FleetServiceServer interface {
 	// PauseRollout stops a rollout: no further cluster gets the revision until it is resumed.
 	PauseRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
 	ResumeRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
-	// ApproveRollout gives the approval that the stage which is under way waits for.
+	// ApproveRollout gives the approval that the stage which is under way waits for, or confirms a change of stored versions.
 	ApproveRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
 	// PromoteRollout goes on with the next stage though the one that is under way is not over.
 	PromoteRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)

@@ -1242,7 +1242,9 @@ type Artifact struct {
 	// The files that the objects come from, each once, as they were published last. Paths beyond some bounds are left out.
 	Files []string `protobuf:"bytes,7,rep,name=files,proto3" json:"files,omitempty"`
 	// Of each of objects, the place of its file in files, from 1; 0 where that is not known. Empty in rows that hubs wrote before they kept it.
-	ObjectFiles   []uint32 `protobuf:"varint,8,rep,packed,name=object_files,json=objectFiles,proto3" json:"object_files,omitempty"`
+	ObjectFiles []uint32 `protobuf:"varint,8,rep,packed,name=object_files,json=objectFiles,proto3" json:"object_files,omitempty"`
+	// The CustomResourceDefinitions among the objects, by name. Empty, too, in rows that hubs wrote before they kept it.
+	Definitions   []*Definition `protobuf:"bytes,9,rep,name=definitions,proto3" json:"definitions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1333,6 +1335,76 @@ func (x *Artifact) GetObjectFiles() []uint32 {
 	return nil
 }
 
+func (x *Artifact) GetDefinitions() []*Definition {
+	if x != nil {
+		return x.Definitions
+	}
+	return nil
+}
+
+// Definition is what an artifact says of a CustomResourceDefinition's versions.
+type Definition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The version that objects are stored in.
+	Stored string `protobuf:"bytes,2,opt,name=stored,proto3" json:"stored,omitempty"`
+	// All of them, sorted.
+	Versions      []string `protobuf:"bytes,3,rep,name=versions,proto3" json:"versions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Definition) Reset() {
+	*x = Definition{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Definition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Definition) ProtoMessage() {}
+
+func (x *Definition) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Definition.ProtoReflect.Descriptor instead.
+func (*Definition) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Definition) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Definition) GetStored() string {
+	if x != nil {
+		return x.Stored
+	}
+	return ""
+}
+
+func (x *Definition) GetVersions() []string {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
 // DeletedBundle is why a spoke may be told to remove what it holds of a bundle.
 type DeletedBundle struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1346,7 +1418,7 @@ type DeletedBundle struct {
 
 func (x *DeletedBundle) Reset() {
 	*x = DeletedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1430,7 @@ func (x *DeletedBundle) String() string {
 func (*DeletedBundle) ProtoMessage() {}
 
 func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1443,7 @@ func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedBundle.ProtoReflect.Descriptor instead.
 func (*DeletedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeletedBundle) GetUid() string {
@@ -1414,7 +1486,7 @@ type DeletedCluster struct {
 
 func (x *DeletedCluster) Reset() {
 	*x = DeletedCluster{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1498,7 @@ func (x *DeletedCluster) String() string {
 func (*DeletedCluster) ProtoMessage() {}
 
 func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1511,7 @@ func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedCluster.ProtoReflect.Descriptor instead.
 func (*DeletedCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeletedCluster) GetUid() string {
@@ -1480,7 +1552,7 @@ type Acceptance struct {
 
 func (x *Acceptance) Reset() {
 	*x = Acceptance{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1564,7 @@ func (x *Acceptance) String() string {
 func (*Acceptance) ProtoMessage() {}
 
 func (x *Acceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1577,7 @@ func (x *Acceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acceptance.ProtoReflect.Descriptor instead.
 func (*Acceptance) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Acceptance) GetClusterUid() string {
@@ -1562,7 +1634,7 @@ type Reconciliation struct {
 
 func (x *Reconciliation) Reset() {
 	*x = Reconciliation{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +1646,7 @@ func (x *Reconciliation) String() string {
 func (*Reconciliation) ProtoMessage() {}
 
 func (x *Reconciliation) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +1659,7 @@ func (x *Reconciliation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
 func (*Reconciliation) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Reconciliation) GetBundleUid() string {
@@ -1628,7 +1700,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1712,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1725,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Observed) GetClusterUid() string {
@@ -1718,7 +1790,7 @@ type ObservedBundle struct {
 
 func (x *ObservedBundle) Reset() {
 	*x = ObservedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +1802,7 @@ func (x *ObservedBundle) String() string {
 func (*ObservedBundle) ProtoMessage() {}
 
 func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +1815,7 @@ func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedBundle.ProtoReflect.Descriptor instead.
 func (*ObservedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ObservedBundle) GetClusterUid() string {
@@ -1791,14 +1863,16 @@ type Rollout struct {
 	Since   *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=since,proto3" json:"since,omitempty"`
 	Actions []*v1.RolloutAction    `protobuf:"bytes,14,rep,name=actions,proto3" json:"actions,omitempty"`
 	// Somebody has overridden the gates for this revision.
-	Override      bool `protobuf:"varint,15,opt,name=override,proto3" json:"override,omitempty"`
+	Override bool `protobuf:"varint,15,opt,name=override,proto3" json:"override,omitempty"`
+	// It changes stored versions, and nobody has confirmed that yet.
+	Unconfirmed   bool `protobuf:"varint,16,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +1884,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +1897,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Rollout) GetBundleUid() string {
@@ -1931,6 +2005,13 @@ func (x *Rollout) GetOverride() bool {
 	return false
 }
 
+func (x *Rollout) GetUnconfirmed() bool {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return false
+}
+
 // RolloutStage is a stage of the strategy with its shares made numbers of clusters.
 type RolloutStage struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -1948,7 +2029,7 @@ type RolloutStage struct {
 
 func (x *RolloutStage) Reset() {
 	*x = RolloutStage{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2041,7 @@ func (x *RolloutStage) String() string {
 func (*RolloutStage) ProtoMessage() {}
 
 func (x *RolloutStage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2054,7 @@ func (x *RolloutStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
 func (*RolloutStage) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RolloutStage) GetName() string {
@@ -2044,7 +2125,7 @@ type RolloutMembers struct {
 
 func (x *RolloutMembers) Reset() {
 	*x = RolloutMembers{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2056,7 +2137,7 @@ func (x *RolloutMembers) String() string {
 func (*RolloutMembers) ProtoMessage() {}
 
 func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2069,7 +2150,7 @@ func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
 func (*RolloutMembers) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RolloutMembers) GetBundleUid() string {
@@ -2157,7 +2238,7 @@ type HistoryChunk struct {
 
 func (x *HistoryChunk) Reset() {
 	*x = HistoryChunk{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2169,7 +2250,7 @@ func (x *HistoryChunk) String() string {
 func (*HistoryChunk) ProtoMessage() {}
 
 func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2182,7 +2263,7 @@ func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryChunk.ProtoReflect.Descriptor instead.
 func (*HistoryChunk) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *HistoryChunk) GetTransitions() []*Transition {
@@ -2231,7 +2312,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2324,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2337,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Transition) GetTime() *timestamppb.Timestamp {
@@ -2433,7 +2514,7 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x04Told\x12)\n" +
 	"\x10notification_uid\x18\x01 \x01(\tR\x0fnotificationUid\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
-	"\x06events\x18\x03 \x03(\tR\x06events\"\xe7\x01\n" +
+	"\x06events\x18\x03 \x03(\tR\x06events\"\xa7\x02\n" +
 	"\bArtifact\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12!\n" +
@@ -2442,7 +2523,13 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x06labels\x18\x05 \x03(\tR\x06labels\x12!\n" +
 	"\flabels_known\x18\x06 \x01(\bR\vlabelsKnown\x12\x14\n" +
 	"\x05files\x18\a \x03(\tR\x05files\x12!\n" +
-	"\fobject_files\x18\b \x03(\rR\vobjectFiles\"\x9a\x01\n" +
+	"\fobject_files\x18\b \x03(\rR\vobjectFiles\x12>\n" +
+	"\vdefinitions\x18\t \x03(\v2\x1c.yardarm.store.v1.DefinitionR\vdefinitions\"T\n" +
+	"\n" +
+	"Definition\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06stored\x18\x02 \x01(\tR\x06stored\x12\x1a\n" +
+	"\bversions\x18\x03 \x03(\tR\bversions\"\x9a\x01\n" +
 	"\rDeletedBundle\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
@@ -2482,7 +2569,7 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12*\n" +
 	"\x06report\x18\x02 \x01(\v2\x12.yardarm.v1.ReportR\x06report\x126\n" +
-	"\breceived\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\breceived\"\x86\x04\n" +
+	"\breceived\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\breceived\"\xa8\x04\n" +
 	"\aRollout\x12\x1d\n" +
 	"\n" +
 	"bundle_uid\x18\x01 \x01(\tR\tbundleUid\x12\x1a\n" +
@@ -2500,7 +2587,8 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x05begun\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x05begun\x120\n" +
 	"\x05since\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x123\n" +
 	"\aactions\x18\x0e \x03(\v2\x19.yardarm.v1.RolloutActionR\aactions\x12\x1a\n" +
-	"\boverride\x18\x0f \x01(\bR\boverride\"\xa8\x01\n" +
+	"\boverride\x18\x0f \x01(\bR\boverride\x12 \n" +
+	"\vunconfirmed\x18\x10 \x01(\bR\vunconfirmed\"\xa8\x01\n" +
 	"\fRolloutStage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vconcurrency\x18\x02 \x01(\rR\vconcurrency\x12\x16\n" +
@@ -2552,7 +2640,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -2571,65 +2659,67 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Notification)(nil),          // 14: yardarm.store.v1.Notification
 	(*Told)(nil),                  // 15: yardarm.store.v1.Told
 	(*Artifact)(nil),              // 16: yardarm.store.v1.Artifact
-	(*DeletedBundle)(nil),         // 17: yardarm.store.v1.DeletedBundle
-	(*DeletedCluster)(nil),        // 18: yardarm.store.v1.DeletedCluster
-	(*Acceptance)(nil),            // 19: yardarm.store.v1.Acceptance
-	(*Reconciliation)(nil),        // 20: yardarm.store.v1.Reconciliation
-	(*Observed)(nil),              // 21: yardarm.store.v1.Observed
-	(*ObservedBundle)(nil),        // 22: yardarm.store.v1.ObservedBundle
-	(*Rollout)(nil),               // 23: yardarm.store.v1.Rollout
-	(*RolloutStage)(nil),          // 24: yardarm.store.v1.RolloutStage
-	(*RolloutMembers)(nil),        // 25: yardarm.store.v1.RolloutMembers
-	(*HistoryChunk)(nil),          // 26: yardarm.store.v1.HistoryChunk
-	(*Transition)(nil),            // 27: yardarm.store.v1.Transition
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
-	(*v1.Notification)(nil),       // 29: yardarm.v1.Notification
-	(v1.Workloads)(0),             // 30: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 31: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 32: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 33: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 34: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 35: yardarm.v1.RolloutAction
+	(*Definition)(nil),            // 17: yardarm.store.v1.Definition
+	(*DeletedBundle)(nil),         // 18: yardarm.store.v1.DeletedBundle
+	(*DeletedCluster)(nil),        // 19: yardarm.store.v1.DeletedCluster
+	(*Acceptance)(nil),            // 20: yardarm.store.v1.Acceptance
+	(*Reconciliation)(nil),        // 21: yardarm.store.v1.Reconciliation
+	(*Observed)(nil),              // 22: yardarm.store.v1.Observed
+	(*ObservedBundle)(nil),        // 23: yardarm.store.v1.ObservedBundle
+	(*Rollout)(nil),               // 24: yardarm.store.v1.Rollout
+	(*RolloutStage)(nil),          // 25: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 26: yardarm.store.v1.RolloutMembers
+	(*HistoryChunk)(nil),          // 27: yardarm.store.v1.HistoryChunk
+	(*Transition)(nil),            // 28: yardarm.store.v1.Transition
+	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
+	(*v1.Notification)(nil),       // 30: yardarm.v1.Notification
+	(v1.Workloads)(0),             // 31: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 32: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 33: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 34: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 35: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 36: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	28, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	29, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	28, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	29, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
 	6,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
 	13, // 5: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
-	28, // 6: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
-	28, // 7: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	28, // 8: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	28, // 9: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	28, // 10: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	28, // 11: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	28, // 12: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	29, // 13: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
+	29, // 6: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
+	29, // 7: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	29, // 8: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	29, // 9: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	29, // 10: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	29, // 11: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	29, // 12: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	30, // 13: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
 	13, // 14: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
 	13, // 15: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
-	30, // 16: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	28, // 17: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	28, // 18: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	31, // 19: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	28, // 20: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	32, // 21: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	28, // 22: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	28, // 23: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	33, // 24: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	28, // 25: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	34, // 26: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	24, // 27: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	28, // 28: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	28, // 29: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	35, // 30: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	27, // 31: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
-	28, // 32: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	17, // 16: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
+	31, // 17: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	29, // 18: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	29, // 19: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	32, // 20: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	29, // 21: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	33, // 22: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	29, // 23: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	29, // 24: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	34, // 25: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	29, // 26: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	35, // 27: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	25, // 28: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	29, // 29: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	29, // 30: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	36, // 31: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	28, // 32: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
+	29, // 33: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -2643,7 +2733,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

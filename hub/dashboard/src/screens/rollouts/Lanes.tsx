@@ -27,7 +27,7 @@ export const Lanes = ({ rollout }: { rollout: Rollout }) => (
 function Lane({ stage: s, rollout }: { stage: StageStatus; rollout: Rollout }) {
   const { status } = rollout;
   const under = s.name === status.stage && status.phase !== "Completed";
-  const shut = under && (status.waitsFor === "Approval" || status.waitsFor === "Gate" || status.phase === "Paused");
+  const shut = under && (status.waitsFor === "Approval" || status.waitsFor === "Confirmation" || status.waitsFor === "Gate" || status.phase === "Paused");
   const parts = partsOf(s).filter((p) => p.n > 0);
   const budget = s.failureBudget ?? 0;
   return (

@@ -5,9 +5,10 @@ import { plural } from "../../words";
 
 const verbs = [
   { verb: "approve", key: "a", label: "Approve…", when: (r: Rollout) => r.status.waitsFor === "Approval", says: "The stage goes on." },
+  { verb: "approve", key: "a", label: "Confirm…", when: (r: Rollout) => r.status.waitsFor === "Confirmation", says: (r: Rollout) => `You confirm this: ${r.status.confirmation ?? ""}. Its first stage begins.` },
   { verb: "pause", key: "p", label: "Pause…", when: (r: Rollout) => r.status.phase === "Progressing" || r.status.phase === "Pending", says: "No further cluster is given the revision; those on their way finish." },
   { verb: "resume", key: "p", label: "Resume…", when: (r: Rollout) => r.status.phase === "Paused", says: "It goes on where it stopped." },
-  { verb: "promote", key: "o", label: "Promote…", when: (r: Rollout) => r.status.phase === "Progressing" || r.status.phase === "Paused", says: "The stage that is under way counts as done, whatever it waits for, and the next begins." },
+  { verb: "promote", key: "o", label: "Promote…", when: (r: Rollout) => (r.status.phase === "Progressing" || r.status.phase === "Paused") && r.status.waitsFor !== "Confirmation", says: "The stage that is under way counts as done, whatever it waits for, and the next begins." },
   { verb: "override", key: "x", label: "Override gates…", when: (r: Rollout) => !!r.status.gates?.length && !r.status.gatesOverridden, says: "No freeze and no window holds this revision back any more." },
   { verb: "retry", key: "r", label: "Retry…", when: (r: Rollout) => r.status.phase === "RolledBack" || !!r.status.failure, says: "Clusters that failed are given the revision again." },
 ];
@@ -32,7 +33,7 @@ export function Steer({ rollout, changed, only }: Props) {
         .filter((v) => (only ? v.verb === only : true) && (may[v.verb] ?? maySteer) && v.when(rollout))
         .map((v) => (
           <Ask
-            key={v.verb}
+            key={v.label}
             label={v.label}
             confirm={v.verb === "override" ? `Override for r${revision ?? 0}` : `${v.label.slice(0, -1)} r${revision ?? 0}`}
             primary={only !== undefined}
@@ -43,7 +44,7 @@ export function Steer({ rollout, changed, only }: Props) {
             reason="message"
             done={changed}
           >
-            <p>{v.says}</p>
+            <p>{typeof v.says === "string" ? v.says : v.says(rollout)}</p>
           </Ask>
         ))}
       {!only && <Undo rollout={rollout} changed={changed} />}

@@ -22,6 +22,11 @@ test("an approval can be given only when it is waited for", () => {
   expect(ahead(rollout({ waitsFor: "Approval", stages })).filter((s) => s.act).map((s) => s.act)).toEqual(["approve"]);
 });
 
+test("a confirmation comes before everything else, and is given by an approval", () => {
+  const [step] = ahead(rollout({ waitsFor: "Confirmation", confirmation: "ships: stored as v2", stages: two }));
+  expect(step).toMatchObject({ about: "ships: stored as v2", act: "approve" });
+});
+
 test("a gate says when it opens", () => {
   const [step] = ahead(rollout({ waitsFor: "Gate", stages: two, gates: [{ gate: "night", type: "window", clusters: 9, opens: "2026-01-01T22:00:00Z" }] }));
   expect(step).toMatchObject({ what: "window night opens", at: Date.parse("2026-01-01T22:00:00Z") });

@@ -24,6 +24,7 @@ export function ahead(r: Rollout, readySince?: number): Step[] {
   if (status.phase === "Completed" || status.phase === "RolledBack" || at < 0) return [];
   const steps: Step[] = [];
   if (status.phase === "Paused") steps.push({ what: "Somebody resumes it", about: "or undoes it; until then no further cluster is given the revision", act: "resume" });
+  if (status.waitsFor === "Confirmation") steps.push({ what: "Somebody confirms that stored versions change", about: status.confirmation ?? "", act: "approve" });
   for (const gate of status.gates ?? []) {
     steps.push({ at: gate.opens ? Date.parse(gate.opens) : undefined, what: `${wordOf(gate.type)} ${gate.gate} opens`,
       about: `it holds back ${plural(gate.clusters ?? 0, "cluster")}${gate.reason ? `: ${gate.reason}` : ""}` });

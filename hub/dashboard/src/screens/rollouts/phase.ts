@@ -15,6 +15,8 @@ export function waits({ phase, waitsFor, stage = "" }: Pick<RolloutSummary, "pha
   switch (waitsFor) {
     case "Approval":
       return `waits for somebody to approve stage ${stage}`;
+    case "Confirmation":
+      return "waits for somebody to confirm that stored versions change";
     case "Clusters":
       return `waits for the clusters of stage ${stage} that are on their way`;
     case "Gate":
