@@ -4,6 +4,7 @@ go 1.26.0
 
 ignore (
 	./e2e/browser/node_modules
+	./e2e/provider/node_modules
 	./hub/dashboard/node_modules
 )
 

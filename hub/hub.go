@@ -429,7 +429,7 @@ func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, 
 	fleet.Register(server)
 	healthv1.RegisterHealthServer(server, h.alive)
 	return gateway.New(gateway.Config{
-		GRPC: server, Listener: listener, TLS: config, SignIn: login.Announcement{Providers: users.Providers()}, Logger: h.config.Logger, Drain: drainTime,
+		GRPC: server, Listener: listener, TLS: config, SignIn: login.Announcement{Providers: users.Login()}, Providers: users.Pages(), Logger: h.config.Logger, Drain: drainTime,
 		Who: fleet.Who, Ready: *checks, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
 		Sealer: sealer, Pages: dashboard.Handler(), Registerer: h.metrics,
 	})

@@ -20,6 +20,7 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/spokes"
+	"github.com/yardarm-dev/yardarm/e2e/provider"
 	"github.com/yardarm-dev/yardarm/pkg/client"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -48,19 +49,21 @@ type world struct {
 	client *client.Client
 	// lone are spokes that can be killed, each in a fleet of its own, by the names of their clusters.
 	lone map[string]*spokes.Fleet
+	// provider is who people sign in by, if there is one.
+	provider *provider.Provider
 }
 
 // newWorld starts a hub that takes a spoke for stale after a second.
 func newWorld(t *testing.T) *world { return newWorldOf(t, seed.Fleet{}) }
 
-// newWorldOf does, and has a fleet of rows beside what spokes there will be.
-func newWorldOf(t *testing.T, rows seed.Fleet) *world {
+// newWorldOf does, and has a fleet of rows beside what spokes there will be. Flags are the hub's.
+func newWorldOf(t *testing.T, rows seed.Fleet, flags ...string) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, dir: t.TempDir(), lone: map[string]*spokes.Fleet{}}
 	hub, err := fleet.NewHub(fleet.HubConfig{
-		Programs: programs, Dir: filepath.Join(w.dir, "hub"), Flags: []string{"--reconnect-grace", "1s", "--restart-grace", "10s"},
+		Programs: programs, Dir: filepath.Join(w.dir, "hub"), Flags: append(flags, "--reconnect-grace", "1s", "--restart-grace", "10s"),
 	})
 	w.must(err)
 	w.hub = hub
@@ -108,9 +111,17 @@ func (w *world) do(args ...string) string {
 // write writes a file of the world.
 func (w *world) write(name, text string) string {
 	w.t.Helper()
-	path := filepath.Join(w.dir, name)
-	w.must(os.MkdirAll(filepath.Dir(path), 0o755))
-	w.must(os.WriteFile(path, []byte(text), 0o644))
+	return writeFile(w.t, filepath.Join(w.dir, name), text)
+}
+
+func writeFile(t *testing.T, path, text string) string {
+	t.Helper()
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(t.TempDir(), path)
+	}
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		t.Fatal(err)
+	}
 	return path
 }
 
@@ -281,6 +292,10 @@ func (w *world) control() string {
 			return errors.New("there is no spoke of that name that can be killed")
 		}
 		f.Stop()
+		return nil
+	})
+	handle("POST /provider/{command}", func(r *http.Request) error {
+		w.provider.Do(r.PathValue("command"))
 		return nil
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

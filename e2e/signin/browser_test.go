@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/html"
+
+	"github.com/yardarm-dev/yardarm/e2e/provider"
 )
 
 // browser is somebody with a browser, which knows the provider's certificate.
@@ -18,13 +20,13 @@ type browser struct {
 	http *http.Client
 }
 
-func newBrowser(t *testing.T, p *provider) *browser {
+func newBrowser(t *testing.T, p *provider.Provider) *browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{TLSClientConfig: p.tls}
+	transport := &http.Transport{TLSClientConfig: p.TLS}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &browser{t: t, http: &http.Client{Jar: jar, Transport: transport}}
 }

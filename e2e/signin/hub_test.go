@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yardarm-dev/yardarm/e2e/provider"
 	"github.com/yardarm-dev/yardarm/hub"
 	"github.com/yardarm-dev/yardarm/pkg/cli"
 	"github.com/yardarm-dev/yardarm/pkg/clientconfig"
@@ -20,9 +21,12 @@ import (
 // patience is how long anything may take that usually takes a second: the machine is shared.
 const patience = time.Minute
 
+// audience is what jobs ask a token for.
+const audience = "https://hub.example.com"
+
 // world is a hub that trusts a provider, and a person's file of contexts.
 type world struct {
-	*provider
+	*provider.Provider
 	t *testing.T
 	// admin and config are files of contexts: the administrator's, and that of somebody who has none yet.
 	admin, config string
@@ -35,7 +39,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{provider: startProvider(t), t: t, admin: filepath.Join(dir, "data", hub.AdminFile), config: filepath.Join(dir, "person", "config.yaml"), ca: filepath.Join(dir, "ca.pem")}
+	w := &world{Provider: provider.Start(t), t: t, admin: filepath.Join(dir, "data", hub.AdminFile), config: filepath.Join(dir, "person", "config.yaml"), ca: filepath.Join(dir, "ca.pem")}
 	file := filepath.Join(dir, "oidc.yaml")
 	write(t, file, fmt.Appendf(nil, `apiVersion: yardarm.dev/v1
 kind: IdentityProviders
@@ -48,9 +52,9 @@ providers:
   groups: [{claim: groups}, {claim: repository, prefix: "repo:"}]
   login: {clientID: yardarm}
 - {name: github, issuer: "https://127.0.0.1:1", audiences: [a]}
-`, w.issuer, w.provider.ca, audience))
+`, w.Issuer, w.CA, audience))
 	w.cert, w.key = filepath.Join(dir, "ann.crt"), filepath.Join(dir, "ann.key")
-	cert, key := selfSigned(t, pkix.Name{CommonName: "ann", Organization: []string{"ops"}})
+	cert, key := provider.Certificate(t, pkix.Name{CommonName: "ann", Organization: []string{"ops"}})
 	write(t, w.cert, cert)
 	write(t, w.key, key)
 	h, err := hub.New(hub.Config{ClientCA: w.cert, DataDir: filepath.Dir(w.admin), Listen: "127.0.0.1:0", SpokeListen: "127.0.0.1:0", Addresses: []string{"127.0.0.1"}, OIDCConfig: file})
@@ -171,10 +175,9 @@ func await(t *testing.T, what string, check func() bool) {
 	}
 }
 
-func TestMain(m *testing.M) {
-	if err := install(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+func write(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	os.Exit(m.Run())
 }

@@ -28,14 +28,14 @@ func TestBrowser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	said(t, w.me("login"), cli.ExitNo, "--server")
-	ann := newBrowser(t, w.provider)
+	ann := newBrowser(t, w.Provider)
 	inBrowser := func(said func(string) string) {
-		page := ann.visit(said(w.issuer+"/auth?"), "ann+ops", "")
+		page := ann.visit(said(w.Issuer+"/auth?"), "ann+ops", "")
 		if !strings.Contains(page, "You are signed in") {
 			t.Errorf("the last page is %s", page)
 		}
 	}
-	w.do("ttl 20") // so every command below finds that its token is about to end
+	w.Do("ttl 20") // so every command below finds that its token is about to end
 	said(t, w.signIn(inBrowser, "--server", w.server, "--ca", w.ca, "--context", "office"), 0, `context "office"`, "user/corp:ann+ops", "no rolebinding")
 	if info, err := os.Stat(w.config); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file is %v, %v", info.Mode(), err)
@@ -47,7 +47,7 @@ func TestBrowser(t *testing.T) {
 	said(t, w.me("auth", "can-i", "publish", "bundles"), cli.ExitNo, "no")
 
 	before := w.login()
-	w.do("clock 5") // two tokens of one second are the same
+	w.Do("clock 5") // two tokens of one second are the same
 	var all sync.WaitGroup
 	for range 4 { // the provider takes a refresh token once, and ends the sign-in if it sees it again
 		all.Go(func() { said(t, w.me("get", "bundles"), 0) })
@@ -58,7 +58,7 @@ func TestBrowser(t *testing.T) {
 		t.Error("the tokens are the same as before")
 	}
 	shown := w.me("config", "view")
-	said(t, shown, 0, "REDACTED", w.issuer)
+	said(t, shown, 0, "REDACTED", w.Issuer)
 	if strings.Contains(shown.out, after.IDToken) || strings.Contains(shown.out, after.RefreshToken) {
 		t.Error("the file is shown with its tokens")
 	}
@@ -96,17 +96,17 @@ func TestDevice(t *testing.T) {
 	w := newWorld(t)
 	w.bind("bob", "operator", "User", "corp:bob")
 	onPhone := func(said func(string) string) {
-		complete := said(w.issuer + "/device?user_code=")
+		complete := said(w.Issuer + "/device?user_code=")
 		_, code, _ := strings.Cut(complete, "user_code=")
-		if page := newBrowser(t, w.provider).visit(w.issuer+"/device", "bob", code); !strings.Contains(page, "Sign-in Success") {
+		if page := newBrowser(t, w.Provider).visit(w.Issuer+"/device", "bob", code); !strings.Contains(page, "Sign-in Success") {
 			t.Errorf("the last page is %s", page)
 		}
 	}
 	said(t, w.signIn(onPhone, "--device", "--server", w.server, "--ca", w.ca), 0, "type in the code", "user/corp:bob")
 	said(t, w.me("auth", "can-i", "publish", "bundles"), 0, "yes")
 	// A client of the same provider that this hub does not know: its tokens are for others.
-	other := func(said func(string) string) { newBrowser(t, w.provider).visit(said(w.issuer+"/auth?"), "bob", "") }
-	said(t, w.signIn(other, "--issuer", w.issuer, "--client-id", "another", "--issuer-ca", w.provider.ca), cli.ExitError, `audience "another"`)
+	other := func(said func(string) string) { newBrowser(t, w.Provider).visit(said(w.Issuer+"/auth?"), "bob", "") }
+	said(t, w.signIn(other, "--issuer", w.Issuer, "--client-id", "another", "--issuer-ca", w.CA), cli.ExitError, `audience "another"`)
 	said(t, w.me("login", "--provider", "github"), cli.ExitNo, `no identity provider "github"`)
 }
 
@@ -118,18 +118,18 @@ func TestJobs(t *testing.T) {
 	job := func(token string, args ...string) result {
 		return w.as("/nonexistent", map[string]string{"YARDARM_SERVER": w.server, "YARDARM_CA": w.ca, "YARDARM_TOKEN": token}, args...)
 	}
-	token := w.job("acme/web", audience)
+	token := w.Job("acme/web", audience)
 	said(t, job(token, "auth", "whoami"), 0, "user/corp:acme/web", "repo:acme/web", "publisher")
 	said(t, job(token, "get", "bundles"), 0)
-	said(t, job(w.job("mallory/web", audience), "get", "bundles"), cli.ExitError, `user "corp:mallory/web" may not get bundles`)
-	said(t, job(w.job("acme/web", "https://another.example.com"), "get", "bundles"), cli.ExitError, `audience "https://another.example.com"`, audience)
-	w.do("rotate")
-	await(t, "a token by the new key counts", func() bool { return job(w.job("acme/web", audience), "get", "bundles").code == 0 })
-	w.do("clock -7200")
-	old := job(w.job("acme/web", audience), "get", "bundles")
+	said(t, job(w.Job("mallory/web", audience), "get", "bundles"), cli.ExitError, `user "corp:mallory/web" may not get bundles`)
+	said(t, job(w.Job("acme/web", "https://another.example.com"), "get", "bundles"), cli.ExitError, `audience "https://another.example.com"`, audience)
+	w.Do("rotate")
+	await(t, "a token by the new key counts", func() bool { return job(w.Job("acme/web", audience), "get", "bundles").code == 0 })
+	w.Do("clock -7200")
+	old := job(w.Job("acme/web", audience), "get", "bundles")
 	said(t, old, cli.ExitError, "lets nobody in", "expired at")
-	w.do("clock 7200")
-	said(t, job(w.job("acme/web", audience), "get", "bundles"), cli.ExitError, "not valid yet")
+	w.Do("clock 7200")
+	said(t, job(w.Job("acme/web", audience), "get", "bundles"), cli.ExitError, "not valid yet")
 	said(t, job("eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2V2aWwuZXhhbXBsZSJ9.c2ln", "get", "bundles"), cli.ExitError, "evil.example", "no identity provider of this hub")
 }
 

@@ -6,7 +6,7 @@
 //	          └─ everything else ─▶ REST ─▶ grpc-gateway ─────────┘
 //	                     ├─ /openapi.json, /.well-known/yardarm (how to sign in)
 //	                     ├─ /livez, /readyz?verbose
-//	                     └─ /session, and the pages
+//	                     └─ /session (signin.go: by an identity provider), and the pages
 //
 // It holds no rule of its own about who may do what: the Authorization header and the client certificate travel on, and the interceptors
 // judge them. That the port counts those who have shown one apart from strangers gives them no call. Only for the hub's own pages it makes
@@ -68,8 +68,10 @@ type Config struct {
 	Listener net.Listener
 	// TLS has the certificate, and the CAs of client certificates, if any. It need not name protocols.
 	TLS *tls.Config
-	// SignIn is told to whoever asks how to sign in.
+	// SignIn is told to whoever asks how to sign in; the names of Providers are put into it.
 	SignIn login.Announcement
+	// Providers are the identity providers by which people sign in to the pages.
+	Providers []login.Provider
 	// Who answers who shows an Authorization header's values, or else a client certificate (nil for none); empty for nobody. By it the port knows
 	// its connections by more than their address; it decides about no call. May be nil.
 	Who func(ctx context.Context, authorization []string, certificate *x509.Certificate) string
@@ -101,6 +103,8 @@ type Gateway struct {
 	conn *grpc.ClientConn
 	http *http.Server
 	door *admission.Listener
+	// providers are those by which people sign in to the pages.
+	providers *providers
 }
 
 // New makes a Gateway, which then owns the listener.
@@ -123,7 +127,7 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{cfg: cfg, log: cfg.Logger, pipe: bufconn.Listen(pipeSize)}
+	g := &Gateway{cfg: cfg, log: cfg.Logger, pipe: bufconn.Listen(pipeSize), providers: newProviders(cfg.Providers)}
 	var err error
 	g.conn, err = grpc.NewClient("passthrough:///hub",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return g.pipe.DialContext(ctx) }),
@@ -133,7 +137,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	rest, err := newREST(cfg, g.conn)
+	rest, err := newREST(cfg, g.conn, g.providers)
 	if err != nil {
 		return nil, errors.Join(err, g.conn.Close())
 	}
@@ -202,6 +206,7 @@ func (g *Gateway) stop() {
 		_ = g.http.Close()
 	}
 	_ = g.conn.Close()
+	g.providers.close()
 	g.cfg.GRPC.Stop()
 }
 

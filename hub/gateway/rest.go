@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -39,7 +38,7 @@ const (
 )
 
 // newREST makes the handler of everything that is not gRPC.
-func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
+func newREST(cfg Config, conn *grpc.ClientConn, by *providers) (http.Handler, error) {
 	strictQueries()
 	refusals := refuser{cfg.Logger}
 	api := runtime.NewServeMux(
@@ -68,12 +67,10 @@ func newREST(cfg Config, conn *grpc.ClientConn) (http.Handler, error) {
 	if cfg.Sealer == nil {
 		mux.Handle("/v1/", calls)
 	} else {
-		s := &sessions{sealer: cfg.Sealer, fleet: hubv1.NewFleetServiceClient(conn), links: newLinks(), now: time.Now,
-			origins: http.NewCrossOriginProtection(), refuse: refuse}
+		cfg.SignIn.Pages = by.names()
+		s := newSessions(cfg, conn, by, refuse)
 		mux.Handle("/v1/", s.wrap(calls))
-		mux.HandleFunc("POST /session", s.begin)
-		mux.HandleFunc("DELETE /session", s.end)
-		mux.HandleFunc("POST /session/link", s.link)
+		s.register(mux)
 	}
 	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
 	mux.HandleFunc("GET "+login.Path, func(w http.ResponseWriter, _ *http.Request) {

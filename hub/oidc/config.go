@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ type Provider struct {
 	Name string `json:"name"`
 	// Issuer is the https URL below which its discovery document is, exactly as tokens name it.
 	Issuer string `json:"issuer"`
-	// Audiences are those of which a token has to name one; the client of Login is always among them.
+	// Audiences are those of which a token has to name one; the clients of Login and Pages are always among them.
 	Audiences []string `json:"audiences,omitempty"`
 	// CA is a file with the certificates to know the provider by, in PEM; beside the file of providers unless absolute. Default: the system's.
 	CA string `json:"ca,omitempty"`
@@ -55,7 +56,9 @@ type Provider struct {
 	// Required are claims that a token has to have, each with one of these values.
 	Required map[string][]string `json:"required,omitempty"`
 	// Login is how people get its tokens by `yardarm login`. Without it they do not.
-	Login *Login `json:"login,omitempty"`
+	Login *Client `json:"login,omitempty"`
+	// Pages is how people sign in to the hub's pages, to which it sends them back as https://HUB/signin. Without it they do not.
+	Pages *Client `json:"pages,omitempty"`
 
 	// roots are the certificates in CA, in PEM.
 	roots []byte
@@ -68,8 +71,8 @@ type Claim struct {
 	Prefix *string `json:"prefix,omitempty"`
 }
 
-// Login is a public client at the provider: one without a secret, for a program on people's machines.
-type Login struct {
+// Client is a public client at the provider: one without a secret, since what it asks for is redeemed with what only the one who asked knows (PKCE).
+type Client struct {
 	ClientID string `json:"clientID"`
 	// Scopes are asked for beside openid. Default: profile, email and offline_access.
 	Scopes []string `json:"scopes,omitempty"`
@@ -131,16 +134,8 @@ func (p *Provider) complete() error {
 	if err != nil || issuer.Scheme != "https" || issuer.Host == "" || issuer.User != nil || issuer.RawQuery != "" || issuer.Fragment != "" {
 		return errors.New("issuer: it is to be an https URL, exactly as tokens name it")
 	}
-	if p.Login != nil {
-		if p.Login.ClientID == "" {
-			return errors.New("login.clientID: is missing")
-		}
-		if p.Login.Scopes == nil {
-			p.Login.Scopes = []string{"profile", "email", "offline_access"}
-		}
-		if !slices.Contains(p.Audiences, p.Login.ClientID) {
-			p.Audiences = append(p.Audiences, p.Login.ClientID)
-		}
+	if err := cmp.Or(p.client("login", p.Login), p.client("pages", p.Pages)); err != nil {
+		return err
 	}
 	if len(p.Audiences) == 0 || slices.Contains(p.Audiences, "") {
 		return errors.New("audiences: name those of which a token has to have one: without, tokens that were made for others would count")
@@ -167,6 +162,23 @@ func (p *Provider) complete() error {
 		if claim == "" || len(values) == 0 {
 			return fmt.Errorf("required: claim %q needs at least one value", claim)
 		}
+	}
+	return nil
+}
+
+// client completes what a field says of one, if it does. Its tokens count.
+func (p *Provider) client(field string, c *Client) error {
+	if c == nil {
+		return nil
+	}
+	if c.ClientID == "" {
+		return fmt.Errorf("%s.clientID: is missing", field)
+	}
+	if c.Scopes == nil {
+		c.Scopes = []string{"profile", "email", "offline_access"}
+	}
+	if !slices.Contains(p.Audiences, c.ClientID) {
+		p.Audiences = append(p.Audiences, c.ClientID)
 	}
 	return nil
 }

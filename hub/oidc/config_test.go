@@ -28,6 +28,7 @@ func TestLoad(t *testing.T) {
   username: {claim: email, prefix: ""}
   groups: [{claim: groups}]
   login: {clientID: yardarm}
+  pages: {clientID: yardarm-pages, scopes: [email]}
 - name: github
   issuer: https://token.actions.githubusercontent.com
   audiences: [https://hub.example.com]
@@ -42,7 +43,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	corp, github := c.Providers[0], c.Providers[1]
-	if *corp.Username.Prefix != "" || *corp.Groups[0].Prefix != "corp:" || strings.Join(corp.Audiences, " ") != "yardarm" || len(corp.Algorithms) < 2 || corp.roots == nil {
+	if *corp.Username.Prefix != "" || *corp.Groups[0].Prefix != "corp:" || strings.Join(corp.Audiences, " ") != "yardarm yardarm-pages" || len(corp.Algorithms) < 2 || corp.roots == nil {
 		t.Errorf("corp is %+v", corp)
 	}
 	if github.Username.Claim != "sub" || *github.Username.Prefix != "github:" || len(github.Algorithms) != 1 || github.Login != nil {
@@ -52,9 +53,12 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	announced := v.Providers()
+	announced := v.Login()
 	if len(announced) != 1 || announced[0].ClientID != "yardarm" || announced[0].CA != string(corp.roots) || strings.Join(announced[0].Scopes, " ") != "profile email offline_access" {
 		t.Errorf("announced: %+v", announced)
+	}
+	if pages := v.Pages(); len(pages) != 1 || pages[0].Name != "corp" || pages[0].ClientID != "yardarm-pages" || strings.Join(pages[0].Scopes, " ") != "email" {
+		t.Errorf("for pages: %+v", pages)
 	}
 }
 
@@ -71,6 +75,7 @@ func TestBadFiles(t *testing.T) {
 		"an empty audience":    {provider("name: a, issuer: 'https://a', audiences: ['']"), "providers[0].audiences"},
 		"a secret's algorithm": {provider(whole + ", algorithms: [HS256]"), "HS256"},
 		"no algorithm":         {provider(whole + ", algorithms: [none]"), "none"},
+		"pages of nobody":      {provider(whole + ", pages: {scopes: [email]}"), "pages.clientID"},
 		"a group of nothing":   {provider(whole + ", groups: [{prefix: x}]"), "groups[0].claim"},
 		"required nothing":     {provider(whole + ", required: {repository: []}"), "repository"},
 		"required one text":    {provider(whole + ", required: {repository: a}"), "required"},

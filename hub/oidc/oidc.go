@@ -76,11 +76,20 @@ func (v *Verifier) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// Providers are those by which people can sign in, for whoever asks.
-func (v *Verifier) Providers() (out []login.Provider) {
+// Login are the providers by which people sign in to programs on their machines, for whoever asks.
+func (v *Verifier) Login() []login.Provider {
+	return v.with(func(p Provider) *Client { return p.Login })
+}
+
+// Pages are those by which they sign in to the hub's pages.
+func (v *Verifier) Pages() []login.Provider {
+	return v.with(func(p Provider) *Client { return p.Pages })
+}
+
+func (v *Verifier) with(client func(Provider) *Client) (out []login.Provider) {
 	for _, p := range v.providers {
-		if p.Login != nil {
-			out = append(out, login.Provider{Name: p.Name, Issuer: p.Issuer, ClientID: p.Login.ClientID, Scopes: p.Login.Scopes, CA: string(p.roots)})
+		if c := client(p.Provider); c != nil {
+			out = append(out, login.Provider{Name: p.Name, Issuer: p.Issuer, ClientID: c.ClientID, Scopes: c.Scopes, CA: string(p.roots)})
 		}
 	}
 	return out

@@ -2,17 +2,12 @@ package login
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"html"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
-
-	"github.com/coreos/go-oidc/v3/oidc"
-	"golang.org/x/oauth2"
 )
 
 const (
@@ -29,12 +24,9 @@ func (c *Client) Browser(ctx context.Context, port int, open func(url string) er
 	if err != nil {
 		return Tokens{}, fmt.Errorf("await the browser: %w", err)
 	}
-	oauth := c.oauth
-	oauth.RedirectURL = "http://" + listener.Addr().String() + callbackPath
-	// Three secrets of the same making: that the answer is to this question, that the code is redeemed by who asked, that the token is of this sign-in.
-	state, verifier, nonce := oauth2.GenerateVerifier(), oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
+	question, address := c.Question("http://" + listener.Addr().String() + callbackPath)
 	answers := make(chan url.Values, 1) // the first one counts
-	server := &http.Server{Handler: callback(state, answers), ReadHeaderTimeout: headerTimeout}
+	server := &http.Server{Handler: callback(question.State, answers), ReadHeaderTimeout: headerTimeout}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	defer func() {
@@ -46,12 +38,7 @@ func (c *Client) Browser(ctx context.Context, port int, open func(url string) er
 		}
 		<-served
 	}()
-	options := []oauth2.AuthCodeOption{oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)}
-	if slices.Contains(oauth.Scopes, oidc.ScopeOfflineAccess) {
-		// The specification wants that the person is asked before a refresh token is given.
-		options = append(options, oauth2.SetAuthURLParam("prompt", "consent"))
-	}
-	if err := open(oauth.AuthCodeURL(state, options...)); err != nil {
+	if err := open(address); err != nil {
 		return Tokens{}, err
 	}
 	select {
@@ -61,14 +48,7 @@ func (c *Client) Browser(ctx context.Context, port int, open func(url string) er
 		served <- err
 		return Tokens{}, fmt.Errorf("await the browser: %w", err)
 	case answer := <-answers:
-		if reason := answer.Get("error"); reason != "" {
-			return Tokens{}, c.failure("you are not signed in", errors.New(reason+" "+answer.Get("error_description")))
-		}
-		token, err := oauth.Exchange(c.with(ctx), answer.Get("code"), oauth2.VerifierOption(verifier))
-		if err != nil {
-			return Tokens{}, c.failure("it gives no token", err)
-		}
-		return c.tokens(ctx, token, nonce)
+		return c.Redeem(ctx, question, answer)
 	}
 }
 

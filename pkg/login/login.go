@@ -109,25 +109,31 @@ func (c *Client) tokens(ctx context.Context, answer *oauth2.Token, nonce string)
 		return Tokens{}, fmt.Errorf("identity provider %s gives an ID token that does not hold", c.provider.Issuer)
 	}
 	if nonce != "" && token.Nonce != nonce {
-		return Tokens{}, fmt.Errorf("identity provider %s gives an ID token of another sign-in", c.provider.Issuer)
+		return Tokens{}, &RefusedError{fmt.Sprintf("identity provider %s gives an ID token of another sign-in; sign in again", c.provider.Issuer)}
 	}
 	return Tokens{ID: raw, Refresh: answer.RefreshToken, Expires: token.Expiry}, nil
 }
 
+// RefusedError is what a provider has refused, in words for the person: it was reached, and asking again changes nothing.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return e.Reason }
+
 // failure is what a provider answers, without what else is in the answer.
 func (c *Client) failure(what string, err error) error {
 	var refused *oauth2.RetrieveError
-	if errors.As(err, &refused) {
-		reason := refused.ErrorCode
-		if refused.ErrorDescription != "" {
-			reason += ": " + refused.ErrorDescription
-		}
-		if reason == "" {
-			reason = refused.Response.Status
-		}
-		return fmt.Errorf("identity provider %s: %s: %s", c.provider.Issuer, what, reason)
+	switch {
+	case !errors.As(err, &refused):
+		return fmt.Errorf("identity provider %s: %s: %w", c.provider.Issuer, what, err)
+	case refused.ErrorCode == "":
+		// Whatever stands in the provider's place: it has judged nothing.
+		return fmt.Errorf("identity provider %s: %s: %s", c.provider.Issuer, what, refused.Response.Status)
+	case refused.ErrorDescription != "":
+		what += ": " + refused.ErrorCode + ": " + refused.ErrorDescription
+	default:
+		what += ": " + refused.ErrorCode
 	}
-	return fmt.Errorf("identity provider %s: %s: %w", c.provider.Issuer, what, err)
+	return &RefusedError{fmt.Sprintf("identity provider %s: %s", c.provider.Issuer, what)}
 }
 
 // Ask asks a hub, given as https://HOST:PORT, by which providers people can sign in.

@@ -68,7 +68,7 @@ func TestBrowserAnswers(t *testing.T) {
 	}))
 	for name, test := range map[string]struct{ answer, words string }{
 		"a code":       {"code=c", "does not hold"},
-		"refused":      {"error=access_denied&error_description=not+you", "access_denied not you"},
+		"refused":      {"error=access_denied&error_description=not+you", "access_denied: not you"},
 		"with a trick": {"error=<b>", "not signed in"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,8 @@ const Path = "/.well-known/yardarm"
 // Announcement is what a hub says there.
 type Announcement struct {
 	Providers []Provider `json:"providers"`
+	// Pages are those by which they sign in to the hub's pages, which the hub does for them.
+	Pages []string `json:"pages,omitempty"`
 }
 
 // Provider is an identity provider, and the hub's public client there.

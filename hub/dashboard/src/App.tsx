@@ -1,8 +1,9 @@
 import { useEffect } from "preact/hooks";
 import { follow } from "./api/live";
 import { awaited, useQuery } from "./api/query";
-import { session, whoAmI } from "./api/session";
+import { arrive, session, whoAmI } from "./api/session";
 import type { Hub } from "./api/answers";
+import { Ending } from "./frame/Ending";
 import { Foot } from "./frame/Foot";
 import { Jump } from "./frame/Jump";
 import { Keys } from "./frame/Keys";
@@ -15,13 +16,13 @@ import { SignIn } from "./screens/SignIn";
 
 /** App is the sign-in, or a page for those who are signed in. */
 export function App() {
-  useEffect(() => void whoAmI(), []);
+  useEffect(() => void arrive(), []);
   const { value } = session;
   switch (value.state) {
     case "unknown":
       return null;
     case "none":
-      return <SignIn />;
+      return <SignIn why={value.why} />;
     case "failed":
       return (
         <main class="signin" id="main">
@@ -50,6 +51,7 @@ function Page() {
       </a>
       <Top hub={hub.data} />
       <Lost />
+      <Ending />
       {hub.data?.readOnly && (
         <p class="lost" role="status">
           <i class="fl paused" />

@@ -18,6 +18,12 @@ export function go(href: string) {
   scrollTo(0, 0);
 }
 
+/** replace shows another page, or the same by another URL, in the place of this one in the browser's history. */
+export function replace(href: string) {
+  history.replaceState(null, "", location.origin + href);
+  place.value = read();
+}
+
 /** setParam changes one parameter of the page's URL; empty takes it away. Typing makes no history. */
 export function setParam(name: string, value: string, replace = false) {
   const href = withParam(name, value);

@@ -22,5 +22,8 @@ export function clock(time: string, now: number): string {
   return Math.abs(now - date.getTime()) < day * 1000 ? iso.slice(11, 19) : iso.slice(0, 10);
 }
 
+/** timeOfDay is the time of day of a moment, in milliseconds, to the minute. */
+export const timeOfDay = (moment: number): string => new Date(moment).toISOString().slice(11, 16);
+
 /** exact is a moment in full, for titles. */
 export const exact = (time: string): string => `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;

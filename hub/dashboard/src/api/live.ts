@@ -61,10 +61,10 @@ export function follow(wanted: Wanted): () => void {
 async function run(wanted: Wanted, end: AbortSignal) {
   for (let failures = 0; !end.aborted; failures++) {
     try {
-      await attend(wanted, end, () => (failures = 0));
+      if (await attend(wanted, end, () => (failures = 0))) continue;
     } catch (e) {
       if (end.aborted) return;
-      if (e instanceof Failure && e.status === 401) return signOff();
+      if (e instanceof Failure && e.status === 401) return signOff(e.message);
     }
     if (end.aborted) return;
     // Full jitter: all pages of a hub that restarts do not come back at once.
@@ -75,21 +75,24 @@ async function run(wanted: Wanted, end: AbortSignal) {
   }
 }
 
-/** attend reads one stream to its end. */
-async function attend(wanted: Wanted, end: AbortSignal, answered: () => void) {
+/** The code of what is wrong with a credential, in the line that ends a stream. */
+const unauthenticated = 16;
+
+/** attend reads one stream to its end, and tells whether the next one is to follow at once: where the credential has ended there may be another one. */
+async function attend(wanted: Wanted, end: AbortSignal, answered: () => void): Promise<boolean> {
   const attempt = new AbortController();
   const stop = () => attempt.abort();
   end.addEventListener("abort", stop);
   let timer = setTimeout(stop, silence);
   try {
     const response = await request("GET", query("/v1/overview", { ...wanted }), undefined, attempt.signal);
-    if (!response.body) return;
+    if (!response.body) return false;
     const had = new Set(cells.keys());
     let whole = false;
-    for await (const line of lines<{ result?: Step; error?: { message?: string } }>(response.body)) {
+    for await (const line of lines<{ result?: Step; error?: { code?: number } }>(response.body)) {
       clearTimeout(timer);
       timer = setTimeout(stop, silence);
-      if (!line.result) return;
+      if (!line.result) return whole && line.error?.code === unauthenticated;
       take(line.result, whole ? undefined : had);
       if (line.result.complete && !whole) {
         whole = true;
@@ -98,6 +101,7 @@ async function attend(wanted: Wanted, end: AbortSignal, answered: () => void) {
         connection.value = { state: "live", since: Date.now() };
       }
     }
+    return false;
   } finally {
     clearTimeout(timer);
     end.removeEventListener("abort", stop);

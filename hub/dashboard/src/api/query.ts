@@ -68,7 +68,7 @@ function ask<T>(path: string, tell: (state: Query<T> | Omit<Query<T>, "data">) =
     } catch (e) {
       if (end.signal.aborted) return;
       if (!(e instanceof Failure)) throw e;
-      if (e.status === 401) return signOff();
+      if (e.status === 401) return signOff(e.message);
       tell({ error: e, pending: false });
     }
     setTimeout(() => {

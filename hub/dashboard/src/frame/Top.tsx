@@ -1,7 +1,8 @@
-import { session, signOut } from "../api/session";
+import { ends, session, signOut } from "../api/session";
 import { useState } from "preact/hooks";
 import { place } from "../location";
 import { toggleTheme } from "../theme";
+import { exact } from "../time";
 import { jumping } from "./keys";
 import { useMay } from "./useMay";
 import type { Hub } from "../api/answers";
@@ -76,6 +77,7 @@ function Who() {
         <div class="float">
           <p class="ink m">{actor}</p>
           <p class="dim">{roles}</p>
+          {ends.value > 0 && <p class="dim">until {exact(new Date(ends.value).toISOString())}</p>}
           <button class="btn" onClick={() => void signOut()}>
             Sign out
           </button>

@@ -29,7 +29,7 @@ export function Events({ cluster = "", bundle = "", filter = "", tail = 20 }: Pr
       .catch((e: unknown) => {
         if (end.signal.aborted) return;
         if (!(e instanceof Failure)) throw e;
-        if (e.status === 401) signOff();
+        if (e.status === 401) signOff(e.message);
         else setFailure(e);
       });
     return () => end.abort();

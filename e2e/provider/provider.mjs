@@ -1,9 +1,10 @@
-// A certified OpenID provider for the tests beside it, on HTTPS: oidc-provider with its own pages for development, which let anybody in by any name.
+// A certified OpenID provider for tests, on HTTPS: oidc-provider with its own pages for development, which let anybody in by any name.
 // A person's groups are the words after the name, as in "ann+ops+dev". Commands come on stdin, a line each, and are answered on stdout:
 //
 //   rotate    signs by a new key, and publishes that one alone
 //   ttl N     ID tokens live for N seconds from now on
 //   clock N   the provider's clock is N seconds ahead
+//   pages URL the pages that people sign in to come back to this
 import { createServer } from 'node:https';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -26,7 +27,9 @@ function newKey() {
 }
 
 const person = 'authorization_code refresh_token urn:ietf:params:oauth:grant-type:device_code'.split(' ');
+const pages = { client_id: 'pages', token_endpoint_auth_method: 'none', grant_types: person.slice(0, 2), response_types: ['code'], redirect_uris: ['https://hub.example.com/signin'] };
 const clients = [
+  pages,
   { client_id: 'yardarm', token_endpoint_auth_method: 'none', application_type: 'native', grant_types: person, response_types: ['code'], redirect_uris: ['http://127.0.0.1/callback'] },
   { client_id: 'another', token_endpoint_auth_method: 'none', application_type: 'native', grant_types: person, response_types: ['code'], redirect_uris: ['http://127.0.0.1/callback'] },
   { client_id: 'acme/web', client_secret: 'job', grant_types: ['client_credentials'], response_types: [], redirect_uris: [] },
@@ -72,6 +75,10 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (command === 'rotate') handle = newProvider();
   if (command === 'ttl') ttl = Number(value);
   if (command === 'clock') ahead = Number(value);
+  if (command === 'pages') {
+    pages.redirect_uris = [value];
+    handle = newProvider();
+  }
   console.log('done');
 }
 process.exit(0);

@@ -1,9 +1,8 @@
-package signin
+package provider
 
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -20,51 +19,67 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/yardarm-dev/yardarm/e2e/built"
 	"github.com/yardarm-dev/yardarm/e2e/process"
 	"github.com/yardarm-dev/yardarm/pkg/certs"
 )
 
-// audience is what jobs ask a token for.
-const audience = "https://hub.example.com"
+// installed is the folder of this package, with the packages that it needs, once for all tests of one program.
+var installed = sync.OnceValues(install)
 
-// provider is a running oidc-provider.
-type provider struct {
-	t      *testing.T
-	issuer string
-	// ca is the file with its certificate, and tls how to know it by that.
-	ca      string
-	tls     *tls.Config
+// Provider is a running oidc-provider.
+type Provider struct {
+	t *testing.T
+	// Issuer is its URL.
+	Issuer string
+	// CA is the file with its certificate, and TLS how to know it by that.
+	CA      string
+	TLS     *tls.Config
 	stdin   io.Writer
 	answers *bufio.Scanner
 }
 
 // install brings what package-lock.json names, unless it is there.
-func install(ctx context.Context) error {
-	lock, err := os.Stat("package-lock.json")
+func install() (string, error) {
+	root, err := built.Root()
 	if err != nil {
-		return err
+		return "", err
 	}
-	if there, err := os.Stat(filepath.Join("node_modules", ".package-lock.json")); err == nil && !there.ModTime().Before(lock.ModTime()) {
-		return nil
+	folder := filepath.Join(root, "e2e", "provider")
+	lock, err := os.Stat(filepath.Join(folder, "package-lock.json"))
+	if err != nil {
+		return "", err
 	}
-	if out, err := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund").CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci (.ci/tools installs npm): %w\n%s", err, out)
+	if there, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json")); err == nil && !there.ModTime().Before(lock.ModTime()) {
+		return folder, nil
 	}
-	return nil
+	command := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	command.Dir = folder
+	if out, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("npm ci (.ci/tools installs npm): %w\n%s", err, out)
+	}
+	return folder, nil
 }
 
-func startProvider(t *testing.T) *provider {
+// Start starts one for as long as a test runs.
+func Start(t *testing.T) *Provider {
 	t.Helper()
+	folder, err := installed()
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
-	p := &provider{t: t, ca: filepath.Join(dir, "ca.pem"), tls: &tls.Config{RootCAs: x509.NewCertPool()}}
-	cert, key := selfSigned(t, pkix.Name{CommonName: "provider"})
-	write(t, p.ca, cert)
+	p := &Provider{t: t, CA: filepath.Join(dir, "ca.pem"), TLS: &tls.Config{RootCAs: x509.NewCertPool()}}
+	cert, key := Certificate(t, pkix.Name{CommonName: "provider"})
+	write(t, p.CA, cert)
 	write(t, filepath.Join(dir, "key.pem"), key)
-	p.tls.RootCAs.AppendCertsFromPEM(cert)
-	program := exec.CommandContext(t.Context(), "node", "provider.mjs", p.ca, filepath.Join(dir, "key.pem"))
+	p.TLS.RootCAs.AppendCertsFromPEM(cert)
+	program := exec.CommandContext(t.Context(), "node", "provider.mjs", p.CA, filepath.Join(dir, "key.pem"))
+	program.Dir = folder
 	program.SysProcAttr = process.Attr()
 	var said bytes.Buffer
 	program.Stderr = &said
@@ -88,29 +103,29 @@ func startProvider(t *testing.T) *provider {
 		_ = program.Wait()
 		t.Fatalf("the provider does not start:\n%s", &said)
 	}
-	p.issuer = p.answers.Text()
+	p.Issuer = p.answers.Text()
 	return p
 }
 
-// do has the provider do something; see provider.mjs.
-func (p *provider) do(command string) {
+// Do has the provider do something; see provider.mjs.
+func (p *Provider) Do(command string) {
 	p.t.Helper()
 	if _, err := fmt.Fprintln(p.stdin, command); err != nil || !p.answers.Scan() {
 		p.t.Fatalf("%s: the provider has gone: %v", command, err)
 	}
 }
 
-// job answers the ID token that a job of a repository gets.
-func (p *provider) job(repository, audience string) string {
+// Job answers the ID token that a job of a repository gets.
+func (p *Provider) Job(repository, audience string) string {
 	p.t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}, "resource": {audience}}
-	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.issuer+"/token", strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.Issuer+"/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth(url.QueryEscape(repository), "job")
-	transport := &http.Transport{TLSClientConfig: p.tls}
+	transport := &http.Transport{TLSClientConfig: p.TLS}
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
@@ -126,8 +141,8 @@ func (p *provider) job(repository, audience string) string {
 	return answer.Token
 }
 
-// selfSigned makes a certificate for the loopback address, which is its own CA.
-func selfSigned(t *testing.T, subject pkix.Name) (cert, keyText []byte) {
+// Certificate makes a certificate for the loopback address, which is its own CA.
+func Certificate(t *testing.T, subject pkix.Name) (cert, keyText []byte) {
 	t.Helper()
 	key, err := certs.NewKey()
 	if err != nil {
