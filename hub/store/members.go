@@ -124,42 +124,57 @@ func (tx *Tx) placeCluster(c *yardarmv1.Cluster, factsOnly bool) error {
 		if factsOnly && (matcher == nil || !matcher.ReadsFacts()) {
 			continue
 		}
-		if err := tx.place(group, matcher, c, facts); err != nil {
+		want := matched(group, matcher, c, facts)
+		if err := tx.place(want, members.get(&tx.ReadTx, members.key(&want))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// placeGroup derives the memberships of all clusters in a group.
+// placeGroup derives the memberships of all clusters in a group. Most of a fleet is in a group neither before nor after: a cluster
+// costs a match, and a row only where it has one.
 func (tx *Tx) placeGroup(g *yardarmv1.ClusterGroup) error {
 	matcher := tx.state.matcher(g)
+	had := map[string]*membership{}
+	for m := range members.scan(&tx.ReadTx, idIndex, g.Metadata.Name+separator) {
+		had[m.clusterUID] = m
+	}
 	for c := range tx.Clusters() {
-		if err := tx.place(g, matcher, c, tx.Observed(c.Metadata.Uid).GetFacts()); err != nil {
+		var facts *yardarmv1.Facts
+		if matcher != nil && matcher.ReadsFacts() {
+			facts = tx.Observed(c.Metadata.Uid).GetFacts()
+		}
+		if err := tx.place(matched(g, matcher, c, facts), had[c.Metadata.Uid]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (tx *Tx) place(g *yardarmv1.ClusterGroup, matcher *placement.Matcher, c *yardarmv1.Cluster, facts *yardarmv1.Facts) error {
-	want := membership{group: g.Metadata.Name, clusterUID: c.Metadata.Uid}
-	if matcher != nil {
-		result := matcher.Match(c.Metadata.Name, c.Metadata.Labels, facts)
-		want.member, want.within = result.Member, result.Within
-		if result.Err != nil {
-			want.err = result.Err.Error()
-		}
+// matched is what a group says about a cluster.
+func matched(g *yardarmv1.ClusterGroup, matcher *placement.Matcher, c *yardarmv1.Cluster, facts *yardarmv1.Facts) membership {
+	m := membership{group: g.Metadata.Name, clusterUID: c.Metadata.Uid}
+	if matcher == nil {
+		return m
 	}
-	key := members.key(&want)
-	if !want.member && !want.within && want.err == "" {
-		_, err := members.remove(tx, key)
-		return err
+	result := matcher.Match(c.Metadata.Name, c.Metadata.Labels, facts)
+	m.member, m.within = result.Member, result.Within
+	if result.Err != nil {
+		m.err = result.Err.Error()
 	}
-	if have := members.get(&tx.ReadTx, key); have != nil && *have == want {
-		return nil
+	return m
+}
+
+// place makes a membership what it is to be; have is its row, or nil.
+func (tx *Tx) place(want membership, have *membership) error {
+	var err error
+	switch said := want.member || want.within || want.err != ""; {
+	case !said && have != nil:
+		_, err = members.remove(tx, members.key(&want))
+	case said && (have == nil || *have != want):
+		_, err = members.put(tx, &want)
 	}
-	_, err := members.put(tx, &want)
 	return err
 }
 
