@@ -121,13 +121,16 @@ func (s *session) run() error {
 	incoming := make(chan *spokev1.ConnectRequest)
 	failed := make(chan error, 1)
 	go func() {
-		for {
+		for first := true; ; first = false {
 			m, err := s.stream.Recv()
 			if err != nil {
 				failed <- err
 				return
 			}
 			s.seen()
+			if m.GetHeartbeat() != nil && !first {
+				continue // it has said all, and need wake nobody
+			}
 			select {
 			case incoming <- m:
 			case <-s.stream.Context().Done():
@@ -233,7 +236,6 @@ func (s *session) goodbye() error {
 
 func (s *session) handle(m *spokev1.ConnectRequest) error {
 	switch m := m.Message.(type) {
-	case *spokev1.ConnectRequest_Heartbeat:
 	case *spokev1.ConnectRequest_Ack:
 		return s.acked(m.Ack)
 	case *spokev1.ConnectRequest_Nack:
