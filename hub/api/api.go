@@ -20,6 +20,7 @@ import (
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	"github.com/yardarm-dev/yardarm/hub/authz"
@@ -108,6 +109,8 @@ type Config struct {
 	Heartbeat time.Duration
 	// Coalesce is the least time between two rounds of changes to one watcher. Default 500 ms.
 	Coalesce time.Duration
+	// DenialsSoonest is how long after the first denied call of a quiet time the audit log tells of it; while they go on, up to 15 times as long. Default 1 min.
+	DenialsSoonest time.Duration
 	// Clock defaults to time.Now, Rand to crypto/rand, Logger to discarding, Registerer to none. Clock and Rand are used concurrently.
 	Clock      func() time.Time
 	Rand       io.Reader
@@ -137,6 +140,7 @@ type Server struct {
 	watches                        atomic.Int32
 	// calls are counted by identity, failures to show one by address.
 	calls, failures *rates
+	denials         *denials
 
 	// stopping is closed by Shutdown.
 	stopping chan struct{}
@@ -161,6 +165,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Coalesce <= 0 {
 		cfg.Coalesce = defaultCoalesce
 	}
+	if cfg.DenialsSoonest <= 0 {
+		cfg.DenialsSoonest = denialsSoonest
+	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
@@ -180,6 +187,7 @@ func New(cfg Config) (*Server, error) {
 		parses:       make(chan struct{}, parsers),
 		previews:     make(chan struct{}, cfg.Limits.Previews),
 		downloads:    newDownloads(cfg.Limits.Downloads),
+		denials:      newDenials(cfg.Store.AuditDenials, cfg.Logger, cfg.DenialsSoonest),
 		stopping:     make(chan struct{}),
 	}
 	if _, err := io.ReadFull(cfg.Rand, s.run[:]); err != nil {
@@ -213,8 +221,13 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	}
 }
 
-// Run keeps what lists and watches read up with the store until ctx ends.
-func (s *Server) Run(ctx context.Context) error { return s.index.Run(ctx) }
+// Run keeps what lists and watches read up with the store, and has the audit log tell of denied calls, until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.index.Run(ctx) })
+	group.Go(func() error { return s.denials.Run(ctx) })
+	return group.Wait()
+}
 
 // Options are those of the gRPC server that serves s: who calls, how long a call may take, what becomes of a panic.
 func (s *Server) Options() []grpc.ServerOption {

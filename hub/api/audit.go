@@ -90,7 +90,11 @@ func within(t time.Time, since, until *timestamppb.Timestamp) bool {
 func auditView(e *storev1.AuditEntry) *hubv1.AuditEntry {
 	out := &hubv1.AuditEntry{
 		Sequence: e.Sequence, Time: e.Time, Actor: e.Who, Address: e.Address, RequestId: e.RequestId, Action: actionOf(e),
-		ResourceVersion: strconv.FormatUint(e.Index, 10), MoreChanges: e.More,
+		ResourceVersion: strconv.FormatUint(e.Index, 10), MoreChanges: e.More, MoreDenied: e.MoreDenied,
+	}
+	for _, d := range e.Denials {
+		out.Denials = append(out.Denials, &hubv1.AuditDenial{Actor: d.Who, Address: d.Address, Action: methodName(d.Method), Reason: d.Reason, Calls: d.Calls,
+			First: d.First, Last: d.Last, RequestId: d.RequestId})
 	}
 	for _, c := range e.Changes {
 		change := &hubv1.AuditChange{Kind: auditKind(c.Table), Name: c.Name, Outcome: outcomeConfigured, Before: auditDigest(c.Before), After: auditDigest(c.After)}
@@ -105,8 +109,27 @@ func auditView(e *storev1.AuditEntry) *hubv1.AuditEntry {
 	return out
 }
 
-// actionOf is the method that was called, without its service.
-func actionOf(e *storev1.AuditEntry) string { return e.Method[strings.LastIndexByte(e.Method, '/')+1:] }
+// actionOf is the method that was called.
+func actionOf(e *storev1.AuditEntry) string { return methodName(e.Method) }
+
+// methodName is a method's name without its service.
+func methodName(full string) string { return full[strings.LastIndexByte(full, '/')+1:] }
+
+// kindDenial is that of entries which count denied calls.
+const kindDenial = "Denial"
+
+// audited answers what an entry has of a field: its own, or, where it counts denied calls, that of each.
+func audited(own func(*storev1.AuditEntry) string, denied func(*storev1.AuditDenial) string) func(*storev1.AuditEntry) []string {
+	return func(e *storev1.AuditEntry) (values []string) {
+		for _, d := range e.Denials {
+			values = append(values, denied(d))
+		}
+		if text := own(e); len(e.Denials) == 0 && text != "" {
+			values = append(values, text)
+		}
+		return values
+	}
+}
 
 func auditDigest(mac []byte) string {
 	if len(mac) == 0 {
@@ -146,6 +169,9 @@ func auditKind(table string) string {
 }
 
 func auditedKinds(e *storev1.AuditEntry) []string {
+	if len(e.Denials) > 0 {
+		return []string{kindDenial}
+	}
 	kinds := make([]string, len(e.Changes))
 	for i, c := range e.Changes {
 		kinds[i] = auditKind(c.Table)

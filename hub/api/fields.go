@@ -190,12 +190,12 @@ var eventFields = &query.Schema[*yardarmv1.Event]{
 // auditFields are of entries of the audit log, which have no order but their own.
 var auditFields = &query.Schema[*storev1.AuditEntry]{
 	Fields: []query.Field[*storev1.AuditEntry]{
-		{Name: "actor", Text: (*storev1.AuditEntry).GetWho},
-		{Name: "action", Text: actionOf},
-		{Name: "kind", Texts: auditedKinds, Words: slices.Sorted(maps.Values(auditKinds))},
+		{Name: "actor", Texts: audited((*storev1.AuditEntry).GetWho, (*storev1.AuditDenial).GetWho)},
+		{Name: "action", Texts: audited(actionOf, func(d *storev1.AuditDenial) string { return methodName(d.Method) })},
+		{Name: "kind", Texts: auditedKinds, Words: append(slices.Sorted(maps.Values(auditKinds)), kindDenial)},
 		{Name: "name", Texts: auditedNames},
-		{Name: "address", Text: (*storev1.AuditEntry).GetAddress},
-		{Name: "request", Text: (*storev1.AuditEntry).GetRequestId},
+		{Name: "address", Texts: audited((*storev1.AuditEntry).GetAddress, (*storev1.AuditDenial).GetAddress)},
+		{Name: "request", Texts: audited((*storev1.AuditEntry).GetRequestId, (*storev1.AuditDenial).GetRequestId)},
 	},
 }
 

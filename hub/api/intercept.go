@@ -62,7 +62,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 			err = s.panicked(r, debug.Stack())
 		}
 		if err != nil {
-			resp, err = nil, s.answer(info.FullMethod, c, err)
+			resp, err = nil, s.answer(ctx, c, err)
 		}
 	}()
 	if err := s.admit(ctx, &c); err != nil {
@@ -93,7 +93,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 			err = s.panicked(r, debug.Stack())
 		}
 		if err != nil {
-			err = s.answer(info.FullMethod, c, err)
+			err = s.answer(ctx, c, err)
 		}
 	}()
 	if err := s.admit(ctx, &c); err != nil {
@@ -130,14 +130,15 @@ func (s *Server) requestID(ctx context.Context) string {
 	return requestid.Of(md.Get(requestid.Header), s.cfg.Rand)
 }
 
-// answer makes the status that a caller sees, and logs what is the hub's fault.
-func (s *Server) answer(method string, c call, err error) error {
+// answer makes the status that a caller sees, counts what was denied, and logs what is the hub's fault.
+func (s *Server) answer(ctx context.Context, c call, err error) error {
 	st, forCaller := toStatus(err, c.id)
+	s.countDenied(ctx, c, st)
 	level := slog.LevelDebug
 	if !forCaller {
 		level = slog.LevelError
 	}
-	s.log.Log(context.Background(), level, "call failed", "method", method, "request", c.id, "actor", c.who.Actor(), "code", st.Code().String(), "error", err)
+	s.log.Log(context.Background(), level, "call failed", "method", c.method, "request", c.id, "actor", c.who.Actor(), "code", st.Code().String(), "error", err)
 	return withDetails(st, []protoadapt.MessageV1{&errdetails.RequestInfo{RequestId: c.id}}).Err()
 }
 

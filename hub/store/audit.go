@@ -64,13 +64,13 @@ type auditState struct {
 	seal        []byte // of the newest entry; replaced, never written to
 }
 
-// entry returns the write of an update's entry, or none for an update that changed no desired state.
+// entry returns the write of an update's entry, or none for an update that changed no desired state and tells of no denied calls.
 func (a *auditor) entry(tx *Tx, author Author, now time.Time) ([]Op, error) {
 	writes := tx.Writes()
 	at := &tx.state.audit
 	e := &storev1.AuditEntry{
 		Sequence: at.last + 1, Time: timestamppb.New(now), Index: tx.index, Previous: at.seal,
-		Who: author.Who, Address: author.Address, RequestId: author.RequestID, Method: author.Method,
+		Who: author.Who, Address: author.Address, RequestId: author.RequestID, Method: author.Method, Denials: tx.denials, MoreDenied: tx.moreDenied,
 	}
 	for _, w := range writes {
 		if w.Table == Answers {
@@ -87,7 +87,7 @@ func (a *auditor) entry(tx *Tx, author Author, now time.Time) ([]Op, error) {
 			e.Changes = append(e.Changes, change)
 		}
 	}
-	if len(e.Changes) == 0 {
+	if len(e.Changes)+len(e.Denials) == 0 {
 		return nil, nil
 	}
 	entry, err := proto.Marshal(e)

@@ -9,6 +9,7 @@ import (
 	memdb "github.com/hashicorp/go-memdb"
 
 	"github.com/yardarm-dev/yardarm/hub/placement"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -32,7 +33,10 @@ type Tx struct {
 	journal  []change
 	contents []content
 	touched  []touch // what subscribers hear of though no row of the table has changed
-	err      error   // the first error of a method
+	// denials are calls that the audit log is to tell of, and moreDenied those that are in none of them.
+	denials    []*storev1.AuditDenial
+	moreDenied uint64
+	err        error // the first error of a method
 }
 
 // change is one entry of the journal: what undoes it, and what it means on disk and to subscribers.

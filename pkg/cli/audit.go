@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -29,7 +30,7 @@ type auditFlags struct {
 	actor, action, address, request, filter string
 	since, until                            string
 	limit                                   int
-	follow                                  bool
+	denied, follow                          bool
 	output                                  string
 }
 
@@ -42,6 +43,9 @@ func (a *app) auditCommand() *cobra.Command {
 who made it, from where, by which method and request. It is committed with the change, so there is no change
 without it. It holds no content: digests before and after, in -o json, tell versions apart.
 
+Calls that were denied are counted by caller, method and reason, and written down every 1 to 15 minutes: whoever
+is denied cannot fill the log.
+
 The hub checks each entry's seal as it reads. Whether the whole log is what it wrote, 'yardarm-hub audit verify'
 says of a backup, and 'yardarm-hub audit export' prints it.
 
@@ -51,6 +55,9 @@ It takes a role that allows to get audit, for all bundles and clusters; admin do
 
   # What has this pipeline done in the last day?
   yardarm audit --actor token/web-ci --since 24h
+
+  # Who has tried what they may not?
+  yardarm audit --denied --since 24h
 
   # Who has been given what, in March?
   yardarm audit --filter 'kind in (RoleBinding,Role,Token)' --since 2026-03-01 --until 2026-04-01
@@ -78,6 +85,7 @@ It takes a role that allows to get audit, for all bundles and clusters; admin do
 	cmd.Flags().StringVar(&f.action, "action", "", "only this method, as in PublishRevision or *Rollout")
 	cmd.Flags().StringVar(&f.address, "address", "", "only calls from this address")
 	cmd.Flags().StringVar(&f.request, "request", "", "only the request with this id, which errors and the hub's log name")
+	cmd.Flags().BoolVar(&f.denied, "denied", false, "only what counts denied calls")
 	cmd.Flags().StringVar(&f.filter, "filter", "", "only those that match, by actor, action, kind, name, address and request, as in kind!=Identity,name=shop-*")
 	cmd.Flags().StringVar(&f.since, "since", "", "only from then on: how long ago, as in 24h or 7d, or a time, as in 2026-03-01 or 2026-03-01T12:00:00Z")
 	cmd.Flags().StringVar(&f.until, "until", "", "only from before then")
@@ -96,6 +104,9 @@ func (a *app) auditRequest(args []string, f auditFlags) (*hubv1.ListAuditRequest
 	}
 	req := &hubv1.ListAuditRequest{PageSize: uint32(min(f.limit, client.PageSize))}
 	terms := []string{f.filter}
+	if f.denied {
+		terms = append(terms, "kind=Denial")
+	}
 	if len(args) > 0 {
 		selections, err := resource.ParseArgs(args)
 		if err != nil {
@@ -229,6 +240,9 @@ func (a *app) printAudit(e *hubv1.AuditEntry, output string) error {
 
 // auditChanges is as in "bundle/web configured, revision/web-4 created and 2 more".
 func auditChanges(e *hubv1.AuditEntry) string {
+	if len(e.GetDenials()) > 0 {
+		return auditDenials(e)
+	}
 	var parts []string
 	for _, c := range e.GetChanges()[:min(len(e.GetChanges()), maxAuditChanges)] {
 		name := strings.ToLower(c.GetKind())
@@ -239,6 +253,24 @@ func auditChanges(e *hubv1.AuditEntry) string {
 	}
 	text := strings.Join(parts, ", ")
 	if more := len(e.GetChanges()) - len(parts) + int(e.GetMoreChanges()); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// auditDenials is as in "denied: token/ci 9980 × PublishRevision (PERMISSION_DENIED), 192.0.2.1 3 × ListBundles (UNAUTHENTICATED) and 7 more".
+func auditDenials(e *hubv1.AuditEntry) string {
+	var parts []string
+	more := e.GetMoreDenied()
+	for i, d := range e.GetDenials() {
+		if i >= maxAuditChanges {
+			more += d.GetCalls()
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s %d × %s (%s)", cmp.Or(d.GetActor(), d.GetAddress(), "somebody"), d.GetCalls(), d.GetAction(), d.GetReason()))
+	}
+	text := "denied: " + strings.Join(parts, ", ")
+	if more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text

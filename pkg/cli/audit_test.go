@@ -20,8 +20,8 @@ func TestAudit(t *testing.T) {
 		}
 	}
 	run("audit")
-	f.audit = auditEntries()
-	run("audit", "audit --limit 2", "audit --limit 1 -o json", "audit bundle/web --actor token/web-ci --action *Revision --request r2 --address 192.0.2.1 --since 24h --until 2026-01-31T11:30:00Z --filter name!=db",
+	f.audit = append(auditEntries(), deniedEntry())
+	run("audit", "audit --limit 3", "audit --denied --limit 1 -o json", "audit --limit 1 -o json", "audit bundle/web --actor token/web-ci --action *Revision --request r2 --address 192.0.2.1 --since 24h --until 2026-01-31T11:30:00Z --filter name!=db",
 		"audit roles", "audit --limit 0", "audit --since soon", "audit --actor a,b", "audit bundle/web bundle/db", "audit --follow --until 1h", "audit pods")
 	for _, call := range f.calls {
 		text, err := protojson.Marshal(call)

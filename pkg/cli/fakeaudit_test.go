@@ -52,3 +52,11 @@ func auditEntries() []*hubv1.AuditEntry {
 			Changes: []*hubv1.AuditChange{changed("Role", "\x1b[31mred", "deleted")}},
 	}
 }
+
+// deniedEntry counts denied calls: of more callers than a line names.
+func deniedEntry() *hubv1.AuditEntry {
+	return &hubv1.AuditEntry{Sequence: 4, Time: ago(30 * time.Second), Actor: "hub", MoreDenied: 4, Denials: []*hubv1.AuditDenial{
+		{Actor: "token/web-ci", Address: "192.0.2.1", Action: "DeleteBundle", Reason: "PERMISSION_DENIED", Calls: 9980, First: ago(2 * time.Minute), Last: ago(time.Minute), RequestId: "r9"},
+		{Address: "198.51.100.7", Action: "ListClusters", Reason: "UNAUTHENTICATED", Calls: 12},
+		{Address: "198.51.100.7", Action: "Watch", Reason: "UNAUTHENTICATED", Calls: 3}, {Actor: "token/x", Action: "Apply", Reason: "ESCALATION", Calls: 2}}}
+}

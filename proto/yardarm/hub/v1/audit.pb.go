@@ -28,7 +28,8 @@ type ListAuditRequest struct {
 	PageSize  uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// As in ListClustersRequest. Fields: actor, action, kind, name, address, request. Kinds and names are those of the resources that were
-	// changed, as in "kind=Bundle,name=web"; one change of an entry may have the kind, and another the name.
+	// changed, as in "kind=Bundle,name=web"; one change of an entry may have the kind, and another the name. Entries of denied calls are of kind
+	// Denial, and match by each of the callers, methods, addresses and requests that they name.
 	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Only entries from this time on, and only those from before that.
 	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
@@ -183,13 +184,13 @@ func (x *ListAuditResponse) GetNewest() uint64 {
 	return 0
 }
 
-// AuditEntry is one change, and who made it. It holds no content.
+// AuditEntry is one change, and who made it, or counts calls that were denied. It holds no content.
 type AuditEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Counts entries, without a gap.
 	Sequence uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	Time     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
-	// Who it was; "hub" for what it does by itself.
+	// Who it was; "hub" for what it does by itself, and for what it counts.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Where the call came from: an IP address.
 	Address   string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
@@ -200,7 +201,11 @@ type AuditEntry struct {
 	ResourceVersion string         `protobuf:"bytes,7,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
 	Changes         []*AuditChange `protobuf:"bytes,8,rep,name=changes,proto3" json:"changes,omitempty"`
 	// How many changes are not listed.
-	MoreChanges   uint32 `protobuf:"varint,9,opt,name=more_changes,json=moreChanges,proto3" json:"more_changes,omitempty"`
+	MoreChanges uint32 `protobuf:"varint,9,opt,name=more_changes,json=moreChanges,proto3" json:"more_changes,omitempty"`
+	// Calls that were denied since the last entry with any. There is one every 1 to 15 minutes, however many they are.
+	Denials []*AuditDenial `protobuf:"bytes,10,rep,name=denials,proto3" json:"denials,omitempty"`
+	// How many denied calls are counted in none of them: there is a bound to how many are told apart.
+	MoreDenied    uint64 `protobuf:"varint,11,opt,name=more_denied,json=moreDenied,proto3" json:"more_denied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,6 +303,125 @@ func (x *AuditEntry) GetMoreChanges() uint32 {
 	return 0
 }
 
+func (x *AuditEntry) GetDenials() []*AuditDenial {
+	if x != nil {
+		return x.Denials
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetMoreDenied() uint64 {
+	if x != nil {
+		return x.MoreDenied
+	}
+	return 0
+}
+
+// AuditDenial counts calls of one method that one caller was denied for one reason.
+type AuditDenial struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose calls they were; empty where nobody knows.
+	Actor string `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Where the last one came from; of callers whom nobody knows, each address is counted apart.
+	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Action  string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	// UNAUTHENTICATED, PERMISSION_DENIED, ESCALATION or RATE_LIMITED.
+	Reason string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Calls  uint64                 `protobuf:"varint,5,opt,name=calls,proto3" json:"calls,omitempty"`
+	First  *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=first,proto3" json:"first,omitempty"`
+	Last   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last,proto3" json:"last,omitempty"`
+	// That of the last one.
+	RequestId     string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditDenial) Reset() {
+	*x = AuditDenial{}
+	mi := &file_yardarm_hub_v1_audit_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditDenial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditDenial) ProtoMessage() {}
+
+func (x *AuditDenial) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_audit_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditDenial.ProtoReflect.Descriptor instead.
+func (*AuditDenial) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_audit_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AuditDenial) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *AuditDenial) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *AuditDenial) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *AuditDenial) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AuditDenial) GetCalls() uint64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *AuditDenial) GetFirst() *timestamppb.Timestamp {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+func (x *AuditDenial) GetLast() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+func (x *AuditDenial) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // AuditChange is what became of one resource.
 type AuditChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -316,7 +440,7 @@ type AuditChange struct {
 
 func (x *AuditChange) Reset() {
 	*x = AuditChange{}
-	mi := &file_yardarm_hub_v1_audit_proto_msgTypes[3]
+	mi := &file_yardarm_hub_v1_audit_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -328,7 +452,7 @@ func (x *AuditChange) String() string {
 func (*AuditChange) ProtoMessage() {}
 
 func (x *AuditChange) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_audit_proto_msgTypes[3]
+	mi := &file_yardarm_hub_v1_audit_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -341,7 +465,7 @@ func (x *AuditChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditChange.ProtoReflect.Descriptor instead.
 func (*AuditChange) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_audit_proto_rawDescGZIP(), []int{3}
+	return file_yardarm_hub_v1_audit_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AuditChange) GetKind() string {
@@ -396,7 +520,7 @@ const file_yardarm_hub_v1_audit_proto_rawDesc = "" +
 	"\aentries\x18\x01 \x03(\v2\x1a.yardarm.hub.v1.AuditEntryR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x16\n" +
 	"\x06oldest\x18\x03 \x01(\x04R\x06oldest\x12\x16\n" +
-	"\x06newest\x18\x04 \x01(\x04R\x06newest\"\xc4\x02\n" +
+	"\x06newest\x18\x04 \x01(\x04R\x06newest\"\x9c\x03\n" +
 	"\n" +
 	"AuditEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
@@ -408,7 +532,21 @@ const file_yardarm_hub_v1_audit_proto_rawDesc = "" +
 	"\x06action\x18\x06 \x01(\tR\x06action\x12)\n" +
 	"\x10resource_version\x18\a \x01(\tR\x0fresourceVersion\x125\n" +
 	"\achanges\x18\b \x03(\v2\x1b.yardarm.hub.v1.AuditChangeR\achanges\x12!\n" +
-	"\fmore_changes\x18\t \x01(\rR\vmoreChanges\"}\n" +
+	"\fmore_changes\x18\t \x01(\rR\vmoreChanges\x125\n" +
+	"\adenials\x18\n" +
+	" \x03(\v2\x1b.yardarm.hub.v1.AuditDenialR\adenials\x12\x1f\n" +
+	"\vmore_denied\x18\v \x01(\x04R\n" +
+	"moreDenied\"\x84\x02\n" +
+	"\vAuditDenial\x12\x14\n" +
+	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06action\x18\x03 \x01(\tR\x06action\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05calls\x18\x05 \x01(\x04R\x05calls\x120\n" +
+	"\x05first\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05first\x12.\n" +
+	"\x04last\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04last\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\b \x01(\tR\trequestId\"}\n" +
 	"\vAuditChange\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -428,25 +566,29 @@ func file_yardarm_hub_v1_audit_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_audit_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_yardarm_hub_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_yardarm_hub_v1_audit_proto_goTypes = []any{
 	(*ListAuditRequest)(nil),      // 0: yardarm.hub.v1.ListAuditRequest
 	(*ListAuditResponse)(nil),     // 1: yardarm.hub.v1.ListAuditResponse
 	(*AuditEntry)(nil),            // 2: yardarm.hub.v1.AuditEntry
-	(*AuditChange)(nil),           // 3: yardarm.hub.v1.AuditChange
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*AuditDenial)(nil),           // 3: yardarm.hub.v1.AuditDenial
+	(*AuditChange)(nil),           // 4: yardarm.hub.v1.AuditChange
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_yardarm_hub_v1_audit_proto_depIdxs = []int32{
-	4, // 0: yardarm.hub.v1.ListAuditRequest.since:type_name -> google.protobuf.Timestamp
-	4, // 1: yardarm.hub.v1.ListAuditRequest.until:type_name -> google.protobuf.Timestamp
+	5, // 0: yardarm.hub.v1.ListAuditRequest.since:type_name -> google.protobuf.Timestamp
+	5, // 1: yardarm.hub.v1.ListAuditRequest.until:type_name -> google.protobuf.Timestamp
 	2, // 2: yardarm.hub.v1.ListAuditResponse.entries:type_name -> yardarm.hub.v1.AuditEntry
-	4, // 3: yardarm.hub.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	3, // 4: yardarm.hub.v1.AuditEntry.changes:type_name -> yardarm.hub.v1.AuditChange
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5, // 3: yardarm.hub.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	4, // 4: yardarm.hub.v1.AuditEntry.changes:type_name -> yardarm.hub.v1.AuditChange
+	3, // 5: yardarm.hub.v1.AuditEntry.denials:type_name -> yardarm.hub.v1.AuditDenial
+	5, // 6: yardarm.hub.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
+	5, // 7: yardarm.hub.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_audit_proto_init() }
@@ -460,7 +602,7 @@ func file_yardarm_hub_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_audit_proto_rawDesc), len(file_yardarm_hub_v1_audit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

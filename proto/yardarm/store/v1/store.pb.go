@@ -352,7 +352,11 @@ type AuditEntry struct {
 	// How many changes are not listed.
 	More uint32 `protobuf:"varint,9,opt,name=more,proto3" json:"more,omitempty"`
 	// The seal of the entry before.
-	Previous      []byte `protobuf:"bytes,10,opt,name=previous,proto3" json:"previous,omitempty"`
+	Previous []byte `protobuf:"bytes,10,opt,name=previous,proto3" json:"previous,omitempty"`
+	// Calls that were denied since the last entry with any. Such an entry has no changes.
+	Denials []*AuditDenial `protobuf:"bytes,11,rep,name=denials,proto3" json:"denials,omitempty"`
+	// How many denied calls are counted in none of them.
+	MoreDenied    uint64 `protobuf:"varint,12,opt,name=more_denied,json=moreDenied,proto3" json:"more_denied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -457,6 +461,125 @@ func (x *AuditEntry) GetPrevious() []byte {
 	return nil
 }
 
+func (x *AuditEntry) GetDenials() []*AuditDenial {
+	if x != nil {
+		return x.Denials
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetMoreDenied() uint64 {
+	if x != nil {
+		return x.MoreDenied
+	}
+	return 0
+}
+
+// AuditDenial counts calls of one method that one caller was denied for one reason.
+type AuditDenial struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose calls they were; empty where nobody knows. Then the address is part of what they are counted by, and else that of the last one.
+	Who     string `protobuf:"bytes,1,opt,name=who,proto3" json:"who,omitempty"`
+	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	// The full name of the method.
+	Method string `protobuf:"bytes,3,opt,name=method,proto3" json:"method,omitempty"`
+	// As in google.rpc.ErrorInfo, or UNAUTHENTICATED.
+	Reason string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Calls  uint64                 `protobuf:"varint,5,opt,name=calls,proto3" json:"calls,omitempty"`
+	First  *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=first,proto3" json:"first,omitempty"`
+	Last   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last,proto3" json:"last,omitempty"`
+	// That of the last one.
+	RequestId     string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditDenial) Reset() {
+	*x = AuditDenial{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditDenial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditDenial) ProtoMessage() {}
+
+func (x *AuditDenial) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditDenial.ProtoReflect.Descriptor instead.
+func (*AuditDenial) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AuditDenial) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
+}
+
+func (x *AuditDenial) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *AuditDenial) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *AuditDenial) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AuditDenial) GetCalls() uint64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *AuditDenial) GetFirst() *timestamppb.Timestamp {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+func (x *AuditDenial) GetLast() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+func (x *AuditDenial) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // AuditChange is what became of one row.
 type AuditChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -473,7 +596,7 @@ type AuditChange struct {
 
 func (x *AuditChange) Reset() {
 	*x = AuditChange{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +608,7 @@ func (x *AuditChange) String() string {
 func (*AuditChange) ProtoMessage() {}
 
 func (x *AuditChange) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +621,7 @@ func (x *AuditChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditChange.ProtoReflect.Descriptor instead.
 func (*AuditChange) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AuditChange) GetTable() string {
@@ -554,7 +677,7 @@ type AuditHead struct {
 
 func (x *AuditHead) Reset() {
 	*x = AuditHead{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +689,7 @@ func (x *AuditHead) String() string {
 func (*AuditHead) ProtoMessage() {}
 
 func (x *AuditHead) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +702,7 @@ func (x *AuditHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
 func (*AuditHead) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AuditHead) GetFirst() uint64 {
@@ -633,7 +756,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -645,7 +768,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -658,7 +781,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Answer) GetKey() string {
@@ -709,7 +832,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -721,7 +844,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -734,7 +857,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Identity) GetClusterUid() string {
@@ -806,7 +929,7 @@ type EnrolmentToken struct {
 
 func (x *EnrolmentToken) Reset() {
 	*x = EnrolmentToken{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +941,7 @@ func (x *EnrolmentToken) String() string {
 func (*EnrolmentToken) ProtoMessage() {}
 
 func (x *EnrolmentToken) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +954,7 @@ func (x *EnrolmentToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolmentToken.ProtoReflect.Descriptor instead.
 func (*EnrolmentToken) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EnrolmentToken) GetId() string {
@@ -908,7 +1031,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -920,7 +1043,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -933,7 +1056,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Credential) GetId() string {
@@ -989,7 +1112,7 @@ type CredentialUse struct {
 
 func (x *CredentialUse) Reset() {
 	*x = CredentialUse{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1124,7 @@ func (x *CredentialUse) String() string {
 func (*CredentialUse) ProtoMessage() {}
 
 func (x *CredentialUse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1137,7 @@ func (x *CredentialUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialUse.ProtoReflect.Descriptor instead.
 func (*CredentialUse) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CredentialUse) GetId() string {
@@ -1043,7 +1166,7 @@ type SealedSecret struct {
 
 func (x *SealedSecret) Reset() {
 	*x = SealedSecret{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1178,7 @@ func (x *SealedSecret) String() string {
 func (*SealedSecret) ProtoMessage() {}
 
 func (x *SealedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1191,7 @@ func (x *SealedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedSecret.ProtoReflect.Descriptor instead.
 func (*SealedSecret) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SealedSecret) GetName() string {
@@ -1108,7 +1231,7 @@ type Notification struct {
 
 func (x *Notification) Reset() {
 	*x = Notification{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1243,7 @@ func (x *Notification) String() string {
 func (*Notification) ProtoMessage() {}
 
 func (x *Notification) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1256,7 @@ func (x *Notification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notification.ProtoReflect.Descriptor instead.
 func (*Notification) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Notification) GetNotification() *v1.Notification {
@@ -1178,7 +1301,7 @@ type Told struct {
 
 func (x *Told) Reset() {
 	*x = Told{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1313,7 @@ func (x *Told) String() string {
 func (*Told) ProtoMessage() {}
 
 func (x *Told) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1326,7 @@ func (x *Told) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Told.ProtoReflect.Descriptor instead.
 func (*Told) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Told) GetNotificationUid() string {
@@ -1251,7 +1374,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1386,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1399,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Artifact) GetDigest() string {
@@ -1356,7 +1479,7 @@ type Definition struct {
 
 func (x *Definition) Reset() {
 	*x = Definition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1491,7 @@ func (x *Definition) String() string {
 func (*Definition) ProtoMessage() {}
 
 func (x *Definition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1504,7 @@ func (x *Definition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Definition.ProtoReflect.Descriptor instead.
 func (*Definition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Definition) GetName() string {
@@ -1418,7 +1541,7 @@ type DeletedBundle struct {
 
 func (x *DeletedBundle) Reset() {
 	*x = DeletedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1553,7 @@ func (x *DeletedBundle) String() string {
 func (*DeletedBundle) ProtoMessage() {}
 
 func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1566,7 @@ func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedBundle.ProtoReflect.Descriptor instead.
 func (*DeletedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeletedBundle) GetUid() string {
@@ -1486,7 +1609,7 @@ type DeletedCluster struct {
 
 func (x *DeletedCluster) Reset() {
 	*x = DeletedCluster{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1621,7 @@ func (x *DeletedCluster) String() string {
 func (*DeletedCluster) ProtoMessage() {}
 
 func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1634,7 @@ func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedCluster.ProtoReflect.Descriptor instead.
 func (*DeletedCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeletedCluster) GetUid() string {
@@ -1552,7 +1675,7 @@ type Acceptance struct {
 
 func (x *Acceptance) Reset() {
 	*x = Acceptance{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1687,7 @@ func (x *Acceptance) String() string {
 func (*Acceptance) ProtoMessage() {}
 
 func (x *Acceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1700,7 @@ func (x *Acceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acceptance.ProtoReflect.Descriptor instead.
 func (*Acceptance) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Acceptance) GetClusterUid() string {
@@ -1634,7 +1757,7 @@ type Reconciliation struct {
 
 func (x *Reconciliation) Reset() {
 	*x = Reconciliation{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1769,7 @@ func (x *Reconciliation) String() string {
 func (*Reconciliation) ProtoMessage() {}
 
 func (x *Reconciliation) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1782,7 @@ func (x *Reconciliation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
 func (*Reconciliation) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Reconciliation) GetBundleUid() string {
@@ -1700,7 +1823,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1712,7 +1835,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1725,7 +1848,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Observed) GetClusterUid() string {
@@ -1790,7 +1913,7 @@ type ObservedBundle struct {
 
 func (x *ObservedBundle) Reset() {
 	*x = ObservedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1925,7 @@ func (x *ObservedBundle) String() string {
 func (*ObservedBundle) ProtoMessage() {}
 
 func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1938,7 @@ func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedBundle.ProtoReflect.Descriptor instead.
 func (*ObservedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ObservedBundle) GetClusterUid() string {
@@ -1872,7 +1995,7 @@ type Rollout struct {
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1884,7 +2007,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1897,7 +2020,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Rollout) GetBundleUid() string {
@@ -2029,7 +2152,7 @@ type RolloutStage struct {
 
 func (x *RolloutStage) Reset() {
 	*x = RolloutStage{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2041,7 +2164,7 @@ func (x *RolloutStage) String() string {
 func (*RolloutStage) ProtoMessage() {}
 
 func (x *RolloutStage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2054,7 +2177,7 @@ func (x *RolloutStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
 func (*RolloutStage) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RolloutStage) GetName() string {
@@ -2125,7 +2248,7 @@ type RolloutMembers struct {
 
 func (x *RolloutMembers) Reset() {
 	*x = RolloutMembers{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2137,7 +2260,7 @@ func (x *RolloutMembers) String() string {
 func (*RolloutMembers) ProtoMessage() {}
 
 func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2150,7 +2273,7 @@ func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
 func (*RolloutMembers) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RolloutMembers) GetBundleUid() string {
@@ -2238,7 +2361,7 @@ type HistoryChunk struct {
 
 func (x *HistoryChunk) Reset() {
 	*x = HistoryChunk{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +2373,7 @@ func (x *HistoryChunk) String() string {
 func (*HistoryChunk) ProtoMessage() {}
 
 func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +2386,7 @@ func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryChunk.ProtoReflect.Descriptor instead.
 func (*HistoryChunk) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HistoryChunk) GetTransitions() []*Transition {
@@ -2312,7 +2435,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2447,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2460,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Transition) GetTime() *timestamppb.Timestamp {
@@ -2435,7 +2558,7 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x03sum\x18\x03 \x01(\aR\x03sum\"7\n" +
 	"\vAuditRecord\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\fR\x05entry\x12\x12\n" +
-	"\x04seal\x18\x02 \x01(\fR\x04seal\"\xba\x02\n" +
+	"\x04seal\x18\x02 \x01(\fR\x04seal\"\x94\x03\n" +
 	"\n" +
 	"AuditEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
@@ -2449,7 +2572,20 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\achanges\x18\b \x03(\v2\x1d.yardarm.store.v1.AuditChangeR\achanges\x12\x12\n" +
 	"\x04more\x18\t \x01(\rR\x04more\x12\x1a\n" +
 	"\bprevious\x18\n" +
-	" \x01(\fR\bprevious\"w\n" +
+	" \x01(\fR\bprevious\x127\n" +
+	"\adenials\x18\v \x03(\v2\x1d.yardarm.store.v1.AuditDenialR\adenials\x12\x1f\n" +
+	"\vmore_denied\x18\f \x01(\x04R\n" +
+	"moreDenied\"\x80\x02\n" +
+	"\vAuditDenial\x12\x10\n" +
+	"\x03who\x18\x01 \x01(\tR\x03who\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06method\x18\x03 \x01(\tR\x06method\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05calls\x18\x05 \x01(\x04R\x05calls\x120\n" +
+	"\x05first\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05first\x12.\n" +
+	"\x04last\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04last\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\b \x01(\tR\trequestId\"w\n" +
 	"\vAuditChange\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
@@ -2640,7 +2776,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -2648,78 +2784,82 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*TableSum)(nil),              // 3: yardarm.store.v1.TableSum
 	(*AuditRecord)(nil),           // 4: yardarm.store.v1.AuditRecord
 	(*AuditEntry)(nil),            // 5: yardarm.store.v1.AuditEntry
-	(*AuditChange)(nil),           // 6: yardarm.store.v1.AuditChange
-	(*AuditHead)(nil),             // 7: yardarm.store.v1.AuditHead
-	(*Answer)(nil),                // 8: yardarm.store.v1.Answer
-	(*Identity)(nil),              // 9: yardarm.store.v1.Identity
-	(*EnrolmentToken)(nil),        // 10: yardarm.store.v1.EnrolmentToken
-	(*Credential)(nil),            // 11: yardarm.store.v1.Credential
-	(*CredentialUse)(nil),         // 12: yardarm.store.v1.CredentialUse
-	(*SealedSecret)(nil),          // 13: yardarm.store.v1.SealedSecret
-	(*Notification)(nil),          // 14: yardarm.store.v1.Notification
-	(*Told)(nil),                  // 15: yardarm.store.v1.Told
-	(*Artifact)(nil),              // 16: yardarm.store.v1.Artifact
-	(*Definition)(nil),            // 17: yardarm.store.v1.Definition
-	(*DeletedBundle)(nil),         // 18: yardarm.store.v1.DeletedBundle
-	(*DeletedCluster)(nil),        // 19: yardarm.store.v1.DeletedCluster
-	(*Acceptance)(nil),            // 20: yardarm.store.v1.Acceptance
-	(*Reconciliation)(nil),        // 21: yardarm.store.v1.Reconciliation
-	(*Observed)(nil),              // 22: yardarm.store.v1.Observed
-	(*ObservedBundle)(nil),        // 23: yardarm.store.v1.ObservedBundle
-	(*Rollout)(nil),               // 24: yardarm.store.v1.Rollout
-	(*RolloutStage)(nil),          // 25: yardarm.store.v1.RolloutStage
-	(*RolloutMembers)(nil),        // 26: yardarm.store.v1.RolloutMembers
-	(*HistoryChunk)(nil),          // 27: yardarm.store.v1.HistoryChunk
-	(*Transition)(nil),            // 28: yardarm.store.v1.Transition
-	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
-	(*v1.Notification)(nil),       // 30: yardarm.v1.Notification
-	(v1.Workloads)(0),             // 31: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 32: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 33: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 34: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 35: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 36: yardarm.v1.RolloutAction
+	(*AuditDenial)(nil),           // 6: yardarm.store.v1.AuditDenial
+	(*AuditChange)(nil),           // 7: yardarm.store.v1.AuditChange
+	(*AuditHead)(nil),             // 8: yardarm.store.v1.AuditHead
+	(*Answer)(nil),                // 9: yardarm.store.v1.Answer
+	(*Identity)(nil),              // 10: yardarm.store.v1.Identity
+	(*EnrolmentToken)(nil),        // 11: yardarm.store.v1.EnrolmentToken
+	(*Credential)(nil),            // 12: yardarm.store.v1.Credential
+	(*CredentialUse)(nil),         // 13: yardarm.store.v1.CredentialUse
+	(*SealedSecret)(nil),          // 14: yardarm.store.v1.SealedSecret
+	(*Notification)(nil),          // 15: yardarm.store.v1.Notification
+	(*Told)(nil),                  // 16: yardarm.store.v1.Told
+	(*Artifact)(nil),              // 17: yardarm.store.v1.Artifact
+	(*Definition)(nil),            // 18: yardarm.store.v1.Definition
+	(*DeletedBundle)(nil),         // 19: yardarm.store.v1.DeletedBundle
+	(*DeletedCluster)(nil),        // 20: yardarm.store.v1.DeletedCluster
+	(*Acceptance)(nil),            // 21: yardarm.store.v1.Acceptance
+	(*Reconciliation)(nil),        // 22: yardarm.store.v1.Reconciliation
+	(*Observed)(nil),              // 23: yardarm.store.v1.Observed
+	(*ObservedBundle)(nil),        // 24: yardarm.store.v1.ObservedBundle
+	(*Rollout)(nil),               // 25: yardarm.store.v1.Rollout
+	(*RolloutStage)(nil),          // 26: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 27: yardarm.store.v1.RolloutMembers
+	(*HistoryChunk)(nil),          // 28: yardarm.store.v1.HistoryChunk
+	(*Transition)(nil),            // 29: yardarm.store.v1.Transition
+	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
+	(*v1.Notification)(nil),       // 31: yardarm.v1.Notification
+	(v1.Workloads)(0),             // 32: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 33: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 34: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 35: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 36: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 37: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	29, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	30, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	29, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	6,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
-	13, // 5: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
-	29, // 6: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
-	29, // 7: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	29, // 8: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	29, // 9: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	29, // 10: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	29, // 11: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	29, // 12: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	30, // 13: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
-	13, // 14: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
-	13, // 15: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
-	17, // 16: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
-	31, // 17: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	29, // 18: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	29, // 19: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	32, // 20: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	29, // 21: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	33, // 22: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	29, // 23: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	29, // 24: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	34, // 25: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	29, // 26: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	35, // 27: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	25, // 28: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	29, // 29: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	29, // 30: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	36, // 31: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	28, // 32: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
-	29, // 33: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	30, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	7,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
+	6,  // 5: yardarm.store.v1.AuditEntry.denials:type_name -> yardarm.store.v1.AuditDenial
+	30, // 6: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
+	30, // 7: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
+	14, // 8: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
+	30, // 9: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
+	30, // 10: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	30, // 11: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	30, // 12: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	30, // 13: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	30, // 14: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	30, // 15: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	31, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
+	14, // 17: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
+	14, // 18: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
+	18, // 19: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
+	32, // 20: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	30, // 21: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	30, // 22: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	33, // 23: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	30, // 24: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	34, // 25: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	30, // 26: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	30, // 27: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	35, // 28: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	30, // 29: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	36, // 30: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	26, // 31: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	30, // 32: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	30, // 33: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	37, // 34: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	29, // 35: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
+	30, // 36: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -2733,7 +2873,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
