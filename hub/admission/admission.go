@@ -84,7 +84,7 @@ func (c *Config) setDefaults() error {
 type Listener struct {
 	Config
 	guests  *guests
-	cores   chan struct{} // has one for each handshake that computes
+	line    *line
 	ready   chan net.Conn
 	metrics *metrics
 
@@ -100,7 +100,7 @@ func Listen(c Config) (*Listener, error) {
 		return nil, err
 	}
 	l := &Listener{
-		Config: c, guests: newGuests(c.Room, c.Each), cores: make(chan struct{}, c.AtOnce), ready: make(chan net.Conn),
+		Config: c, guests: newGuests(c.Room, c.Each), line: newLine(c.AtOnce), ready: make(chan net.Conn),
 	}
 	l.metrics = newMetrics(c.Registerer, c.Name, l.guests.waiting)
 	l.closing, l.close = context.WithCancelCause(context.Background())

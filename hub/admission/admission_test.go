@@ -278,6 +278,8 @@ func TestSilentOnesKeepNobodyOutOfTheirAddress(t *testing.T) {
 // Who has said its part and waits in line is not pushed out by those who come later: its turn is near.
 func TestLineIsKept(t *testing.T) {
 	s := newGuests(4, 1)
+	now := time.Now()
+	s.now = func() time.Time { return now }
 	come := func() (g, out *guest) {
 		g = &guest{Conn: addressed{netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
 		return g, s.enter(g)
@@ -291,21 +293,31 @@ func TestLineIsKept(t *testing.T) {
 	if g, out := come(); out != g {
 		t.Error("one who waits in line is pushed out")
 	}
-	s.awaits(all[1]) // it has been answered, and is to say more
-	s.awaits(all[0])
-	if _, out := come(); out != all[1] {
-		t.Error("not the longest silent is pushed out")
+	for _, i := range []int{1, 0} {
+		all[i].answered = true
+		s.awaits(all[i]) // to go on
+	}
+	if g, out := come(); out != g {
+		t.Error("one who has just been answered is pushed out, and what was computed for it lost")
+	}
+	now = now.Add(2 * answerGrace)
+	silent, out := come()
+	if out != all[1] {
+		t.Error("not the longest awaited is pushed out")
+	}
+	if _, out := come(); out != silent {
+		t.Error("a silent one is not pushed out before those who were answered")
 	}
 	other := &guest{Conn: addressed{netip.AddrFrom4([4]byte{127, 0, 0, 2})}}
-	if out := s.enter(other); out != all[0] {
-		t.Error("another address does not push out the longest silent")
+	if out := s.enter(other); out.since != now {
+		t.Error("another address does not push out a silent one")
 	}
 	s.heard(all[1]) // which is gone
 	for _, g := range all {
 		s.leave(g)
 	}
-	if n := s.waiting(); n != 2 {
-		t.Errorf("%d strangers, want 2", n)
+	if n := s.waiting(); n != 1 {
+		t.Errorf("%d strangers, want 1", n)
 	}
 }
 

@@ -13,17 +13,19 @@ import (
 type guest struct {
 	net.Conn
 	from *Listener
-	// place in a queue is where it waits, and who is who it is; guests guards them.
+	// place in a queue is where it waits, and since when; who is who it is. guests guards them.
 	place *list.Element
 	queue *list.List
+	since time.Time
 	who   string
 	// until is when it has to go, in Unix nanoseconds; zero for never.
 	until    atomic.Int64
 	handedOn atomic.Bool
 	closed   atomic.Bool
 
-	// shaking and computing belong to the goroutine that shakes hands, until it has handed the connection on.
-	shaking, computing bool
+	// These belong to the goroutine that shakes hands, until it has handed the connection on. answered: something has been computed and
+	// said, which would be lost.
+	shaking, computing, answered bool
 }
 
 func newGuest(l *Listener, conn net.Conn) *guest {
@@ -42,7 +44,7 @@ func (g *guest) Read(p []byte) (int, error) {
 		return n, err
 	}
 	g.from.guests.heard(g)
-	g.from.cores <- struct{}{} // whoever has one gives it back before it waits for anything
+	g.from.line.take(g.answered)
 	g.computing = true
 	switch {
 	case g.closed.Load():
@@ -53,10 +55,18 @@ func (g *guest) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Write implements net.Conn.
+func (g *guest) Write(p []byte) (int, error) {
+	if g.shaking {
+		g.answered = true
+	}
+	return g.Conn.Write(p)
+}
+
 // rest gives the core back.
 func (g *guest) rest() {
 	if g.computing {
-		<-g.from.cores
+		g.from.line.give()
 		g.computing = false
 	}
 }

@@ -5,11 +5,17 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 )
+
+// answerGrace is how long one that has been answered is awaited before it may have to give way: a round trip of the slowest line, to a client that
+// has other things to do. Fewer handshakes than fill the room can be computed in that time, so that nobody fills it by not answering.
+const answerGrace = 3 * time.Second
 
 // guests are the connections of one port. Safe for concurrent use.
 type guests struct {
 	room, each int
+	now        func() time.Time
 
 	mu sync.Mutex
 	// strangers wait in the room, by their address; count is how many there are.
@@ -19,31 +25,44 @@ type guests struct {
 	known map[string][]*guest
 }
 
-// queues are the strangers of one address: those who are awaited to say something, the longest silent first, and those who have, and wait
-// in line, the last to come last.
-type queues struct{ silent, inLine list.List }
+// queues are the strangers of one address: those who have said nothing yet, the longest silent first; those who have, and wait in line, the
+// last to come last; and those who have been answered, and are to go on, the longest awaited first.
+type queues struct{ silent, inLine, answered list.List }
 
-func (q *queues) len() int { return q.silent.Len() + q.inLine.Len() }
+func (q *queues) len() int { return q.silent.Len() + q.inLine.Len() + q.answered.Len() }
 
-// loser is who gives way: the longest silent, for whom nothing has been done that would be lost. Where all wait in line, it is
-// the last to come, since the others' turns are near; nil where there is nobody.
-func (q *queues) loser() *guest {
-	e := q.silent.Front()
-	if e == nil {
-		e = q.inLine.Back()
+// idle is who gives way to anybody: the longest silent, for whom nothing has been done that would be lost, or whoever does not go on. Nil where there is
+// nobody.
+func (q *queues) idle(now time.Time) *guest {
+	if e := q.silent.Front(); e != nil {
+		return e.Value.(*guest)
 	}
-	if e == nil {
-		return nil
+	if e := q.answered.Front(); e != nil && now.Sub(e.Value.(*guest).since) > answerGrace {
+		return e.Value.(*guest)
 	}
-	return e.Value.(*guest)
+	return nil
+}
+
+// loser is who of an address gives way that takes most of the room. Where nobody is idle, it is the last in line, since the others' turns are
+// near, and at the very last one that has been answered; nil where there is nobody.
+func (q *queues) loser(now time.Time) *guest {
+	if g := q.idle(now); g != nil {
+		return g
+	}
+	for _, e := range []*list.Element{q.inLine.Back(), q.answered.Front()} {
+		if e != nil {
+			return e.Value.(*guest)
+		}
+	}
+	return nil
 }
 
 func newGuests(room, each int) *guests {
-	return &guests{room: room, each: each, strangers: map[netip.Prefix]*queues{}, known: map[string][]*guest{}}
+	return &guests{room: room, each: each, now: time.Now, strangers: map[netip.Prefix]*queues{}, known: map[string][]*guest{}}
 }
 
 // enter lets a stranger into the room. If that is full, one of the address that has most of it has to go, which is answered. If no address
-// has more than that of g would have, it is one of g's own that is silent, or else g.
+// has more than that of g would have, it is one of g's own that is idle, or else g.
 //
 // Many may share an address, behind a balancer: one among them who opens connections and says nothing pushes out its own, and keeps
 // nobody out.
@@ -63,22 +82,27 @@ func (s *guests) enter(g *guest) (out *guest) {
 			}
 		}
 		if most.len() <= alike.len()+1 {
-			if most = alike; alike.silent.Len() == 0 {
+			if most = alike; alike.idle(s.now()) == nil {
 				return g
 			}
 		}
-		out = most.loser()
+		out = most.loser(s.now())
 		s.vacate(out)
 	}
 	s.strangers[address] = alike
-	g.place, g.queue = alike.silent.PushBack(g), &alike.silent
+	g.place, g.queue, g.since = alike.silent.PushBack(g), &alike.silent, s.now()
 	s.count++
 	return out
 }
 
 // awaits notes that from now on it is the stranger who has to say something.
 func (s *guests) awaits(g *guest) {
-	s.move(g, func(q *queues) *list.List { return &q.silent })
+	s.move(g, func(q *queues) *list.List {
+		if g.answered {
+			return &q.answered
+		}
+		return &q.silent
+	})
 }
 
 // heard notes that it has, and waits in line.
@@ -98,7 +122,7 @@ func (s *guests) move(g *guest, to func(*queues) *list.List) {
 		return // it has been there since it came
 	}
 	g.queue.Remove(g.place)
-	g.queue, g.place = next, next.PushBack(g)
+	g.queue, g.place, g.since = next, next.PushBack(g), s.now()
 }
 
 // know notes who a stranger is, and lets it out of the room. Whom it takes the place of is answered, nil for nobody.
@@ -166,7 +190,7 @@ func (s *guests) shaking() (all []*guest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, alike := range s.strangers {
-		for _, queue := range []*list.List{&alike.silent, &alike.inLine} {
+		for _, queue := range []*list.List{&alike.silent, &alike.inLine, &alike.answered} {
 			for e := queue.Front(); e != nil; e = e.Next() {
 				if g := e.Value.(*guest); !g.handedOn.Load() {
 					all = append(all, g)
