@@ -30,7 +30,7 @@ const (
 	// window bounds what a spoke may have under way that nobody has read yet, in bytes, for one call and for all of a
 	// connection: a report in some 20 parts over a slow line is no hurry. Being fixed, it needs no pings to find a better one.
 	window = 64 << 10
-	// pingAtMost is how often a spoke may ping, which is half of how often ours does.
+	// pingAtMost is how often a spoke may ping: ours once a minute, and twice before.
 	pingAtMost = 15 * time.Second
 )
 

@@ -45,8 +45,8 @@ const (
 	stableAfter = 10 * time.Second
 
 	// keepaliveTime and keepaliveTimeout find a connection that has gone half-open. Heartbeats are messages of their own,
-	// since proxies count only those.
-	keepaliveTime    = 30 * time.Second
+	// since proxies count only those. A dead hub is found when it would show the cluster as stale, and each ping costs as much as a heartbeat.
+	keepaliveTime    = time.Minute
 	keepaliveTimeout = 15 * time.Second
 
 	// window bounds what a hub may have under way that nobody has read yet, in bytes, for one call and for all of the connection: 5 MB
