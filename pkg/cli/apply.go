@@ -212,7 +212,7 @@ func (a *app) place(err error, documents []resource.Document) error {
 			for _, violation := range failure.GetViolations() {
 				for _, document := range documents {
 					if violation.GetSubject() == document.Type.Kind+" "+document.Name {
-						return &outcome{exitCode(err), errors.New(document.Locate("", violation.GetDescription()).Error())}
+						return &outcome{codeOf(err), errors.New(document.Locate("", violation.GetDescription()).Error())}
 					}
 				}
 			}

@@ -15,54 +15,6 @@ import (
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 )
 
-// Exit codes.
-const (
-	// ExitYes: done, or the answer is yes.
-	ExitYes = 0
-	// ExitNo: the hub answered, and the answer is no: there is no such thing, its state forbids it, or what was waited for has failed.
-	ExitNo = 1
-	// ExitError: the question could not be put or answered: usage, bad input, credentials, connection, a failing hub.
-	ExitError = 2
-	// ExitRolledBack: the revision that was waited for goes back, or went back, to the one before.
-	ExitRolledBack = 3
-	// ExitApproval: its rollout waits for somebody to approve.
-	ExitApproval = 4
-	// ExitSuperseded: the bundle has a later revision by now.
-	ExitSuperseded = 5
-	// ExitTimeout: what was waited for has not happened in time. As with timeout(1).
-	ExitTimeout = 124
-	// ExitInterrupted: ended by a signal. As in shells, for Ctrl-C.
-	ExitInterrupted = 130
-)
-
-// outcome is an error with an exit code of its own.
-type outcome struct {
-	code int
-	err  error // nil when everything has been said
-}
-
-func (o *outcome) Error() string {
-	if o.err == nil {
-		return fmt.Sprintf("exit code %d", o.code)
-	}
-	return o.err.Error()
-}
-
-func (o *outcome) Unwrap() error { return o.err }
-
-// failed is the answer no.
-func failed(format string, args ...any) error { return &outcome{ExitNo, fmt.Errorf(format, args...)} }
-
-// ended is an answer with an exit code of its own.
-func ended(code int, format string, args ...any) error {
-	return &outcome{code, fmt.Errorf(format, args...)}
-}
-
-// timedOut says that time is up.
-func timedOut(format string, args ...any) error {
-	return &outcome{ExitTimeout, fmt.Errorf(format, args...)}
-}
-
 // usage says that the command line makes no sense.
 func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
@@ -70,18 +22,18 @@ type usageError struct{ message string }
 
 func (e *usageError) Error() string { return e.message }
 
-// finish is the one place that maps errors to exit codes, and prints them.
+// finish says what has gone wrong, and answers the exit code.
 func (a *app) finish(ctx context.Context, command string, err error) int {
-	if err == nil {
-		return ExitYes
-	}
-	if errors.Is(context.Cause(ctx), errInterrupted) {
-		a.say("interrupted")
-		return ExitInterrupted
-	}
+	code := exitCode(ctx, err)
 	var known *outcome
-	if errors.As(err, &known) && known.err == nil {
-		return known.code
+	switch {
+	case code == ExitYes:
+		return code
+	case code == ExitInterrupted:
+		a.say("interrupted")
+		return code
+	case errors.As(err, &known) && known.err == nil:
+		return code
 	}
 	lines := strings.Split(strings.TrimSpace(a.explain(err)), "\n")
 	for i, line := range lines {
@@ -95,23 +47,7 @@ func (a *app) finish(ctx context.Context, command string, err error) int {
 	if errors.As(err, &misuse) {
 		a.say("  '%s --help' says more", command)
 	}
-	if known != nil {
-		return known.code
-	}
-	return exitCode(err)
-}
-
-func exitCode(err error) int {
-	switch rpc, ok := statusOf(err); {
-	case !ok:
-		return ExitError
-	default:
-		switch rpc.Code() {
-		case codes.NotFound, codes.AlreadyExists, codes.FailedPrecondition, codes.Aborted:
-			return ExitNo
-		}
-	}
-	return ExitError
+	return code
 }
 
 // statusOf returns what the hub, or the way to it, answered. Unlike status.FromError it does not mix the message with what it was wrapped in.

@@ -20,6 +20,7 @@ const (
 	formatJSON  = "json"
 	formatYAML  = "yaml"
 	formatName  = "name"
+	formatJUnit = "junit"
 )
 
 // formatFlag adds -o with the formats that a command has; the first is the default.

@@ -51,13 +51,17 @@ it is the digest of the objects that counts, not how the files are laid out. Pro
 file that it was last published from. --to sets the groups that the bundle is for; without it they stay as
 they are.
 
-Exit codes: 0 published or unchanged; 1 refused by the state of the hub, or with --wait failed; 2 bad input:
-manifests, flags, or a group of --to that is not there; with --wait 3 rolled back, 4 awaits an approval,
-5 superseded, 124 out of time.`,
+With --wait, it ends when it is known what has become of the revision, and -o json or yaml writes one document
+then: what was published, and under "verdict" the word for what came of it, the exit code, a message, how
+many clusters are ready, which ones are not, and why. -o junit writes a test case for the rollout and one for
+each cluster, for the pages of a CI system. Both are written whatever comes of it. Without --wait, 0 means
+that it is published, or unchanged.
+
+` + exitHelp(),
 		Example: `  yardarm publish ./web --bundle web --to prod,staging -m "new logo"
 
   # In a pipeline: wait until it is ready everywhere, fail if it is not
-  yardarm publish ./web --bundle web --commit "$COMMIT" --wait --timeout 5m
+  yardarm publish ./web --bundle web --commit "$COMMIT" --wait --timeout 5m -o junit > yardarm.xml
 
   # A chart, with values
   yardarm publish ./charts/web --bundle web --values ./values/prod.yaml
@@ -80,7 +84,7 @@ manifests, flags, or a group of --to that is not there; with --wait 3 rolled bac
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the revision is ready in all clusters")
 	f.waiting.add(cmd)
 	f.render.add(cmd)
-	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML, formatName)
+	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML, formatName, formatJUnit)
 	complete(cmd, "bundle", a.completeNames(resource.Bundle))
 	complete(cmd, "rollout", words(rolloutDefault, rolloutAllAtOnce))
 	complete(cmd, "to", a.completeNames(resource.Group))
@@ -91,6 +95,9 @@ func (a *app) publish(ctx context.Context, dir string, f *publishFlags) error {
 	if f.wait && f.dryRun {
 		return usage("--wait and --dry-run do not go together")
 	}
+	if err := checkPublished(f.output, f.wait, &f.waiting); err != nil {
+		return err
+	}
 	f.diff = f.dryRun
 	resp, err := a.upload(ctx, dir, f)
 	if rpc, ok := statusOf(err); ok && f.diff && rpc.Code() == codes.PermissionDenied {
@@ -99,7 +106,11 @@ func (a *app) publish(ctx context.Context, dir string, f *publishFlags) error {
 		resp, err = a.upload(ctx, dir, f)
 	}
 	if err != nil {
-		return a.inFlags(err)
+		err = a.inFlags(err)
+		if f.wait {
+			return a.concluded(ctx, f.output, nil, func() (*readyWait, error) { return &readyWait{app: a, question: question{bundle: f.bundle}}, err })
+		}
+		return err
 	}
 	if resp.GetDiff() != nil && f.output == formatTable {
 		for _, warning := range resp.GetWarnings() {
@@ -188,36 +199,35 @@ func (a *app) inFlags(err error) error {
 		}
 		return "--" + name
 	})
-	return &outcome{exitCode(err), errors.New(text)}
+	return &outcome{codeOf(err), errors.New(text)}
+}
+
+// checkPublished refuses flags that make no sense together.
+func checkPublished(output string, wait bool, waiting *waitFlags) error {
+	if output == formatJUnit && !wait {
+		return usage("-o %s goes with --wait: it tells what has become of a revision", output)
+	}
+	return waiting.check()
 }
 
 // published says what has become of a publication or an undo, and waits if that was asked for.
 func (a *app) published(ctx context.Context, resp *hubv1.PublishRevisionResponse, output string, dryRun, wait bool, waiting waitFlags) error {
-	spec := resp.GetRevision().GetSpec()
 	for _, warning := range resp.GetWarnings() {
 		a.warn("%s", warning)
 	}
-	var err error
-	switch output {
-	case formatTable:
+	switch {
+	case output == formatTable:
 		a.print("%s", publishedText(resp, dryRun))
-	case formatName:
+	case output == formatName:
 		a.print("%s", typeName(resp.GetRevision()))
-	default:
-		err = a.printMessage(output, resp)
+	case !wait:
+		return a.printMessage(output, resp)
 	}
-	if err != nil || !wait {
-		return err
+	if !wait {
+		return nil
 	}
-	if output != formatTable {
-		a.io.Out = a.io.Err // the one document on standard output has been written
-	}
-	if waiting.timeout < 0 {
-		return usage("--timeout is %s; it must not be negative", waiting.timeout)
-	}
-	ctx, cancel := a.withTimeout(ctx, waiting.timeout)
-	defer cancel()
-	return a.waitReady(ctx, spec.GetBundle(), spec.GetNumber(), waiting)
+	spec := resp.GetRevision().GetSpec()
+	return a.concluded(ctx, output, resp, func() (*readyWait, error) { return a.waitReady(ctx, spec.GetBundle(), spec.GetNumber(), waiting) })
 }
 
 // publishedText is as in "bundle/web revision 3 sha256:… published (to 12 clusters)".

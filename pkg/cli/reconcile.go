@@ -31,7 +31,7 @@ It is no message that could be lost: a cluster that is not connected does it whe
 spoke has reported on it, the bundle is Pending there. --wait waits for that; it ends when a bundle has failed
 again or holds.
 
-Exit codes: 0 asked for, or with --wait ready; 1 refused, or with --wait failed; 124 with --wait, out of time.`,
+` + exitHelp(ExitRolledBack, ExitApproval, ExitSuperseded),
 		Example: `  yardarm reconcile bundle/web                       # in all its clusters
   yardarm reconcile bundle/web --cluster eu-1 --wait
   yardarm reconcile cluster/eu-1                     # all bundles in it`,
@@ -63,8 +63,8 @@ func (a *app) reconcile(ctx context.Context, req *hubv1.ReconcileRequest, f reco
 	if f.wait && f.dryRun {
 		return usage("--wait and --dry-run do not go together")
 	}
-	if f.waiting.timeout < 0 {
-		return usage("--timeout is %s; it must not be negative", f.waiting.timeout)
+	if err := f.waiting.check(); err != nil {
+		return err
 	}
 	hub, err := a.connect()
 	if err != nil {

@@ -62,7 +62,9 @@ func (a *app) undoCommand() *cobra.Command {
 		Short: "Return to an earlier revision, by making a new one with its content",
 		Long: `Return to an earlier revision of a bundle. This makes a new revision with the content of that one, so that
 history only grows. Where the current revision is an undo itself, the one before it is what was taken back: then
---to-revision has to say which one is meant.`,
+--to-revision has to say which one is meant. --wait and -o are as with 'yardarm publish'.
+
+` + exitHelp(),
 		Example: `  yardarm rollout undo bundle/web
   yardarm rollout undo bundle/web --to-revision 3 --wait --timeout 2m`,
 		Args:              arguments(1, 2, "bundle/NAME"),
@@ -74,6 +76,9 @@ history only grows. Where the current revision is an undo itself, the one before
 			}
 			if wait && dryRun {
 				return usage("--wait and --dry-run do not go together")
+			}
+			if err := checkPublished(output, wait, &waiting); err != nil {
+				return err
 			}
 			hub, err := a.connect()
 			if err != nil {
@@ -95,7 +100,7 @@ history only grows. Where the current revision is an undo itself, the one before
 	dryRunFlag(cmd, &dryRun)
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is ready in all clusters")
 	waiting.add(cmd)
-	formatFlag(cmd, &output, formatTable, formatJSON, formatYAML, formatName)
+	formatFlag(cmd, &output, formatTable, formatJSON, formatYAML, formatName, formatJUnit)
 	complete(cmd, "to-revision", a.completeRevisions)
 	return cmd
 }

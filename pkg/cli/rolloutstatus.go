@@ -52,12 +52,14 @@ func (a *app) rolloutStatusCommand() *cobra.Command {
 }
 
 func (a *app) rolloutWatchCommand() *cobra.Command {
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "watch bundle/NAME",
 		Short: "Follow a bundle's rollout until it has come to its end",
-		Long: `Follow the rollout of a bundle's latest revision, a line for each change, until it has come to its end.
+		Long: `Follow the rollout of a bundle's latest revision, a line for each change, until it has come to its end, or the
+bundle has a later one. An approval is waited for: 'yardarm wait' ends with it.
 
-Exit codes: 0 complete, 1 it has failed and waits for somebody, 3 rolled back.`,
+` + exitHelp(ExitApproval),
 		Example:           `  yardarm rollout watch bundle/web`,
 		Args:              arguments(1, 2, "bundle/NAME"),
 		ValidArgsFunction: a.completeArgs(resource.Bundle),
@@ -66,30 +68,41 @@ Exit codes: 0 complete, 1 it has failed and waits for somebody, 3 rolled back.`,
 			if err != nil {
 				return err
 			}
-			return a.watchRollout(cmd.Context(), name)
+			return a.watchRollout(cmd.Context(), name, timeout)
 		},
 	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to follow it; 0 follows it without end")
 	return cmd
 }
 
-func (a *app) watchRollout(ctx context.Context, name string) error {
+func (a *app) watchRollout(ctx context.Context, name string, timeout time.Duration) error {
+	if timeout < 0 {
+		return usage("--timeout is %s; it must not be negative", timeout)
+	}
 	hub, err := a.connect()
 	if err != nil {
 		return err
 	}
+	ctx, cancel := a.withTimeout(ctx, timeout)
+	defer cancel()
 	stream, err := hub.WatchRollout(ctx, &hubv1.WatchRolloutRequest{Bundle: name})
 	if err != nil {
 		return err
 	}
-	last := ""
+	last, revision := "", uint32(0)
 	for {
 		r, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			return failed("the hub has ended the watch")
-		}
-		if err != nil {
+		case errors.Is(timeUp(ctx, err), errTimeUp):
+			return timedOut("bundle/%s has not come to its end after %s: %s", name, timeout, last)
+		case err != nil:
 			return err
+		case revision != 0 && r.GetSpec().GetRevision() != revision:
+			return ended(ExitSuperseded, "bundle/%s revision %d is superseded: the bundle is at revision %d", name, revision, r.GetSpec().GetRevision())
 		}
+		revision = r.GetSpec().GetRevision()
 		if line := rolloutLine(r); line != last {
 			a.print("%s", table.Clean(line))
 			last = line

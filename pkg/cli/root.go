@@ -51,7 +51,8 @@ reports what it observes. This command talks to the hub only.
   assignment      what one cluster is to run of one bundle, and how far it is with it
 
 Exit codes: 0 yes, 1 no (there is none, it is refused, or it failed), 2 error (usage, input,
-connection, hub), 124 out of time, 130 interrupted.`,
+connection, hub), 3 rolled back, 4 awaits an approval, 5 superseded, 124 out of time, 130 interrupted:
+'yardarm wait --help' has the table.`,
 		Example: `  # See the fleet, and what is not well in it
   yardarm status
 

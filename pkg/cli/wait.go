@@ -49,10 +49,18 @@ func (f *waitFlags) addCommon(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.failFast, "fail-fast", true, "end as soon as a cluster has failed or holds")
 }
 
+// check refuses what makes no sense.
+func (f *waitFlags) check() error {
+	if f.timeout < 0 {
+		return usage("--timeout is %s; it must not be negative", f.timeout)
+	}
+	return nil
+}
+
 func (a *app) waitCommand() *cobra.Command {
 	var f waitFlags
 	var revision uint32
-	var what string
+	var what, output string
 	cmd := &cobra.Command{
 		Use:   "wait bundle/NAME | cluster/NAME",
 		Short: "Wait until a revision is ready everywhere, or a cluster is connected",
@@ -65,8 +73,10 @@ cluster has failed that the rollout does not judge any more, or holds (--fail-fa
 it may come right). Degraded clusters may heal by themselves and are waited for, as are those that are
 stale or have never connected (--ignore-stale leaves those out).
 
-Exit codes: 0 ready, 1 failed or held, 3 rolled back, 4 awaits an approval, 5 superseded, 124 out of
-time; then what blocks is named.`,
+Where it does not end well, what blocks is named. -o json and -o junit write the verdict for programs and
+for the pages of a CI system, whatever it is: 'yardarm publish --help' says more.
+
+` + exitHelp(),
 		Example: `  yardarm wait bundle/web --timeout 2m
   yardarm wait bundle/web --revision 3 --ignore-stale
   yardarm wait cluster/eu-1 --for connected
@@ -78,20 +88,21 @@ time; then what blocks is named.`,
 			if err != nil {
 				return err
 			}
-			return a.wait(cmd.Context(), t, name, what, revision, f)
+			return a.wait(cmd.Context(), t, name, what, revision, f, output)
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().Uint32Var(&revision, "revision", 0, "the revision to wait for; by default the latest one")
 	cmd.Flags().StringVar(&what, "for", "", "what to wait for: ready (bundles), connected (clusters) or deleted")
+	formatFlag(cmd, &output, formatTable, formatJSON, formatYAML, formatJUnit)
 	complete(cmd, "revision", a.completeRevisions)
 	complete(cmd, "for", words(forReady, forConnected, forDeleted))
 	return cmd
 }
 
-func (a *app) wait(ctx context.Context, t resource.Type, name, what string, revision uint32, f waitFlags) error {
-	if f.timeout < 0 {
-		return usage("--timeout is %s; it must not be negative", f.timeout)
+func (a *app) wait(ctx context.Context, t resource.Type, name, what string, revision uint32, f waitFlags, output string) error {
+	if err := f.check(); err != nil {
+		return err
 	}
 	isBundle := t.Is(resource.Bundle)
 	if what == "" {
@@ -110,15 +121,18 @@ func (a *app) wait(ctx context.Context, t resource.Type, name, what string, revi
 	if revision != 0 && (!isBundle || what != forReady) {
 		return usage("--revision goes with waiting for a bundle to be ready")
 	}
+	if output != formatTable && what != forReady {
+		return usage("-o %s goes with waiting for a bundle to be ready", output)
+	}
+	if what == forReady {
+		return a.concluded(ctx, output, nil, func() (*readyWait, error) { return a.waitReady(ctx, name, revision, f) })
+	}
 	ctx, cancel := a.withTimeout(ctx, f.timeout)
 	defer cancel()
-	switch {
-	case what == forDeleted:
+	if what == forDeleted {
 		return a.waitDeleted(ctx, t, name, f.timeout)
-	case what == forConnected:
-		return a.waitConnected(ctx, name, f.timeout)
 	}
-	return a.waitReady(ctx, name, revision, f)
+	return a.waitConnected(ctx, name, f.timeout)
 }
 
 // withTimeout is context.WithTimeoutCause with errTimeUp, by our own clock; 0 means no timeout. The goroutine ends with the context.
@@ -137,37 +151,40 @@ func (a *app) withTimeout(ctx context.Context, timeout time.Duration) (context.C
 	return ctx, func() { cancel(nil) }
 }
 
-// waitReady waits for a revision; 0 is the latest.
-func (a *app) waitReady(ctx context.Context, name string, revision uint32, f waitFlags) error {
-	hub, err := a.connect()
-	if err != nil {
-		return err
-	}
-	bundle, err := hub.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
-	if errors.Is(timeUp(ctx, err), errTimeUp) {
-		return timedOut("bundle/%s: the hub has not answered within %s", name, f.timeout)
-	}
-	if err != nil {
-		return meant(ctx, hub, resource.Bundle, name, err)
-	}
-	if revision == 0 {
-		if bundle.GetStatus().GetLatestRevision() == 0 {
-			return failed("bundle/%s has no revision yet; 'yardarm publish DIR --bundle %s' makes one", name, name)
-		}
-		revision = bundle.GetStatus().GetLatestRevision()
-	}
+// waitReady waits for a revision; 0 is the latest. It answers what was learnt of it, also with an error.
+func (a *app) waitReady(ctx context.Context, name string, revision uint32, f waitFlags) (*readyWait, error) {
 	w := &readyWait{
 		app:         a,
 		question:    question{bundle: name, revision: revision, ignoreAbsent: f.ignoreStale, failFast: f.failFast, allowNone: f.allowNone},
 		assignments: make(map[string]*yardarmv1.Assignment),
+		failed:      make(map[string]*yardarmv1.Assignment),
 		line:        a.newLine(),
+	}
+	ctx, cancel := a.withTimeout(ctx, f.timeout)
+	defer cancel()
+	hub, err := a.connect()
+	if err != nil {
+		return w, err
+	}
+	bundle, err := hub.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
+	if errors.Is(timeUp(ctx, err), errTimeUp) {
+		return w, timedOut("bundle/%s: the hub has not answered within %s", name, f.timeout)
+	}
+	if err != nil {
+		return w, meant(ctx, hub, resource.Bundle, name, err)
+	}
+	if revision == 0 {
+		if bundle.GetStatus().GetLatestRevision() == 0 {
+			return w, failed("bundle/%s has no revision yet; 'yardarm publish DIR --bundle %s' makes one", name, name)
+		}
+		w.question.revision = bundle.GetStatus().GetLatestRevision()
 	}
 	err = w.run(ctx, hub)
 	w.line.clear()
 	if errors.Is(err, errTimeUp) || errors.Is(context.Cause(ctx), errTimeUp) {
-		return w.tooLate(f.timeout)
+		err = w.tooLate(f.timeout)
 	}
-	return err
+	return w, err
 }
 
 // readyWait is the state of one wait. It belongs to one goroutine; the watches send to it.
@@ -177,9 +194,11 @@ type readyWait struct {
 
 	bundle      *yardarmv1.Bundle // nil before synced, and once deleted
 	assignments map[string]*yardarmv1.Assignment
-	snapshots   int // complete ones, of the two
-	verdict     verdict
-	line        *line
+	// failed are those whose clusters have said that the revision failed there, as they were then: by now they may have returned to another.
+	failed    map[string]*yardarmv1.Assignment
+	snapshots int // complete ones, of the two
+	verdict   verdict
+	line      *line
 }
 
 func (w *readyWait) run(ctx context.Context, hub *client.Client) error {
@@ -273,9 +292,17 @@ func (w *readyWait) take(change client.Change) {
 			w.bundle = nil
 		}
 	case *yardarmv1.Assignment:
-		w.assignments[object.GetMetadata().GetName()] = object
+		name, report := object.GetMetadata().GetName(), object.GetStatus().GetReport()
+		w.assignments[name] = object
 		if change.Type == client.Deleted {
-			delete(w.assignments, object.GetMetadata().GetName())
+			delete(w.assignments, name)
+		}
+		switch {
+		case report.GetRevision() != w.question.revision:
+		case report.GetPhase() == yardarmv1.PhaseFailed:
+			w.failed[name] = object
+		default:
+			delete(w.failed, name)
 		}
 	}
 }
@@ -302,11 +329,7 @@ func (w *readyWait) decide() (done bool, err error) {
 		return false, nil
 	case answerReady:
 		w.line.clear()
-		suffix := ""
-		if v.absent > 0 {
-			suffix = fmt.Sprintf(" (%s left out: stale or never connected)", plural(v.absent, "cluster"))
-		}
-		w.app.print("bundle/%s revision %d is ready in %s%s", q.bundle, q.revision, plural(v.total, "cluster"), suffix)
+		w.app.print("%s", w.success())
 		return true, nil
 	case answerGone:
 		return true, failed("bundle/%s has been deleted", q.bundle)

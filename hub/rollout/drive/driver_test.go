@@ -143,9 +143,12 @@ func (h *hub) report(uid, phase string) {
 	if a == nil {
 		return
 	}
+	report := &yardarmv1.Report{Bundle: theBundle, BundleUid: theBundle, AssignmentHash: a.Hash, Revision: a.Revision, Phase: phase}
+	if phase == yardarmv1.PhaseFailed {
+		report.Problems = []*yardarmv1.ObjectProblem{{Object: "Service prod/web", Reason: "Invalid", Message: "there is\nno such port " + strings.Repeat("9", maxSaid)}}
+	}
 	if err := h.store.Observe(h.t.Context(), func(tx *store.Tx) error {
-		return tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Received: timestamppb.Now(), Report: &yardarmv1.Report{
-			Bundle: theBundle, BundleUid: theBundle, AssignmentHash: a.Hash, Revision: a.Revision, Phase: phase}})
+		return tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Received: timestamppb.Now(), Report: report})
 	}); err != nil {
 		h.t.Fatal(err)
 	}
@@ -257,8 +260,9 @@ func TestDriverReturnsAllThatWereReached(t *testing.T) {
 	h.report(fmt.Sprintf("c%d", i), yardarmv1.PhaseFailed)
 	h.step().expect("1111 RollingBack Clusters")
 	h.all(yardarmv1.PhaseReady).expect("1111 RolledBack")
-	if failure := h.show().Status.Failure; !strings.Contains(failure, fmt.Sprintf("c%d failed", i)) {
-		t.Errorf("failure %q", failure)
+	want := fmt.Sprintf("stage stage-1: c%d failed, and at most 0 may (c%d: Service prod/web: Invalid: there is no such port 99", i, i)
+	if failure := h.show().Status.Failure; !strings.HasPrefix(failure, want) || !strings.HasSuffix(failure, "9…)") || len(failure) > len(want)+maxSaid {
+		t.Errorf("failure %q, want %q", failure, want)
 	}
 	// A hub that starts again does not begin what has failed, and one that is asked to does.
 	h.restart()

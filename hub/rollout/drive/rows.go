@@ -19,6 +19,9 @@ import (
 // maxBlamed is how many clusters a failure names.
 const maxBlamed = 3
 
+// maxSaid is how much of why one of them has failed a failure quotes, in characters: a few lines of a chat.
+const maxSaid = 300
+
 // readRows takes the rollout and its members from the track's row, and what belongs to it.
 func (t *track) readRows(tx *store.ReadTx, latest *yardarmv1.Revision) error {
 	row := t.row
@@ -97,7 +100,7 @@ func (t *track) fill(tx *store.Tx, row *storev1.Rollout, now time.Time) {
 	}
 }
 
-// failure says which clusters have failed, and what was allowed.
+// failure says which clusters have failed, what was allowed, and what the first of them says.
 func (t *track) failure(tx *store.Tx) string {
 	var names []string
 	for _, uid := range t.breach.UIDs[:min(len(t.breach.UIDs), maxBlamed)] {
@@ -109,9 +112,32 @@ func (t *track) failure(tx *store.Tx) string {
 	}
 	stage := t.r.Stages[t.breach.Stage]
 	if len(t.breach.UIDs) <= stage.Budget {
-		return fmt.Sprintf("stage %s: nothing but failures has come of it: %s", stage.Name, text)
+		return fmt.Sprintf("stage %s: nothing but failures has come of it: %s%s", stage.Name, text, t.said(tx))
 	}
-	return fmt.Sprintf("stage %s: %s failed, and at most %d may", stage.Name, text, stage.Budget)
+	return fmt.Sprintf("stage %s: %s failed, and at most %d may%s", stage.Name, text, stage.Budget, t.said(tx))
+}
+
+// said is why the first of the clusters that have failed is not ready, as in " (berlin: apps/Deployment prod/web: ImagePullBackOff: no such image)". The
+// cluster is about to be given something else, and then nobody knows it any more.
+func (t *track) said(tx *store.Tx) string {
+	uid := t.breach.UIDs[0]
+	report := tx.ObservedBundle(uid, t.uid()).GetReport()
+	if report.GetRevision() != t.r.Revision {
+		return ""
+	}
+	parts := []string{tx.Cluster(uid).GetMetadata().GetName(), report.GetReason(), report.GetMessage()}
+	if problems := report.GetProblems(); len(problems) > 0 {
+		parts = []string{parts[0], problems[0].GetObject(), problems[0].GetReason(), problems[0].GetMessage()}
+	}
+	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+	if len(parts) < 2 {
+		return ""
+	}
+	text := []rune(strings.ReplaceAll(strings.Join(parts, ": "), "\n", " "))
+	if len(text) > maxSaid {
+		text = append(text[:maxSaid-1], '…')
+	}
+	return " (" + string(text) + ")"
 }
 
 // members are those of the track as they are to be on disk, side by side with t.kept. Those that are not members any more, since all is said of them by
