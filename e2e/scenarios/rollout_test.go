@@ -48,17 +48,23 @@ func TestRolloutWaitsForPeople(t *testing.T) {
 	w.enrol(lisbon, boston, tokyo)
 	w.group("all")
 	w.apply(`apiVersion: yardarm.dev/v1
+kind: Strategy
+metadata: {name: asks}
+spec:
+  stages:
+  - {name: first, selector: {matchLabels: {site: ` + lisbon + `}}, approval: after}
+  - {name: rest}
+---
+apiVersion: yardarm.dev/v1
 kind: Bundle
 metadata: {name: web}
 spec:
   targets: [{group: all}]
-  rollout:
-    stages:
-    - {name: first, selector: {matchLabels: {site: ` + lisbon + `}}, approval: after}
-    - {name: rest}
+  rollout: {strategy: asks}
 `)
 	w.republish("web", namespace, settings("one", "1"))
 	w.refused(4, []string{"wait", "bundle/web", "--revision", "1", "--timeout", patience.String()}, "awaits an approval", "first")
+	w.refused(1, []string{"delete", "strategy", "asks"}, "web")
 	w.do("rollout", "approve", "bundle/web", "-m", "the first one is fine")
 	w.ready("web", 1)
 	w.holds("one", "value", "1", lisbon, boston, tokyo)

@@ -50,6 +50,8 @@ type application struct {
 	rows     []proto.Message
 	// claims are what may hold objects of others now: bundles by uid, clusters by uid.
 	bundles, clusters map[string]bool
+	// strategies are those that say something else now, by name, and which of the resources each is.
+	strategies map[string]int
 }
 
 // newApplication checks what can be checked without the rows.
@@ -57,7 +59,7 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 	a := &application{
 		server: s, resources: resources, sealed: make([]sealed, len(resources)), uids: make([]string, len(resources)), revisionUIDs: make([]string, len(resources)),
 		outcomes: make([]string, len(resources)), rows: make([]proto.Message, len(resources)),
-		bundles: make(map[string]bool), clusters: make(map[string]bool),
+		bundles: make(map[string]bool), clusters: make(map[string]bool), strategies: make(map[string]int),
 	}
 	if len(resources) == 0 {
 		return nil, invalid("resources", "is empty; there is nothing to apply")
@@ -77,7 +79,7 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 		kind, meta := describe(r)
 		check := a.checker(i)
 		if kind == "" {
-			check.add("resource", "is missing: one of cluster, clusterGroup, bundle, gate, role, roleBinding and notification is needed")
+			check.add("resource", "is missing: one of cluster, clusterGroup, bundle, gate, role, roleBinding, notification and strategy is needed")
 			continue
 		}
 		key := kind + " " + meta.GetName()
@@ -106,6 +108,9 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 		case *hubv1.Resource_RoleBinding:
 			check.meta(r.RoleBinding.GetApiVersion(), r.RoleBinding.GetKind(), kind, meta)
 			check.roleBinding(r.RoleBinding)
+		case *hubv1.Resource_Strategy:
+			check.meta(r.Strategy.GetApiVersion(), r.Strategy.GetKind(), kind, meta)
+			check.strategy(r.Strategy)
 		case *hubv1.Resource_Notification:
 			check.meta(r.Notification.GetApiVersion(), r.Notification.GetKind(), kind, meta)
 			check.notification(r.Notification.GetSpec())
@@ -153,6 +158,10 @@ func describe(r *hubv1.Resource) (kind string, meta *yardarmv1.ObjectMeta) {
 		if r.RoleBinding != nil {
 			return yardarmv1.KindRoleBinding, r.RoleBinding.Metadata
 		}
+	case *hubv1.Resource_Strategy:
+		if r.Strategy != nil {
+			return yardarmv1.KindStrategy, r.Strategy.Metadata
+		}
 	case *hubv1.Resource_Notification:
 		if r.Notification != nil {
 			return yardarmv1.KindNotification, r.Notification.Metadata
@@ -162,8 +171,8 @@ func describe(r *hubv1.Resource) (kind string, meta *yardarmv1.ObjectMeta) {
 }
 
 // passes are the kinds in the order in which they are written: groups first, since bundles and gates may name them, clusters next, since claims depend on their
-// labels, and roles before what gives them.
-var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindBundle, yardarmv1.KindGate, yardarmv1.KindRole, yardarmv1.KindRoleBinding, yardarmv1.KindNotification}
+// labels, strategies before the bundles that name them, and roles before what gives them.
+var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindStrategy, yardarmv1.KindBundle, yardarmv1.KindGate, yardarmv1.KindRole, yardarmv1.KindRoleBinding, yardarmv1.KindNotification}
 
 // run writes all resources.
 func (a *application) run(c *change) error {
@@ -186,6 +195,8 @@ func (a *application) run(c *change) error {
 				err = a.role(c, i, r.Role)
 			case *hubv1.Resource_RoleBinding:
 				err = a.roleBinding(c, i, r.RoleBinding)
+			case *hubv1.Resource_Strategy:
+				err = a.strategy(c, i, r.Strategy)
 			case *hubv1.Resource_Notification:
 				err = a.notification(c, i, r.Notification)
 			}
@@ -193,6 +204,9 @@ func (a *application) run(c *change) error {
 				return err
 			}
 		}
+	}
+	for name, i := range a.strategies {
+		c.checkNamers(a.checker(i), c.Strategy(name))
 	}
 	if err := a.violations.err(); err != nil {
 		return err
@@ -280,7 +294,8 @@ func (a *application) bundle(c *change, i int, in *yardarmv1.Bundle) error {
 			a.checker(i).add(fmt.Sprintf("spec.targets[%d].group", t), unknownGroup(target.GetGroup()))
 		}
 	}
-	unknownStages(c, a.checker(i).at("spec."), in.GetSpec().GetRollout())
+	unknownStages(c, a.checker(i).at("spec.rollout."), in.GetSpec().GetRollout())
+	c.checkNamed(a.checker(i).at("spec."), in.GetSpec())
 	sameSpec := current != nil && proto.Equal(current.Spec, in.Spec)
 	next := replacing(current, &yardarmv1.Bundle{})
 	if next.Spec = proto.CloneOf(in.Spec); next.Status == nil {
@@ -365,6 +380,9 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 		case *yardarmv1.RoleBinding:
 			shown := roleBindingView(row)
 			out.Resource, meta = &hubv1.Resource_RoleBinding{RoleBinding: shown}, shown.Metadata
+		case *yardarmv1.Strategy:
+			shown := v.strategy(row)
+			out.Resource, meta = &hubv1.Resource_Strategy{Strategy: shown}, shown.Metadata
 		case *storev1.Notification:
 			shown := a.server.notificationView(row)
 			out.Resource, meta = &hubv1.Resource_Notification{Notification: shown}, shown.Metadata

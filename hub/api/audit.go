@@ -146,6 +146,7 @@ var auditKinds = map[string]string{
 	store.Revisions.String():       yardarmv1.KindRevision,
 	store.Rollouts.String():        yardarmv1.KindRollout,
 	store.Gates.String():           yardarmv1.KindGate,
+	store.Strategies.String():      yardarmv1.KindStrategy,
 	store.RolloutMembers.String():  "RolloutMembers",
 	store.Roles.String():           yardarmv1.KindRole,
 	store.RoleBindings.String():    yardarmv1.KindRoleBinding,

@@ -98,7 +98,7 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		call   func() error
 	}{
 		{"Apply", func() error {
-			_, err := h.Apply(ctx, &hubv1.ApplyRequest{Resources: []*hubv1.Resource{ownRole(), ownBinding(), freezing("own", ""), notification("ops", &yardarmv1.NotificationSpec{Url: "https://ops.example.com"})}})
+			_, err := h.Apply(ctx, &hubv1.ApplyRequest{Resources: []*hubv1.Resource{ownRole(), ownBinding(), freezing("own", ""), careful(), notification("ops", &yardarmv1.NotificationSpec{Url: "https://ops.example.com"})}})
 			return err
 		}},
 		{"EnrollCluster", func() error { _, err := h.EnrollCluster(ctx, &hubv1.EnrollClusterRequest{Name: "madrid"}); return err }},
@@ -121,6 +121,10 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		{"Reconcile", func() error { _, err := h.Reconcile(ctx, &hubv1.ReconcileRequest{Bundle: "web"}); return err }},
 		{"DeleteRoleBinding", func() error {
 			_, err := h.DeleteRoleBinding(ctx, &hubv1.DeleteRoleBindingRequest{Name: "own"})
+			return err
+		}},
+		{"DeleteStrategy", func() error {
+			_, err := h.DeleteStrategy(ctx, &hubv1.DeleteStrategyRequest{Name: "careful"})
 			return err
 		}},
 		{"DeleteNotification", func() error {

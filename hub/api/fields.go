@@ -253,3 +253,13 @@ func nanos(t *timestamppb.Timestamp) int64 {
 	}
 	return t.AsTime().UnixNano()
 }
+
+var strategyFields = &query.Schema[*yardarmv1.Strategy]{
+	Labels: func(s *yardarmv1.Strategy) map[string]string { return s.GetMetadata().GetLabels() },
+	Name:   func(s *yardarmv1.Strategy) string { return s.GetMetadata().GetName() },
+	Fields: []query.Field[*yardarmv1.Strategy]{
+		{Name: "name", Text: func(s *yardarmv1.Strategy) string { return s.GetMetadata().GetName() }},
+		{Name: "group", Texts: func(s *yardarmv1.Strategy) []string { return stageGroups(s.GetSpec()) }},
+		{Name: "created", Time: true, Number: func(s *yardarmv1.Strategy) int64 { return nanos(s.GetMetadata().GetCreationTimestamp()) }},
+	},
+}

@@ -63,6 +63,10 @@ func (s *Server) DeleteClusterGroup(ctx context.Context, req *hubv1.DeleteCluste
 			return nil, precondition(reasonInUse, yardarmv1.KindClusterGroup, req.GetName(), fmt.Sprintf(
 				"cluster group %q is what gates are about (%s); let them be about others first, or delete them", req.GetName(), strings.Join(gates, ", ")))
 		}
+		if names := c.stagesNaming(req.GetName()); len(names) > 0 {
+			return nil, precondition(reasonInUse, yardarmv1.KindClusterGroup, req.GetName(), fmt.Sprintf(
+				"cluster group %q is what stages are for (%s); let them be for others first", req.GetName(), strings.Join(names, ", ")))
+		}
 		if err := c.DeleteGroup(req.GetName()); err != nil {
 			return nil, err
 		}

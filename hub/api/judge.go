@@ -22,6 +22,7 @@ var resourceIn = map[store.Table]string{
 	store.RoleBindings:    yardarmv1.ResourceRoleBindings,
 	store.Credentials:     yardarmv1.ResourceTokens,
 	store.Notifications:   yardarmv1.ResourceNotifications,
+	store.Strategies:      yardarmv1.ResourceStrategies,
 }
 
 // followers are the tables whose rows change only along with one that is judged.

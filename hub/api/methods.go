@@ -56,6 +56,10 @@ var needs = map[string]need{
 	hubv1.FleetService_GetGate_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceGates},
 	hubv1.FleetService_DeleteGate_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceGates},
 
+	hubv1.FleetService_ListStrategies_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceStrategies},
+	hubv1.FleetService_GetStrategy_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceStrategies},
+	hubv1.FleetService_DeleteStrategy_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceStrategies, objects: whole},
+
 	hubv1.FleetService_ListAssignments_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
 	hubv1.FleetService_GetAssignment_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceAssignments, objects: assignments},
 	hubv1.FleetService_PreviewAssignment_FullMethodName: {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceArtifacts, objects: assignments},
@@ -192,4 +196,5 @@ var resourceOf = map[string]string{
 	yardarmv1.KindRole:         yardarmv1.ResourceRoles,
 	yardarmv1.KindRoleBinding:  yardarmv1.ResourceRoleBindings,
 	yardarmv1.KindNotification: yardarmv1.ResourceNotifications,
+	yardarmv1.KindStrategy:     yardarmv1.ResourceStrategies,
 }

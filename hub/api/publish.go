@@ -294,7 +294,7 @@ func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yard
 		}
 	}
 	check := checker{v: &v, path: "publication."}
-	unknownStages(c, check, p.GetRollout())
+	unknownStages(c, check.at("rollout."), p.GetRollout())
 	if err := v.err(); err != nil {
 		return nil, false, err
 	}
@@ -303,7 +303,9 @@ func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yard
 		if len(p.GetGroups()) == 0 || p.GetResourceVersion() != "" {
 			return nil, false, notFound(yardarmv1.KindBundle, p.GetBundle(), "name the groups it is for, and it is made (`--to GROUP`), or apply it first")
 		}
-		return &yardarmv1.Bundle{Metadata: c.newMeta(p.GetBundle(), uid), Spec: &yardarmv1.BundleSpec{Targets: retarget(nil, p.Groups), Rollout: p.Rollout}, Status: &yardarmv1.BundleStatus{}}, true, nil
+		next = &yardarmv1.Bundle{Metadata: c.newMeta(p.GetBundle(), uid), Spec: &yardarmv1.BundleSpec{Targets: retarget(nil, p.Groups), Rollout: p.Rollout}, Status: &yardarmv1.BundleStatus{}}
+		c.checkNamed(check, next.Spec)
+		return next, true, v.err()
 	}
 	if b.GetSpec().GetSource() != nil {
 		return nil, false, fromSource(b)
@@ -328,6 +330,7 @@ func (c *change) publicationTarget(p *hubv1.Publication, uid string) (next *yard
 	}
 	next.Metadata.Generation++
 	check.rollout(next.Spec.Rollout, groupsOf(next.Spec.Targets))
+	c.checkNamed(check, next.Spec)
 	return next, true, v.err()
 }
 

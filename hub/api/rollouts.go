@@ -157,19 +157,3 @@ func checkRollout(b *yardarmv1.Bundle, have, want uint32) error {
 	}
 	return nil
 }
-
-// rollout checks a strategy. Groups are those that the bundle targets.
-func (c checker) rollout(strategy *yardarmv1.RolloutStrategy, groups []string) {
-	for _, v := range rollout.Check(strategy, groups) {
-		c.add("rollout."+v.Field, v.Message)
-	}
-}
-
-// unknownStages notes the stages that are for groups which are not there.
-func unknownStages(c *change, check checker, strategy *yardarmv1.RolloutStrategy) {
-	for i, stage := range strategy.GetStages() {
-		if group := stage.GetGroup(); group != "" && c.Group(group) == nil {
-			check.add(fmt.Sprintf("rollout.stages[%d].group", i), unknownGroup(group))
-		}
-	}
-}

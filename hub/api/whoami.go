@@ -40,7 +40,7 @@ func (s *Server) CanI(ctx context.Context, req *hubv1.CanIRequest) (*hubv1.CanIR
 		o.group, o.targets = "", []string{o.group}
 	}
 	n := need{verb: req.GetVerb(), resource: req.GetResource()}
-	if named || slices.Contains(unscoped, req.GetResource()) {
+	if named || slices.Contains(unscoped, req.GetResource()) || req.GetResource() == yardarmv1.ResourceStrategies && req.GetVerb() != yardarmv1.VerbGet {
 		n.objects = func(any) []object { return []object{o} }
 	}
 	view := s.view(ctx)

@@ -14,7 +14,8 @@ const AdminRole = "admin"
 // What the roles of every hub are made of. Manifests may hold what is not for everybody, so a viewer does not see them.
 var (
 	viewing = rule([]string{yardarmv1.VerbGet}, yardarmv1.ResourceHub, yardarmv1.ResourceClusters, yardarmv1.ResourceClusterGroups,
-		yardarmv1.ResourceBundles, yardarmv1.ResourceRevisions, yardarmv1.ResourceAssignments, yardarmv1.ResourceRollouts, yardarmv1.ResourceGates, yardarmv1.ResourceEvents)
+		yardarmv1.ResourceBundles, yardarmv1.ResourceRevisions, yardarmv1.ResourceAssignments, yardarmv1.ResourceRollouts, yardarmv1.ResourceStrategies, yardarmv1.ResourceGates,
+		yardarmv1.ResourceEvents)
 	reading    = rule([]string{yardarmv1.VerbGet}, yardarmv1.ResourceArtifacts)
 	publishing = []*yardarmv1.Rule{
 		rule([]string{yardarmv1.VerbApply, yardarmv1.VerbPublish, yardarmv1.VerbUndo}, yardarmv1.ResourceBundles),
@@ -25,7 +26,7 @@ var (
 	accepting = rule([]string{yardarmv1.VerbAccept}, yardarmv1.ResourceAssignments)
 	operating = []*yardarmv1.Rule{
 		rule([]string{yardarmv1.VerbDelete}, yardarmv1.ResourceBundles),
-		rule([]string{yardarmv1.VerbApply, yardarmv1.VerbDelete}, yardarmv1.ResourceClusters, yardarmv1.ResourceClusterGroups, yardarmv1.ResourceGates),
+		rule([]string{yardarmv1.VerbApply, yardarmv1.VerbDelete}, yardarmv1.ResourceClusters, yardarmv1.ResourceClusterGroups, yardarmv1.ResourceGates, yardarmv1.ResourceStrategies),
 		rule([]string{yardarmv1.VerbLabel, yardarmv1.VerbEnroll, yardarmv1.VerbBan}, yardarmv1.ResourceClusters),
 	}
 )
@@ -34,7 +35,7 @@ var (
 var builtIn = []*yardarmv1.Role{
 	role(AdminRole, "may do everything, and give it to others", rule([]string{yardarmv1.Any}, yardarmv1.Any)),
 	role("approver", "sees everything, manifests too, approves stages of rollouts, and lets go of what is held", viewing, reading, approving, accepting),
-	role("operator", "runs the fleet: clusters, their groups, bundles and their rollouts, gates, and what is held", slices.Concat(
+	role("operator", "runs the fleet: clusters, their groups, bundles and their rollouts, strategies, gates, and what is held", slices.Concat(
 		[]*yardarmv1.Rule{viewing, reading, accepting}, publishing, operating)...),
 	role("publisher", "publishes bundles, steers their rollouts, and returns to earlier revisions", slices.Concat([]*yardarmv1.Rule{viewing, reading}, publishing)...),
 	role("viewer", "sees everything but the manifests", viewing),
@@ -54,7 +55,8 @@ var (
 		yardarmv1.VerbSteer, yardarmv1.VerbApprove, yardarmv1.VerbOverride, yardarmv1.VerbLabel, yardarmv1.VerbEnroll, yardarmv1.VerbBan, yardarmv1.VerbAccept,
 		yardarmv1.VerbReconcile, yardarmv1.VerbBackup, yardarmv1.VerbRotate}
 	Resources = []string{yardarmv1.ResourceHub, yardarmv1.ResourceClusters, yardarmv1.ResourceClusterGroups, yardarmv1.ResourceBundles,
-		yardarmv1.ResourceRevisions, yardarmv1.ResourceArtifacts, yardarmv1.ResourceAssignments, yardarmv1.ResourceRollouts, yardarmv1.ResourceGates, yardarmv1.ResourceEvents,
+		yardarmv1.ResourceRevisions, yardarmv1.ResourceArtifacts, yardarmv1.ResourceAssignments, yardarmv1.ResourceRollouts, yardarmv1.ResourceStrategies, yardarmv1.ResourceGates,
+		yardarmv1.ResourceEvents,
 		yardarmv1.ResourceRoles, yardarmv1.ResourceRoleBindings, yardarmv1.ResourceTokens, yardarmv1.ResourceAudit, yardarmv1.ResourceNotifications}
 )
 

@@ -114,7 +114,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 9
+const Format = 10
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -139,6 +139,8 @@ func migrations() []migration {
 		func(Log) ([]Op, error) { return []Op{{Table: historyTable, Key: "none"}}, nil },
 		// Format 9 has notifications. An older hub would tell nobody of what happens.
 		addTable(Notifications, Tolds),
+		// Format 10 has strategies, and rollouts that wait for a confirmation. An older hub would begin both by the default.
+		addTable(Strategies),
 	}
 }
 

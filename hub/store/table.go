@@ -34,6 +34,7 @@ const (
 	Rollouts                     // bundle uid
 	RolloutMembers               // bundle uid/chunk, of 10 digits
 	Notifications                // name
+	Strategies                   // name
 	CredentialUses               // id
 	Tolds                        // notification uid/subject
 	Observed                     // cluster uid
@@ -48,7 +49,7 @@ const (
 )
 
 var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets", "answers",
-	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "notifications", "credential_uses", "told", "observed", "observed_bundles", "events", "presences", "sources", "members", "meta", "assigned"}
+	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "notifications", "strategies", "credential_uses", "told", "observed", "observed_bundles", "events", "presences", "sources", "members", "meta", "assigned"}
 
 // String returns the table's name in metrics, on disk and in errors.
 func (t Table) String() string { return tableNames[t] }

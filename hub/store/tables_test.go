@@ -182,6 +182,16 @@ func TestTables(t *testing.T) {
 			},
 			func(tx *ReadTx) int { return count(tx.Notifications()) },
 			func(tx *Tx) error { return tx.DeleteNotification("n") }},
+		{Strategies,
+			func(tx *Tx, v string) error {
+				return tx.PutStrategy(&yardarmv1.Strategy{Metadata: &yardarmv1.ObjectMeta{Name: "s"}, Spec: &yardarmv1.RolloutStrategy{OnFailure: v}})
+			},
+			func(tx *ReadTx) (string, bool) {
+				s := tx.Strategy("s")
+				return s.GetSpec().GetOnFailure(), s != nil
+			},
+			func(tx *ReadTx) int { return count(tx.Strategies()) },
+			func(tx *Tx) error { return tx.DeleteStrategy("s") }},
 		{Tolds,
 			func(tx *Tx, v string) error {
 				return tx.PutTold(&storev1.Told{NotificationUid: "n1", Subject: "rollout/b1", Events: []string{v}})

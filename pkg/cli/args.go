@@ -109,6 +109,8 @@ func typeOf(object client.Object) resource.Type {
 		return resource.Bundle
 	case *yardarmv1.Revision:
 		return resource.Revision
+	case *yardarmv1.Strategy:
+		return resource.Strategy
 	case *yardarmv1.Gate:
 		return resource.Gate
 	case *yardarmv1.Role:

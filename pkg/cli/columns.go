@@ -53,6 +53,8 @@ func columnsOf(t resource.Type) []column {
 		return bundleColumns
 	case yardarmv1.KindRevision:
 		return revisionColumns
+	case yardarmv1.KindStrategy:
+		return strategyColumns
 	case yardarmv1.KindGate:
 		return gateColumns
 	case yardarmv1.KindRole:

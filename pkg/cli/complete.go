@@ -150,6 +150,8 @@ func (a *app) names(cmd *cobra.Command, t resource.Type, typed string) []string 
 		return beginning(typed, hub.Bundles(ctx, &hubv1.ListBundlesRequest{}))
 	case t.Is(resource.Assignment):
 		return beginning(typed, hub.Assignments(ctx, &hubv1.ListAssignmentsRequest{}))
+	case t.Is(resource.Strategy):
+		return beginning(typed, hub.Strategies(ctx, &hubv1.ListStrategiesRequest{}))
 	case t.Is(resource.Gate):
 		return beginning(typed, hub.Gates(ctx, &hubv1.ListGatesRequest{}))
 	case t.Is(resource.Role):

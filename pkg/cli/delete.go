@@ -33,8 +33,8 @@ func (a *app) deleteCommand() *cobra.Command {
 	var f deleteFlags
 	cmd := &cobra.Command{
 		Use:   "delete TYPE NAME… | TYPE/NAME…",
-		Short: "Delete clusters, bundles, clustergroups, gates, roles, rolebindings and notifications, and say what becomes of the workloads",
-		Long: `Delete clusters, bundles, clustergroups, gates, roles, rolebindings and notifications.
+		Short: "Delete clusters, bundles, clustergroups, strategies, gates, roles, rolebindings and notifications, and say what becomes of the workloads",
+		Long: `Delete clusters, bundles, clustergroups, strategies, gates, roles, rolebindings and notifications.
 
 For a cluster and for a bundle, say what becomes of the objects in the clusters:
   --keep     they stay as they are, and nobody manages them any more
@@ -105,12 +105,14 @@ func (a *app) delete(ctx context.Context, selections []resource.Selection, f del
 }
 
 // deletable are the types that can be deleted.
-var deletable = []resource.Type{resource.Cluster, resource.Bundle, resource.Group, resource.Gate, resource.Role, resource.Binding, resource.Notification}
+var deletable = []resource.Type{resource.Cluster, resource.Bundle, resource.Group, resource.Strategy, resource.Gate, resource.Role, resource.Binding, resource.Notification}
 
 // deletePlain deletes what has no workloads.
 func deletePlain(ctx context.Context, hub *client.Client, t resource.Type, name string, dryRun bool) error {
 	var err error
 	switch {
+	case t.Is(resource.Strategy):
+		_, err = hub.DeleteStrategy(ctx, &hubv1.DeleteStrategyRequest{Name: name, DryRun: dryRun})
 	case t.Is(resource.Gate):
 		_, err = hub.DeleteGate(ctx, &hubv1.DeleteGateRequest{Name: name, DryRun: dryRun})
 	case t.Is(resource.Role):

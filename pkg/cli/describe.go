@@ -92,6 +92,8 @@ func (d *sheet) describe(ctx context.Context, hub *client.Client, object client.
 		d.revision(o)
 	case *yardarmv1.Assignment:
 		d.assignment(o)
+	case *yardarmv1.Strategy:
+		d.strategy(o)
 	case *yardarmv1.Gate:
 		d.gate(o)
 	case *yardarmv1.Role:

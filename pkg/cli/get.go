@@ -28,8 +28,8 @@ func (a *app) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get TYPE [NAME…] | TYPE/NAME…",
 		Short: "List resources",
-		Long: `List resources: clusters, clustergroups (groups), bundles, revisions, assignments, roles,
-rolebindings, tokens and notifications.
+		Long: `List resources: clusters, clustergroups (groups), bundles, revisions, assignments, strategies,
+gates, roles, rolebindings, tokens and notifications.
 
 What the hub knows of a cluster is what its spoke last reported. The column AS OF tells until when that
 is known to hold; what is stale never counts as ready.`,
@@ -95,7 +95,7 @@ func (f *getFlags) check(selections []resource.Selection) error {
 		return usage("-w and --sort do not go together: what changes comes as it changes")
 	case selections[0].Type.Is(resource.Revision):
 		return usage("revisions do not change; watch their bundle: yardarm get bundles -w")
-	case slices.ContainsFunc([]resource.Type{resource.Role, resource.Binding, resource.Token, resource.Notification}, selections[0].Type.Is):
+	case slices.ContainsFunc([]resource.Type{resource.Role, resource.Binding, resource.Token, resource.Notification, resource.Strategy}, selections[0].Type.Is):
 		return usage("%s cannot be watched", selections[0].Type.Plural)
 	case selections[0].Type.Is(resource.Assignment) && f.group != "":
 		return usage("-w watches assignments of a cluster or a bundle, not of a group")
@@ -158,7 +158,7 @@ func none(t resource.Type, f filter) string {
 	switch {
 	case t.Is(resource.Cluster):
 		return "there are no clusters; 'yardarm enroll NAME' adds one"
-	case t.Is(resource.Group), t.Is(resource.Role), t.Is(resource.Binding), t.Is(resource.Notification):
+	case t.Is(resource.Group), t.Is(resource.Role), t.Is(resource.Binding), t.Is(resource.Notification), t.Is(resource.Strategy):
 		return fmt.Sprintf("there are no %s; 'yardarm apply -f FILE' makes them", t.Plural)
 	case t.Is(resource.Gate):
 		return "there are no gates; 'yardarm freeze' makes one, and 'yardarm apply -f FILE' makes windows"
@@ -228,6 +228,8 @@ func fetchNamed(ctx context.Context, hub *client.Client, t resource.Type, name s
 			return nil, err
 		}
 		return object(hub.GetRevision(ctx, &hubv1.GetRevisionRequest{Bundle: bundle, Number: number}))
+	case t.Is(resource.Strategy):
+		return object(hub.GetStrategy(ctx, &hubv1.GetStrategyRequest{Name: name}))
 	case t.Is(resource.Gate):
 		return object(hub.GetGate(ctx, &hubv1.GetGateRequest{Name: name}))
 	case t.Is(resource.Role):
@@ -261,6 +263,8 @@ func list(ctx context.Context, hub *client.Client, t resource.Type, f getFlags) 
 		return objectsOf(hub.Bundles(ctx, &hubv1.ListBundlesRequest{PageSize: page, Selector: f.selector, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Assignment):
 		return objectsOf(hub.Assignments(ctx, &hubv1.ListAssignmentsRequest{PageSize: page, Cluster: f.cluster, Bundle: f.bundle, Filter: f.fields, OrderBy: f.order}))
+	case t.Is(resource.Strategy):
+		return objectsOf(hub.Strategies(ctx, &hubv1.ListStrategiesRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Gate):
 		return objectsOf(hub.Gates(ctx, &hubv1.ListGatesRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Role):

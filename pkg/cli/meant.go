@@ -35,6 +35,8 @@ func meant(ctx context.Context, hub *client.Client, t resource.Type, name string
 		names = namesIn(hub.ClusterGroups(ctx, &hubv1.ListClusterGroupsRequest{}))
 	case t.Is(resource.Bundle):
 		names = namesIn(hub.Bundles(ctx, &hubv1.ListBundlesRequest{}))
+	case t.Is(resource.Strategy):
+		names = namesIn(hub.Strategies(ctx, &hubv1.ListStrategiesRequest{}))
 	case t.Is(resource.Gate):
 		names = namesIn(hub.Gates(ctx, &hubv1.ListGatesRequest{}))
 	case t.Is(resource.Role):

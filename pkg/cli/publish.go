@@ -42,7 +42,8 @@ func (a *app) publishCommand() *cobra.Command {
 if it does not exist. Its clusters get the revision by the bundle's strategy: where it has none, a canary
 first, then until a tenth have it, then the rest; and all go back if it fails ('yardarm rollout --help').
 --rollout all-at-once is the strategy for those who want none: every cluster gets each revision at once,
-and keeps it, also where it fails. It stays the bundle's until another one is given.
+and keeps it, also where it fails. Other names are those of strategies ('yardarm get strategies'). It stays
+the bundle's until another one is given.
 
 Files that end in .yaml, .yml or .json count, except those that begin with a dot. A directory with a
 kustomization.yaml is built first, and one with a Chart.yaml rendered, as 'yardarm render' shows; --plain
@@ -79,14 +80,14 @@ that it is published, or unchanged.
 	cmd.Flags().StringVarP(&f.message, "message", "m", "", "what the revision is about")
 	cmd.Flags().StringVar(&f.commit, "commit", "", "the commit that the manifests are from")
 	cmd.Flags().StringVar(&f.source, "source", "", "where the manifests are from, such as a repository's address")
-	cmd.Flags().StringVar(&f.rollout, "rollout", "", "how the bundle's revisions are rolled out from now on: default or all-at-once; by default as before")
+	cmd.Flags().StringVar(&f.rollout, "rollout", "", "how the bundle's revisions are rolled out from now on: default, all-at-once or the name of a strategy; by default as before")
 	dryRunFlag(cmd, &f.dryRun)
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the revision is ready in all clusters")
 	f.waiting.add(cmd)
 	f.render.add(cmd)
 	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML, formatName, formatJUnit)
 	complete(cmd, "bundle", a.completeNames(resource.Bundle))
-	complete(cmd, "rollout", words(rolloutDefault, rolloutAllAtOnce))
+	complete(cmd, "rollout", a.completeNames(resource.Strategy))
 	complete(cmd, "to", a.completeNames(resource.Group))
 	return cmd
 }
@@ -164,27 +165,24 @@ func (a *app) upload(ctx context.Context, dir string, f *publishFlags) (*hubv1.P
 	})
 }
 
-// Strategies that have a name.
-const (
-	rolloutDefault   = "default"
-	rolloutAllAtOnce = "all-at-once"
-)
-
-// strategyOf is the strategy with a name; nil for the one that the bundle has.
+// strategyOf is the strategy with a name, one of those that every hub has or one that somebody has made; nil for the one that the bundle has.
 func strategyOf(name string) (*yardarmv1.RolloutStrategy, error) {
 	switch name {
 	case "":
 		return nil, nil
-	case rolloutDefault:
+	case yardarmv1.StrategyDefault:
 		return &yardarmv1.RolloutStrategy{}, nil
-	case rolloutAllAtOnce:
+	case yardarmv1.StrategyAllAtOnce:
 		return &yardarmv1.RolloutStrategy{Stages: []*yardarmv1.Stage{{Name: "all", Concurrency: yardarmv1.ShareAll, FailureBudget: yardarmv1.ShareAll}}}, nil
 	}
-	return nil, usage("--rollout %s: it may be %s or %s; other strategies are the bundle's to say: 'yardarm rollout --help'", name, rolloutDefault, rolloutAllAtOnce)
+	if err := selector.ValidateName(name); err != nil {
+		return nil, usage("--rollout: %s", err)
+	}
+	return &yardarmv1.RolloutStrategy{Strategy: name}, nil
 }
 
 // publicationField is how the hub names what the flags of publish say.
-var publicationField = regexp.MustCompile(`\bpublication\.(?:provenance\.)?(bundle|groups|message|source|commit)(?:\[\d+\])?`)
+var publicationField = regexp.MustCompile(`\bpublication\.(?:provenance\.)?(bundle|groups|message|source|commit|rollout)(?:\[\d+\]|\.strategy)?`)
 
 // inFlags names the flags where the hub names fields of the request. Other errors it returns as they are.
 func (a *app) inFlags(err error) error {

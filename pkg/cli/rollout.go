@@ -39,7 +39,13 @@ Gates hold a revision back whatever its stages allow: freezes and windows of tim
       stages:
       - {name: test, group: test, soak: 10m}
       - {name: early, percent: 10, failureBudget: "0", approval: after}
-      - {name: rest, concurrency: "50", orderBy: region, progressDeadline: 30m}`,
+      - {name: rest, concurrency: "50", orderBy: region, progressDeadline: 30m}
+
+  # The same for several bundles, which say 'rollout: {strategy: careful}'
+  apiVersion: yardarm.dev/v1
+  kind: Strategy
+  metadata: {name: careful}
+  spec: {stages: [{name: test, group: test, soak: 10m}, {name: rest}]}`,
 		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usage("say what: status, watch, pause, resume, approve, promote, retry, override, undo or history; 'yardarm rollout --help' tells more")

@@ -85,6 +85,16 @@ func (c *Client) Gates(ctx context.Context, req *hubv1.ListGatesRequest) iter.Se
 	}
 }
 
+// Strategies lists strategies as [Client.Clusters] lists clusters.
+func (c *Client) Strategies(ctx context.Context, req *hubv1.ListStrategiesRequest) iter.Seq2[*yardarmv1.Strategy, error] {
+	return func(yield func(*yardarmv1.Strategy, error) bool) {
+		page := &hubv1.ListStrategiesRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
+		pages(ctx, c.ListStrategies, page, (*hubv1.ListStrategiesResponse).GetStrategies, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
 // RoleBindings lists role bindings as [Client.Clusters] lists clusters.
 func (c *Client) RoleBindings(ctx context.Context, req *hubv1.ListRoleBindingsRequest) iter.Seq2[*yardarmv1.RoleBinding, error] {
 	return func(yield func(*yardarmv1.RoleBinding, error) bool) {

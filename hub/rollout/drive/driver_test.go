@@ -474,3 +474,31 @@ func TestConfirmation(t *testing.T) {
 	h.publish(change).expect("22 Progressing Confirmation")
 	h.publish().expect("44 Progressing Clusters")
 }
+
+// A rollout goes on by the strategy as it was when it began; a change concerns the next one, and one that is tried again.
+func TestDriverTakesStrategiesByName(t *testing.T) {
+	h := newHub(t, 3, &yardarmv1.RolloutStrategy{Strategy: "careful"})
+	say := func(atATime string) {
+		h.update(func(tx *store.Tx) error {
+			return tx.PutStrategy(&yardarmv1.Strategy{Metadata: &yardarmv1.ObjectMeta{Name: "careful"},
+				Spec: inOrder(&yardarmv1.Stage{Concurrency: atATime, FailureBudget: "0"})})
+		})
+	}
+	say("1")
+	reached := func(revision string) int { return strings.Count(strings.Fields(h.publish().picture())[0], revision) }
+	if n := reached("1"); n != 1 {
+		t.Fatalf("%d at a time, want 1", n)
+	}
+	say("3")
+	h.restart()
+	for i := range 3 {
+		h.presence(fmt.Sprint("c", i), yardarmv1.PresenceConnected)
+	}
+	if h.step(); h.show().Spec.Strategy.Stages[0].Concurrency != "1" || h.show().Spec.Strategy.Strategy != "careful" {
+		t.Errorf("its strategy is %v by now", h.show().Spec.Strategy)
+	}
+	h.all(yardarmv1.PhaseReady).expect("111 Completed")
+	if n := reached("2"); n != 3 {
+		t.Errorf("%d at a time, want 3", n)
+	}
+}

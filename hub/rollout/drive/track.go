@@ -72,11 +72,9 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 			return err
 		}
 	}
-	t.strategy = t.bundle.GetSpec().GetRollout()
-	if len(t.strategy.GetStages()) == 0 {
-		onFailure := t.strategy.GetOnFailure()
-		t.strategy = rollout.Default()
-		t.strategy.OnFailure = onFailure
+	var err error
+	if t.strategy, err = rollout.Effective(t.bundle.GetSpec().GetRollout(), s.tx.Strategy); err != nil {
+		return err
 	}
 	if violations := rollout.Check(t.strategy, nil); len(violations) > 0 {
 		return fmt.Errorf("%s: %s", violations[0].Field, violations[0].Message)

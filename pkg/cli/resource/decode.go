@@ -235,7 +235,7 @@ func (d *decoder) readResource(node *yaml.Node) {
 }
 
 // applicable are the kinds that newMessage knows.
-const applicable = "Cluster, ClusterGroup, Bundle, Gate, Role, RoleBinding and Notification"
+const applicable = "Cluster, ClusterGroup, Bundle, Strategy, Gate, Role, RoleBinding and Notification"
 
 // newMessage makes an empty message of a kind and puts it into the resource; nil for kinds that are not applied.
 func newMessage(kind string, resource *hubv1.Resource) proto.Message {
@@ -251,6 +251,10 @@ func newMessage(kind string, resource *hubv1.Resource) proto.Message {
 	case yardarmv1.KindBundle:
 		m := &yardarmv1.Bundle{}
 		resource.Resource = &hubv1.Resource_Bundle{Bundle: m}
+		return m
+	case yardarmv1.KindStrategy:
+		m := &yardarmv1.Strategy{}
+		resource.Resource = &hubv1.Resource_Strategy{Strategy: m}
 		return m
 	case yardarmv1.KindGate:
 		m := &yardarmv1.Gate{}

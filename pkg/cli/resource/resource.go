@@ -36,6 +36,7 @@ var (
 	Bundle       = Type{Kind: yardarmv1.KindBundle, Name: "bundle", Plural: "bundles", Aliases: []string{"b"}}
 	Revision     = Type{Kind: yardarmv1.KindRevision, Name: "revision", Plural: "revisions", Aliases: []string{"rev", "revs"}}
 	Assignment   = Type{Kind: yardarmv1.KindAssignment, Name: "assignment", Plural: "assignments", Aliases: []string{"assign", "as"}}
+	Strategy     = Type{Kind: yardarmv1.KindStrategy, Name: "strategy", Plural: "strategies"}
 	Gate         = Type{Kind: yardarmv1.KindGate, Name: "gate", Plural: "gates"}
 	Role         = Type{Kind: yardarmv1.KindRole, Name: "role", Plural: "roles"}
 	Binding      = Type{Kind: yardarmv1.KindRoleBinding, Name: "rolebinding", Plural: "rolebindings", Aliases: []string{"binding", "bindings", "rb"}}
@@ -45,7 +46,7 @@ var (
 
 // Types returns all types, in the order in which help lists them.
 func Types() []Type {
-	return []Type{Cluster, Group, Bundle, Revision, Assignment, Gate, Role, Binding, Token, Notification}
+	return []Type{Cluster, Group, Bundle, Revision, Assignment, Strategy, Gate, Role, Binding, Token, Notification}
 }
 
 // Is tells whether t is the type other.

@@ -32,7 +32,9 @@ type RolloutStrategy struct {
 	Stages []*Stage `protobuf:"bytes,1,rep,name=stages,proto3" json:"stages,omitempty"`
 	// What becomes of a rollout of which a stage's failure budget is exceeded: "rollback" (the default) returns every cluster that
 	// was given the revision to its own last good one, "pause" stops and waits for an operator.
-	OnFailure     string `protobuf:"bytes,2,opt,name=on_failure,json=onFailure,proto3" json:"on_failure,omitempty"`
+	OnFailure string `protobuf:"bytes,2,opt,name=on_failure,json=onFailure,proto3" json:"on_failure,omitempty"`
+	// In a bundle: the name of a Strategy, which must exist and says all of it instead. In a rollout: the one that it was taken from.
+	Strategy      string `protobuf:"bytes,3,opt,name=strategy,proto3" json:"strategy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -81,6 +83,135 @@ func (x *RolloutStrategy) GetOnFailure() string {
 	return ""
 }
 
+func (x *RolloutStrategy) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+// Strategy is a strategy that bundles share by its name. A change of it concerns the rollouts that begin after it.
+type Strategy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ApiVersion    string                 `protobuf:"bytes,1,opt,name=api_version,json=apiVersion,proto3" json:"api_version,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Metadata      *ObjectMeta            `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Spec          *RolloutStrategy       `protobuf:"bytes,4,opt,name=spec,proto3" json:"spec,omitempty"`
+	Status        *StrategyStatus        `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Strategy) Reset() {
+	*x = Strategy{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Strategy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Strategy) ProtoMessage() {}
+
+func (x *Strategy) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Strategy.ProtoReflect.Descriptor instead.
+func (*Strategy) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Strategy) GetApiVersion() string {
+	if x != nil {
+		return x.ApiVersion
+	}
+	return ""
+}
+
+func (x *Strategy) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Strategy) GetMetadata() *ObjectMeta {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Strategy) GetSpec() *RolloutStrategy {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *Strategy) GetStatus() *StrategyStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type StrategyStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bundles that name it, sorted; those that the caller may see. At most 100.
+	Bundles       []string `protobuf:"bytes,1,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StrategyStatus) Reset() {
+	*x = StrategyStatus{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StrategyStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StrategyStatus) ProtoMessage() {}
+
+func (x *StrategyStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StrategyStatus.ProtoReflect.Descriptor instead.
+func (*StrategyStatus) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *StrategyStatus) GetBundles() []string {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
 // Rollout is the way of a bundle's latest revision through its clusters. There is one for each bundle that has a revision, by its name.
 type Rollout struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -95,7 +226,7 @@ type Rollout struct {
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[1]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -107,7 +238,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[1]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -120,7 +251,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{1}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Rollout) GetApiVersion() string {
@@ -171,7 +302,7 @@ type RolloutSpec struct {
 
 func (x *RolloutSpec) Reset() {
 	*x = RolloutSpec{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[2]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -183,7 +314,7 @@ func (x *RolloutSpec) String() string {
 func (*RolloutSpec) ProtoMessage() {}
 
 func (x *RolloutSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[2]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -196,7 +327,7 @@ func (x *RolloutSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutSpec.ProtoReflect.Descriptor instead.
 func (*RolloutSpec) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{2}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RolloutSpec) GetBundle() string {
@@ -242,7 +373,7 @@ type RolloutSummary struct {
 
 func (x *RolloutSummary) Reset() {
 	*x = RolloutSummary{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[3]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -254,7 +385,7 @@ func (x *RolloutSummary) String() string {
 func (*RolloutSummary) ProtoMessage() {}
 
 func (x *RolloutSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[3]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -267,7 +398,7 @@ func (x *RolloutSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutSummary.ProtoReflect.Descriptor instead.
 func (*RolloutSummary) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{3}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RolloutSummary) GetRevision() uint32 {
@@ -340,7 +471,7 @@ type RolloutStatus struct {
 
 func (x *RolloutStatus) Reset() {
 	*x = RolloutStatus{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[4]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +483,7 @@ func (x *RolloutStatus) String() string {
 func (*RolloutStatus) ProtoMessage() {}
 
 func (x *RolloutStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[4]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +496,7 @@ func (x *RolloutStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStatus.ProtoReflect.Descriptor instead.
 func (*RolloutStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{4}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RolloutStatus) GetPhase() string {
@@ -478,7 +609,7 @@ type RolloutGate struct {
 
 func (x *RolloutGate) Reset() {
 	*x = RolloutGate{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +621,7 @@ func (x *RolloutGate) String() string {
 func (*RolloutGate) ProtoMessage() {}
 
 func (x *RolloutGate) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +634,7 @@ func (x *RolloutGate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutGate.ProtoReflect.Descriptor instead.
 func (*RolloutGate) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RolloutGate) GetGate() string {
@@ -579,7 +710,7 @@ type StageStatus struct {
 
 func (x *StageStatus) Reset() {
 	*x = StageStatus{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +722,7 @@ func (x *StageStatus) String() string {
 func (*StageStatus) ProtoMessage() {}
 
 func (x *StageStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +735,7 @@ func (x *StageStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageStatus.ProtoReflect.Descriptor instead.
 func (*StageStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StageStatus) GetName() string {
@@ -728,7 +859,7 @@ type RolloutAction struct {
 
 func (x *RolloutAction) Reset() {
 	*x = RolloutAction{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +871,7 @@ func (x *RolloutAction) String() string {
 func (*RolloutAction) ProtoMessage() {}
 
 func (x *RolloutAction) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +884,7 @@ func (x *RolloutAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutAction.ProtoReflect.Descriptor instead.
 func (*RolloutAction) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RolloutAction) GetAction() string {
@@ -812,7 +943,7 @@ type RolloutCluster struct {
 
 func (x *RolloutCluster) Reset() {
 	*x = RolloutCluster{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +955,7 @@ func (x *RolloutCluster) String() string {
 func (*RolloutCluster) ProtoMessage() {}
 
 func (x *RolloutCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +968,7 @@ func (x *RolloutCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutCluster.ProtoReflect.Descriptor instead.
 func (*RolloutCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RolloutCluster) GetCluster() string {
@@ -931,7 +1062,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1074,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1087,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Stage) GetName() string {
@@ -1041,11 +1172,21 @@ var File_yardarm_v1_rollout_proto protoreflect.FileDescriptor
 const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\n" +
 	"\x18yardarm/v1/rollout.proto\x12\n" +
-	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15yardarm/v1/meta.proto\x1a\x19yardarm/v1/selector.proto\"[\n" +
+	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15yardarm/v1/meta.proto\x1a\x19yardarm/v1/selector.proto\"w\n" +
 	"\x0fRolloutStrategy\x12)\n" +
 	"\x06stages\x18\x01 \x03(\v2\x11.yardarm.v1.StageR\x06stages\x12\x1d\n" +
 	"\n" +
-	"on_failure\x18\x02 \x01(\tR\tonFailure\"\xd2\x01\n" +
+	"on_failure\x18\x02 \x01(\tR\tonFailure\x12\x1a\n" +
+	"\bstrategy\x18\x03 \x01(\tR\bstrategy\"\xd8\x01\n" +
+	"\bStrategy\x12\x1f\n" +
+	"\vapi_version\x18\x01 \x01(\tR\n" +
+	"apiVersion\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
+	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12/\n" +
+	"\x04spec\x18\x04 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\x04spec\x122\n" +
+	"\x06status\x18\x05 \x01(\v2\x1a.yardarm.v1.StrategyStatusR\x06status\"*\n" +
+	"\x0eStrategyStatus\x12\x18\n" +
+	"\abundles\x18\x01 \x03(\tR\abundles\"\xd2\x01\n" +
 	"\aRollout\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
 	"apiVersion\x12\x12\n" +
@@ -1145,45 +1286,50 @@ func file_yardarm_v1_rollout_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_rollout_proto_rawDescData
 }
 
-var file_yardarm_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_yardarm_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_yardarm_v1_rollout_proto_goTypes = []any{
 	(*RolloutStrategy)(nil),       // 0: yardarm.v1.RolloutStrategy
-	(*Rollout)(nil),               // 1: yardarm.v1.Rollout
-	(*RolloutSpec)(nil),           // 2: yardarm.v1.RolloutSpec
-	(*RolloutSummary)(nil),        // 3: yardarm.v1.RolloutSummary
-	(*RolloutStatus)(nil),         // 4: yardarm.v1.RolloutStatus
-	(*RolloutGate)(nil),           // 5: yardarm.v1.RolloutGate
-	(*StageStatus)(nil),           // 6: yardarm.v1.StageStatus
-	(*RolloutAction)(nil),         // 7: yardarm.v1.RolloutAction
-	(*RolloutCluster)(nil),        // 8: yardarm.v1.RolloutCluster
-	(*Stage)(nil),                 // 9: yardarm.v1.Stage
-	(*ObjectMeta)(nil),            // 10: yardarm.v1.ObjectMeta
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*LabelSelector)(nil),         // 12: yardarm.v1.LabelSelector
-	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(*Strategy)(nil),              // 1: yardarm.v1.Strategy
+	(*StrategyStatus)(nil),        // 2: yardarm.v1.StrategyStatus
+	(*Rollout)(nil),               // 3: yardarm.v1.Rollout
+	(*RolloutSpec)(nil),           // 4: yardarm.v1.RolloutSpec
+	(*RolloutSummary)(nil),        // 5: yardarm.v1.RolloutSummary
+	(*RolloutStatus)(nil),         // 6: yardarm.v1.RolloutStatus
+	(*RolloutGate)(nil),           // 7: yardarm.v1.RolloutGate
+	(*StageStatus)(nil),           // 8: yardarm.v1.StageStatus
+	(*RolloutAction)(nil),         // 9: yardarm.v1.RolloutAction
+	(*RolloutCluster)(nil),        // 10: yardarm.v1.RolloutCluster
+	(*Stage)(nil),                 // 11: yardarm.v1.Stage
+	(*ObjectMeta)(nil),            // 12: yardarm.v1.ObjectMeta
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*LabelSelector)(nil),         // 14: yardarm.v1.LabelSelector
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
 }
 var file_yardarm_v1_rollout_proto_depIdxs = []int32{
-	9,  // 0: yardarm.v1.RolloutStrategy.stages:type_name -> yardarm.v1.Stage
-	10, // 1: yardarm.v1.Rollout.metadata:type_name -> yardarm.v1.ObjectMeta
-	2,  // 2: yardarm.v1.Rollout.spec:type_name -> yardarm.v1.RolloutSpec
-	4,  // 3: yardarm.v1.Rollout.status:type_name -> yardarm.v1.RolloutStatus
-	0,  // 4: yardarm.v1.RolloutSpec.strategy:type_name -> yardarm.v1.RolloutStrategy
-	6,  // 5: yardarm.v1.RolloutStatus.stages:type_name -> yardarm.v1.StageStatus
-	11, // 6: yardarm.v1.RolloutStatus.begun:type_name -> google.protobuf.Timestamp
-	11, // 7: yardarm.v1.RolloutStatus.since:type_name -> google.protobuf.Timestamp
-	7,  // 8: yardarm.v1.RolloutStatus.actions:type_name -> yardarm.v1.RolloutAction
-	8,  // 9: yardarm.v1.RolloutStatus.clusters:type_name -> yardarm.v1.RolloutCluster
-	5,  // 10: yardarm.v1.RolloutStatus.gates:type_name -> yardarm.v1.RolloutGate
-	11, // 11: yardarm.v1.RolloutGate.opens:type_name -> google.protobuf.Timestamp
-	11, // 12: yardarm.v1.RolloutAction.time:type_name -> google.protobuf.Timestamp
-	12, // 13: yardarm.v1.Stage.selector:type_name -> yardarm.v1.LabelSelector
-	13, // 14: yardarm.v1.Stage.soak:type_name -> google.protobuf.Duration
-	13, // 15: yardarm.v1.Stage.progress_deadline:type_name -> google.protobuf.Duration
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	11, // 0: yardarm.v1.RolloutStrategy.stages:type_name -> yardarm.v1.Stage
+	12, // 1: yardarm.v1.Strategy.metadata:type_name -> yardarm.v1.ObjectMeta
+	0,  // 2: yardarm.v1.Strategy.spec:type_name -> yardarm.v1.RolloutStrategy
+	2,  // 3: yardarm.v1.Strategy.status:type_name -> yardarm.v1.StrategyStatus
+	12, // 4: yardarm.v1.Rollout.metadata:type_name -> yardarm.v1.ObjectMeta
+	4,  // 5: yardarm.v1.Rollout.spec:type_name -> yardarm.v1.RolloutSpec
+	6,  // 6: yardarm.v1.Rollout.status:type_name -> yardarm.v1.RolloutStatus
+	0,  // 7: yardarm.v1.RolloutSpec.strategy:type_name -> yardarm.v1.RolloutStrategy
+	8,  // 8: yardarm.v1.RolloutStatus.stages:type_name -> yardarm.v1.StageStatus
+	13, // 9: yardarm.v1.RolloutStatus.begun:type_name -> google.protobuf.Timestamp
+	13, // 10: yardarm.v1.RolloutStatus.since:type_name -> google.protobuf.Timestamp
+	9,  // 11: yardarm.v1.RolloutStatus.actions:type_name -> yardarm.v1.RolloutAction
+	10, // 12: yardarm.v1.RolloutStatus.clusters:type_name -> yardarm.v1.RolloutCluster
+	7,  // 13: yardarm.v1.RolloutStatus.gates:type_name -> yardarm.v1.RolloutGate
+	13, // 14: yardarm.v1.RolloutGate.opens:type_name -> google.protobuf.Timestamp
+	13, // 15: yardarm.v1.RolloutAction.time:type_name -> google.protobuf.Timestamp
+	14, // 16: yardarm.v1.Stage.selector:type_name -> yardarm.v1.LabelSelector
+	15, // 17: yardarm.v1.Stage.soak:type_name -> google.protobuf.Duration
+	15, // 18: yardarm.v1.Stage.progress_deadline:type_name -> google.protobuf.Duration
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_rollout_proto_init() }
@@ -1199,7 +1345,7 @@ func file_yardarm_v1_rollout_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_rollout_proto_rawDesc), len(file_yardarm_v1_rollout_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -20,6 +20,7 @@ const (
 	KindRollout      = "Rollout"
 	KindGate         = "Gate"
 	KindNotification = "Notification"
+	KindStrategy     = "Strategy"
 )
 
 // Verbs of rules.
@@ -59,6 +60,7 @@ const (
 	ResourceTokens        = "tokens"
 	ResourceGates         = "gates"
 	ResourceNotifications = "notifications"
+	ResourceStrategies    = "strategies"
 )
 
 // Types of renderings.
@@ -399,6 +401,12 @@ const (
 
 	GateOpen = "Open"
 	GateShut = "Shut"
+)
+
+// Names of strategies that every hub has, and nobody can make others by.
+const (
+	StrategyDefault   = "default"
+	StrategyAllAtOnce = "all-at-once"
 )
 
 // What a strategy may say.

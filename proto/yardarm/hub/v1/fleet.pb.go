@@ -484,6 +484,7 @@ type Resource struct {
 	//	*Resource_RoleBinding
 	//	*Resource_Gate
 	//	*Resource_Notification
+	//	*Resource_Strategy
 	Resource      isResource_Resource `protobuf_oneof:"resource"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -589,6 +590,15 @@ func (x *Resource) GetNotification() *v1.Notification {
 	return nil
 }
 
+func (x *Resource) GetStrategy() *v1.Strategy {
+	if x != nil {
+		if x, ok := x.Resource.(*Resource_Strategy); ok {
+			return x.Strategy
+		}
+	}
+	return nil
+}
+
 type isResource_Resource interface {
 	isResource_Resource()
 }
@@ -621,6 +631,10 @@ type Resource_Notification struct {
 	Notification *v1.Notification `protobuf:"bytes,7,opt,name=notification,proto3,oneof"`
 }
 
+type Resource_Strategy struct {
+	Strategy *v1.Strategy `protobuf:"bytes,8,opt,name=strategy,proto3,oneof"`
+}
+
 func (*Resource_Cluster) isResource_Resource() {}
 
 func (*Resource_ClusterGroup) isResource_Resource() {}
@@ -634,6 +648,8 @@ func (*Resource_RoleBinding) isResource_Resource() {}
 func (*Resource_Gate) isResource_Resource() {}
 
 func (*Resource_Notification) isResource_Resource() {}
+
+func (*Resource_Strategy) isResource_Resource() {}
 
 type ApplyRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -3832,7 +3848,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x06ca_pin\x18\x05 \x01(\tR\x05caPin\x12\x1b\n" +
 	"\tread_only\x18\x06 \x01(\tR\breadOnly\x124\n" +
 	"\astarted\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x1a\n" +
-	"\bsessions\x18\b \x01(\rR\bsessions\"\x84\x03\n" +
+	"\bsessions\x18\b \x01(\rR\bsessions\"\xb8\x03\n" +
 	"\bResource\x12/\n" +
 	"\acluster\x18\x01 \x01(\v2\x13.yardarm.v1.ClusterH\x00R\acluster\x12?\n" +
 	"\rcluster_group\x18\x02 \x01(\v2\x18.yardarm.v1.ClusterGroupH\x00R\fclusterGroup\x12,\n" +
@@ -3840,7 +3856,8 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x04role\x18\x04 \x01(\v2\x10.yardarm.v1.RoleH\x00R\x04role\x12<\n" +
 	"\frole_binding\x18\x05 \x01(\v2\x17.yardarm.v1.RoleBindingH\x00R\vroleBinding\x12&\n" +
 	"\x04gate\x18\x06 \x01(\v2\x10.yardarm.v1.GateH\x00R\x04gate\x12>\n" +
-	"\fnotification\x18\a \x01(\v2\x18.yardarm.v1.NotificationH\x00R\fnotificationB\n" +
+	"\fnotification\x18\a \x01(\v2\x18.yardarm.v1.NotificationH\x00R\fnotification\x122\n" +
+	"\bstrategy\x18\b \x01(\v2\x14.yardarm.v1.StrategyH\x00R\bstrategyB\n" +
 	"\n" +
 	"\bresource\"_\n" +
 	"\fApplyRequest\x126\n" +
@@ -4069,7 +4086,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xe4)\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xef+\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -4105,7 +4122,10 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\tListGates\x12 .yardarm.hub.v1.ListGatesRequest\x1a!.yardarm.hub.v1.ListGatesResponse\x12;\n" +
 	"\aGetGate\x12\x1e.yardarm.hub.v1.GetGateRequest\x1a\x10.yardarm.v1.Gate\x12S\n" +
 	"\n" +
-	"DeleteGate\x12!.yardarm.hub.v1.DeleteGateRequest\x1a\".yardarm.hub.v1.DeleteGateResponse\x12b\n" +
+	"DeleteGate\x12!.yardarm.hub.v1.DeleteGateRequest\x1a\".yardarm.hub.v1.DeleteGateResponse\x12_\n" +
+	"\x0eListStrategies\x12%.yardarm.hub.v1.ListStrategiesRequest\x1a&.yardarm.hub.v1.ListStrategiesResponse\x12G\n" +
+	"\vGetStrategy\x12\".yardarm.hub.v1.GetStrategyRequest\x1a\x14.yardarm.v1.Strategy\x12_\n" +
+	"\x0eDeleteStrategy\x12%.yardarm.hub.v1.DeleteStrategyRequest\x1a&.yardarm.hub.v1.DeleteStrategyResponse\x12b\n" +
 	"\x0fListAssignments\x12&.yardarm.hub.v1.ListAssignmentsRequest\x1a'.yardarm.hub.v1.ListAssignmentsResponse\x12M\n" +
 	"\rGetAssignment\x12$.yardarm.hub.v1.GetAssignmentRequest\x1a\x16.yardarm.v1.Assignment\x12j\n" +
 	"\x11PreviewAssignment\x12(.yardarm.hub.v1.PreviewAssignmentRequest\x1a).yardarm.hub.v1.PreviewAssignmentResponse0\x01\x12P\n" +
@@ -4225,64 +4245,70 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*v1.RoleBinding)(nil),             // 65: yardarm.v1.RoleBinding
 	(*v1.Gate)(nil),                    // 66: yardarm.v1.Gate
 	(*v1.Notification)(nil),            // 67: yardarm.v1.Notification
-	(*durationpb.Duration)(nil),        // 68: google.protobuf.Duration
-	(v1.Workloads)(0),                  // 69: yardarm.v1.Workloads
-	(*v1.Provenance)(nil),              // 70: yardarm.v1.Provenance
-	(*v1.RolloutStrategy)(nil),         // 71: yardarm.v1.RolloutStrategy
-	(*v1.Revision)(nil),                // 72: yardarm.v1.Revision
-	(*Diff)(nil),                       // 73: yardarm.hub.v1.Diff
-	(*v1.Assignment)(nil),              // 74: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 75: yardarm.v1.Event
-	(*GetRolloutRequest)(nil),          // 76: yardarm.hub.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil),        // 77: yardarm.hub.v1.WatchRolloutRequest
-	(*SteerRolloutRequest)(nil),        // 78: yardarm.hub.v1.SteerRolloutRequest
-	(*ListGatesRequest)(nil),           // 79: yardarm.hub.v1.ListGatesRequest
-	(*GetGateRequest)(nil),             // 80: yardarm.hub.v1.GetGateRequest
-	(*DeleteGateRequest)(nil),          // 81: yardarm.hub.v1.DeleteGateRequest
-	(*GetExplanationRequest)(nil),      // 82: yardarm.hub.v1.GetExplanationRequest
-	(*ListProblemsRequest)(nil),        // 83: yardarm.hub.v1.ListProblemsRequest
-	(*GetFacetsRequest)(nil),           // 84: yardarm.hub.v1.GetFacetsRequest
-	(*WatchOverviewRequest)(nil),       // 85: yardarm.hub.v1.WatchOverviewRequest
-	(*GetHistoryRequest)(nil),          // 86: yardarm.hub.v1.GetHistoryRequest
-	(*ListAuditRequest)(nil),           // 87: yardarm.hub.v1.ListAuditRequest
-	(*ListRolesRequest)(nil),           // 88: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 89: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 90: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 91: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 92: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 93: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*ListNotificationsRequest)(nil),   // 94: yardarm.hub.v1.ListNotificationsRequest
-	(*GetNotificationRequest)(nil),     // 95: yardarm.hub.v1.GetNotificationRequest
-	(*DeleteNotificationRequest)(nil),  // 96: yardarm.hub.v1.DeleteNotificationRequest
-	(*TestNotificationRequest)(nil),    // 97: yardarm.hub.v1.TestNotificationRequest
-	(*CreateTokenRequest)(nil),         // 98: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 99: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 100: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 101: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 102: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 103: yardarm.hub.v1.CanIRequest
-	(*v1.Rollout)(nil),                 // 104: yardarm.v1.Rollout
-	(*ListGatesResponse)(nil),          // 105: yardarm.hub.v1.ListGatesResponse
-	(*DeleteGateResponse)(nil),         // 106: yardarm.hub.v1.DeleteGateResponse
-	(*v1.Explanation)(nil),             // 107: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),       // 108: yardarm.hub.v1.ListProblemsResponse
-	(*Facets)(nil),                     // 109: yardarm.hub.v1.Facets
-	(*WatchOverviewResponse)(nil),      // 110: yardarm.hub.v1.WatchOverviewResponse
-	(*History)(nil),                    // 111: yardarm.hub.v1.History
-	(*ListAuditResponse)(nil),          // 112: yardarm.hub.v1.ListAuditResponse
-	(*ListRolesResponse)(nil),          // 113: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 114: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 115: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 116: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*ListNotificationsResponse)(nil),  // 117: yardarm.hub.v1.ListNotificationsResponse
-	(*DeleteNotificationResponse)(nil), // 118: yardarm.hub.v1.DeleteNotificationResponse
-	(*TestNotificationResponse)(nil),   // 119: yardarm.hub.v1.TestNotificationResponse
-	(*CreateTokenResponse)(nil),        // 120: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 121: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 122: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 123: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 124: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 125: yardarm.hub.v1.CanIResponse
+	(*v1.Strategy)(nil),                // 68: yardarm.v1.Strategy
+	(*durationpb.Duration)(nil),        // 69: google.protobuf.Duration
+	(v1.Workloads)(0),                  // 70: yardarm.v1.Workloads
+	(*v1.Provenance)(nil),              // 71: yardarm.v1.Provenance
+	(*v1.RolloutStrategy)(nil),         // 72: yardarm.v1.RolloutStrategy
+	(*v1.Revision)(nil),                // 73: yardarm.v1.Revision
+	(*Diff)(nil),                       // 74: yardarm.hub.v1.Diff
+	(*v1.Assignment)(nil),              // 75: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 76: yardarm.v1.Event
+	(*GetRolloutRequest)(nil),          // 77: yardarm.hub.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),        // 78: yardarm.hub.v1.WatchRolloutRequest
+	(*SteerRolloutRequest)(nil),        // 79: yardarm.hub.v1.SteerRolloutRequest
+	(*ListGatesRequest)(nil),           // 80: yardarm.hub.v1.ListGatesRequest
+	(*GetGateRequest)(nil),             // 81: yardarm.hub.v1.GetGateRequest
+	(*DeleteGateRequest)(nil),          // 82: yardarm.hub.v1.DeleteGateRequest
+	(*ListStrategiesRequest)(nil),      // 83: yardarm.hub.v1.ListStrategiesRequest
+	(*GetStrategyRequest)(nil),         // 84: yardarm.hub.v1.GetStrategyRequest
+	(*DeleteStrategyRequest)(nil),      // 85: yardarm.hub.v1.DeleteStrategyRequest
+	(*GetExplanationRequest)(nil),      // 86: yardarm.hub.v1.GetExplanationRequest
+	(*ListProblemsRequest)(nil),        // 87: yardarm.hub.v1.ListProblemsRequest
+	(*GetFacetsRequest)(nil),           // 88: yardarm.hub.v1.GetFacetsRequest
+	(*WatchOverviewRequest)(nil),       // 89: yardarm.hub.v1.WatchOverviewRequest
+	(*GetHistoryRequest)(nil),          // 90: yardarm.hub.v1.GetHistoryRequest
+	(*ListAuditRequest)(nil),           // 91: yardarm.hub.v1.ListAuditRequest
+	(*ListRolesRequest)(nil),           // 92: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 93: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 94: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 95: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 96: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 97: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*ListNotificationsRequest)(nil),   // 98: yardarm.hub.v1.ListNotificationsRequest
+	(*GetNotificationRequest)(nil),     // 99: yardarm.hub.v1.GetNotificationRequest
+	(*DeleteNotificationRequest)(nil),  // 100: yardarm.hub.v1.DeleteNotificationRequest
+	(*TestNotificationRequest)(nil),    // 101: yardarm.hub.v1.TestNotificationRequest
+	(*CreateTokenRequest)(nil),         // 102: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 103: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 104: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 105: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 106: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 107: yardarm.hub.v1.CanIRequest
+	(*v1.Rollout)(nil),                 // 108: yardarm.v1.Rollout
+	(*ListGatesResponse)(nil),          // 109: yardarm.hub.v1.ListGatesResponse
+	(*DeleteGateResponse)(nil),         // 110: yardarm.hub.v1.DeleteGateResponse
+	(*ListStrategiesResponse)(nil),     // 111: yardarm.hub.v1.ListStrategiesResponse
+	(*DeleteStrategyResponse)(nil),     // 112: yardarm.hub.v1.DeleteStrategyResponse
+	(*v1.Explanation)(nil),             // 113: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),       // 114: yardarm.hub.v1.ListProblemsResponse
+	(*Facets)(nil),                     // 115: yardarm.hub.v1.Facets
+	(*WatchOverviewResponse)(nil),      // 116: yardarm.hub.v1.WatchOverviewResponse
+	(*History)(nil),                    // 117: yardarm.hub.v1.History
+	(*ListAuditResponse)(nil),          // 118: yardarm.hub.v1.ListAuditResponse
+	(*ListRolesResponse)(nil),          // 119: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 120: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 121: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 122: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*ListNotificationsResponse)(nil),  // 123: yardarm.hub.v1.ListNotificationsResponse
+	(*DeleteNotificationResponse)(nil), // 124: yardarm.hub.v1.DeleteNotificationResponse
+	(*TestNotificationResponse)(nil),   // 125: yardarm.hub.v1.TestNotificationResponse
+	(*CreateTokenResponse)(nil),        // 126: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 127: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 128: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 129: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 130: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 131: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	4,   // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
@@ -4296,169 +4322,176 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	65,  // 8: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
 	66,  // 9: yardarm.hub.v1.Resource.gate:type_name -> yardarm.v1.Gate
 	67,  // 10: yardarm.hub.v1.Resource.notification:type_name -> yardarm.v1.Notification
-	8,   // 11: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
-	11,  // 12: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
-	8,   // 13: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
-	61,  // 14: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
-	58,  // 15: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
-	59,  // 16: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	68,  // 17: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
-	61,  // 18: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	60,  // 19: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
-	69,  // 20: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
-	61,  // 21: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	62,  // 22: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
-	63,  // 23: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
-	69,  // 24: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
-	33,  // 25: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
-	34,  // 26: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
-	70,  // 27: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	71,  // 28: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
-	72,  // 29: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	73,  // 30: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
-	72,  // 31: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	74,  // 32: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	47,  // 33: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	60,  // 34: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
-	61,  // 35: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	62,  // 36: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	63,  // 37: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	74,  // 38: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	66,  // 39: yardarm.hub.v1.WatchResponse.gate:type_name -> yardarm.v1.Gate
-	75,  // 40: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	6,   // 41: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	9,   // 42: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	12,  // 43: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	14,  // 44: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	15,  // 45: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	16,  // 46: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	18,  // 47: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	19,  // 48: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	20,  // 49: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	22,  // 50: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	24,  // 51: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	25,  // 52: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	27,  // 53: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	29,  // 54: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	30,  // 55: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	32,  // 56: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	36,  // 57: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	38,  // 58: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	39,  // 59: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	41,  // 60: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	76,  // 61: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
-	77,  // 62: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
-	78,  // 63: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	78,  // 64: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	78,  // 65: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	78,  // 66: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	78,  // 67: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	78,  // 68: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	79,  // 69: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
-	80,  // 70: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
-	81,  // 71: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
-	42,  // 72: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	44,  // 73: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	45,  // 74: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	82,  // 75: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
-	48,  // 76: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	50,  // 77: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	83,  // 78: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
-	84,  // 79: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	52,  // 80: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	85,  // 81: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
-	54,  // 82: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	86,  // 83: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
-	87,  // 84: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
-	88,  // 85: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	89,  // 86: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	90,  // 87: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	91,  // 88: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	92,  // 89: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	93,  // 90: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	94,  // 91: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
-	95,  // 92: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
-	96,  // 93: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
-	97,  // 94: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
-	98,  // 95: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	99,  // 96: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	100, // 97: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	101, // 98: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	102, // 99: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	103, // 100: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	56,  // 101: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	0,   // 102: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	1,   // 103: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	2,   // 104: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	7,   // 105: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	10,  // 106: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	13,  // 107: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	61,  // 108: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	61,  // 109: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	17,  // 110: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	61,  // 111: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	61,  // 112: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	21,  // 113: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	23,  // 114: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	62,  // 115: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	26,  // 116: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	28,  // 117: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	63,  // 118: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	31,  // 119: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	35,  // 120: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37,  // 121: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	72,  // 122: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	40,  // 123: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	35,  // 124: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	104, // 125: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	104, // 126: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	104, // 127: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	104, // 128: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	104, // 129: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	104, // 130: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	104, // 131: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	104, // 132: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
-	105, // 133: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
-	66,  // 134: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
-	106, // 135: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
-	43,  // 136: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	74,  // 137: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	46,  // 138: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	107, // 139: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	49,  // 140: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	51,  // 141: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	108, // 142: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	109, // 143: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	53,  // 144: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	110, // 145: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
-	55,  // 146: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	111, // 147: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
-	112, // 148: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
-	113, // 149: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	64,  // 150: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	114, // 151: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	115, // 152: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	65,  // 153: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	116, // 154: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	117, // 155: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
-	67,  // 156: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
-	118, // 157: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
-	119, // 158: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
-	120, // 159: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	121, // 160: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	122, // 161: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	123, // 162: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	124, // 163: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	125, // 164: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	57,  // 165: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	3,   // 166: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 167: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 168: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	105, // [105:169] is the sub-list for method output_type
-	41,  // [41:105] is the sub-list for method input_type
-	41,  // [41:41] is the sub-list for extension type_name
-	41,  // [41:41] is the sub-list for extension extendee
-	0,   // [0:41] is the sub-list for field type_name
+	68,  // 11: yardarm.hub.v1.Resource.strategy:type_name -> yardarm.v1.Strategy
+	8,   // 12: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
+	11,  // 13: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
+	8,   // 14: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
+	61,  // 15: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
+	58,  // 16: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
+	59,  // 17: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	69,  // 18: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
+	61,  // 19: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	60,  // 20: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
+	70,  // 21: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
+	61,  // 22: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	62,  // 23: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
+	63,  // 24: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
+	70,  // 25: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
+	33,  // 26: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
+	34,  // 27: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
+	71,  // 28: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
+	72,  // 29: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
+	73,  // 30: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	74,  // 31: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
+	73,  // 32: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	75,  // 33: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	47,  // 34: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
+	60,  // 35: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	61,  // 36: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	62,  // 37: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	63,  // 38: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	75,  // 39: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	66,  // 40: yardarm.hub.v1.WatchResponse.gate:type_name -> yardarm.v1.Gate
+	76,  // 41: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	6,   // 42: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	9,   // 43: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	12,  // 44: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	14,  // 45: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	15,  // 46: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	16,  // 47: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	18,  // 48: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	19,  // 49: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	20,  // 50: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	22,  // 51: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	24,  // 52: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	25,  // 53: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	27,  // 54: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	29,  // 55: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	30,  // 56: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	32,  // 57: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	36,  // 58: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	38,  // 59: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	39,  // 60: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	41,  // 61: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	77,  // 62: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
+	78,  // 63: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
+	79,  // 64: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 65: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 66: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 67: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 68: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 69: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	80,  // 70: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
+	81,  // 71: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
+	82,  // 72: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
+	83,  // 73: yardarm.hub.v1.FleetService.ListStrategies:input_type -> yardarm.hub.v1.ListStrategiesRequest
+	84,  // 74: yardarm.hub.v1.FleetService.GetStrategy:input_type -> yardarm.hub.v1.GetStrategyRequest
+	85,  // 75: yardarm.hub.v1.FleetService.DeleteStrategy:input_type -> yardarm.hub.v1.DeleteStrategyRequest
+	42,  // 76: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	44,  // 77: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	45,  // 78: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	86,  // 79: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
+	48,  // 80: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	50,  // 81: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	87,  // 82: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
+	88,  // 83: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	52,  // 84: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	89,  // 85: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
+	54,  // 86: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	90,  // 87: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
+	91,  // 88: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
+	92,  // 89: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	93,  // 90: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	94,  // 91: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	95,  // 92: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	96,  // 93: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	97,  // 94: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	98,  // 95: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
+	99,  // 96: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
+	100, // 97: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
+	101, // 98: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
+	102, // 99: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	103, // 100: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	104, // 101: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	105, // 102: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	106, // 103: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	107, // 104: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	56,  // 105: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	0,   // 106: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	1,   // 107: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	2,   // 108: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	7,   // 109: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	10,  // 110: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	13,  // 111: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	61,  // 112: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	61,  // 113: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	17,  // 114: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	61,  // 115: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	61,  // 116: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	21,  // 117: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	23,  // 118: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	62,  // 119: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	26,  // 120: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	28,  // 121: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	63,  // 122: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	31,  // 123: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	35,  // 124: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37,  // 125: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	73,  // 126: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	40,  // 127: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	35,  // 128: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	108, // 129: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	108, // 130: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	108, // 131: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	108, // 132: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	108, // 133: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	108, // 134: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	108, // 135: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	108, // 136: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
+	109, // 137: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
+	66,  // 138: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
+	110, // 139: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
+	111, // 140: yardarm.hub.v1.FleetService.ListStrategies:output_type -> yardarm.hub.v1.ListStrategiesResponse
+	68,  // 141: yardarm.hub.v1.FleetService.GetStrategy:output_type -> yardarm.v1.Strategy
+	112, // 142: yardarm.hub.v1.FleetService.DeleteStrategy:output_type -> yardarm.hub.v1.DeleteStrategyResponse
+	43,  // 143: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	75,  // 144: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	46,  // 145: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	113, // 146: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	49,  // 147: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	51,  // 148: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	114, // 149: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	115, // 150: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	53,  // 151: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	116, // 152: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	55,  // 153: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	117, // 154: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
+	118, // 155: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
+	119, // 156: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	64,  // 157: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	120, // 158: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	121, // 159: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	65,  // 160: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	122, // 161: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	123, // 162: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
+	67,  // 163: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
+	124, // 164: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
+	125, // 165: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
+	126, // 166: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	127, // 167: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	128, // 168: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	129, // 169: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	130, // 170: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	131, // 171: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	57,  // 172: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	3,   // 173: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 174: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 175: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	109, // [109:176] is the sub-list for method output_type
+	42,  // [42:109] is the sub-list for method input_type
+	42,  // [42:42] is the sub-list for extension type_name
+	42,  // [42:42] is the sub-list for extension extendee
+	0,   // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -4483,6 +4516,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		(*Resource_RoleBinding)(nil),
 		(*Resource_Gate)(nil),
 		(*Resource_Notification)(nil),
+		(*Resource_Strategy)(nil),
 	}
 	file_yardarm_hub_v1_fleet_proto_msgTypes[32].OneofWrappers = []any{
 		(*PublishRevisionRequest_Publication)(nil),

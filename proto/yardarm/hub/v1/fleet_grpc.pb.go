@@ -53,6 +53,9 @@ const (
 	FleetService_ListGates_FullMethodName          = "/yardarm.hub.v1.FleetService/ListGates"
 	FleetService_GetGate_FullMethodName            = "/yardarm.hub.v1.FleetService/GetGate"
 	FleetService_DeleteGate_FullMethodName         = "/yardarm.hub.v1.FleetService/DeleteGate"
+	FleetService_ListStrategies_FullMethodName     = "/yardarm.hub.v1.FleetService/ListStrategies"
+	FleetService_GetStrategy_FullMethodName        = "/yardarm.hub.v1.FleetService/GetStrategy"
+	FleetService_DeleteStrategy_FullMethodName     = "/yardarm.hub.v1.FleetService/DeleteStrategy"
 	FleetService_ListAssignments_FullMethodName    = "/yardarm.hub.v1.FleetService/ListAssignments"
 	FleetService_GetAssignment_FullMethodName      = "/yardarm.hub.v1.FleetService/GetAssignment"
 	FleetService_PreviewAssignment_FullMethodName  = "/yardarm.hub.v1.FleetService/PreviewAssignment"
@@ -144,6 +147,10 @@ type FleetServiceClient interface {
 	ListGates(ctx context.Context, in *ListGatesRequest, opts ...grpc.CallOption) (*ListGatesResponse, error)
 	GetGate(ctx context.Context, in *GetGateRequest, opts ...grpc.CallOption) (*v1.Gate, error)
 	DeleteGate(ctx context.Context, in *DeleteGateRequest, opts ...grpc.CallOption) (*DeleteGateResponse, error)
+	ListStrategies(ctx context.Context, in *ListStrategiesRequest, opts ...grpc.CallOption) (*ListStrategiesResponse, error)
+	GetStrategy(ctx context.Context, in *GetStrategyRequest, opts ...grpc.CallOption) (*v1.Strategy, error)
+	// DeleteStrategy is refused while a bundle names the strategy.
+	DeleteStrategy(ctx context.Context, in *DeleteStrategyRequest, opts ...grpc.CallOption) (*DeleteStrategyResponse, error)
 	// ListAssignments answers what clusters are to run, and what is known of it.
 	ListAssignments(ctx context.Context, in *ListAssignmentsRequest, opts ...grpc.CallOption) (*ListAssignmentsResponse, error)
 	GetAssignment(ctx context.Context, in *GetAssignmentRequest, opts ...grpc.CallOption) (*v1.Assignment, error)
@@ -537,6 +544,36 @@ func (c *fleetServiceClient) DeleteGate(ctx context.Context, in *DeleteGateReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteGateResponse)
 	err := c.cc.Invoke(ctx, FleetService_DeleteGate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) ListStrategies(ctx context.Context, in *ListStrategiesRequest, opts ...grpc.CallOption) (*ListStrategiesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListStrategiesResponse)
+	err := c.cc.Invoke(ctx, FleetService_ListStrategies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) GetStrategy(ctx context.Context, in *GetStrategyRequest, opts ...grpc.CallOption) (*v1.Strategy, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.Strategy)
+	err := c.cc.Invoke(ctx, FleetService_GetStrategy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) DeleteStrategy(ctx context.Context, in *DeleteStrategyRequest, opts ...grpc.CallOption) (*DeleteStrategyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteStrategyResponse)
+	err := c.cc.Invoke(ctx, FleetService_DeleteStrategy_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -974,6 +1011,10 @@ type FleetServiceServer interface {
 	ListGates(context.Context, *ListGatesRequest) (*ListGatesResponse, error)
 	GetGate(context.Context, *GetGateRequest) (*v1.Gate, error)
 	DeleteGate(context.Context, *DeleteGateRequest) (*DeleteGateResponse, error)
+	ListStrategies(context.Context, *ListStrategiesRequest) (*ListStrategiesResponse, error)
+	GetStrategy(context.Context, *GetStrategyRequest) (*v1.Strategy, error)
+	// DeleteStrategy is refused while a bundle names the strategy.
+	DeleteStrategy(context.Context, *DeleteStrategyRequest) (*DeleteStrategyResponse, error)
 	// ListAssignments answers what clusters are to run, and what is known of it.
 	ListAssignments(context.Context, *ListAssignmentsRequest) (*ListAssignmentsResponse, error)
 	GetAssignment(context.Context, *GetAssignmentRequest) (*v1.Assignment, error)
@@ -1134,6 +1175,15 @@ func (UnimplementedFleetServiceServer) GetGate(context.Context, *GetGateRequest)
 }
 func (UnimplementedFleetServiceServer) DeleteGate(context.Context, *DeleteGateRequest) (*DeleteGateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteGate not implemented")
+}
+func (UnimplementedFleetServiceServer) ListStrategies(context.Context, *ListStrategiesRequest) (*ListStrategiesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListStrategies not implemented")
+}
+func (UnimplementedFleetServiceServer) GetStrategy(context.Context, *GetStrategyRequest) (*v1.Strategy, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetStrategy not implemented")
+}
+func (UnimplementedFleetServiceServer) DeleteStrategy(context.Context, *DeleteStrategyRequest) (*DeleteStrategyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteStrategy not implemented")
 }
 func (UnimplementedFleetServiceServer) ListAssignments(context.Context, *ListAssignmentsRequest) (*ListAssignmentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAssignments not implemented")
@@ -1784,6 +1834,60 @@ func _FleetService_DeleteGate_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FleetServiceServer).DeleteGate(ctx, req.(*DeleteGateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_ListStrategies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListStrategiesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).ListStrategies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_ListStrategies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).ListStrategies(ctx, req.(*ListStrategiesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_GetStrategy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStrategyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).GetStrategy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_GetStrategy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).GetStrategy(ctx, req.(*GetStrategyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_DeleteStrategy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteStrategyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).DeleteStrategy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_DeleteStrategy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).DeleteStrategy(ctx, req.(*DeleteStrategyRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -2465,6 +2569,18 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteGate",
 			Handler:    _FleetService_DeleteGate_Handler,
+		},
+		{
+			MethodName: "ListStrategies",
+			Handler:    _FleetService_ListStrategies_Handler,
+		},
+		{
+			MethodName: "GetStrategy",
+			Handler:    _FleetService_GetStrategy_Handler,
+		},
+		{
+			MethodName: "DeleteStrategy",
+			Handler:    _FleetService_DeleteStrategy_Handler,
 		},
 		{
 			MethodName: "ListAssignments",

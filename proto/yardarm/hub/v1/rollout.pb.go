@@ -7,6 +7,7 @@
 package hubv1
 
 import (
+	v1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -180,11 +181,281 @@ func (x *SteerRolloutRequest) GetDryRun() bool {
 	return false
 }
 
+type ListStrategiesRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	PageSize  uint32                 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// As in ListClustersRequest. Fields: name, group (that a stage is for); in orders created.
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStrategiesRequest) Reset() {
+	*x = ListStrategiesRequest{}
+	mi := &file_yardarm_hub_v1_rollout_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStrategiesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStrategiesRequest) ProtoMessage() {}
+
+func (x *ListStrategiesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_rollout_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStrategiesRequest.ProtoReflect.Descriptor instead.
+func (*ListStrategiesRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_rollout_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListStrategiesRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListStrategiesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListStrategiesRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListStrategiesRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
+}
+
+type ListStrategiesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Strategies    []*v1.Strategy         `protobuf:"bytes,1,rep,name=strategies,proto3" json:"strategies,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	TotalSize     uint32                 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStrategiesResponse) Reset() {
+	*x = ListStrategiesResponse{}
+	mi := &file_yardarm_hub_v1_rollout_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStrategiesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStrategiesResponse) ProtoMessage() {}
+
+func (x *ListStrategiesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_rollout_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStrategiesResponse.ProtoReflect.Descriptor instead.
+func (*ListStrategiesResponse) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_rollout_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListStrategiesResponse) GetStrategies() []*v1.Strategy {
+	if x != nil {
+		return x.Strategies
+	}
+	return nil
+}
+
+func (x *ListStrategiesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListStrategiesResponse) GetTotalSize() uint32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
+type GetStrategyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStrategyRequest) Reset() {
+	*x = GetStrategyRequest{}
+	mi := &file_yardarm_hub_v1_rollout_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStrategyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStrategyRequest) ProtoMessage() {}
+
+func (x *GetStrategyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_rollout_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStrategyRequest.ProtoReflect.Descriptor instead.
+func (*GetStrategyRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_rollout_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetStrategyRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type DeleteStrategyRequest struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	ResourceVersion string                 `protobuf:"bytes,2,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
+	// Answers what would come of it, and changes nothing.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteStrategyRequest) Reset() {
+	*x = DeleteStrategyRequest{}
+	mi := &file_yardarm_hub_v1_rollout_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteStrategyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteStrategyRequest) ProtoMessage() {}
+
+func (x *DeleteStrategyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_rollout_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteStrategyRequest.ProtoReflect.Descriptor instead.
+func (*DeleteStrategyRequest) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_rollout_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DeleteStrategyRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeleteStrategyRequest) GetResourceVersion() string {
+	if x != nil {
+		return x.ResourceVersion
+	}
+	return ""
+}
+
+func (x *DeleteStrategyRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type DeleteStrategyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteStrategyResponse) Reset() {
+	*x = DeleteStrategyResponse{}
+	mi := &file_yardarm_hub_v1_rollout_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteStrategyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteStrategyResponse) ProtoMessage() {}
+
+func (x *DeleteStrategyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_hub_v1_rollout_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteStrategyResponse.ProtoReflect.Descriptor instead.
+func (*DeleteStrategyResponse) Descriptor() ([]byte, []int) {
+	return file_yardarm_hub_v1_rollout_proto_rawDescGZIP(), []int{7}
+}
+
 var File_yardarm_hub_v1_rollout_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_rollout_proto_rawDesc = "" +
 	"\n" +
-	"\x1cyardarm/hub/v1/rollout.proto\x12\x0eyardarm.hub.v1\"+\n" +
+	"\x1cyardarm/hub/v1/rollout.proto\x12\x0eyardarm.hub.v1\x1a\x18yardarm/v1/rollout.proto\"+\n" +
 	"\x11GetRolloutRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\"-\n" +
 	"\x13WatchRolloutRequest\x12\x16\n" +
@@ -193,7 +464,27 @@ const file_yardarm_hub_v1_rollout_proto_rawDesc = "" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\rR\brevision\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x17\n" +
-	"\adry_run\x18\x04 \x01(\bR\x06dryRunB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1;hubv1b\x06proto3"
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"\x86\x01\n" +
+	"\x15ListStrategiesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n" +
+	"\x06filter\x18\x03 \x01(\tR\x06filter\x12\x19\n" +
+	"\border_by\x18\x04 \x01(\tR\aorderBy\"\x95\x01\n" +
+	"\x16ListStrategiesResponse\x124\n" +
+	"\n" +
+	"strategies\x18\x01 \x03(\v2\x14.yardarm.v1.StrategyR\n" +
+	"strategies\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\rR\ttotalSize\"(\n" +
+	"\x12GetStrategyRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"o\n" +
+	"\x15DeleteStrategyRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
+	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"\x18\n" +
+	"\x16DeleteStrategyResponseB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1;hubv1b\x06proto3"
 
 var (
 	file_yardarm_hub_v1_rollout_proto_rawDescOnce sync.Once
@@ -207,18 +498,25 @@ func file_yardarm_hub_v1_rollout_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_rollout_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_yardarm_hub_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_yardarm_hub_v1_rollout_proto_goTypes = []any{
-	(*GetRolloutRequest)(nil),   // 0: yardarm.hub.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil), // 1: yardarm.hub.v1.WatchRolloutRequest
-	(*SteerRolloutRequest)(nil), // 2: yardarm.hub.v1.SteerRolloutRequest
+	(*GetRolloutRequest)(nil),      // 0: yardarm.hub.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),    // 1: yardarm.hub.v1.WatchRolloutRequest
+	(*SteerRolloutRequest)(nil),    // 2: yardarm.hub.v1.SteerRolloutRequest
+	(*ListStrategiesRequest)(nil),  // 3: yardarm.hub.v1.ListStrategiesRequest
+	(*ListStrategiesResponse)(nil), // 4: yardarm.hub.v1.ListStrategiesResponse
+	(*GetStrategyRequest)(nil),     // 5: yardarm.hub.v1.GetStrategyRequest
+	(*DeleteStrategyRequest)(nil),  // 6: yardarm.hub.v1.DeleteStrategyRequest
+	(*DeleteStrategyResponse)(nil), // 7: yardarm.hub.v1.DeleteStrategyResponse
+	(*v1.Strategy)(nil),            // 8: yardarm.v1.Strategy
 }
 var file_yardarm_hub_v1_rollout_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	8, // 0: yardarm.hub.v1.ListStrategiesResponse.strategies:type_name -> yardarm.v1.Strategy
+	1, // [1:1] is the sub-list for method output_type
+	1, // [1:1] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_rollout_proto_init() }
@@ -232,7 +530,7 @@ func file_yardarm_hub_v1_rollout_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_rollout_proto_rawDesc), len(file_yardarm_hub_v1_rollout_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
