@@ -107,6 +107,8 @@ type Config struct {
 	KeepHistory time.Duration
 	// KeepAudit is how many entries of the audit log are kept. Default 100,000.
 	KeepAudit uint64
+	// KeepAuditFor is how long they are kept at most. Default: for any time.
+	KeepAuditFor time.Duration
 	// NotifyLocal lets notifications go to the hub's own machine, and to addresses of its link alone.
 	NotifyLocal bool
 
@@ -299,7 +301,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
-	retainer, err := retain.New(retain.Config{Store: db, Logger: c.Logger, Revisions: c.KeepRevisions, History: c.KeepHistory, CertificateLife: c.CertificateLife})
+	retainer, err := retain.New(retain.Config{Store: db, Logger: c.Logger, Revisions: c.KeepRevisions, History: c.KeepHistory, Audit: c.KeepAuditFor, CertificateLife: c.CertificateLife})
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // Package retain ends what nobody needs any more: old revisions, artifacts that nothing names, records of deletions that
-// every spoke has heard of, and histories of long ago. Then it has the store give its space back. What is still needed it derives from the store alone, so
+// every spoke has heard of, histories of long ago, and entries of the audit log that are too old. Then it has the store give its space back. What is still needed it derives from the store alone, so
 // that a hub that was away for a year, or restored, comes to the same answer.
 package retain
 
@@ -37,6 +37,8 @@ type Config struct {
 	Revisions int
 	// History is how long the histories of clusters and rollouts are kept. Default [DefaultHistory].
 	History time.Duration
+	// Audit is how long entries of the audit log are kept. Default: as long as there are not too many.
+	Audit time.Duration
 	// CertificateLife is that of clusters' certificates. Default 24 h.
 	CertificateLife time.Duration
 	// Clock is time.Now by default.
@@ -62,6 +64,9 @@ func New(c Config) (*Retainer, error) {
 	}
 	if c.History < every {
 		return nil, fmt.Errorf("histories are to be kept for %s; at least %s is needed", c.History, every)
+	}
+	if c.Audit != 0 && c.Audit < every {
+		return nil, fmt.Errorf("entries of the audit log are to be kept for %s; at least %s is needed", c.Audit, every)
 	}
 	if c.CertificateLife == 0 {
 		c.CertificateLife = 24 * time.Hour
@@ -110,12 +115,21 @@ func (r *Retainer) Collect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("trim histories: %w", err)
 	}
+	audit, auditErr := r.audit(ctx)
 	freed, err := r.Store.Compact(ctx)
-	if err != nil {
+	if err := errors.Join(auditErr, err); err != nil {
 		return err
 	}
-	if revisions+artifacts+deletions+history > 0 || freed > 0 {
-		r.Logger.Info("collected what nobody needs any more", "revisions", revisions, "artifacts", artifacts, "deletions", deletions, "history", history, "bytes", freed)
+	if revisions+artifacts+deletions+history+audit > 0 || freed > 0 {
+		r.Logger.Info("collected what nobody needs any more", "revisions", revisions, "artifacts", artifacts, "deletions", deletions, "history", history, "audit", audit, "bytes", freed)
 	}
 	return nil
+}
+
+// audit drops entries of the audit log that are older than they are to be kept.
+func (r *Retainer) audit(ctx context.Context) (int, error) {
+	if r.Audit == 0 {
+		return 0, nil
+	}
+	return r.Store.TrimAudit(ctx, r.Clock().Add(-r.Audit))
 }

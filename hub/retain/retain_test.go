@@ -218,6 +218,40 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestAudit: entries of the audit log stay as long as they are to be kept, and all of them where nothing is said.
+func TestAudit(t *testing.T) {
+	at := now.Add(-3 * time.Hour)
+	db, err := store.Open(store.Config{Dir: t.TempDir(), Audit: &store.Audit{Key: []byte("key")}, Clock: func() time.Time { return at }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for i := range 4 {
+		if _, err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: fmt.Sprint(i)}) }); err != nil {
+			t.Fatal(err)
+		}
+		at = at.Add(time.Hour)
+	}
+	for _, tc := range []struct {
+		keep time.Duration
+		left uint64
+	}{{0, 4}, {90 * time.Minute, 2}} {
+		r, err := New(Config{Store: db, Logger: slog.New(slog.DiscardHandler), Audit: tc.keep, Clock: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if first, last, err := db.AuditRange(); err != nil || last+1-first != tc.left {
+			t.Errorf("kept for %s: %d to %d are left, want %d: %v", tc.keep, first, last, tc.left, err)
+		}
+	}
+	if _, err := New(Config{Store: db, Logger: slog.New(slog.DiscardHandler), Audit: time.Second}); err == nil {
+		t.Error("entries are to be kept for a second")
+	}
+}
+
 // TestReadOnly: a store that takes no changes is left alone.
 func TestReadOnly(t *testing.T) {
 	w := newWorld(t)

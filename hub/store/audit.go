@@ -103,9 +103,10 @@ func (a *auditor) entry(tx *Tx, author Author, now time.Time) ([]Op, error) {
 	return []Op{{Table: auditTable, Key: eventKey(e.Sequence), Value: value}}, nil
 }
 
-// cut returns the writes that drop the oldest entries, and counts them out. The head, which says where the log begins, makes that no truncation.
-func (a *auditor) cut(at *auditState) (ops []Op) {
-	for len(ops) < maxAuditCut && at.last-at.first+1 > a.Keep {
+// cut returns the writes that drop the oldest entries: those before a sequence, and those that are too many. It counts them out. The head, which says where the log
+// begins, makes that no truncation.
+func (a *auditor) cut(at *auditState, until uint64) (ops []Op) {
+	for len(ops) < maxAuditCut && (at.first < until || at.last-at.first+1 > a.Keep) {
 		ops = append(ops, Op{Table: auditTable, Key: eventKey(at.first)})
 		at.first++
 	}

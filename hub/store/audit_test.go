@@ -2,10 +2,12 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
@@ -298,5 +300,123 @@ func TestAuditBegins(t *testing.T) {
 	closed(t, s)
 	if n := len(audited(t, dir)); n != 1 {
 		t.Errorf("%d entries", n)
+	}
+}
+
+// TestAuditTrim drops what is too old, and nothing else. What is left is whole, and what others then alter, remove or reorder shows as before; also of a log that has
+// been dropped as a whole.
+func TestAuditTrim(t *testing.T) {
+	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	const entries = maxAuditCut + 20
+	grown := func(dir string) *Store {
+		now := start
+		s := opened(t, Config{Dir: dir, Audit: &Audit{Key: auditKey}, Clock: func() time.Time { return now }})
+		for i := range entries {
+			now = start.Add(time.Duration(i) * time.Hour)
+			update(t, s, func(tx *Tx) error { return tx.PutGroup(group("g", map[string]string{"i": fmt.Sprint(i)})) })
+		}
+		return s
+	}
+	trim := func(t *testing.T, s *Store, until, want int) {
+		t.Helper()
+		if n, err := s.TrimAudit(t.Context(), start.Add(time.Duration(until)*time.Hour-time.Minute)); n != want || err != nil {
+			t.Fatalf("%d entries are dropped, want %d: %v", n, want, err)
+		}
+	}
+	op := func(sequence uint64, value []byte) Op {
+		return Op{Table: auditTable, Key: eventKey(sequence), Value: value}
+	}
+	const first = entries - 5 // sequences begin with 1
+	trimmed := t.TempDir()
+	s := grown(trimmed)
+	trim(t, s, 0, 0)
+	trim(t, s, first-1, first-1)
+	trim(t, s, first-1, 0)
+	closed(t, s)
+	for name, test := range map[string]struct {
+		forge func(row func(uint64) []byte) []Op
+		want  string
+	}{
+		"whole": {func(func(uint64) []byte) []Op { return nil }, ""},
+		"altered": {func(row func(uint64) []byte) []Op {
+			r, e := &storev1.AuditRecord{}, &storev1.AuditEntry{}
+			_ = errors.Join(proto.Unmarshal(row(first+1), r), proto.Unmarshal(r.Entry, e))
+			e.Who = "bob"
+			r.Entry, _ = proto.Marshal(e)
+			value, _ := proto.Marshal(r)
+			return []Op{op(first+1, value)}
+		}, fmt.Sprintf("breaks at entry %d: it was altered", first+1)},
+		"cut at the front": {func(func(uint64) []byte) []Op { return []Op{op(first, nil)} }, fmt.Sprintf("breaks at entry %d", first)},
+		"truncated":        {func(func(uint64) []byte) []Op { return []Op{op(entries, nil)} }, fmt.Sprintf("breaks at entry %d: it and what follows are missing", entries)},
+		"reordered": {func(row func(uint64) []byte) []Op { return []Op{op(first, row(first+1)), op(first+1, row(first))} },
+			fmt.Sprintf("breaks at entry %d: entry %d was put in its place", first, first+1)},
+		"put back": {func(row func(uint64) []byte) []Op { return []Op{op(first-1, row(first))} }, fmt.Sprintf("breaks at entry %d", first)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(trimmed)); err != nil {
+				t.Fatal(err)
+			}
+			sum, err := VerifyAudit(dir, auditKey, nil)
+			if err != nil || sum.First != first || sum.Last != entries || !sum.Since.Equal(start.Add((first-1)*time.Hour)) {
+				t.Fatalf("what is left: %+v, %v", sum, err)
+			}
+			rows := map[string][]byte{}
+			log := forgedLog(t, dir, rows)
+			m, err := log.Meta()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(log.Append(&Batch{Meta: m, Ops: test.forge(func(n uint64) []byte { return rows[eventKey(n)] })}), log.Close()); err != nil {
+				t.Fatal(err)
+			}
+			_, err = VerifyAudit(dir, auditKey, nil)
+			if errors.As(err, new(*AuditError)) != (test.want != "") || test.want != "" && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("verifying gives %v, want %q", err, test.want)
+			}
+		})
+	}
+	t.Run("all", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(trimmed)); err != nil {
+			t.Fatal(err)
+		}
+		s := auditedStore(t, dir, 0)
+		trim(t, s, entries+1, entries+1-first)
+		closed(t, s)
+		if n := len(audited(t, dir)); n > 0 {
+			t.Errorf("%d entries are left", n)
+		}
+		s = auditedStore(t, dir, 0)
+		update(t, s, func(tx *Tx) error { return tx.PutGroup(group("after", nil)) })
+		closed(t, s)
+		if left := audited(t, dir); len(left) != 1 || left[0].Sequence != entries+1 {
+			t.Errorf("after it: %v", left)
+		}
+	})
+}
+
+// TestAuditTrimHidesNothing drops nothing where what is old enough was altered.
+func TestAuditTrimHidesNothing(t *testing.T) {
+	dir, now := t.TempDir(), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	s := opened(t, Config{Dir: dir, Audit: &Audit{Key: auditKey}, Clock: func() time.Time { return now }})
+	for _, name := range strings.Split("abcdefgh", "") {
+		update(t, s, func(tx *Tx) error { return tx.PutGroup(group(name, nil)) })
+	}
+	closed(t, s)
+	rows := map[string][]byte{}
+	log := forgedLog(t, dir, rows)
+	m, _ := log.Meta()
+	// The binary search for the time sees some entries, and this is none of them.
+	if err := errors.Join(log.Append(&Batch{Meta: m, Ops: []Op{{Table: auditTable, Key: eventKey(2), Value: elsewhere(rows[eventKey(2)])}}}), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = auditedStore(t, dir, 0)
+	if n, err := s.TrimAudit(t.Context(), now.Add(24*time.Hour)); n != 0 || !errors.As(err, new(*AuditError)) {
+		t.Errorf("%d entries are dropped: %v", n, err)
+	}
+	closed(t, s)
+	if _, err := VerifyAudit(dir, auditKey, nil); err == nil {
+		t.Error("the log is whole again")
 	}
 }

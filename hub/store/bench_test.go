@@ -26,8 +26,8 @@ func benchBundle(i int) *yardarmv1.Bundle {
 	}
 }
 
-func benchStore(b *testing.B) *Store {
-	s, err := Open(Config{Dir: b.TempDir()})
+func benchStore(b *testing.B, audit *Audit) *Store {
+	s, err := Open(Config{Dir: b.TempDir(), Audit: audit})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -76,42 +76,67 @@ func BenchmarkFloor(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "syncs/s")
 }
 
+// benchCluster is a row of 1 KiB on disk that is in another phase each time it is put, which is a transition of its history.
+func benchCluster(i int) *yardarmv1.Cluster {
+	uid := fmt.Sprintf("%08x-uid", uint32(i%benchRows)*2654435761)
+	return &yardarmv1.Cluster{
+		Metadata: &yardarmv1.ObjectMeta{Name: uid, Uid: uid, Annotations: map[string]string{"a": strings.Repeat("x", 940)}},
+		Spec:     &yardarmv1.ClusterSpec{}, Status: &yardarmv1.ClusterStatus{Phase: []string{yardarmv1.ClusterActive, yardarmv1.ClusterBanned}[i/benchRows%2]},
+	}
+}
+
+// benchUpdates runs a benchmark of updates of 1 KiB rows: of such as neither the audit log nor the history tells of, of such as one does, and of such as both do.
+func benchUpdates(b *testing.B, run func(*testing.B, *Store, func(*Tx, int) error)) {
+	bundles := func(tx *Tx, i int) error { return tx.PutBundle(benchBundle(i)) }
+	clusters := func(tx *Tx, i int) error { return tx.PutCluster(benchCluster(i)) }
+	for _, kind := range []struct {
+		name  string
+		audit *Audit
+		put   func(*Tx, int) error
+	}{
+		{"plain", nil, bundles}, {"history", nil, clusters}, {"audit", &Audit{Key: auditKey}, bundles}, {"both", &Audit{Key: auditKey}, clusters},
+	} {
+		b.Run(kind.name, func(b *testing.B) { run(b, benchStore(b, kind.audit), kind.put) })
+	}
+}
+
 // BenchmarkUpdateSequential is one writer that waits for each of its updates.
 func BenchmarkUpdateSequential(b *testing.B) {
-	s := benchStore(b)
-	for i := 0; b.Loop(); i++ {
-		if _, err := s.Update(context.Background(), func(tx *Tx) error { return tx.PutBundle(benchBundle(i * 7)) }); err != nil {
-			b.Fatal(err)
+	benchUpdates(b, func(b *testing.B, s *Store, put func(*Tx, int) error) {
+		for i := 0; b.Loop(); i++ {
+			if _, err := s.Update(context.Background(), func(tx *Tx) error { return put(tx, i*7) }); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
+	})
 }
 
 // BenchmarkUpdateParallel256 is 256 writers, each of which waits for each of its updates: they share commits.
 func BenchmarkUpdateParallel256(b *testing.B) {
-	s := benchStore(b)
-	before := s.metrics.commitCount()
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	b.ResetTimer()
-	for range 256 {
-		wg.Go(func() {
-			for {
-				i := int(next.Add(1))
-				if i > b.N {
-					return
+	benchUpdates(b, func(b *testing.B, s *Store, put func(*Tx, int) error) {
+		before := s.metrics.commitCount()
+		var next atomic.Int64
+		var wg sync.WaitGroup
+		b.ResetTimer()
+		for range 256 {
+			wg.Go(func() {
+				for {
+					i := int(next.Add(1))
+					if i > b.N {
+						return
+					}
+					if _, err := s.Update(context.Background(), func(tx *Tx) error { return put(tx, i*7) }); err != nil {
+						b.Error(err)
+						return
+					}
 				}
-				row := benchBundle(i * 7)
-				if _, err := s.Update(context.Background(), func(tx *Tx) error { return tx.PutBundle(row) }); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
-	b.ReportMetric(float64(b.N)/float64(s.metrics.commitCount()-before), "updates/commit")
+			})
+		}
+		wg.Wait()
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
+		b.ReportMetric(float64(b.N)/float64(s.metrics.commitCount()-before), "updates/commit")
+	})
 }
 
 // BenchmarkGroupChange is a change of a group's selector in a fleet of 10,000 clusters: every other one leaves or joins, or nobody does. Nobody else can write

@@ -227,7 +227,7 @@ func (s *Store) commitUpdates(requests []*request) int {
 		chunks, subjects := s.takeHistory(maxSoftWithUpdate - len(rows))
 		flushed = append(flushed, chunks...)
 		if s.audit != nil {
-			ops = append(ops, s.audit.cut(&s.state.audit)...)
+			ops = append(ops, s.audit.cut(&s.state.audit, 0)...)
 		}
 		if err = s.commit(txn, append(flushed, ops...), rows); err == nil {
 			s.history.written(subjects)
@@ -309,7 +309,11 @@ func (s *Store) opsOf(tx *Tx, author Author) ([]Op, error) {
 		return ops, err
 	}
 	entry, err := s.audit.entry(tx, author, s.config.Clock())
-	return append(ops, entry...), err
+	ops = append(ops, entry...)
+	if tx.auditUntil > 0 {
+		ops = append(ops, s.audit.cut(&tx.state.audit, tx.auditUntil)...)
+	}
+	return ops, err
 }
 
 // auditHead returns the head of the audit log as it is to be written; nil if no log is kept.

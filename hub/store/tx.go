@@ -36,6 +36,8 @@ type Tx struct {
 	// denials are calls that the audit log is to tell of, and moreDenied those that are in none of them.
 	denials    []*storev1.AuditDenial
 	moreDenied uint64
+	// auditUntil is the sequence before which the audit log's entries are to be dropped; 0 for none.
+	auditUntil uint64
 	err        error // the first error of a method
 }
 

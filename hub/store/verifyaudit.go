@@ -17,6 +17,8 @@ import (
 type AuditSummary struct {
 	// First and Last are the sequences of the oldest and the newest entry; First is Last+1 if there is none.
 	First, Last uint64
+	// Since is when the oldest one was made; zero if there is none.
+	Since time.Time
 	// Index is that of the database when the head was written.
 	Index uint64
 }
@@ -139,6 +141,9 @@ func (v *auditVerifier) entry(key, value []byte) error {
 		return v.broken("entry %d was put in its place", e.Sequence)
 	case v.seal != nil && !bytes.Equal(e.Previous, v.seal):
 		return v.broken("it does not follow the entry before it: one of them is of another log")
+	}
+	if v.next == v.First {
+		v.Since = e.Time.AsTime()
 	}
 	v.next, v.seal = v.next+1, record.Seal
 	if v.each == nil {

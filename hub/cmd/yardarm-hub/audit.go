@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -27,7 +28,8 @@ request id, and a digest of each resource before and after. The log is in the da
 
 Entries are chained and sealed under a key that is derived from the hub key. What somebody with the database but without that
 key removes, alters, reorders or puts in from another copy shows. A whole database replaced by an older one of the same hub does
-not: keep the last sequence that verify prints elsewhere, and compare.`,
+not: keep the last sequence that verify prints elsewhere, and compare. The oldest entries are dropped as --keep-audit and
+--keep-audit-for of run say; the sealed head tells with which the log begins, so that nobody else can drop any unseen.`,
 	}
 	c.AddCommand(auditVerifyCommand(), auditExportCommand())
 	return c
@@ -50,11 +52,22 @@ func auditVerifyCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "the audit log is whole: %d entries, the last is %d, at index %d\n", s.Last+1-s.First, s.Last, s.Index)
+			if s.First > 1 {
+				fmt.Fprintf(c.OutOrStdout(), "it begins with entry %d%s: the hub has dropped the %d before\n", s.First, since(s), s.First-1)
+			}
 			return nil
 		},
 	}
 	source.flags(c)
 	return c
+}
+
+// since is when the oldest entry was made, where there is one.
+func since(s *store.AuditSummary) string {
+	if s.Since.IsZero() {
+		return ""
+	}
+	return " of " + s.Since.UTC().Format(time.RFC3339)
 }
 
 func auditExportCommand() *cobra.Command {

@@ -103,6 +103,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.IntVar(&config.KeepRevisions, "keep-revisions", 20, "how many of the newest revisions of each bundle are kept; those that a cluster runs or holds stay beside them")
 	f.DurationVar(&config.KeepHistory, "keep-history", 30*24*time.Hour, "how long it is kept what clusters were to run and what was observed of them: each change of a cluster takes some 150 bytes; of each cluster at most 500 flushes are kept")
 	f.Uint64Var(&config.KeepAudit, "keep-audit", 100_000, "how many entries of the audit log are kept: one for each change, of some 400 bytes")
+	f.DurationVar(&config.KeepAuditFor, "keep-audit-for", 0, "how long entries of the audit log are kept at most, as in 8760h (default: as long as --keep-audit allows)")
 	f.BoolVar(&config.NotifyLocal, "notify-local", false, "let notifications go to receivers on the hub's own machine, and to link-local addresses")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
