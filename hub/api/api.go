@@ -129,7 +129,7 @@ type Server struct {
 	started time.Time
 	// index is what lists, facets and watches read.
 	index  *index.Index
-	facets facetAnswers
+	facets facetCounts
 	// run tells this run of the hub from others, in bookmarks.
 	run [8]byte
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/query"
@@ -21,8 +20,10 @@ const (
 	maxFacetLimit     = 1000
 	// maxFacetValues is how many values of a facet are told apart while they are counted, which bounds what a facet such as a name costs.
 	maxFacetValues = 10_000
-	// maxFacetAnswers is how many answers are kept until something changes: those of the pages that many people look at.
-	maxFacetAnswers = 64
+	// maxFacetCounts is how many counts are kept, and brought up to what has changed when they are asked for again: those of the pages that many people look
+	// at. maxKeptValues is how many values one may have told apart for that, some 100 bytes each.
+	maxFacetCounts = 64
+	maxKeptValues  = 4096
 )
 
 // GetFacets implements FleetService.
@@ -42,7 +43,7 @@ func (s *Server) GetFacets(ctx context.Context, req *hubv1.GetFacetsRequest) (*h
 						add(v.clusterPart(c))
 					}
 				}
-			})
+			}, clusterChanges)
 	case yardarmv1.KindAssignment:
 		return facets(ctx, s, req, assignmentFields, []string{"phase", "reason", "bundle"},
 			func(v view, state *index.State, add func(pair)) {
@@ -51,7 +52,7 @@ func (s *Server) GetFacets(ctx context.Context, req *hubv1.GetFacetsRequest) (*h
 						add(pair{v.clusterPart(p.cluster), p.Assignment})
 					}
 				})
-			})
+			}, pairChanges)
 	case yardarmv1.KindBundle:
 		return facets(ctx, s, req, bundleFields, []string{"group"}, func(v view, state *index.State, add func(*index.Bundle)) {
 			for b := range state.Bundles() {
@@ -59,13 +60,15 @@ func (s *Server) GetFacets(ctx context.Context, req *hubv1.GetFacetsRequest) (*h
 					add(v.bundlePart(b))
 				}
 			}
-		})
+		}, bundleChanges)
 	}
 	return nil, invalid("kind", fmt.Sprintf("is %q; %s, %s and %s can be counted", clip(req.GetKind()),
 		yardarmv1.KindCluster, yardarmv1.KindAssignment, yardarmv1.KindBundle))
 }
 
-func facets[R any](ctx context.Context, s *Server, req *hubv1.GetFacetsRequest, schema *query.Schema[R], usual []string, all func(view, *index.State, func(R))) (*hubv1.Facets, error) {
+// facets counts all that the caller sees: anew, or, for those who see everything, by what has changed since it was counted last.
+func facets[R any](ctx context.Context, s *Server, req *hubv1.GetFacetsRequest, schema *query.Schema[R], usual []string,
+	all func(view, *index.State, func(R)), changes changesOf[R]) (*hubv1.Facets, error) {
 	filter, err := schema.Filter(req.GetFilter())
 	if err != nil {
 		return nil, invalid("filter", err.Error())
@@ -74,39 +77,27 @@ func facets[R any](ctx context.Context, s *Server, req *hubv1.GetFacetsRequest, 
 	if len(names) == 0 {
 		names = usual
 	}
-	tallies := make([]*tally[R], len(names))
+	fresh := &facetCount[R]{filter: filter, tallies: make([]*tally[R], len(names)), limit: cmp.Or(int(req.GetLimit()), defaultFacetLimit)}
 	for i, name := range names {
 		field, ok := schema.Field(name)
 		if !ok || field.Time {
 			return nil, invalid(fmt.Sprintf("facets[%d]", i), fmt.Sprintf("%q is no field that can be counted", clip(name)))
 		}
-		tallies[i] = &tally[R]{field: field, counts: make(map[string]*uint32)}
+		fresh.tallies[i] = &tally[R]{field: field, counts: make(map[string]*uint32)}
 	}
-	limit := cmp.Or(int(req.GetLimit()), defaultFacetLimit)
-	key := fmt.Sprintf("%q %q %q %d", req.GetKind(), req.GetFilter(), names, limit)
+	key := fmt.Sprintf("%q %q %q %d", req.GetKind(), req.GetFilter(), names, fresh.limit)
 	var out *hubv1.Facets
 	s.read(ctx, func(v view, state *index.State) {
-		// Answers are kept of those who see everything.
 		if v.all {
-			if out = s.facets.get(state.Seq, key); out != nil {
+			if out = followed(&s.facets, key, state, changes); out != nil {
 				return
 			}
 		}
-		out = &hubv1.Facets{}
-		all(v, state, func(resource R) {
-			if !filter.Matches(resource) {
-				return
-			}
-			out.TotalSize++
-			for _, t := range tallies {
-				t.add(resource)
-			}
-		})
-		for _, t := range tallies {
-			out.Facets = append(out.Facets, t.facet(limit))
-		}
+		all(v, state, func(resource R) { fresh.count(resource, 1) })
+		fresh.seq = state.Seq
+		out = fresh.facets()
 		if v.all {
-			s.facets.put(state.Seq, key, out)
+			s.facets.keep(key, fresh)
 		}
 	})
 	return out, nil
@@ -122,43 +113,48 @@ type tally[R any] struct {
 	others, none uint32
 }
 
-func (t *tally[R]) add(r R) {
+// count counts a resource in, or out where n is -1.
+func (t *tally[R]) count(r R, n int) {
 	switch {
 	case t.field.Number != nil:
-		t.count(strconv.FormatInt(t.field.Number(r), 10))
+		t.value(strconv.FormatInt(t.field.Number(r), 10), n)
 	case t.field.Text != nil:
-		t.count(t.field.Text(r))
+		t.value(t.field.Text(r), n)
 	default:
 		values := t.field.Texts(r)
 		for _, value := range values {
-			t.count(value)
+			t.value(value, n)
 		}
 		if len(values) == 0 {
-			t.none++
+			t.none += uint32(n) // wraps around, and so subtracts
 		}
 	}
 }
 
-func (t *tally[R]) count(value string) {
+func (t *tally[R]) value(value string, n int) {
 	switch {
 	case value == "":
-		t.none++
+		t.none += uint32(n)
 		return
-	case t.at != nil && value == t.last:
+	case t.at != nil && value == t.last && n > 0:
 		*t.at++
 		return
 	}
 	at := t.counts[value]
 	if at == nil {
 		if len(t.counts) >= maxFacetValues {
-			t.others++
+			t.others += uint32(n)
 			return
 		}
 		at = new(uint32)
 		t.counts[value] = at
 	}
-	*at++
+	*at += uint32(n)
 	t.last, t.at = value, at
+	if *at == 0 {
+		delete(t.counts, value)
+		t.at = nil
+	}
 }
 
 // facet is the result: the most frequent values, by their text where they are equally so.
@@ -177,30 +173,4 @@ func (t *tally[R]) facet(limit int) *hubv1.Facet {
 		out.Values = slices.Clip(out.Values[:limit])
 	}
 	return out
-}
-
-// facetAnswers keeps answers for as long as nothing changes.
-type facetAnswers struct {
-	mu    sync.Mutex // guards all
-	seq   uint64
-	byKey map[string]*hubv1.Facets
-}
-
-// get answers what was counted at this seq; nil where nothing was. It must not be changed.
-func (f *facetAnswers) get(seq uint64, key string) *hubv1.Facets {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.seq != seq {
-		return nil
-	}
-	return f.byKey[key]
-}
-
-func (f *facetAnswers) put(seq uint64, key string, answer *hubv1.Facets) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.seq != seq || len(f.byKey) >= maxFacetAnswers {
-		f.seq, f.byKey = seq, make(map[string]*hubv1.Facets)
-	}
-	f.byKey[key] = answer
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -69,6 +70,44 @@ bundle: web 2`},
 	all := must[*hubv1.Facets](t)(h.GetFacets(t.Context(), &hubv1.GetFacetsRequest{Kind: "Cluster"}))
 	if all.TotalSize != 3 || len(all.Facets) != 9 || !strings.HasPrefix(counted(all), "presence: Connected 2, Stale 1\n") {
 		t.Errorf("after a deletion: %v", all)
+	}
+}
+
+// TestFacetsFollow changes a fleet at random, and compares what is counted by what has changed with what is counted anew. Two limits are two questions, and so are
+// never answered from each other's counts.
+func TestFacetsFollow(t *testing.T) {
+	h := smallFleet(t)
+	random := rand.New(rand.NewPCG(6, 8))
+	names := []string{"berlin", "oslo"}
+	for i := range 60 {
+		name := names[random.IntN(len(names))]
+		switch random.IntN(6) {
+		case 0, 1:
+			must[any](t)(h.LabelCluster(t.Context(), &hubv1.LabelClusterRequest{Name: name, Overwrite: true, Set: map[string]string{"env": fmt.Sprint("e", random.IntN(4)), "n": fmt.Sprint(i)}}))
+		case 2:
+			must[any](t)(h.BanCluster(t.Context(), &hubv1.BanClusterRequest{Name: name}))
+		case 3:
+			must[any](t)(h.UnbanCluster(t.Context(), &hubv1.UnbanClusterRequest{Name: name}))
+		case 4:
+			names = append(names, fmt.Sprint("new-", i))
+			must[any](t)(h.EnrollCluster(t.Context(), &hubv1.EnrollClusterRequest{Name: names[len(names)-1], Labels: map[string]string{"env": "prod"}}))
+		case 5: // it comes and goes between two questions
+			brief := fmt.Sprint("brief-", i)
+			must[any](t)(h.EnrollCluster(t.Context(), &hubv1.EnrollClusterRequest{Name: brief}))
+			must[any](t)(h.DeleteCluster(t.Context(), &hubv1.DeleteClusterRequest{Name: brief, Workloads: yardarmv1.Workloads_WORKLOADS_KEEP}))
+		}
+		for _, req := range []*hubv1.GetFacetsRequest{
+			{Kind: "Cluster", Facets: []string{"phase", "env", "group", "label", "n", "bundles.total"}},
+			{Kind: "Cluster", Filter: "env=prod"}, {Kind: "Assignment"}, {Kind: "Bundle", Facets: []string{"clusters.total", "group"}},
+		} {
+			req.Limit = 900
+			follows := must[*hubv1.Facets](t)(h.GetFacets(t.Context(), req))
+			req.Limit = uint32(100 + i)
+			anew := must[*hubv1.Facets](t)(h.GetFacets(t.Context(), req))
+			if counted(follows) != counted(anew) || follows.TotalSize != anew.TotalSize {
+				t.Fatalf("after %d changes, %v: %d\n%s\nanew: %d\n%s", i+1, req, follows.TotalSize, counted(follows), anew.TotalSize, counted(anew))
+			}
+		}
 	}
 }
 
