@@ -4,7 +4,7 @@
 //	          ┌─ content-type: application/grpc ─▶ grpc.Server ◀──┐
 //	TLS port ─┤                                                  │ in-memory connection
 //	          └─ everything else ─▶ REST ─▶ grpc-gateway ─────────┘
-//	                     ├─ /openapi.json, /.well-known/yardarm (how to sign in)
+//	                     ├─ /openapi.json, /api (the same to read), /.well-known/yardarm (how to sign in)
 //	                     ├─ /livez, /readyz?verbose
 //	                     └─ /session (signin.go: by an identity provider), and the pages
 //

@@ -73,6 +73,11 @@ func newREST(cfg Config, conn *grpc.ClientConn, by *providers) (http.Handler, er
 		s.register(mux)
 	}
 	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
+	reference, err := newReference(hubv1.OpenAPI)
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("GET "+referencePath, reference)
 	mux.HandleFunc("GET "+login.Path, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(cfg.SignIn)

@@ -18,6 +18,9 @@ export function Foot() {
         </span>
         <span class="idx m">{cursor.value}</span>
         <time class="keys">{new Date(now.value).toISOString().slice(11, 19)} UTC</time>
+        <a class="link keys" href="/api" target="_blank" rel="noreferrer" title="What the API takes and answers">
+          API
+        </a>
         <button class="link keys" onClick={() => (helping.value = true)} aria-label="Keys">
           <kbd>?</kbd>
         </button>
