@@ -26,8 +26,11 @@ type Event struct {
 	Notification string `json:"notification"`
 	Bundle       string `json:"bundle,omitempty"`
 	Revision     uint32 `json:"revision,omitempty"`
-	// Groups are those that the bundle targets.
+	// Groups are those that the bundle targets, or that the clusters belong to.
 	Groups []string `json:"groups,omitempty"`
+	// Clusters are some of those that it is about, by name, and ClusterCount is how many there are; left out where it is about a rollout.
+	Clusters     []string `json:"clusters,omitempty"`
+	ClusterCount int      `json:"clusterCount,omitempty"`
 	// Summary is one line for people, and Message says more where there is more to say.
 	Summary string `json:"summary"`
 	Message string `json:"message,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -18,6 +19,12 @@ const (
 	// defaultRetryBase and defaultRetryMax bound the waits between tries: a receiver that restarts is back soon, and one that is gone costs twelve tries an hour.
 	defaultRetryBase = 2 * time.Second
 	defaultRetryMax  = 5 * time.Minute
+	// defaultHold is how long something has to be so in clusters until it is told: a spoke that is updated, or a pod that is moved, is well again by then. defaultQuiet is
+	// how long it has not to be so until it is over: what comes back within that time is the same, so that what flaps is told twice in that time at most.
+	defaultHold  = time.Minute
+	defaultQuiet = 10 * time.Minute
+	// looksPerHold is how often the fleet is looked at in the time that an occasion takes to begin.
+	looksPerHold = 4
 )
 
 // Sealer opens what hub/seal has sealed.
@@ -36,6 +43,8 @@ type Config struct {
 	Timeout time.Duration
 	// RetryBase and RetryMax bound the waits between tries. Default 2 s and 5 min.
 	RetryBase, RetryMax time.Duration
+	// Hold is how long drift, failure and absence last until they are told, and Quiet how long they are gone until that is. Default 1 min and 10 min.
+	Hold, Quiet time.Duration
 	// Clock defaults to time.Now.
 	Clock func() time.Time
 }
@@ -46,6 +55,8 @@ type Notifier struct {
 
 	mu        sync.Mutex
 	receivers map[string]*receiver // by the notification's uid
+	// looks counts how often the fleet was looked at. Tests wait for it.
+	looks atomic.Int64
 }
 
 // New makes one.
@@ -61,6 +72,8 @@ func New(c Config) (*Notifier, error) {
 	set(&c.Timeout, defaultTimeout)
 	set(&c.RetryBase, defaultRetryBase)
 	set(&c.RetryMax, defaultRetryMax)
+	set(&c.Hold, defaultHold)
+	set(&c.Quiet, defaultQuiet)
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -75,6 +88,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	running.Go(func() { n.fleet(ctx) })
 	for first := true; ; first = false {
 		changed := sub.Take()
 		tx := n.Store.Read()
@@ -103,6 +117,9 @@ func (n *Notifier) Run(ctx context.Context) error {
 func allSubjects(tx *store.ReadTx) (subjects []string) {
 	for row := range tx.Rollouts() {
 		subjects = append(subjects, rolloutSubject+row.BundleUid)
+	}
+	for row := range tx.ToldOf(hubUID) {
+		subjects = append(subjects, row.Subject)
 	}
 	return subjects
 }

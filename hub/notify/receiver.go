@@ -218,7 +218,7 @@ func (r *receiver) take(row *storev1.Notification) []item {
 	for _, subject := range subjects {
 		it := item{subject: subject}
 		told := tx.Told(uid, subject).GetEvents()
-		for _, e := range eventsOf(tx, subject) {
+		for _, e := range eventsOf(tx, subject, row.Notification.Spec.GetClusterGroups()) {
 			switch {
 			case slices.Contains(told, e.ID):
 				it.told = append(it.told, e.ID)

@@ -23,10 +23,7 @@ func rolloutEvents(tx *store.ReadTx, bundleUID string) []*Event {
 	name, begun := b.GetMetadata().GetName(), row.GetBegun().AsTime()
 	event := func(topic string, since time.Time, occasion any, summary, message string) *Event {
 		e := &Event{ID: id(rolloutSubject, bundleUID, row.Revision, begun.UnixNano(), topic, occasion), Time: since, Topic: topic, Severity: severities[topic],
-			Bundle: name, Revision: row.Revision, Summary: fmt.Sprintf("%s: revision %d %s", name, row.Revision, summary), Message: message}
-		for _, t := range b.GetSpec().GetTargets() {
-			e.Groups = append(e.Groups, t.GetGroup())
-		}
+			Bundle: name, Revision: row.Revision, Groups: targetsOf(b), Summary: fmt.Sprintf("%s: revision %d %s", name, row.Revision, summary), Message: message}
 		return e
 	}
 	since := row.GetSince().AsTime()
@@ -64,10 +61,10 @@ func stageOf(row *storev1.Rollout) string {
 	return ""
 }
 
-// eventsOf are what there is to tell of a subject.
-func eventsOf(tx *store.ReadTx, subject string) []*Event {
+// eventsOf are what there is to tell of a subject. Where it is about clusters, those of some groups count, or if none is named all.
+func eventsOf(tx *store.ReadTx, subject string, groups []string) []*Event {
 	if uid, ok := strings.CutPrefix(subject, rolloutSubject); ok {
 		return rolloutEvents(tx, uid)
 	}
-	return nil
+	return occasionEvents(tx, subject, groups)
 }

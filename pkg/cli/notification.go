@@ -27,7 +27,7 @@ func (a *app) notificationCommand() *cobra.Command {
     format: json                           # or slack
     bundles: [web]                         # left out: all; so are clusterGroups
     severity: warning                      # info, warning, error
-    topics: [failure, rollback]            # approval, convergence, failure, rollback; left out: all`,
+    topics: [failure, rollback]            # approval, convergence, divergence, failure, rollback, stale; or all`,
 		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -1287,14 +1287,22 @@ func (x *Notification) GetHost() string {
 	return ""
 }
 
-// Told is what a receiver has taken of one subject, such as the rollout of a bundle.
+// Told is what a receiver has taken of one subject, such as the rollout of a bundle. Under the uid "hub" it is what there is to tell of a subject that comes
+// and goes, such as stale clusters: the hub notes it before it tells anybody, so that the event is the same after a restart.
 type Told struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	NotificationUid string                 `protobuf:"bytes,1,opt,name=notification_uid,json=notificationUid,proto3" json:"notification_uid,omitempty"`
 	// "rollout/" and the bundle's uid, for example.
 	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
 	// The ids of those events that are still to be told of the subject, but for having been told.
-	Events        []string `protobuf:"bytes,3,rep,name=events,proto3" json:"events,omitempty"`
+	Events []string `protobuf:"bytes,3,rep,name=events,proto3" json:"events,omitempty"`
+	// Of the hub: when it began to be so, and when it was over; absent while it lasts.
+	Began *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=began,proto3" json:"began,omitempty"`
+	Over  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=over,proto3" json:"over,omitempty"`
+	// Of the hub: how many digits the largest number of clusters has had meanwhile. One more is told anew.
+	Digits uint32 `protobuf:"varint,6,opt,name=digits,proto3" json:"digits,omitempty"`
+	// Of the hub: the revision that it is about; 0 for none.
+	Revision      uint32 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1348,6 +1356,34 @@ func (x *Told) GetEvents() []string {
 		return x.Events
 	}
 	return nil
+}
+
+func (x *Told) GetBegan() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Began
+	}
+	return nil
+}
+
+func (x *Told) GetOver() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Over
+	}
+	return nil
+}
+
+func (x *Told) GetDigits() uint32 {
+	if x != nil {
+		return x.Digits
+	}
+	return 0
+}
+
+func (x *Told) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
 }
 
 // Artifact describes a content that the database holds; the content itself is beside it, compressed.
@@ -2646,11 +2682,15 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x06secret\x18\x02 \x01(\v2\x1e.yardarm.store.v1.SealedSecretR\x06secret\x12=\n" +
 	"\n" +
 	"secret_url\x18\x03 \x01(\v2\x1e.yardarm.store.v1.SealedSecretR\tsecretUrl\x12\x12\n" +
-	"\x04host\x18\x04 \x01(\tR\x04host\"c\n" +
+	"\x04host\x18\x04 \x01(\tR\x04host\"\xf9\x01\n" +
 	"\x04Told\x12)\n" +
 	"\x10notification_uid\x18\x01 \x01(\tR\x0fnotificationUid\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
-	"\x06events\x18\x03 \x03(\tR\x06events\"\xa7\x02\n" +
+	"\x06events\x18\x03 \x03(\tR\x06events\x120\n" +
+	"\x05began\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12.\n" +
+	"\x04over\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04over\x12\x16\n" +
+	"\x06digits\x18\x06 \x01(\rR\x06digits\x12\x1a\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\xa7\x02\n" +
 	"\bArtifact\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12!\n" +
@@ -2837,29 +2877,31 @@ var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	31, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
 	14, // 17: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
 	14, // 18: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
-	18, // 19: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
-	32, // 20: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	30, // 21: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	30, // 22: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	33, // 23: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	30, // 24: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	34, // 25: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	30, // 26: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	30, // 27: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	35, // 28: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	30, // 29: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	36, // 30: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	26, // 31: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	30, // 32: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	30, // 33: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	37, // 34: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	29, // 35: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
-	30, // 36: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	30, // 19: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
+	30, // 20: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
+	18, // 21: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
+	32, // 22: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	30, // 23: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	30, // 24: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	33, // 25: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	30, // 26: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	34, // 27: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	30, // 28: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	30, // 29: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	35, // 30: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	30, // 31: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	36, // 32: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	26, // 33: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	30, // 34: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	30, // 35: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	37, // 36: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	29, // 37: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
+	30, // 38: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
