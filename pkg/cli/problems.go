@@ -39,6 +39,9 @@ as often as the others that run the same bundles, and chance would hardly have i
 Clusters that are not connected are counted apart, as in "12 +1?", as of when they were last heard: nobody
 knows how they are now.
 
+Before all that, bundles are named whose sources give no new revision, and why: their clusters go on with the
+last good one.
+
 With --exit-code, the exit code is 1 if something fails.`,
 		Example: `  yardarm problems
   yardarm problems bundle/web --examples 10
@@ -78,6 +81,11 @@ func (a *app) problems(ctx context.Context, req *hubv1.ListProblemsRequest, f pr
 		return err
 	}
 	if f.output == formatTable {
+		if req.GetCluster() == "" {
+			if err := a.printSources(ctx, hub, req.GetBundle()); err != nil {
+				return err
+			}
+		}
 		err = a.printProblems(resp)
 	} else {
 		err = a.printMessage(f.output, resp)

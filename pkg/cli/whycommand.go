@@ -28,7 +28,7 @@ func (a *app) whyCommand() *cobra.Command {
   Ready       every object is ready
 
 and the first that is not done is the answer. It is told also for a bundle that is not for the cluster:
-which label, fact or expression keeps it out.
+which label, fact or expression keeps it out. Where the bundle's source gives no new revision, that comes first.
 
 Exit codes: 0 it is at the revision and ready; 1 it is not; 2 error.`,
 		Example: `  yardarm why eu-1 web
@@ -67,6 +67,9 @@ func (a *app) explainAssignment(ctx context.Context, req *hubv1.GetExplanationRe
 		return err
 	}
 	if format == formatTable {
+		if err := a.printSources(ctx, hub, req.GetBundle()); err != nil {
+			return err
+		}
 		err = a.printExplanation(x)
 	} else {
 		err = a.printMessage(format, x)
