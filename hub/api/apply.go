@@ -369,7 +369,7 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 			shown := v.bundle(row)
 			out.Resource, meta = &hubv1.Resource_Bundle{Bundle: shown}, shown.Metadata
 			warnings = append(dependencyWarnings(v.ReadTx, row), gateWarnings(v.ReadTx, row, v.now)...)
-			warnings = append(warnings, storageWarnings(v.ReadTx, row)...)
+			warnings = append(append(warnings, storageWarnings(v.ReadTx, row)...), stageWarnings(v.ReadTx, row)...)
 		case *yardarmv1.Gate:
 			shown := v.gate(row)
 			out.Resource, meta = &hubv1.Resource_Gate{Gate: shown}, shown.Metadata

@@ -345,6 +345,7 @@ func publishedAs(rev *yardarmv1.Revision, outcome string, req mutation) func(vie
 		resp := v.published(rev, outcome)
 		if req.GetDryRun() && outcome == outcomePublished {
 			resp.Revision.Metadata.Uid, resp.Revision.Metadata.ResourceVersion = "", ""
+			resp.Plan = v.plan(v.Bundle(rev.GetSpec().GetBundleUid()))
 		}
 		return resp
 	}
@@ -368,5 +369,6 @@ func (v view) published(rev *yardarmv1.Revision, outcome string) *hubv1.PublishR
 	resp.Warnings = append(resp.Warnings, dependencyWarnings(v.ReadTx, b)...)
 	resp.Warnings = append(resp.Warnings, gateWarnings(v.ReadTx, b, v.now)...)
 	resp.Warnings = append(resp.Warnings, storageWarnings(v.ReadTx, b)...)
+	resp.Warnings = append(resp.Warnings, stageWarnings(v.ReadTx, b)...)
 	return resp
 }

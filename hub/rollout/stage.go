@@ -142,6 +142,9 @@ func (c *checker) covers(stages []*yardarmv1.Stage, groups []string) {
 	for i, s := range stages {
 		switch {
 		case s.GetGroup() != "":
+			if named[s.GetGroup()] {
+				c.add(fmt.Sprintf("stages[%d].group", i), "the clusters of %q go with a stage before already", s.GetGroup())
+			}
 			named[s.GetGroup()] = true
 		case s.GetSelector() != nil || s.GetClusters() > 0:
 		case s.GetPercent() > 0:

@@ -19,7 +19,9 @@ func (a *app) diffCommand() *cobra.Command {
 		Short: "Show what publishing a directory would change, and in how many clusters",
 		Long: `Show what publishing a directory of manifests would change, and in how many clusters: which objects are
 added, changed and pruned, with the fields, from what is assigned to each cluster now to what would be, each
-customized for the cluster. Clusters in which the same changes are shown once, group by group. Nothing is changed.
+customized for the cluster. Clusters in which the same changes are shown once, group by group. The stages that the
+revision would take follow, as things are now: how many clusters each has, which go first, how many at a time,
+how many may fail, and what would hold them. Nothing is changed.
 
 A kustomization is built first, and a chart rendered, as 'yardarm render' shows. Values of Secrets are
 never shown. It takes a role that may see manifests. Where more than 100 clusters are
@@ -54,9 +56,11 @@ func (a *app) diff(ctx context.Context, dir string, f *publishFlags) error {
 	for _, warning := range resp.GetWarnings() {
 		a.warn("%s", warning)
 	}
+	show := func() error { return a.printMessage(f.output, resp) }
 	if f.output == formatTable {
-		a.printDiff(resp)
-	} else if err := a.printMessage(f.output, resp); err != nil {
+		show = func() error { return a.printDiff(resp) }
+	}
+	if err := show(); err != nil {
 		return err
 	}
 	if d := resp.GetDiff(); len(d.GetParts()) > 0 || d.GetNotCompared() > 0 {
@@ -66,7 +70,7 @@ func (a *app) diff(ctx context.Context, dir string, f *publishFlags) error {
 }
 
 // printDiff writes what changes, the same in a publication's dry run.
-func (a *app) printDiff(resp *hubv1.PublishRevisionResponse) {
+func (a *app) printDiff(resp *hubv1.PublishRevisionResponse) error {
 	a.print("%s", publishedText(resp, true))
 	d := resp.GetDiff()
 	for _, p := range d.GetParts() {
@@ -90,6 +94,7 @@ func (a *app) printDiff(resp *hubv1.PublishRevisionResponse) {
 	if n := d.GetNotCompared(); n > 0 {
 		a.print("%s not compared: too many are customized each in a way of its own.", plural(n, "cluster"))
 	}
+	return a.printPlan(resp.GetPlan())
 }
 
 // diffHead is as in "12 clusters of group prod: 1 added, 2 changed, 0 pruned (eu-1, eu-2, eu-3…)".

@@ -5,8 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // exampleDiff is what the fake says of a publication.
@@ -22,6 +26,16 @@ func exampleDiff(changes bool) *hubv1.Diff {
 			{Object: "Service shop/old", Action: "pruned"},
 		}},
 		{Clusters: 1, Examples: []string{"lab-1"}, Problem: "it cannot be customized: no label region"},
+	}}
+}
+
+// examplePlan is how it says that it would go on.
+func examplePlan() *yardarmv1.RolloutPlan {
+	return &yardarmv1.RolloutPlan{Strategy: "careful", Stages: []*yardarmv1.PlannedStage{
+		{Name: "canary", Clusters: 1, Examples: []string{"eu-1"}, Concurrency: 1, Soak: durationpb.New(10 * time.Minute), Approval: "after"},
+		{Name: "rest", Clusters: 14, Away: 2, Examples: []string{"eu-2", "us-1", "us-2"}, Concurrency: 4, FailureBudget: 1,
+			Gates: []*yardarmv1.RolloutGate{{Gate: "friday", Type: "freeze", Clusters: 9}, {Gate: "nightly", Type: "window", Clusters: 3, Opens: ago(-2 * time.Hour)}}},
+		{Name: "lab", Concurrency: 1, Tolerant: true},
 	}}
 }
 

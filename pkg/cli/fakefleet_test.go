@@ -424,6 +424,9 @@ func (f *fleet) PublishRevision(s grpc.ClientStreamingServer[hubv1.PublishRevisi
 	resp.Revision.Spec.Provenance = publication.GetProvenance()
 	if publication.GetDiff() {
 		resp.Diff = exampleDiff(resp.GetOutcome() == "published")
+		if resp.GetOutcome() == "published" {
+			resp.Plan = examplePlan()
+		}
 	}
 	if !publication.GetDryRun() {
 		bundle = proto.CloneOf(bundle)

@@ -117,8 +117,7 @@ func (a *app) publish(ctx context.Context, dir string, f *publishFlags) error {
 		for _, warning := range resp.GetWarnings() {
 			a.warn("%s", warning)
 		}
-		a.printDiff(resp)
-		return nil
+		return a.printDiff(resp)
 	}
 	return a.published(ctx, resp, f.output, f.dryRun, f.wait, f.waiting)
 }
@@ -216,6 +215,9 @@ func (a *app) published(ctx context.Context, resp *hubv1.PublishRevisionResponse
 	switch {
 	case output == formatTable:
 		a.print("%s", publishedText(resp, dryRun))
+		if err := a.printPlan(resp.GetPlan()); err != nil {
+			return err
+		}
 	case output == formatName:
 		a.print("%s", typeName(resp.GetRevision()))
 	case !wait:

@@ -57,10 +57,17 @@ func (h *holds) add(m store.RolloutMember) {
 	state, phase := rollout.State(m.State), rollout.Phase(h.row.Phase)
 	goes := state == rollout.Waiting && rollout.Reached(h.row, m.Stage) && (phase == rollout.Progressing || phase == rollout.Completed)
 	returns := state.Touched() && m.Good != 0 && phase == rollout.RollingBack
-	if h.set == nil || !goes && !returns {
+	if goes || returns {
+		h.hold(m.UID, returns)
+	}
+}
+
+// hold counts a cluster if a gate holds it.
+func (h *holds) hold(clusterUID string, returns bool) {
+	if h.set == nil {
 		return
 	}
-	s := subject(h.tx, h.bundle, m.UID)
+	s := subject(h.tx, h.bundle, clusterUID)
 	v := h.moment.Judge(s)
 	if v.Gate == rollout.Open || returns && !v.Gate.Keeps() {
 		return

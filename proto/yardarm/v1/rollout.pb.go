@@ -212,6 +212,191 @@ func (x *StrategyStatus) GetBundles() []string {
 	return nil
 }
 
+// RolloutPlan is how a revision would go through its clusters, as things are now.
+type RolloutPlan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the strategy; empty for the bundle's own, and for the default.
+	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// In their order.
+	Stages        []*PlannedStage `protobuf:"bytes,2,rep,name=stages,proto3" json:"stages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutPlan) Reset() {
+	*x = RolloutPlan{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutPlan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutPlan) ProtoMessage() {}
+
+func (x *RolloutPlan) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutPlan.ProtoReflect.Descriptor instead.
+func (*RolloutPlan) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RolloutPlan) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *RolloutPlan) GetStages() []*PlannedStage {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+// PlannedStage is a stage with its shares made numbers of clusters.
+type PlannedStage struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Clusters uint32                 `protobuf:"varint,2,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	// Of those: the ones that are not connected. They hold nothing up.
+	Away uint32 `protobuf:"varint,3,opt,name=away,proto3" json:"away,omitempty"`
+	// Those that go first and that the caller may see, at most 3.
+	Examples      []string `protobuf:"bytes,4,rep,name=examples,proto3" json:"examples,omitempty"`
+	Concurrency   uint32   `protobuf:"varint,5,opt,name=concurrency,proto3" json:"concurrency,omitempty"`
+	FailureBudget uint32   `protobuf:"varint,6,opt,name=failure_budget,json=failureBudget,proto3" json:"failure_budget,omitempty"`
+	// All may fail.
+	Tolerant         bool                 `protobuf:"varint,7,opt,name=tolerant,proto3" json:"tolerant,omitempty"`
+	Soak             *durationpb.Duration `protobuf:"bytes,8,opt,name=soak,proto3" json:"soak,omitempty"`
+	ProgressDeadline *durationpb.Duration `protobuf:"bytes,9,opt,name=progress_deadline,json=progressDeadline,proto3" json:"progress_deadline,omitempty"`
+	// before, after, or empty.
+	Approval string `protobuf:"bytes,10,opt,name=approval,proto3" json:"approval,omitempty"`
+	// The gates that would hold its clusters now, those of the most clusters first. At most 16.
+	Gates         []*RolloutGate `protobuf:"bytes,11,rep,name=gates,proto3" json:"gates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedStage) Reset() {
+	*x = PlannedStage{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedStage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedStage) ProtoMessage() {}
+
+func (x *PlannedStage) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedStage.ProtoReflect.Descriptor instead.
+func (*PlannedStage) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PlannedStage) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PlannedStage) GetClusters() uint32 {
+	if x != nil {
+		return x.Clusters
+	}
+	return 0
+}
+
+func (x *PlannedStage) GetAway() uint32 {
+	if x != nil {
+		return x.Away
+	}
+	return 0
+}
+
+func (x *PlannedStage) GetExamples() []string {
+	if x != nil {
+		return x.Examples
+	}
+	return nil
+}
+
+func (x *PlannedStage) GetConcurrency() uint32 {
+	if x != nil {
+		return x.Concurrency
+	}
+	return 0
+}
+
+func (x *PlannedStage) GetFailureBudget() uint32 {
+	if x != nil {
+		return x.FailureBudget
+	}
+	return 0
+}
+
+func (x *PlannedStage) GetTolerant() bool {
+	if x != nil {
+		return x.Tolerant
+	}
+	return false
+}
+
+func (x *PlannedStage) GetSoak() *durationpb.Duration {
+	if x != nil {
+		return x.Soak
+	}
+	return nil
+}
+
+func (x *PlannedStage) GetProgressDeadline() *durationpb.Duration {
+	if x != nil {
+		return x.ProgressDeadline
+	}
+	return nil
+}
+
+func (x *PlannedStage) GetApproval() string {
+	if x != nil {
+		return x.Approval
+	}
+	return ""
+}
+
+func (x *PlannedStage) GetGates() []*RolloutGate {
+	if x != nil {
+		return x.Gates
+	}
+	return nil
+}
+
 // Rollout is the way of a bundle's latest revision through its clusters. There is one for each bundle that has a revision, by its name.
 type Rollout struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -226,7 +411,7 @@ type Rollout struct {
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[3]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -238,7 +423,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[3]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -251,7 +436,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{3}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Rollout) GetApiVersion() string {
@@ -302,7 +487,7 @@ type RolloutSpec struct {
 
 func (x *RolloutSpec) Reset() {
 	*x = RolloutSpec{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[4]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +499,7 @@ func (x *RolloutSpec) String() string {
 func (*RolloutSpec) ProtoMessage() {}
 
 func (x *RolloutSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[4]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +512,7 @@ func (x *RolloutSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutSpec.ProtoReflect.Descriptor instead.
 func (*RolloutSpec) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{4}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RolloutSpec) GetBundle() string {
@@ -373,7 +558,7 @@ type RolloutSummary struct {
 
 func (x *RolloutSummary) Reset() {
 	*x = RolloutSummary{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -385,7 +570,7 @@ func (x *RolloutSummary) String() string {
 func (*RolloutSummary) ProtoMessage() {}
 
 func (x *RolloutSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[5]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -398,7 +583,7 @@ func (x *RolloutSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutSummary.ProtoReflect.Descriptor instead.
 func (*RolloutSummary) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RolloutSummary) GetRevision() uint32 {
@@ -471,7 +656,7 @@ type RolloutStatus struct {
 
 func (x *RolloutStatus) Reset() {
 	*x = RolloutStatus{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -483,7 +668,7 @@ func (x *RolloutStatus) String() string {
 func (*RolloutStatus) ProtoMessage() {}
 
 func (x *RolloutStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[6]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -496,7 +681,7 @@ func (x *RolloutStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStatus.ProtoReflect.Descriptor instead.
 func (*RolloutStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RolloutStatus) GetPhase() string {
@@ -609,7 +794,7 @@ type RolloutGate struct {
 
 func (x *RolloutGate) Reset() {
 	*x = RolloutGate{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -621,7 +806,7 @@ func (x *RolloutGate) String() string {
 func (*RolloutGate) ProtoMessage() {}
 
 func (x *RolloutGate) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[7]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -634,7 +819,7 @@ func (x *RolloutGate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutGate.ProtoReflect.Descriptor instead.
 func (*RolloutGate) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RolloutGate) GetGate() string {
@@ -710,7 +895,7 @@ type StageStatus struct {
 
 func (x *StageStatus) Reset() {
 	*x = StageStatus{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +907,7 @@ func (x *StageStatus) String() string {
 func (*StageStatus) ProtoMessage() {}
 
 func (x *StageStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[8]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +920,7 @@ func (x *StageStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageStatus.ProtoReflect.Descriptor instead.
 func (*StageStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StageStatus) GetName() string {
@@ -859,7 +1044,7 @@ type RolloutAction struct {
 
 func (x *RolloutAction) Reset() {
 	*x = RolloutAction{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +1056,7 @@ func (x *RolloutAction) String() string {
 func (*RolloutAction) ProtoMessage() {}
 
 func (x *RolloutAction) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +1069,7 @@ func (x *RolloutAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutAction.ProtoReflect.Descriptor instead.
 func (*RolloutAction) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RolloutAction) GetAction() string {
@@ -943,7 +1128,7 @@ type RolloutCluster struct {
 
 func (x *RolloutCluster) Reset() {
 	*x = RolloutCluster{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[10]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1140,7 @@ func (x *RolloutCluster) String() string {
 func (*RolloutCluster) ProtoMessage() {}
 
 func (x *RolloutCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[10]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1153,7 @@ func (x *RolloutCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutCluster.ProtoReflect.Descriptor instead.
 func (*RolloutCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RolloutCluster) GetCluster() string {
@@ -1062,7 +1247,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[11]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1259,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[11]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1272,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Stage) GetName() string {
@@ -1186,7 +1371,23 @@ const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\x04spec\x18\x04 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\x04spec\x122\n" +
 	"\x06status\x18\x05 \x01(\v2\x1a.yardarm.v1.StrategyStatusR\x06status\"*\n" +
 	"\x0eStrategyStatus\x12\x18\n" +
-	"\abundles\x18\x01 \x03(\tR\abundles\"\xd2\x01\n" +
+	"\abundles\x18\x01 \x03(\tR\abundles\"[\n" +
+	"\vRolloutPlan\x12\x1a\n" +
+	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x120\n" +
+	"\x06stages\x18\x02 \x03(\v2\x18.yardarm.v1.PlannedStageR\x06stages\"\x95\x03\n" +
+	"\fPlannedStage\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bclusters\x18\x02 \x01(\rR\bclusters\x12\x12\n" +
+	"\x04away\x18\x03 \x01(\rR\x04away\x12\x1a\n" +
+	"\bexamples\x18\x04 \x03(\tR\bexamples\x12 \n" +
+	"\vconcurrency\x18\x05 \x01(\rR\vconcurrency\x12%\n" +
+	"\x0efailure_budget\x18\x06 \x01(\rR\rfailureBudget\x12\x1a\n" +
+	"\btolerant\x18\a \x01(\bR\btolerant\x12-\n" +
+	"\x04soak\x18\b \x01(\v2\x19.google.protobuf.DurationR\x04soak\x12F\n" +
+	"\x11progress_deadline\x18\t \x01(\v2\x19.google.protobuf.DurationR\x10progressDeadline\x12\x1a\n" +
+	"\bapproval\x18\n" +
+	" \x01(\tR\bapproval\x12-\n" +
+	"\x05gates\x18\v \x03(\v2\x17.yardarm.v1.RolloutGateR\x05gates\"\xd2\x01\n" +
 	"\aRollout\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
 	"apiVersion\x12\x12\n" +
@@ -1286,50 +1487,56 @@ func file_yardarm_v1_rollout_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_rollout_proto_rawDescData
 }
 
-var file_yardarm_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_yardarm_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_yardarm_v1_rollout_proto_goTypes = []any{
 	(*RolloutStrategy)(nil),       // 0: yardarm.v1.RolloutStrategy
 	(*Strategy)(nil),              // 1: yardarm.v1.Strategy
 	(*StrategyStatus)(nil),        // 2: yardarm.v1.StrategyStatus
-	(*Rollout)(nil),               // 3: yardarm.v1.Rollout
-	(*RolloutSpec)(nil),           // 4: yardarm.v1.RolloutSpec
-	(*RolloutSummary)(nil),        // 5: yardarm.v1.RolloutSummary
-	(*RolloutStatus)(nil),         // 6: yardarm.v1.RolloutStatus
-	(*RolloutGate)(nil),           // 7: yardarm.v1.RolloutGate
-	(*StageStatus)(nil),           // 8: yardarm.v1.StageStatus
-	(*RolloutAction)(nil),         // 9: yardarm.v1.RolloutAction
-	(*RolloutCluster)(nil),        // 10: yardarm.v1.RolloutCluster
-	(*Stage)(nil),                 // 11: yardarm.v1.Stage
-	(*ObjectMeta)(nil),            // 12: yardarm.v1.ObjectMeta
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*LabelSelector)(nil),         // 14: yardarm.v1.LabelSelector
+	(*RolloutPlan)(nil),           // 3: yardarm.v1.RolloutPlan
+	(*PlannedStage)(nil),          // 4: yardarm.v1.PlannedStage
+	(*Rollout)(nil),               // 5: yardarm.v1.Rollout
+	(*RolloutSpec)(nil),           // 6: yardarm.v1.RolloutSpec
+	(*RolloutSummary)(nil),        // 7: yardarm.v1.RolloutSummary
+	(*RolloutStatus)(nil),         // 8: yardarm.v1.RolloutStatus
+	(*RolloutGate)(nil),           // 9: yardarm.v1.RolloutGate
+	(*StageStatus)(nil),           // 10: yardarm.v1.StageStatus
+	(*RolloutAction)(nil),         // 11: yardarm.v1.RolloutAction
+	(*RolloutCluster)(nil),        // 12: yardarm.v1.RolloutCluster
+	(*Stage)(nil),                 // 13: yardarm.v1.Stage
+	(*ObjectMeta)(nil),            // 14: yardarm.v1.ObjectMeta
 	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*LabelSelector)(nil),         // 17: yardarm.v1.LabelSelector
 }
 var file_yardarm_v1_rollout_proto_depIdxs = []int32{
-	11, // 0: yardarm.v1.RolloutStrategy.stages:type_name -> yardarm.v1.Stage
-	12, // 1: yardarm.v1.Strategy.metadata:type_name -> yardarm.v1.ObjectMeta
+	13, // 0: yardarm.v1.RolloutStrategy.stages:type_name -> yardarm.v1.Stage
+	14, // 1: yardarm.v1.Strategy.metadata:type_name -> yardarm.v1.ObjectMeta
 	0,  // 2: yardarm.v1.Strategy.spec:type_name -> yardarm.v1.RolloutStrategy
 	2,  // 3: yardarm.v1.Strategy.status:type_name -> yardarm.v1.StrategyStatus
-	12, // 4: yardarm.v1.Rollout.metadata:type_name -> yardarm.v1.ObjectMeta
-	4,  // 5: yardarm.v1.Rollout.spec:type_name -> yardarm.v1.RolloutSpec
-	6,  // 6: yardarm.v1.Rollout.status:type_name -> yardarm.v1.RolloutStatus
-	0,  // 7: yardarm.v1.RolloutSpec.strategy:type_name -> yardarm.v1.RolloutStrategy
-	8,  // 8: yardarm.v1.RolloutStatus.stages:type_name -> yardarm.v1.StageStatus
-	13, // 9: yardarm.v1.RolloutStatus.begun:type_name -> google.protobuf.Timestamp
-	13, // 10: yardarm.v1.RolloutStatus.since:type_name -> google.protobuf.Timestamp
-	9,  // 11: yardarm.v1.RolloutStatus.actions:type_name -> yardarm.v1.RolloutAction
-	10, // 12: yardarm.v1.RolloutStatus.clusters:type_name -> yardarm.v1.RolloutCluster
-	7,  // 13: yardarm.v1.RolloutStatus.gates:type_name -> yardarm.v1.RolloutGate
-	13, // 14: yardarm.v1.RolloutGate.opens:type_name -> google.protobuf.Timestamp
-	13, // 15: yardarm.v1.RolloutAction.time:type_name -> google.protobuf.Timestamp
-	14, // 16: yardarm.v1.Stage.selector:type_name -> yardarm.v1.LabelSelector
-	15, // 17: yardarm.v1.Stage.soak:type_name -> google.protobuf.Duration
-	15, // 18: yardarm.v1.Stage.progress_deadline:type_name -> google.protobuf.Duration
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	4,  // 4: yardarm.v1.RolloutPlan.stages:type_name -> yardarm.v1.PlannedStage
+	15, // 5: yardarm.v1.PlannedStage.soak:type_name -> google.protobuf.Duration
+	15, // 6: yardarm.v1.PlannedStage.progress_deadline:type_name -> google.protobuf.Duration
+	9,  // 7: yardarm.v1.PlannedStage.gates:type_name -> yardarm.v1.RolloutGate
+	14, // 8: yardarm.v1.Rollout.metadata:type_name -> yardarm.v1.ObjectMeta
+	6,  // 9: yardarm.v1.Rollout.spec:type_name -> yardarm.v1.RolloutSpec
+	8,  // 10: yardarm.v1.Rollout.status:type_name -> yardarm.v1.RolloutStatus
+	0,  // 11: yardarm.v1.RolloutSpec.strategy:type_name -> yardarm.v1.RolloutStrategy
+	10, // 12: yardarm.v1.RolloutStatus.stages:type_name -> yardarm.v1.StageStatus
+	16, // 13: yardarm.v1.RolloutStatus.begun:type_name -> google.protobuf.Timestamp
+	16, // 14: yardarm.v1.RolloutStatus.since:type_name -> google.protobuf.Timestamp
+	11, // 15: yardarm.v1.RolloutStatus.actions:type_name -> yardarm.v1.RolloutAction
+	12, // 16: yardarm.v1.RolloutStatus.clusters:type_name -> yardarm.v1.RolloutCluster
+	9,  // 17: yardarm.v1.RolloutStatus.gates:type_name -> yardarm.v1.RolloutGate
+	16, // 18: yardarm.v1.RolloutGate.opens:type_name -> google.protobuf.Timestamp
+	16, // 19: yardarm.v1.RolloutAction.time:type_name -> google.protobuf.Timestamp
+	17, // 20: yardarm.v1.Stage.selector:type_name -> yardarm.v1.LabelSelector
+	15, // 21: yardarm.v1.Stage.soak:type_name -> google.protobuf.Duration
+	15, // 22: yardarm.v1.Stage.progress_deadline:type_name -> google.protobuf.Duration
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_rollout_proto_init() }
@@ -1345,7 +1552,7 @@ func file_yardarm_v1_rollout_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_rollout_proto_rawDesc), len(file_yardarm_v1_rollout_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

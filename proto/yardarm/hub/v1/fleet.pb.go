@@ -2280,7 +2280,9 @@ type PublishRevisionResponse struct {
 	// What is worth knowing, such as a group that matches no cluster.
 	Warnings []string `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// What would change, if that was asked for.
-	Diff          *Diff `protobuf:"bytes,5,opt,name=diff,proto3" json:"diff,omitempty"`
+	Diff *Diff `protobuf:"bytes,5,opt,name=diff,proto3" json:"diff,omitempty"`
+	// After a dry run of what would make a revision: the stages that it would take.
+	Plan          *v1.RolloutPlan `protobuf:"bytes,6,opt,name=plan,proto3" json:"plan,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2346,6 +2348,13 @@ func (x *PublishRevisionResponse) GetWarnings() []string {
 func (x *PublishRevisionResponse) GetDiff() *Diff {
 	if x != nil {
 		return x.Diff
+	}
+	return nil
+}
+
+func (x *PublishRevisionResponse) GetPlan() *v1.RolloutPlan {
+	if x != nil {
+		return x.Plan
 	}
 	return nil
 }
@@ -3977,13 +3986,14 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x04diff\x18\a \x01(\bR\x04diff\"3\n" +
 	"\tFileChunk\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\xc7\x01\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xf4\x01\n" +
 	"\x17PublishRevisionResponse\x120\n" +
 	"\brevision\x18\x01 \x01(\v2\x14.yardarm.v1.RevisionR\brevision\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x1a\n" +
 	"\bclusters\x18\x03 \x01(\rR\bclusters\x12\x1a\n" +
 	"\bwarnings\x18\x04 \x03(\tR\bwarnings\x12(\n" +
-	"\x04diff\x18\x05 \x01(\v2\x14.yardarm.hub.v1.DiffR\x04diff\"\x9d\x01\n" +
+	"\x04diff\x18\x05 \x01(\v2\x14.yardarm.hub.v1.DiffR\x04diff\x12+\n" +
+	"\x04plan\x18\x06 \x01(\v2\x17.yardarm.v1.RolloutPlanR\x04plan\"\x9d\x01\n" +
 	"\x14ListRevisionsRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
@@ -4252,63 +4262,64 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*v1.RolloutStrategy)(nil),         // 72: yardarm.v1.RolloutStrategy
 	(*v1.Revision)(nil),                // 73: yardarm.v1.Revision
 	(*Diff)(nil),                       // 74: yardarm.hub.v1.Diff
-	(*v1.Assignment)(nil),              // 75: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 76: yardarm.v1.Event
-	(*GetRolloutRequest)(nil),          // 77: yardarm.hub.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil),        // 78: yardarm.hub.v1.WatchRolloutRequest
-	(*SteerRolloutRequest)(nil),        // 79: yardarm.hub.v1.SteerRolloutRequest
-	(*ListGatesRequest)(nil),           // 80: yardarm.hub.v1.ListGatesRequest
-	(*GetGateRequest)(nil),             // 81: yardarm.hub.v1.GetGateRequest
-	(*DeleteGateRequest)(nil),          // 82: yardarm.hub.v1.DeleteGateRequest
-	(*ListStrategiesRequest)(nil),      // 83: yardarm.hub.v1.ListStrategiesRequest
-	(*GetStrategyRequest)(nil),         // 84: yardarm.hub.v1.GetStrategyRequest
-	(*DeleteStrategyRequest)(nil),      // 85: yardarm.hub.v1.DeleteStrategyRequest
-	(*GetExplanationRequest)(nil),      // 86: yardarm.hub.v1.GetExplanationRequest
-	(*ListProblemsRequest)(nil),        // 87: yardarm.hub.v1.ListProblemsRequest
-	(*GetFacetsRequest)(nil),           // 88: yardarm.hub.v1.GetFacetsRequest
-	(*WatchOverviewRequest)(nil),       // 89: yardarm.hub.v1.WatchOverviewRequest
-	(*GetHistoryRequest)(nil),          // 90: yardarm.hub.v1.GetHistoryRequest
-	(*ListAuditRequest)(nil),           // 91: yardarm.hub.v1.ListAuditRequest
-	(*ListRolesRequest)(nil),           // 92: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 93: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 94: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 95: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 96: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 97: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*ListNotificationsRequest)(nil),   // 98: yardarm.hub.v1.ListNotificationsRequest
-	(*GetNotificationRequest)(nil),     // 99: yardarm.hub.v1.GetNotificationRequest
-	(*DeleteNotificationRequest)(nil),  // 100: yardarm.hub.v1.DeleteNotificationRequest
-	(*TestNotificationRequest)(nil),    // 101: yardarm.hub.v1.TestNotificationRequest
-	(*CreateTokenRequest)(nil),         // 102: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 103: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 104: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 105: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 106: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 107: yardarm.hub.v1.CanIRequest
-	(*v1.Rollout)(nil),                 // 108: yardarm.v1.Rollout
-	(*ListGatesResponse)(nil),          // 109: yardarm.hub.v1.ListGatesResponse
-	(*DeleteGateResponse)(nil),         // 110: yardarm.hub.v1.DeleteGateResponse
-	(*ListStrategiesResponse)(nil),     // 111: yardarm.hub.v1.ListStrategiesResponse
-	(*DeleteStrategyResponse)(nil),     // 112: yardarm.hub.v1.DeleteStrategyResponse
-	(*v1.Explanation)(nil),             // 113: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),       // 114: yardarm.hub.v1.ListProblemsResponse
-	(*Facets)(nil),                     // 115: yardarm.hub.v1.Facets
-	(*WatchOverviewResponse)(nil),      // 116: yardarm.hub.v1.WatchOverviewResponse
-	(*History)(nil),                    // 117: yardarm.hub.v1.History
-	(*ListAuditResponse)(nil),          // 118: yardarm.hub.v1.ListAuditResponse
-	(*ListRolesResponse)(nil),          // 119: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 120: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 121: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 122: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*ListNotificationsResponse)(nil),  // 123: yardarm.hub.v1.ListNotificationsResponse
-	(*DeleteNotificationResponse)(nil), // 124: yardarm.hub.v1.DeleteNotificationResponse
-	(*TestNotificationResponse)(nil),   // 125: yardarm.hub.v1.TestNotificationResponse
-	(*CreateTokenResponse)(nil),        // 126: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 127: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 128: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 129: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 130: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 131: yardarm.hub.v1.CanIResponse
+	(*v1.RolloutPlan)(nil),             // 75: yardarm.v1.RolloutPlan
+	(*v1.Assignment)(nil),              // 76: yardarm.v1.Assignment
+	(*v1.Event)(nil),                   // 77: yardarm.v1.Event
+	(*GetRolloutRequest)(nil),          // 78: yardarm.hub.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),        // 79: yardarm.hub.v1.WatchRolloutRequest
+	(*SteerRolloutRequest)(nil),        // 80: yardarm.hub.v1.SteerRolloutRequest
+	(*ListGatesRequest)(nil),           // 81: yardarm.hub.v1.ListGatesRequest
+	(*GetGateRequest)(nil),             // 82: yardarm.hub.v1.GetGateRequest
+	(*DeleteGateRequest)(nil),          // 83: yardarm.hub.v1.DeleteGateRequest
+	(*ListStrategiesRequest)(nil),      // 84: yardarm.hub.v1.ListStrategiesRequest
+	(*GetStrategyRequest)(nil),         // 85: yardarm.hub.v1.GetStrategyRequest
+	(*DeleteStrategyRequest)(nil),      // 86: yardarm.hub.v1.DeleteStrategyRequest
+	(*GetExplanationRequest)(nil),      // 87: yardarm.hub.v1.GetExplanationRequest
+	(*ListProblemsRequest)(nil),        // 88: yardarm.hub.v1.ListProblemsRequest
+	(*GetFacetsRequest)(nil),           // 89: yardarm.hub.v1.GetFacetsRequest
+	(*WatchOverviewRequest)(nil),       // 90: yardarm.hub.v1.WatchOverviewRequest
+	(*GetHistoryRequest)(nil),          // 91: yardarm.hub.v1.GetHistoryRequest
+	(*ListAuditRequest)(nil),           // 92: yardarm.hub.v1.ListAuditRequest
+	(*ListRolesRequest)(nil),           // 93: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),             // 94: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),          // 95: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),    // 96: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),      // 97: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),   // 98: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*ListNotificationsRequest)(nil),   // 99: yardarm.hub.v1.ListNotificationsRequest
+	(*GetNotificationRequest)(nil),     // 100: yardarm.hub.v1.GetNotificationRequest
+	(*DeleteNotificationRequest)(nil),  // 101: yardarm.hub.v1.DeleteNotificationRequest
+	(*TestNotificationRequest)(nil),    // 102: yardarm.hub.v1.TestNotificationRequest
+	(*CreateTokenRequest)(nil),         // 103: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),          // 104: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),            // 105: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),         // 106: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),              // 107: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                // 108: yardarm.hub.v1.CanIRequest
+	(*v1.Rollout)(nil),                 // 109: yardarm.v1.Rollout
+	(*ListGatesResponse)(nil),          // 110: yardarm.hub.v1.ListGatesResponse
+	(*DeleteGateResponse)(nil),         // 111: yardarm.hub.v1.DeleteGateResponse
+	(*ListStrategiesResponse)(nil),     // 112: yardarm.hub.v1.ListStrategiesResponse
+	(*DeleteStrategyResponse)(nil),     // 113: yardarm.hub.v1.DeleteStrategyResponse
+	(*v1.Explanation)(nil),             // 114: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),       // 115: yardarm.hub.v1.ListProblemsResponse
+	(*Facets)(nil),                     // 116: yardarm.hub.v1.Facets
+	(*WatchOverviewResponse)(nil),      // 117: yardarm.hub.v1.WatchOverviewResponse
+	(*History)(nil),                    // 118: yardarm.hub.v1.History
+	(*ListAuditResponse)(nil),          // 119: yardarm.hub.v1.ListAuditResponse
+	(*ListRolesResponse)(nil),          // 120: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),         // 121: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),   // 122: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),  // 123: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*ListNotificationsResponse)(nil),  // 124: yardarm.hub.v1.ListNotificationsResponse
+	(*DeleteNotificationResponse)(nil), // 125: yardarm.hub.v1.DeleteNotificationResponse
+	(*TestNotificationResponse)(nil),   // 126: yardarm.hub.v1.TestNotificationResponse
+	(*CreateTokenResponse)(nil),        // 127: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),         // 128: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                   // 129: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),        // 130: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),             // 131: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),               // 132: yardarm.hub.v1.CanIResponse
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	4,   // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
@@ -4343,155 +4354,156 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	72,  // 29: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
 	73,  // 30: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
 	74,  // 31: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
-	73,  // 32: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	75,  // 33: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	47,  // 34: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	60,  // 35: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
-	61,  // 36: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	62,  // 37: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	63,  // 38: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	75,  // 39: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	66,  // 40: yardarm.hub.v1.WatchResponse.gate:type_name -> yardarm.v1.Gate
-	76,  // 41: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	6,   // 42: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	9,   // 43: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	12,  // 44: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	14,  // 45: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	15,  // 46: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	16,  // 47: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	18,  // 48: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	19,  // 49: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	20,  // 50: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	22,  // 51: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	24,  // 52: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	25,  // 53: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	27,  // 54: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	29,  // 55: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	30,  // 56: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	32,  // 57: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	36,  // 58: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	38,  // 59: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	39,  // 60: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	41,  // 61: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	77,  // 62: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
-	78,  // 63: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
-	79,  // 64: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	79,  // 65: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	79,  // 66: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	79,  // 67: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	79,  // 68: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	79,  // 69: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	80,  // 70: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
-	81,  // 71: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
-	82,  // 72: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
-	83,  // 73: yardarm.hub.v1.FleetService.ListStrategies:input_type -> yardarm.hub.v1.ListStrategiesRequest
-	84,  // 74: yardarm.hub.v1.FleetService.GetStrategy:input_type -> yardarm.hub.v1.GetStrategyRequest
-	85,  // 75: yardarm.hub.v1.FleetService.DeleteStrategy:input_type -> yardarm.hub.v1.DeleteStrategyRequest
-	42,  // 76: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	44,  // 77: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	45,  // 78: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	86,  // 79: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
-	48,  // 80: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	50,  // 81: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	87,  // 82: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
-	88,  // 83: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	52,  // 84: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	89,  // 85: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
-	54,  // 86: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	90,  // 87: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
-	91,  // 88: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
-	92,  // 89: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	93,  // 90: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	94,  // 91: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	95,  // 92: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	96,  // 93: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	97,  // 94: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	98,  // 95: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
-	99,  // 96: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
-	100, // 97: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
-	101, // 98: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
-	102, // 99: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	103, // 100: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	104, // 101: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	105, // 102: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	106, // 103: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	107, // 104: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	56,  // 105: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	0,   // 106: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	1,   // 107: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	2,   // 108: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	7,   // 109: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	10,  // 110: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	13,  // 111: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	61,  // 112: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	61,  // 113: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	17,  // 114: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	61,  // 115: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	61,  // 116: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	21,  // 117: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	23,  // 118: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	62,  // 119: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	26,  // 120: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	28,  // 121: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	63,  // 122: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	31,  // 123: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	35,  // 124: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37,  // 125: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	73,  // 126: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	40,  // 127: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	35,  // 128: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	108, // 129: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	108, // 130: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	108, // 131: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	108, // 132: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	108, // 133: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	108, // 134: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	108, // 135: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	108, // 136: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
-	109, // 137: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
-	66,  // 138: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
-	110, // 139: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
-	111, // 140: yardarm.hub.v1.FleetService.ListStrategies:output_type -> yardarm.hub.v1.ListStrategiesResponse
-	68,  // 141: yardarm.hub.v1.FleetService.GetStrategy:output_type -> yardarm.v1.Strategy
-	112, // 142: yardarm.hub.v1.FleetService.DeleteStrategy:output_type -> yardarm.hub.v1.DeleteStrategyResponse
-	43,  // 143: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	75,  // 144: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	46,  // 145: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	113, // 146: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	49,  // 147: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	51,  // 148: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	114, // 149: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	115, // 150: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	53,  // 151: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	116, // 152: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
-	55,  // 153: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	117, // 154: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
-	118, // 155: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
-	119, // 156: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	64,  // 157: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	120, // 158: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	121, // 159: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	65,  // 160: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	122, // 161: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	123, // 162: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
-	67,  // 163: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
-	124, // 164: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
-	125, // 165: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
-	126, // 166: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	127, // 167: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	128, // 168: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	129, // 169: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	130, // 170: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	131, // 171: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	57,  // 172: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	3,   // 173: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 174: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 175: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	109, // [109:176] is the sub-list for method output_type
-	42,  // [42:109] is the sub-list for method input_type
-	42,  // [42:42] is the sub-list for extension type_name
-	42,  // [42:42] is the sub-list for extension extendee
-	0,   // [0:42] is the sub-list for field type_name
+	75,  // 32: yardarm.hub.v1.PublishRevisionResponse.plan:type_name -> yardarm.v1.RolloutPlan
+	73,  // 33: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	76,  // 34: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	47,  // 35: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
+	60,  // 36: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	61,  // 37: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	62,  // 38: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	63,  // 39: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	76,  // 40: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	66,  // 41: yardarm.hub.v1.WatchResponse.gate:type_name -> yardarm.v1.Gate
+	77,  // 42: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	6,   // 43: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	9,   // 44: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	12,  // 45: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	14,  // 46: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	15,  // 47: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	16,  // 48: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	18,  // 49: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	19,  // 50: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	20,  // 51: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	22,  // 52: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	24,  // 53: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	25,  // 54: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	27,  // 55: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	29,  // 56: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	30,  // 57: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	32,  // 58: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	36,  // 59: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	38,  // 60: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	39,  // 61: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	41,  // 62: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	78,  // 63: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
+	79,  // 64: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
+	80,  // 65: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	80,  // 66: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	80,  // 67: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	80,  // 68: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	80,  // 69: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	80,  // 70: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	81,  // 71: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
+	82,  // 72: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
+	83,  // 73: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
+	84,  // 74: yardarm.hub.v1.FleetService.ListStrategies:input_type -> yardarm.hub.v1.ListStrategiesRequest
+	85,  // 75: yardarm.hub.v1.FleetService.GetStrategy:input_type -> yardarm.hub.v1.GetStrategyRequest
+	86,  // 76: yardarm.hub.v1.FleetService.DeleteStrategy:input_type -> yardarm.hub.v1.DeleteStrategyRequest
+	42,  // 77: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	44,  // 78: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	45,  // 79: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	87,  // 80: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
+	48,  // 81: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	50,  // 82: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	88,  // 83: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
+	89,  // 84: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	52,  // 85: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	90,  // 86: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
+	54,  // 87: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	91,  // 88: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
+	92,  // 89: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
+	93,  // 90: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	94,  // 91: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	95,  // 92: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	96,  // 93: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	97,  // 94: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	98,  // 95: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	99,  // 96: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
+	100, // 97: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
+	101, // 98: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
+	102, // 99: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
+	103, // 100: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	104, // 101: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	105, // 102: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	106, // 103: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	107, // 104: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	108, // 105: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	56,  // 106: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	0,   // 107: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	1,   // 108: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	2,   // 109: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	7,   // 110: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	10,  // 111: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	13,  // 112: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	61,  // 113: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	61,  // 114: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	17,  // 115: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	61,  // 116: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	61,  // 117: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	21,  // 118: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	23,  // 119: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	62,  // 120: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	26,  // 121: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	28,  // 122: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	63,  // 123: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	31,  // 124: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	35,  // 125: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	37,  // 126: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	73,  // 127: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	40,  // 128: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	35,  // 129: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	109, // 130: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	109, // 131: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	109, // 132: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	109, // 133: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	109, // 134: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	109, // 135: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	109, // 136: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	109, // 137: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
+	110, // 138: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
+	66,  // 139: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
+	111, // 140: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
+	112, // 141: yardarm.hub.v1.FleetService.ListStrategies:output_type -> yardarm.hub.v1.ListStrategiesResponse
+	68,  // 142: yardarm.hub.v1.FleetService.GetStrategy:output_type -> yardarm.v1.Strategy
+	113, // 143: yardarm.hub.v1.FleetService.DeleteStrategy:output_type -> yardarm.hub.v1.DeleteStrategyResponse
+	43,  // 144: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	76,  // 145: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	46,  // 146: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	114, // 147: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	49,  // 148: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	51,  // 149: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	115, // 150: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	116, // 151: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	53,  // 152: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	117, // 153: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	55,  // 154: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	118, // 155: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
+	119, // 156: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
+	120, // 157: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	64,  // 158: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	121, // 159: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	122, // 160: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	65,  // 161: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	123, // 162: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	124, // 163: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
+	67,  // 164: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
+	125, // 165: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
+	126, // 166: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
+	127, // 167: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	128, // 168: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	129, // 169: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	130, // 170: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	131, // 171: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	132, // 172: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	57,  // 173: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	3,   // 174: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 175: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	3,   // 176: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	110, // [110:177] is the sub-list for method output_type
+	43,  // [43:110] is the sub-list for method input_type
+	43,  // [43:43] is the sub-list for extension type_name
+	43,  // [43:43] is the sub-list for extension extendee
+	0,   // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
