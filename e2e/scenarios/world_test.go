@@ -36,14 +36,22 @@ func newWorld(t *testing.T, flags ...string) *world {
 // newWorldIn starts the hub in a folder that the test has chosen.
 func newWorldIn(t *testing.T, dir string, flags ...string) *world {
 	t.Helper()
+	return newWorldOf(t, fleet.HubConfig{Dir: dir, Flags: flags})
+}
+
+// newWorldOf starts a hub that differs by more than its flags.
+func newWorldOf(t *testing.T, c fleet.HubConfig) *world {
+	t.Helper()
+	if c.Dir == "" {
+		c.Dir = filepath.Join(t.TempDir(), "hub")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, spokes: map[string]*fleet.Spoke{}, id: strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))}
 	w.id = w.id[:min(len(w.id), 40)]
-	hub, err := fleet.NewHub(fleet.HubConfig{
-		Programs: programs, Dir: dir,
-		Flags: append([]string{"--reconnect-grace", "1s", "--restart-grace", "10s", "--log-level", "debug"}, flags...),
-	})
+	c.Programs = programs
+	c.Flags = append([]string{"--reconnect-grace", "1s", "--restart-grace", "10s", "--log-level", "debug"}, c.Flags...)
+	hub, err := fleet.NewHub(c)
 	w.must(err)
 	w.hub, w.cli = hub, hub.CLI()
 	t.Cleanup(func() { w.end() })

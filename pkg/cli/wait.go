@@ -26,6 +26,10 @@ const (
 // maxBlockers is how many clusters are named when a wait ends; the others are counted.
 const maxBlockers = 20
 
+// returnGrace is how many seconds a wait goes on once a rollout goes back, until some cluster is known to have failed: two watches tell of the bundle and of its
+// assignments, and the second may be behind.
+const returnGrace = 1
+
 // errTimeUp is the cause of a context whose time is up.
 var errTimeUp = errors.New("time is up")
 
@@ -197,8 +201,10 @@ type readyWait struct {
 	// failed are those whose clusters have said that the revision failed there, as they were then: by now they may have returned to another.
 	failed    map[string]*yardarmv1.Assignment
 	snapshots int // complete ones, of the two
-	verdict   verdict
-	line      *line
+	// ticks counts the seconds since the wait began, and returns is the one in which the rollout began to go back; 0 before.
+	ticks, returns int
+	verdict        verdict
+	line           *line
 }
 
 func (w *readyWait) run(ctx context.Context, hub *client.Client) error {
@@ -252,7 +258,7 @@ func (w *readyWait) run(ctx context.Context, hub *client.Client) error {
 			return context.Cause(ctx)
 		case <-tick.C:
 			w.line.flush()
-			continue
+			w.ticks++
 		case m := <-changes:
 			if err := handle(m); err != nil {
 				return err
@@ -336,6 +342,12 @@ func (w *readyWait) decide() (done bool, err error) {
 	case answerSuperseded:
 		return true, ended(ExitSuperseded, "bundle/%s revision %d is superseded: the bundle is at revision %d", q.bundle, q.revision, v.revision)
 	case answerRolledBack:
+		if w.returns == 0 {
+			w.returns = w.ticks + 1
+		}
+		if len(w.failed) == 0 && w.ticks < w.returns+returnGrace {
+			return false, nil
+		}
 		return true, ended(ExitRolledBack, "bundle/%s revision %d is rolled back: %s; 'yardarm rollout status bundle/%s' shows where", q.bundle, q.revision,
 			w.bundle.GetStatus().GetRollout().GetFailure(), q.bundle)
 	case answerStopped:

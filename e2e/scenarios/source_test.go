@@ -1,0 +1,70 @@
+package scenarios
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/yardarm-dev/yardarm/e2e/fleet"
+	"github.com/yardarm-dev/yardarm/hub/source/git/gittest"
+)
+
+// What is pushed becomes a revision, is rolled out, and is in the cluster. A push that breaks rendering changes nothing there, and whoever asks is told what is wrong, in
+// which file, line and commit; the next good one is rolled out.
+func TestPushReachesClusters(t *testing.T) {
+	t.Parallel()
+	repository := gittest.New(t)
+	repository.Git("config", "receive.denyCurrentBranch", "ignore")
+	repository.Commit("begin", "README", "nothing yet")
+	server := gittest.Serve(repository, nil)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, server.CA, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorldOf(t, fleet.HubConfig{Flags: []string{"--source-local"}, Env: []string{"SSL_CERT_FILE=" + ca}})
+	w.enrol(tokyo)
+	w.group("all")
+
+	clone := &gittest.Repository{TB: t, Dir: filepath.Join(t.TempDir(), "clone")}
+	repository.Git("clone", "-q", repository.Dir, clone.Dir)
+	push := func(subject string, texts ...string) string {
+		t.Helper()
+		text := strings.ReplaceAll(strings.Join(texts, "---\n"), "NS", w.id)
+		commit := clone.Commit(subject, "apps/web/all.yaml", text)
+		clone.Git("push", "-q", "origin", "main")
+		return commit
+	}
+	first := push("one", namespace, settings("one", "1"))
+	w.apply("apiVersion: yardarm.dev/v1\nkind: Bundle\nmetadata: {name: web}\nspec:\n  targets: [{group: all}]\n  source: {git: {url: " + server.Repo + ", ref: {branch: main}, path: apps/web, interval: 10s}}\n")
+	w.eventuallyHolds(tokyo, "one", "1")
+	w.ready("web", 1)
+	reader := w.newReader()
+	reader.says(w.do("get", "revision", "web-1", "-o", "yaml"), "actor: source:web", first, "message: one")
+
+	second := push("two", namespace, settings("one", "2"))
+	w.eventuallyHolds(tokyo, "one", "2")
+	w.ready("web", 2)
+	reader.says(w.do("get", "revision", "web-2", "-o", "yaml"), second)
+
+	broken := push("three", namespace, settings("one", "3")+"oops: [\n")
+	w.eventually("the push is seen", func() error {
+		if out := w.do("describe", "bundle/web"); !strings.Contains(out, broken) {
+			return errors.New(out)
+		}
+		return nil
+	})
+	for _, args := range [][]string{{"problems"}, {"problems", "bundle/web"}, {"why", tokyo, "web"}} {
+		reader.says(w.do(args...), "bundle/web gets no new revision", "RenderingFailed", "all.yaml:", "(commit "+broken[:8]+")")
+	}
+	reader.says(w.do("get", "bundles"), "RenderingFailed")
+	w.holds("one", "value", "2", tokyo)
+
+	push("four", namespace, settings("one", "4"))
+	w.eventuallyHolds(tokyo, "one", "4")
+	w.ready("web", 3)
+	if out := w.do("problems"); strings.Contains(out, "gets no new revision") {
+		t.Errorf("it is still told:\n%s", out)
+	}
+}
