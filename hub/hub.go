@@ -306,7 +306,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		return err
 	}
 	sources, err := source.New(source.Config{
-		Store: db, Publisher: fleet, Opener: sealer, Dir: filepath.Join(c.DataDir, "sources"), Dialer: reach.Dialer{Hosts: c.SourceHosts, Local: c.SourceLocal},
+		Store: db, Publisher: fleet, Sealer: sealer, Dir: filepath.Join(c.DataDir, "sources"), Dialer: reach.Dialer{Hosts: c.SourceHosts, Local: c.SourceLocal},
 		MaxSize: c.SourceMaxSize, Logger: c.Logger,
 	})
 	if err != nil {

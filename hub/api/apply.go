@@ -41,8 +41,9 @@ type application struct {
 	resources []*hubv1.Resource
 	// uids[i] is for the i-th resource should it be made, revisionUIDs[i] for the revision that a new delivery policy or customization makes.
 	uids, revisionUIDs []string
-	// sealed are the secrets of those that are notifications.
-	sealed []sealed
+	// sealed are the secrets of those that are notifications, and sealedCredentials of those that are source credentials.
+	sealed            []sealed
+	sealedCredentials []map[string]*storev1.SealedSecret
 
 	violations violations
 	// outcomes and rows are of each resource; rows belong to the store.
@@ -57,7 +58,8 @@ type application struct {
 // newApplication checks what can be checked without the rows.
 func (s *Server) newApplication(resources []*hubv1.Resource) (*application, error) {
 	a := &application{
-		server: s, resources: resources, sealed: make([]sealed, len(resources)), uids: make([]string, len(resources)), revisionUIDs: make([]string, len(resources)),
+		server: s, resources: resources, sealed: make([]sealed, len(resources)),
+		sealedCredentials: make([]map[string]*storev1.SealedSecret, len(resources)), uids: make([]string, len(resources)), revisionUIDs: make([]string, len(resources)),
 		outcomes: make([]string, len(resources)), rows: make([]proto.Message, len(resources)),
 		bundles: make(map[string]bool), clusters: make(map[string]bool), strategies: make(map[string]int),
 	}
@@ -79,7 +81,7 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 		kind, meta := describe(r)
 		check := a.checker(i)
 		if kind == "" {
-			check.add("resource", "is missing: one of cluster, clusterGroup, bundle, gate, role, roleBinding, notification and strategy is needed")
+			check.add("resource", "is missing: one of cluster, clusterGroup, bundle, gate, role, roleBinding, notification, strategy and sourceCredentials is needed")
 			continue
 		}
 		key := kind + " " + meta.GetName()
@@ -115,6 +117,12 @@ func (s *Server) newApplication(resources []*hubv1.Resource) (*application, erro
 			check.meta(r.Notification.GetApiVersion(), r.Notification.GetKind(), kind, meta)
 			check.notification(r.Notification.GetSpec())
 			if a.sealed[i], err = s.seal(r.Notification); err != nil {
+				return nil, err
+			}
+		case *hubv1.Resource_SourceCredentials:
+			check.meta(r.SourceCredentials.GetApiVersion(), r.SourceCredentials.GetKind(), kind, meta)
+			check.at("spec.").sourceCredentials(r.SourceCredentials.GetSpec())
+			if a.sealedCredentials[i], err = s.sealCredentials(r.SourceCredentials); err != nil {
 				return nil, err
 			}
 		}
@@ -166,13 +174,18 @@ func describe(r *hubv1.Resource) (kind string, meta *yardarmv1.ObjectMeta) {
 		if r.Notification != nil {
 			return yardarmv1.KindNotification, r.Notification.Metadata
 		}
+	case *hubv1.Resource_SourceCredentials:
+		if r.SourceCredentials != nil {
+			return yardarmv1.KindSourceCredentials, r.SourceCredentials.Metadata
+		}
 	}
 	return "", nil
 }
 
 // passes are the kinds in the order in which they are written: groups first, since bundles and gates may name them, clusters next, since claims depend on their
 // labels, strategies before the bundles that name them, and roles before what gives them.
-var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindStrategy, yardarmv1.KindBundle, yardarmv1.KindGate, yardarmv1.KindRole, yardarmv1.KindRoleBinding, yardarmv1.KindNotification}
+var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindStrategy, yardarmv1.KindBundle, yardarmv1.KindGate, yardarmv1.KindRole, yardarmv1.KindRoleBinding, yardarmv1.KindNotification,
+	yardarmv1.KindSourceCredentials}
 
 // run writes all resources.
 func (a *application) run(c *change) error {
@@ -199,6 +212,8 @@ func (a *application) run(c *change) error {
 				err = a.strategy(c, i, r.Strategy)
 			case *hubv1.Resource_Notification:
 				err = a.notification(c, i, r.Notification)
+			case *hubv1.Resource_SourceCredentials:
+				err = a.sourceCredentials(c, i, r.SourceCredentials)
 			}
 			if err != nil {
 				return err
@@ -386,6 +401,9 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 		case *storev1.Notification:
 			shown := a.server.notificationView(row)
 			out.Resource, meta = &hubv1.Resource_Notification{Notification: shown}, shown.Metadata
+		case *storev1.SourceCredentials:
+			shown := sourceCredentialsView(v.ReadTx, row)
+			out.Resource, meta = &hubv1.Resource_SourceCredentials{SourceCredentials: shown}, shown.Metadata
 		}
 		if dryRun && a.outcomes[i] != outcomeUnchanged {
 			meta.ResourceVersion = ""

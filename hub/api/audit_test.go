@@ -98,7 +98,8 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		call   func() error
 	}{
 		{"Apply", func() error {
-			_, err := h.Apply(ctx, &hubv1.ApplyRequest{Resources: []*hubv1.Resource{ownRole(), ownBinding(), freezing("own", ""), careful(), notification("ops", &yardarmv1.NotificationSpec{Url: "https://ops.example.com"})}})
+			_, err := h.Apply(ctx, &hubv1.ApplyRequest{Resources: []*hubv1.Resource{ownRole(), ownBinding(), freezing("own", ""), careful(), notification("ops", &yardarmv1.NotificationSpec{Url: "https://ops.example.com"}),
+				sourceCredentials("own", &yardarmv1.SourceCredentialsSpec{Urls: []string{"https://git.example.com/"}, BearerToken: "t"})}})
 			return err
 		}},
 		{"EnrollCluster", func() error { _, err := h.EnrollCluster(ctx, &hubv1.EnrollClusterRequest{Name: "madrid"}); return err }},
@@ -129,6 +130,10 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		}},
 		{"DeleteNotification", func() error {
 			_, err := h.DeleteNotification(ctx, &hubv1.DeleteNotificationRequest{Name: "ops"})
+			return err
+		}},
+		{"DeleteSourceCredentials", func() error {
+			_, err := h.DeleteSourceCredentials(ctx, &hubv1.DeleteSourceCredentialsRequest{Name: "own"})
 			return err
 		}},
 		{"DeleteRole", func() error { _, err := h.DeleteRole(ctx, &hubv1.DeleteRoleRequest{Name: "own"}); return err }},

@@ -80,7 +80,8 @@ func (r retirable) Retire(context.Context) error {
 func changeableFleet(t *testing.T) *apitest.Hub {
 	t.Helper()
 	h := smallFleet(t, func(c *api.Config, _ *gateway.Config) { c.Authority = retirable{c.Authority, t} })
-	apply(t, h, ownRole(), ownBinding(), freezing("own", "nothing"), careful(), notification("ops", &yardarmv1.NotificationSpec{Url: "https://ops.example.com"}))
+	apply(t, h, ownRole(), ownBinding(), freezing("own", "nothing"), careful(), notification("ops", &yardarmv1.NotificationSpec{Url: "https://ops.example.com"}),
+		sourceCredentials("own", &yardarmv1.SourceCredentialsSpec{Urls: []string{"https://git.example.com/"}, BearerToken: "t"}))
 	must[*hubv1.CreateTokenResponse](t)(h.CreateToken(t.Context(), &hubv1.CreateTokenRequest{Name: "old"}))
 	web := h.Store.Read().BundleByName("web")
 	h.Report(t, h.Store.Read().ClusterByName("paris").Metadata.Uid, &yardarmv1.Report{Bundle: "web", BundleUid: web.Metadata.Uid, Phase: yardarmv1.PhaseHeld,
@@ -170,6 +171,9 @@ func changesOf(h *apitest.Hub, dryRun bool, version string) map[string]func(cont
 		},
 		"DeleteStrategy": func(ctx context.Context) (proto.Message, error) {
 			return h.DeleteStrategy(ctx, &hubv1.DeleteStrategyRequest{Name: "careful", DryRun: dryRun, ResourceVersion: version})
+		},
+		"DeleteSourceCredentials": func(ctx context.Context) (proto.Message, error) {
+			return h.DeleteSourceCredentials(ctx, &hubv1.DeleteSourceCredentialsRequest{Name: "own", DryRun: dryRun, ResourceVersion: version})
 		},
 		"DeleteNotification": func(ctx context.Context) (proto.Message, error) {
 			return h.DeleteNotification(ctx, &hubv1.DeleteNotificationRequest{Name: "ops", DryRun: dryRun, ResourceVersion: version})

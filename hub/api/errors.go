@@ -198,6 +198,8 @@ func words(kind string) string {
 		return "cluster group"
 	case yardarmv1.KindRoleBinding:
 		return "role binding"
+	case yardarmv1.KindSourceCredentials:
+		return "source credentials"
 	}
 	return strings.ToLower(kind)
 }

@@ -139,6 +139,19 @@ var notificationFields = &query.Schema[*storev1.Notification]{
 	},
 }
 
+// credentialsFields are of credentials as they are shown, since the rows do not know what names them.
+var credentialsFields = &query.Schema[*yardarmv1.SourceCredentials]{
+	Labels: func(c *yardarmv1.SourceCredentials) map[string]string { return c.GetMetadata().GetLabels() },
+	Name:   func(c *yardarmv1.SourceCredentials) string { return c.GetMetadata().GetName() },
+	Fields: []query.Field[*yardarmv1.SourceCredentials]{
+		{Name: "name", Text: func(c *yardarmv1.SourceCredentials) string { return c.GetMetadata().GetName() }},
+		{Name: "url", Texts: func(c *yardarmv1.SourceCredentials) []string { return c.GetSpec().GetUrls() }},
+		{Name: "holds", Texts: func(c *yardarmv1.SourceCredentials) []string { return c.GetStatus().GetHolds() }},
+		{Name: "bundle", Texts: func(c *yardarmv1.SourceCredentials) []string { return c.GetStatus().GetBundles() }},
+		{Name: "created", Time: true, Number: func(c *yardarmv1.SourceCredentials) int64 { return nanos(c.GetMetadata().GetCreationTimestamp()) }},
+	},
+}
+
 var tokenFields = &query.Schema[*yardarmv1.Token]{
 	Name: func(t *yardarmv1.Token) string { return t.GetMetadata().GetName() },
 	Fields: []query.Field[*yardarmv1.Token]{

@@ -11,18 +11,19 @@ import (
 
 // resourceIn is what rules call the rows of a table whose changes are judged.
 var resourceIn = map[store.Table]string{
-	store.Clusters:        yardarmv1.ResourceClusters,
-	store.Groups:          yardarmv1.ResourceClusterGroups,
-	store.Bundles:         yardarmv1.ResourceBundles,
-	store.Acceptances:     yardarmv1.ResourceAssignments,
-	store.Reconciliations: yardarmv1.ResourceAssignments,
-	store.Rollouts:        yardarmv1.ResourceRollouts,
-	store.Gates:           yardarmv1.ResourceGates,
-	store.Roles:           yardarmv1.ResourceRoles,
-	store.RoleBindings:    yardarmv1.ResourceRoleBindings,
-	store.Credentials:     yardarmv1.ResourceTokens,
-	store.Notifications:   yardarmv1.ResourceNotifications,
-	store.Strategies:      yardarmv1.ResourceStrategies,
+	store.Clusters:          yardarmv1.ResourceClusters,
+	store.Groups:            yardarmv1.ResourceClusterGroups,
+	store.Bundles:           yardarmv1.ResourceBundles,
+	store.Acceptances:       yardarmv1.ResourceAssignments,
+	store.Reconciliations:   yardarmv1.ResourceAssignments,
+	store.Rollouts:          yardarmv1.ResourceRollouts,
+	store.Gates:             yardarmv1.ResourceGates,
+	store.Roles:             yardarmv1.ResourceRoles,
+	store.RoleBindings:      yardarmv1.ResourceRoleBindings,
+	store.Credentials:       yardarmv1.ResourceTokens,
+	store.Notifications:     yardarmv1.ResourceNotifications,
+	store.Strategies:        yardarmv1.ResourceStrategies,
+	store.SourceCredentials: yardarmv1.ResourceSourceCredentials,
 }
 
 // followers are the tables whose rows change only along with one that is judged.

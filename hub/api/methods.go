@@ -98,6 +98,10 @@ var needs = map[string]need{
 	hubv1.FleetService_DeleteNotification_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceNotifications, objects: whole},
 	// It sends what whoever may apply one has sent anyway.
 	hubv1.FleetService_TestNotification_FullMethodName: {verb: yardarmv1.VerbApply, resource: yardarmv1.ResourceNotifications, objects: whole},
+
+	hubv1.FleetService_ListSourceCredentials_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceSourceCredentials, objects: whole},
+	hubv1.FleetService_GetSourceCredentials_FullMethodName:    {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceSourceCredentials, objects: whole},
+	hubv1.FleetService_DeleteSourceCredentials_FullMethodName: {verb: yardarmv1.VerbDelete, resource: yardarmv1.ResourceSourceCredentials, objects: whole},
 }
 
 // whole is what is one, or belongs to no bundle and no cluster.
@@ -186,15 +190,16 @@ func watched(req any) []object {
 
 // resourceOf is what rules call a kind.
 var resourceOf = map[string]string{
-	yardarmv1.KindCluster:      yardarmv1.ResourceClusters,
-	yardarmv1.KindClusterGroup: yardarmv1.ResourceClusterGroups,
-	yardarmv1.KindBundle:       yardarmv1.ResourceBundles,
-	yardarmv1.KindRevision:     yardarmv1.ResourceRevisions,
-	yardarmv1.KindAssignment:   yardarmv1.ResourceAssignments,
-	yardarmv1.KindRollout:      yardarmv1.ResourceRollouts,
-	yardarmv1.KindGate:         yardarmv1.ResourceGates,
-	yardarmv1.KindRole:         yardarmv1.ResourceRoles,
-	yardarmv1.KindRoleBinding:  yardarmv1.ResourceRoleBindings,
-	yardarmv1.KindNotification: yardarmv1.ResourceNotifications,
-	yardarmv1.KindStrategy:     yardarmv1.ResourceStrategies,
+	yardarmv1.KindCluster:           yardarmv1.ResourceClusters,
+	yardarmv1.KindClusterGroup:      yardarmv1.ResourceClusterGroups,
+	yardarmv1.KindBundle:            yardarmv1.ResourceBundles,
+	yardarmv1.KindRevision:          yardarmv1.ResourceRevisions,
+	yardarmv1.KindAssignment:        yardarmv1.ResourceAssignments,
+	yardarmv1.KindRollout:           yardarmv1.ResourceRollouts,
+	yardarmv1.KindGate:              yardarmv1.ResourceGates,
+	yardarmv1.KindRole:              yardarmv1.ResourceRoles,
+	yardarmv1.KindRoleBinding:       yardarmv1.ResourceRoleBindings,
+	yardarmv1.KindNotification:      yardarmv1.ResourceNotifications,
+	yardarmv1.KindStrategy:          yardarmv1.ResourceStrategies,
+	yardarmv1.KindSourceCredentials: yardarmv1.ResourceSourceCredentials,
 }

@@ -55,4 +55,5 @@ func (s *Server) CanI(ctx context.Context, req *hubv1.CanIRequest) (*hubv1.CanIR
 }
 
 // unscoped are the resources that belong to no bundle and no cluster.
-var unscoped = []string{yardarmv1.ResourceHub, yardarmv1.ResourceRoles, yardarmv1.ResourceRoleBindings, yardarmv1.ResourceTokens, yardarmv1.ResourceAudit, yardarmv1.ResourceNotifications}
+var unscoped = []string{yardarmv1.ResourceHub, yardarmv1.ResourceRoles, yardarmv1.ResourceRoleBindings, yardarmv1.ResourceTokens, yardarmv1.ResourceAudit, yardarmv1.ResourceNotifications,
+	yardarmv1.ResourceSourceCredentials}

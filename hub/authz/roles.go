@@ -57,7 +57,8 @@ var (
 	Resources = []string{yardarmv1.ResourceHub, yardarmv1.ResourceClusters, yardarmv1.ResourceClusterGroups, yardarmv1.ResourceBundles,
 		yardarmv1.ResourceRevisions, yardarmv1.ResourceArtifacts, yardarmv1.ResourceAssignments, yardarmv1.ResourceRollouts, yardarmv1.ResourceStrategies, yardarmv1.ResourceGates,
 		yardarmv1.ResourceEvents,
-		yardarmv1.ResourceRoles, yardarmv1.ResourceRoleBindings, yardarmv1.ResourceTokens, yardarmv1.ResourceAudit, yardarmv1.ResourceNotifications}
+		yardarmv1.ResourceRoles, yardarmv1.ResourceRoleBindings, yardarmv1.ResourceTokens, yardarmv1.ResourceAudit, yardarmv1.ResourceNotifications,
+		yardarmv1.ResourceSourceCredentials}
 )
 
 // BuiltIn tells whether every hub has the role, which cannot be changed then.

@@ -18,9 +18,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/api"
+	"github.com/yardarm-dev/yardarm/hub/source/credentials"
 	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	"github.com/yardarm-dev/yardarm/hub/store"
-	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -40,16 +40,11 @@ type Publisher interface {
 	PublishSource(context.Context, api.SourcePublication) (held string, err error)
 }
 
-// Opener opens sealed credentials; it is a sealer of package seal.
-type Opener interface {
-	Open(name string, secret *storev1.SealedSecret) ([]byte, error)
-}
-
-// Config of a Controller. Store, Publisher, Opener and Dir are needed.
+// Config of a Controller. Store, Publisher, Sealer and Dir are needed.
 type Config struct {
 	Store     *store.Store
 	Publisher Publisher
-	Opener    Opener
+	Sealer    credentials.Sealer
 	// Dir is where fetched repositories are kept. All that is in it is the controller's, and may be lost.
 	Dir string
 	// Dialer says which servers may be asked.
@@ -99,8 +94,8 @@ type follower struct {
 
 // New makes one; Run does the work.
 func New(c Config) (*Controller, error) {
-	if c.Store == nil || c.Publisher == nil || c.Opener == nil || c.Dir == "" {
-		return nil, errors.New("source: a store, a publisher, an opener and a directory are needed")
+	if c.Store == nil || c.Publisher == nil || c.Sealer == nil || c.Dir == "" {
+		return nil, errors.New("source: a store, a publisher, a sealer and a directory are needed")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -114,7 +109,7 @@ func New(c Config) (*Controller, error) {
 
 // Run follows sources until ctx ends, and returns nil then.
 func (c *Controller) Run(ctx context.Context) error {
-	sub := c.Store.Subscribe(store.Bundles, store.Secrets)
+	sub := c.Store.Subscribe(store.Bundles, store.SourceCredentials)
 	defer sub.Close()
 	defer c.rest()
 	for b := range c.Store.Read().Bundles() {
@@ -180,9 +175,9 @@ func (c *Controller) take(changed store.Changed) {
 	for uid := range uids {
 		c.follow(uid)
 	}
-	if changed.Any(store.Secrets) {
+	if changed.Any(store.SourceCredentials) {
 		c.hasten(func(r *repository) bool {
-			return r.credentials != "" && (changed.All(store.Secrets) || changed.Has(store.Secrets, CredentialsPrefix+r.credentials))
+			return r.credentials != "" && (changed.All(store.SourceCredentials) || changed.Has(store.SourceCredentials, r.credentials))
 		})
 	}
 }

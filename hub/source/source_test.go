@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -20,14 +19,14 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
-	"github.com/yardarm-dev/yardarm/hub/seal"
+	"github.com/yardarm-dev/yardarm/hub/gateway"
+	"github.com/yardarm-dev/yardarm/hub/source/credentials"
 	"github.com/yardarm-dev/yardarm/hub/source/git/gittest"
 	"github.com/yardarm-dev/yardarm/hub/source/reach"
-	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/render"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -43,7 +42,7 @@ type world struct {
 	*gittest.Repository
 	server     *gittest.Server
 	hub        *apitest.Hub
-	sealer     *seal.Sealer
+	sealer     credentials.Sealer
 	controller *Controller
 	stop       func()
 }
@@ -56,11 +55,8 @@ func newWorld(t *testing.T) *world {
 func newWorldOf(t *testing.T, config *tls.Config) *world {
 	t.Helper()
 	r := gittest.New(t)
-	sealer, err := seal.New(seal.Config{Key: base64.StdEncoding.EncodeToString(make([]byte, seal.KeySize))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{Repository: r, server: gittest.Serve(r, config), hub: apitest.Start(t), sealer: sealer}
+	w := &world{Repository: r, server: gittest.Serve(r, config)}
+	w.hub = apitest.Start(t, func(c *api.Config, _ *gateway.Config) { w.sealer = c.Sealer })
 	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, Ca: string(w.server.CA)})
 	w.run()
 	t.Cleanup(func() { w.stop() })
@@ -73,7 +69,7 @@ func (w *world) run() {
 	if w.stop != nil {
 		w.stop()
 	}
-	c, err := New(Config{Store: w.hub.Store, Publisher: w.hub.API, Opener: w.sealer, Dir: filepath.Join(w.hub.Dir, "sources"), Dialer: reach.Dialer{Local: true}})
+	c, err := New(Config{Store: w.hub.Store, Publisher: w.hub.API, Sealer: w.sealer, Dir: filepath.Join(w.hub.Dir, "sources"), Dialer: reach.Dialer{Local: true}})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -90,18 +86,13 @@ func (w *world) run() {
 	}
 }
 
-// keep makes the source credentials "git".
+// keep makes the source credentials "git" what they are to be.
 func (w *world) keep(spec *yardarmv1.SourceCredentialsSpec) {
 	w.Helper()
-	plain, err := proto.Marshal(&yardarmv1.SourceCredentials{Spec: spec})
-	if err != nil {
+	if _, err := w.hub.Apply(w.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_SourceCredentials{SourceCredentials: &yardarmv1.SourceCredentials{
+		Metadata: &yardarmv1.ObjectMeta{Name: "git"}, Spec: spec}}}}}); err != nil {
 		w.Fatal(err)
 	}
-	sealed, err := w.sealer.Seal(CredentialsPrefix+"git", plain)
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.hub.Update(w, func(tx *store.Tx) error { return tx.PutSecret(sealed) })
 }
 
 // apply makes the bundle web, or changes its source.
@@ -264,10 +255,10 @@ func TestFailures(t *testing.T) {
 	w.untilCommit(good)
 
 	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{"https://git.example.com/"}, Ca: string(w.server.CA)})
-	if p := w.untilProblem(yardarmv1.SourceNotAllowed); !strings.Contains(p.Message, "https://git.example.com/") {
+	if p := w.untilProblem(yardarmv1.SourceNotAllowed); !strings.Contains(p.Message, "not for this URL") {
 		t.Errorf("the problem is %v", p)
 	}
-	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}})
+	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, BearerToken: "a-token"})
 	w.untilProblem(yardarmv1.SourceNotTrusted)
 	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, Ca: string(w.server.CA)})
 	w.until("recovery", func(b *yardarmv1.Bundle) bool { return b.Status.Source.Problem == nil })
@@ -311,28 +302,5 @@ func TestPollsAreShared(t *testing.T) {
 	}
 	if n := w.hub.Store.Read().Index(); n != index {
 		t.Errorf("a poll of what has not changed has written: index %d, after %d", n, index)
-	}
-}
-
-func TestAllows(t *testing.T) {
-	for _, test := range []struct {
-		urls, repository string
-		want             bool
-	}{
-		{"https://git.example.com/team/", "https://git.example.com/team/app", true},
-		{"https://git.example.com/team", "https://git.example.com/team/app", true},
-		{"https://git.example.com", "https://git.example.com/team/app", true},
-		{"https://git.example.com/team/app", "https://git.example.com/team/app", true},
-		{"https://git.example.com/team", "https://git.example.com/teams/app", false},
-		{"https://git.example.com/team", "https://git.example.com/team/../other/app", false},
-		{"https://git.example.com/", "https://git.example.com.evil.org/app", false},
-		{"https://git.example.com/", "ssh://git@git.example.com/app", false},
-		{"git@git.example.com:team/", "git@git.example.com:team/app", true},
-		{"https://git.example.com:8443/", "https://git.example.com/app", false},
-		{"", "https://git.example.com/app", false},
-	} {
-		if got := allows([]string{test.urls}, test.repository); got != test.want {
-			t.Errorf("credentials for %q go to %s: %v", test.urls, test.repository, got)
-		}
 	}
 }

@@ -185,6 +185,10 @@ func nameOf(tx *ReadTx, w Write) string {
 		return row.GetMetadata().GetName()
 	case interface{ GetName() string }:
 		return row.GetName()
+	case *storev1.Notification:
+		return row.GetNotification().GetMetadata().GetName()
+	case *storev1.SourceCredentials:
+		return row.GetCredentials().GetMetadata().GetName()
 	}
 	var cluster, bundle string
 	for uid := range strings.SplitSeq(w.Key, separator) {

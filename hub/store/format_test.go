@@ -117,7 +117,7 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations, roles and bindings, rollouts, gates, notifications, and strategies.
+// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations, roles and bindings, rollouts, gates, notifications, strategies, and source credentials.
 func TestMigrateFromFormat1(t *testing.T) {
 	s := opened(t, Config{})
 	update(t, s, func(tx *Tx) error {
@@ -129,7 +129,8 @@ func TestMigrateFromFormat1(t *testing.T) {
 		return errors.Join(tx.DeleteBucket([]byte(Reconciliations.String())), tx.DeleteBucket([]byte(Roles.String())),
 			tx.DeleteBucket([]byte(RoleBindings.String())), tx.DeleteBucket([]byte(CredentialUses.String())),
 			tx.DeleteBucket([]byte(Rollouts.String())), tx.DeleteBucket([]byte(RolloutMembers.String())), tx.DeleteBucket([]byte(Gates.String())),
-			tx.DeleteBucket([]byte(Notifications.String())), tx.DeleteBucket([]byte(Tolds.String())), tx.DeleteBucket([]byte(Strategies.String())), putMeta(tx, m))
+			tx.DeleteBucket([]byte(Notifications.String())), tx.DeleteBucket([]byte(Tolds.String())), tx.DeleteBucket([]byte(Strategies.String())),
+			tx.DeleteBucket([]byte(SourceCredentials.String())), putMeta(tx, m))
 	}); err != nil {
 		t.Fatal(err)
 	}

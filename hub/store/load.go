@@ -114,7 +114,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 10
+const Format = 11
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -141,6 +141,8 @@ func migrations() []migration {
 		addTable(Notifications, Tolds),
 		// Format 10 has strategies, and rollouts that wait for a confirmation. An older hub would begin both by the default.
 		addTable(Strategies),
+		// Format 11 has source credentials. An older hub would lose the sources that need them.
+		addTable(SourceCredentials),
 	}
 }
 

@@ -14,42 +14,43 @@ type Table uint8
 
 // The tables, and the form of their keys in [Changed]. The same keys are used on disk.
 const (
-	Clusters        Table = iota // uid
-	Groups                       // name
-	Bundles                      // uid
-	Revisions                    // bundle uid/number, of 10 digits
-	Artifacts                    // digest
-	Identities                   // cluster uid
-	Tokens                       // id
-	Credentials                  // id
-	Secrets                      // name
-	Answers                      // digest of an identity/digest of a key
-	Roles                        // name
-	RoleBindings                 // name
-	Gates                        // name
-	DeletedBundles               // bundle uid
-	DeletedClusters              // cluster uid
-	Acceptances                  // in Changed: cluster uid/bundle uid
-	Reconciliations              // bundle uid, or bundle uid/cluster uid
-	Rollouts                     // bundle uid
-	RolloutMembers               // bundle uid/chunk, of 10 digits
-	Notifications                // name
-	Strategies                   // name
-	CredentialUses               // id
-	Tolds                        // notification uid/subject
-	Observed                     // cluster uid
-	ObservedBundles              // cluster uid/bundle uid
-	Events                       // sequence, of 20 digits
-	Presences                    // cluster uid
-	Sources                      // bundle uid
-	Members                      // in Changed: the uid of each cluster whose groups have changed, or the bundles that target one of them
-	meta                         // the row about the database itself; not to be subscribed to
-	Assigned                     // only in Changed, without rows: cluster uid/bundle uid, where a rollout has the cluster run another revision
+	Clusters          Table = iota // uid
+	Groups                         // name
+	Bundles                        // uid
+	Revisions                      // bundle uid/number, of 10 digits
+	Artifacts                      // digest
+	Identities                     // cluster uid
+	Tokens                         // id
+	Credentials                    // id
+	Secrets                        // name
+	Answers                        // digest of an identity/digest of a key
+	Roles                          // name
+	RoleBindings                   // name
+	Gates                          // name
+	DeletedBundles                 // bundle uid
+	DeletedClusters                // cluster uid
+	Acceptances                    // in Changed: cluster uid/bundle uid
+	Reconciliations                // bundle uid, or bundle uid/cluster uid
+	Rollouts                       // bundle uid
+	RolloutMembers                 // bundle uid/chunk, of 10 digits
+	Notifications                  // name
+	Strategies                     // name
+	SourceCredentials              // name
+	CredentialUses                 // id
+	Tolds                          // notification uid/subject
+	Observed                       // cluster uid
+	ObservedBundles                // cluster uid/bundle uid
+	Events                         // sequence, of 20 digits
+	Presences                      // cluster uid
+	Sources                        // bundle uid
+	Members                        // in Changed: the uid of each cluster whose groups have changed, or the bundles that target one of them
+	meta                           // the row about the database itself; not to be subscribed to
+	Assigned                       // only in Changed, without rows: cluster uid/bundle uid, where a rollout has the cluster run another revision
 	tableCount
 )
 
 var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets", "answers",
-	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "notifications", "strategies", "credential_uses", "told", "observed", "observed_bundles", "events", "presences", "sources", "members", "meta", "assigned"}
+	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "notifications", "strategies", "source_credentials", "credential_uses", "told", "observed", "observed_bundles", "events", "presences", "sources", "members", "meta", "assigned"}
 
 // String returns the table's name in metrics, on disk and in errors.
 func (t Table) String() string { return tableNames[t] }

@@ -192,6 +192,16 @@ func TestTables(t *testing.T) {
 			},
 			func(tx *ReadTx) int { return count(tx.Strategies()) },
 			func(tx *Tx) error { return tx.DeleteStrategy("s") }},
+		{SourceCredentials,
+			func(tx *Tx, v string) error {
+				return tx.PutSourceCredentials(&storev1.SourceCredentials{Credentials: &yardarmv1.SourceCredentials{Metadata: &yardarmv1.ObjectMeta{Name: "s", Uid: v}}})
+			},
+			func(tx *ReadTx) (string, bool) {
+				s := tx.SourceCredentials("s")
+				return s.GetCredentials().GetMetadata().GetUid(), s != nil
+			},
+			func(tx *ReadTx) int { return count(tx.AllSourceCredentials()) },
+			func(tx *Tx) error { return tx.DeleteSourceCredentials("s") }},
 		{Tolds,
 			func(tx *Tx, v string) error {
 				return tx.PutTold(&storev1.Told{NotificationUid: "n1", Subject: "rollout/b1", Events: []string{v}})

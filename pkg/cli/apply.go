@@ -33,9 +33,9 @@ func (a *app) applyCommand() *cobra.Command {
 	var f applyFlags
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE|DIR|-",
-		Short: "Make or change clustergroups, bundles, strategies, gates, roles, rolebindings, notifications and labels of clusters",
-		Long: `Make or change clustergroups, bundles, strategies, gates, roles, rolebindings, notifications and the labels of
-clusters, from YAML or JSON.
+		Short: "Make or change clustergroups, bundles, strategies, gates, roles, rolebindings, notifications, sourcecredentials and labels of clusters",
+		Long: `Make or change clustergroups, bundles, strategies, gates, roles, rolebindings, notifications,
+sourcecredentials and the labels of clusters, from YAML or JSON.
 
 Everything given is one change: all of it is done, or nothing. Objects for the clusters do not go here
 but into the directory that 'yardarm publish' takes.`,
@@ -129,6 +129,8 @@ func objectIn(r *hubv1.Resource) client.Object {
 		return r.RoleBinding
 	case *hubv1.Resource_Notification:
 		return r.Notification
+	case *hubv1.Resource_SourceCredentials:
+		return r.SourceCredentials
 	}
 	return nil
 }

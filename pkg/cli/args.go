@@ -119,6 +119,8 @@ func typeOf(object client.Object) resource.Type {
 		return resource.Binding
 	case *yardarmv1.Notification:
 		return resource.Notification
+	case *yardarmv1.SourceCredentials:
+		return resource.Credentials
 	case *yardarmv1.Token:
 		return resource.Token
 	}

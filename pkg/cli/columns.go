@@ -63,6 +63,8 @@ func columnsOf(t resource.Type) []column {
 		return bindingColumns
 	case yardarmv1.KindNotification:
 		return notificationColumns
+	case yardarmv1.KindSourceCredentials:
+		return credentialsColumns
 	case yardarmv1.KindToken:
 		return tokenColumns
 	}

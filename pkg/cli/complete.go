@@ -160,6 +160,8 @@ func (a *app) names(cmd *cobra.Command, t resource.Type, typed string) []string 
 		return beginning(typed, hub.RoleBindings(ctx, &hubv1.ListRoleBindingsRequest{}))
 	case t.Is(resource.Notification):
 		return beginning(typed, hub.Notifications(ctx, &hubv1.ListNotificationsRequest{}))
+	case t.Is(resource.Credentials):
+		return beginning(typed, hub.AllSourceCredentials(ctx, &hubv1.ListSourceCredentialsRequest{}))
 	case t.Is(resource.Token):
 		return beginning(typed, hub.Tokens(ctx, &hubv1.ListTokensRequest{}))
 	}

@@ -33,8 +33,8 @@ func (a *app) deleteCommand() *cobra.Command {
 	var f deleteFlags
 	cmd := &cobra.Command{
 		Use:   "delete TYPE NAME… | TYPE/NAME…",
-		Short: "Delete clusters, bundles, clustergroups, strategies, gates, roles, rolebindings and notifications, and say what becomes of the workloads",
-		Long: `Delete clusters, bundles, clustergroups, strategies, gates, roles, rolebindings and notifications.
+		Short: "Delete clusters, bundles, clustergroups, strategies, gates, roles, rolebindings, notifications and sourcecredentials, and say what becomes of the workloads",
+		Long: `Delete clusters, bundles, clustergroups, strategies, gates, roles, rolebindings, notifications and sourcecredentials.
 
 For a cluster and for a bundle, say what becomes of the objects in the clusters:
   --keep     they stay as they are, and nobody manages them any more
@@ -46,7 +46,7 @@ leaves the workloads where they are. A bundle's objects in a cluster that is awa
 
 On a terminal it asks for what is not said, after telling what happens; --yes answers. Scripts have to say
 --keep or --remove. A clustergroup is refused while a bundle targets it or a gate names it, a role while a
-rolebinding gives it.`,
+rolebinding gives it, and sourcecredentials while a bundle's source names them.`,
 		Example: `  yardarm delete bundle web --remove
   yardarm delete cluster eu-1 --keep
   yardarm delete clustergroup/staging`,
@@ -105,7 +105,7 @@ func (a *app) delete(ctx context.Context, selections []resource.Selection, f del
 }
 
 // deletable are the types that can be deleted.
-var deletable = []resource.Type{resource.Cluster, resource.Bundle, resource.Group, resource.Strategy, resource.Gate, resource.Role, resource.Binding, resource.Notification}
+var deletable = []resource.Type{resource.Cluster, resource.Bundle, resource.Group, resource.Strategy, resource.Gate, resource.Role, resource.Binding, resource.Notification, resource.Credentials}
 
 // deletePlain deletes what has no workloads.
 func deletePlain(ctx context.Context, hub *client.Client, t resource.Type, name string, dryRun bool) error {
@@ -121,6 +121,8 @@ func deletePlain(ctx context.Context, hub *client.Client, t resource.Type, name 
 		_, err = hub.DeleteRoleBinding(ctx, &hubv1.DeleteRoleBindingRequest{Name: name, DryRun: dryRun})
 	case t.Is(resource.Notification):
 		_, err = hub.DeleteNotification(ctx, &hubv1.DeleteNotificationRequest{Name: name, DryRun: dryRun})
+	case t.Is(resource.Credentials):
+		_, err = hub.DeleteSourceCredentials(ctx, &hubv1.DeleteSourceCredentialsRequest{Name: name, DryRun: dryRun})
 	default:
 		_, err = hub.DeleteClusterGroup(ctx, &hubv1.DeleteClusterGroupRequest{Name: name, DryRun: dryRun})
 	}

@@ -29,9 +29,9 @@ func (a *app) describeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "describe TYPE NAME… | TYPE/NAME…",
 		Short: "Show all that is known of a resource, with every problem",
-		Long: `Show all that is known of a cluster, clustergroup, bundle, revision, assignment, gate, role, rolebinding, token or
-notification: what people set, what the hub derived, what was last reported and until when that holds, and
-each problem with its object, its reason and since when.`,
+		Long: `Show all that is known of a cluster, clustergroup, bundle, revision, assignment, gate, role, rolebinding, token,
+notification or sourcecredentials: what people set, what the hub derived, what was last reported and until when
+that holds, and each problem with its object, its reason and since when.`,
 		Example: `  yardarm describe cluster eu-1
   yardarm describe bundle/web
   yardarm describe assignment eu-1.web`,
@@ -102,6 +102,8 @@ func (d *sheet) describe(ctx context.Context, hub *client.Client, object client.
 		d.binding(o)
 	case *yardarmv1.Notification:
 		d.notification(o)
+	case *yardarmv1.SourceCredentials:
+		d.credentials(o)
 	case *yardarmv1.Token:
 		d.token(o)
 	}

@@ -20,6 +20,10 @@ func (f *fleet) GetGate(_ context.Context, req *hubv1.GetGateRequest) (*yardarmv
 	return find[*yardarmv1.Gate](f, yardarmv1.KindGate, req.GetName())
 }
 
+func (f *fleet) GetSourceCredentials(_ context.Context, req *hubv1.GetSourceCredentialsRequest) (*yardarmv1.SourceCredentials, error) {
+	return find[*yardarmv1.SourceCredentials](f, yardarmv1.KindSourceCredentials, req.GetName())
+}
+
 func (f *fleet) DeleteGate(_ context.Context, req *hubv1.DeleteGateRequest) (*hubv1.DeleteGateResponse, error) {
 	f.note(req)
 	return &hubv1.DeleteGateResponse{}, nil

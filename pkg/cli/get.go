@@ -29,7 +29,7 @@ func (a *app) getCommand() *cobra.Command {
 		Use:   "get TYPE [NAME…] | TYPE/NAME…",
 		Short: "List resources",
 		Long: `List resources: clusters, clustergroups (groups), bundles, revisions, assignments, strategies,
-gates, roles, rolebindings, tokens and notifications.
+gates, roles, rolebindings, tokens, notifications and sourcecredentials.
 
 What the hub knows of a cluster is what its spoke last reported. The column AS OF tells until when that
 is known to hold; what is stale never counts as ready.`,
@@ -95,7 +95,7 @@ func (f *getFlags) check(selections []resource.Selection) error {
 		return usage("-w and --sort do not go together: what changes comes as it changes")
 	case selections[0].Type.Is(resource.Revision):
 		return usage("revisions do not change; watch their bundle: yardarm get bundles -w")
-	case slices.ContainsFunc([]resource.Type{resource.Role, resource.Binding, resource.Token, resource.Notification, resource.Strategy}, selections[0].Type.Is):
+	case slices.ContainsFunc([]resource.Type{resource.Role, resource.Binding, resource.Token, resource.Notification, resource.Strategy, resource.Credentials}, selections[0].Type.Is):
 		return usage("%s cannot be watched", selections[0].Type.Plural)
 	case selections[0].Type.Is(resource.Assignment) && f.group != "":
 		return usage("-w watches assignments of a cluster or a bundle, not of a group")
@@ -160,6 +160,8 @@ func none(t resource.Type, f filter) string {
 		return "there are no clusters; 'yardarm enroll NAME' adds one"
 	case t.Is(resource.Group), t.Is(resource.Role), t.Is(resource.Binding), t.Is(resource.Notification), t.Is(resource.Strategy):
 		return fmt.Sprintf("there are no %s; 'yardarm apply -f FILE' makes them", t.Plural)
+	case t.Is(resource.Credentials):
+		return "there are no source credentials; 'yardarm credentials set NAME' makes some"
 	case t.Is(resource.Gate):
 		return "there are no gates; 'yardarm freeze' makes one, and 'yardarm apply -f FILE' makes windows"
 	case t.Is(resource.Token):
@@ -238,6 +240,8 @@ func fetchNamed(ctx context.Context, hub *client.Client, t resource.Type, name s
 		return object(hub.GetRoleBinding(ctx, &hubv1.GetRoleBindingRequest{Name: name}))
 	case t.Is(resource.Notification):
 		return object(hub.GetNotification(ctx, &hubv1.GetNotificationRequest{Name: name}))
+	case t.Is(resource.Credentials):
+		return object(hub.GetSourceCredentials(ctx, &hubv1.GetSourceCredentialsRequest{Name: name}))
 	case t.Is(resource.Token):
 		return object(hub.GetToken(ctx, &hubv1.GetTokenRequest{Name: name}))
 	}
@@ -273,6 +277,8 @@ func list(ctx context.Context, hub *client.Client, t resource.Type, f getFlags) 
 		return objectsOf(hub.RoleBindings(ctx, &hubv1.ListRoleBindingsRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Notification):
 		return objectsOf(hub.Notifications(ctx, &hubv1.ListNotificationsRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
+	case t.Is(resource.Credentials):
+		return objectsOf(hub.AllSourceCredentials(ctx, &hubv1.ListSourceCredentialsRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
 	case t.Is(resource.Token):
 		return objectsOf(hub.Tokens(ctx, &hubv1.ListTokensRequest{PageSize: page, Filter: f.fields, OrderBy: f.order}))
 	case f.bundle != "":

@@ -191,7 +191,7 @@ func TestVersion(t *testing.T) {
 func TestCompletion(t *testing.T) {
 	h := serve(t, exampleFleet())
 	for _, tc := range []struct{ args, want string }{
-		{"get|", "clusters\nclustergroups\nbundles\nrevisions\nassignments\nstrategies\ngates\nroles\nrolebindings\ntokens\nnotifications\n"},
+		{"get|", "clusters\nclustergroups\nbundles\nrevisions\nassignments\nstrategies\ngates\nroles\nrolebindings\ntokens\nnotifications\nsourcecredentials\n"},
 		{"get|cluster|e", "eu-1\neu-2\n"},
 		{"describe|bundle/w", "bundle/web\n"},
 		{"wait|", "bundles\nclusters\n"},

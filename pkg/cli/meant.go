@@ -45,6 +45,8 @@ func meant(ctx context.Context, hub *client.Client, t resource.Type, name string
 		names = namesIn(hub.RoleBindings(ctx, &hubv1.ListRoleBindingsRequest{}))
 	case t.Is(resource.Notification):
 		names = namesIn(hub.Notifications(ctx, &hubv1.ListNotificationsRequest{}))
+	case t.Is(resource.Credentials):
+		names = namesIn(hub.AllSourceCredentials(ctx, &hubv1.ListSourceCredentialsRequest{}))
 	case t.Is(resource.Token):
 		names = namesIn(hub.Tokens(ctx, &hubv1.ListTokensRequest{}))
 	default:

@@ -115,6 +115,16 @@ func (c *Client) Notifications(ctx context.Context, req *hubv1.ListNotifications
 	}
 }
 
+// AllSourceCredentials lists source credentials as [Client.Clusters] lists clusters.
+func (c *Client) AllSourceCredentials(ctx context.Context, req *hubv1.ListSourceCredentialsRequest) iter.Seq2[*yardarmv1.SourceCredentials, error] {
+	return func(yield func(*yardarmv1.SourceCredentials, error) bool) {
+		page := &hubv1.ListSourceCredentialsRequest{}
+		proto.Merge(page, req)
+		page.PageSize = size(req.GetPageSize())
+		pages(ctx, c.ListSourceCredentials, page, (*hubv1.ListSourceCredentialsResponse).GetSourceCredentials, func(token string) { page.PageToken = token }, yield)
+	}
+}
+
 // Tokens lists tokens as [Client.Clusters] lists clusters.
 func (c *Client) Tokens(ctx context.Context, req *hubv1.ListTokensRequest) iter.Seq2[*yardarmv1.Token, error] {
 	return func(yield func(*yardarmv1.Token, error) bool) {

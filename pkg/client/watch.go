@@ -17,7 +17,7 @@ import (
 // silence is how long a watch may hear nothing before its stream is given up: three of the hub's heartbeats.
 const silence = 45 * time.Second
 
-// Object is a resource: a Cluster, ClusterGroup, Bundle, Revision, Assignment, Gate, Role, RoleBinding, Token, Notification or Strategy.
+// Object is a resource: a Cluster, ClusterGroup, Bundle, Revision, Assignment, Gate, Role, RoleBinding, Token, Notification, Strategy or SourceCredentials.
 type Object interface {
 	proto.Message
 	GetApiVersion() string

@@ -93,9 +93,9 @@ func sshConfig(r Remote) (*ssh.ClientConfig, error) {
 	if len(r.Credentials.Key) == 0 {
 		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "SSH wants a private key; name credentials that have one")
 	}
-	signer, err := ssh.ParsePrivateKey(r.Credentials.Key)
+	signer, err := privateKey(r.Credentials.Key)
 	if err != nil {
-		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the credentials' private key cannot be read: it has to be one without a passphrase, in PEM or OpenSSH's own form")
+		return nil, err
 	}
 	algorithms, err := hostKeyAlgorithms(r.Credentials.KnownHosts)
 	if err != nil {
@@ -107,6 +107,26 @@ func sshConfig(r Remote) (*ssh.ClientConfig, error) {
 	}
 	return &ssh.ClientConfig{User: r.URL.User.Username(), Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: check,
 		HostKeyAlgorithms: algorithms, Timeout: reach.DialTimeout}, nil
+}
+
+func privateKey(key []byte) (ssh.Signer, error) {
+	signer, err := ssh.ParsePrivateKey(key)
+	if err != nil { // the error might quote it
+		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the private key cannot be read: it has to be one without a passphrase, in PEM or OpenSSH's own form")
+	}
+	return signer, nil
+}
+
+// CheckKey tells whether a private key can be used.
+func CheckKey(key []byte) error {
+	_, err := privateKey(key)
+	return err
+}
+
+// CheckKnownHosts tells whether known hosts can be used.
+func CheckKnownHosts(known []byte) error {
+	_, err := hostKeyAlgorithms(known)
+	return err
 }
 
 // hostKeys checks a server's key against known ones. The library reads files alone.
@@ -122,7 +142,7 @@ func hostKeys(known []byte) (ssh.HostKeyCallback, error) {
 	}
 	check, err := knownhosts.New(file.Name())
 	if err != nil {
-		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the credentials' known hosts cannot be read; they are as in OpenSSH's known_hosts")
+		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the known hosts cannot be read; they are lines as in OpenSSH's known_hosts")
 	}
 	return check, nil
 }
@@ -136,7 +156,7 @@ func hostKeyAlgorithms(known []byte) ([]string, error) {
 			break
 		}
 		if err != nil {
-			return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the credentials' known hosts cannot be read; they are as in OpenSSH's known_hosts")
+			return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the known hosts cannot be read; they are lines as in OpenSSH's known_hosts")
 		}
 		kinds := []string{key.Type()}
 		if key.Type() == ssh.KeyAlgoRSA {
@@ -145,7 +165,7 @@ func hostKeyAlgorithms(known []byte) ([]string, error) {
 		out, rest = append(out, kinds...), next
 	}
 	if len(out) == 0 {
-		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "SSH wants the server's key; add known hosts to the credentials, as ssh-keyscan prints them")
+		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "SSH wants the server's key; the credentials need known hosts, as ssh-keyscan prints them")
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil

@@ -62,6 +62,14 @@ func ParsePrefix(text string) (*url.URL, error) {
 	return u, nil
 }
 
+// Below tells whether a URL is another one, or a place below it, for the same user.
+func Below(top, u *url.URL) bool {
+	if u.Scheme != top.Scheme || u.Host != top.Host || u.User.String() != top.User.String() {
+		return false
+	}
+	return strings.HasPrefix(u.Path+"/", strings.TrimSuffix(top.Path, "/")+"/") && !strings.Contains(u.Path, "/..")
+}
+
 // address is the host and port that a URL leads to.
 func address(u *url.URL) string {
 	port := u.Port()

@@ -235,7 +235,7 @@ func (d *decoder) readResource(node *yaml.Node) {
 }
 
 // applicable are the kinds that newMessage knows.
-const applicable = "Cluster, ClusterGroup, Bundle, Strategy, Gate, Role, RoleBinding and Notification"
+const applicable = "Cluster, ClusterGroup, Bundle, Strategy, Gate, Role, RoleBinding, Notification and SourceCredentials"
 
 // newMessage makes an empty message of a kind and puts it into the resource; nil for kinds that are not applied.
 func newMessage(kind string, resource *hubv1.Resource) proto.Message {
@@ -271,6 +271,10 @@ func newMessage(kind string, resource *hubv1.Resource) proto.Message {
 	case yardarmv1.KindNotification:
 		m := &yardarmv1.Notification{}
 		resource.Resource = &hubv1.Resource_Notification{Notification: m}
+		return m
+	case yardarmv1.KindSourceCredentials:
+		m := &yardarmv1.SourceCredentials{}
+		resource.Resource = &hubv1.Resource_SourceCredentials{SourceCredentials: m}
 		return m
 	}
 	return nil

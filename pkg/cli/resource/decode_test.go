@@ -110,7 +110,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"not YAML later", bundle + "---\na: b: c\n", "f.yaml:6: is not YAML: mapping values are not allowed"},
 		{"a list", "- a\n", "f.yaml:1: is a list, not a resource with apiVersion, kind, metadata and spec"},
 		{"a text", "hello\n", "f.yaml:1: is a text, not a resource"},
-		{"no kind", "apiVersion: yardarm.dev/v1\n", "f.yaml:1: kind: is missing; it is one of Cluster, ClusterGroup, Bundle, Strategy, Gate, Role, RoleBinding and Notification"},
+		{"no kind", "apiVersion: yardarm.dev/v1\n", "f.yaml:1: kind: is missing; it is one of Cluster, ClusterGroup, Bundle, Strategy, Gate, Role, RoleBinding, Notification and SourceCredentials"},
 		{"no version", "kind: Bundle\nmetadata: {name: web}\n", "f.yaml:1: Bundle web: apiVersion: is missing; it is yardarm.dev/v1"},
 		{"an object for clusters", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n", "f.yaml:1: Deployment web: apiVersion: apps/v1 is not yardarm.dev/v1; objects for the clusters go into a directory"},
 		{"another version", "kind: Bundle\napiVersion: yardarm.dev/v9\n", "f.yaml:2: Bundle: apiVersion: yardarm.dev/v9 is not known; it is yardarm.dev/v1"},

@@ -41,12 +41,13 @@ var (
 	Role         = Type{Kind: yardarmv1.KindRole, Name: "role", Plural: "roles"}
 	Binding      = Type{Kind: yardarmv1.KindRoleBinding, Name: "rolebinding", Plural: "rolebindings", Aliases: []string{"binding", "bindings", "rb"}}
 	Notification = Type{Kind: yardarmv1.KindNotification, Name: "notification", Plural: "notifications", Aliases: []string{"notify"}}
+	Credentials  = Type{Kind: yardarmv1.KindSourceCredentials, Name: "sourcecredentials", Plural: "sourcecredentials", Aliases: []string{"credentials", "creds"}}
 	Token        = Type{Kind: yardarmv1.KindToken, Name: "token", Plural: "tokens"}
 )
 
 // Types returns all types, in the order in which help lists them.
 func Types() []Type {
-	return []Type{Cluster, Group, Bundle, Revision, Assignment, Strategy, Gate, Role, Binding, Token, Notification}
+	return []Type{Cluster, Group, Bundle, Revision, Assignment, Strategy, Gate, Role, Binding, Token, Notification, Credentials}
 }
 
 // Is tells whether t is the type other.

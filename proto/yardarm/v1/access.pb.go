@@ -152,8 +152,8 @@ type Rule struct {
 	// get (lists and watches, too), apply, create, delete, publish, undo, steer (pause, resume, promote and retry rollouts), approve, override
 	// (gates, for a rollout), label, enroll, ban, accept, reconcile, backup or rotate; "*" is all of them.
 	Verbs []string `protobuf:"bytes,1,rep,name=verbs,proto3" json:"verbs,omitempty"`
-	// hub, clusters, clustergroups, bundles, revisions, artifacts, assignments, rollouts, gates, events, roles, rolebindings, tokens or
-	// notifications; "*" is all of them.
+	// hub, clusters, clustergroups, bundles, revisions, artifacts, assignments, rollouts, gates, events, roles, rolebindings, tokens,
+	// notifications or sourcecredentials; "*" is all of them.
 	Resources     []string `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

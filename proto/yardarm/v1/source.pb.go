@@ -440,14 +440,15 @@ func (x *SourceProblem) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
-// SourceCredentials are what the hub shows to the servers of sources, and what webhooks are known by. The hub keeps them encrypted, and never answers their secrets.
+// SourceCredentials are what the hub shows to the servers of sources: of Git, of charts, of OCI artifacts. The hub keeps the secrets among them encrypted, and never
+// answers them.
 type SourceCredentials struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	ApiVersion string                 `protobuf:"bytes,1,opt,name=api_version,json=apiVersion,proto3" json:"api_version,omitempty"`
 	Kind       string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	// Labels and annotations are not kept.
-	Metadata      *ObjectMeta              `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
-	Spec          *SourceCredentialsSpec   `protobuf:"bytes,4,opt,name=spec,proto3" json:"spec,omitempty"`
+	Metadata   *ObjectMeta            `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Spec       *SourceCredentialsSpec `protobuf:"bytes,4,opt,name=spec,proto3" json:"spec,omitempty"`
+	// Set by the hub.
 	Status        *SourceCredentialsStatus `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -520,12 +521,13 @@ func (x *SourceCredentials) GetStatus() *SourceCredentialsStatus {
 
 type SourceCredentialsSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The URLs that they may be shown to, each with all below it, as in "https://git.example.com/team/". Whoever may apply a bundle can name any credentials in it, and these
-	// bound where they go. At least 1, at most 64.
+	// The URLs that they may be shown to, each with all below it, as in "https://git.example.com/team/" or "git@git.example.com:team/". Whoever may apply a bundle can name any
+	// credentials in it, and these bound where they go: where one is added, the secrets have to be given again. At least 1, at most 64.
 	Urls []string `protobuf:"bytes,1,rep,name=urls,proto3" json:"urls,omitempty"`
 	// For HTTPS: either a name and a password (an access token is one for most servers), or a bearer token.
 	Username string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
-	// Written only, as are all below but the CA and the known hosts.
+	// A secret, as are bearer_token, private_key and webhook_secret: never answered. Left out, the one that there is stays; a password takes the place of a bearer token, and
+	// the other way round.
 	Password    string `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
 	BearerToken string `protobuf:"bytes,4,opt,name=bearer_token,json=bearerToken,proto3" json:"bearer_token,omitempty"`
 	// What servers are known by instead of the system's roots, in PEM.
@@ -533,7 +535,7 @@ type SourceCredentialsSpec struct {
 	// For SSH: a private key without a passphrase, and the keys that servers may have, in the form of OpenSSH's known_hosts. SSH needs both.
 	PrivateKey string `protobuf:"bytes,6,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"`
 	KnownHosts string `protobuf:"bytes,7,opt,name=known_hosts,json=knownHosts,proto3" json:"known_hosts,omitempty"`
-	// What webhooks are signed with: at least 16 characters.
+	// What webhooks are signed with: 16 to 1024 bytes.
 	WebhookSecret string `protobuf:"bytes,8,opt,name=webhook_secret,json=webhookSecret,proto3" json:"webhook_secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -627,10 +629,12 @@ func (x *SourceCredentialsSpec) GetWebhookSecret() string {
 
 type SourceCredentialsStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which secrets there are: password, bearerToken, privateKey, webhookSecret.
+	// Which secrets there are: bearerToken, password, privateKey, webhookSecret.
 	Holds []string `protobuf:"bytes,1,rep,name=holds,proto3" json:"holds,omitempty"`
-	// Who has written them.
-	Actor         string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Who has written them last.
+	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The bundles whose sources name them.
+	Bundles       []string `protobuf:"bytes,3,rep,name=bundles,proto3" json:"bundles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -677,6 +681,13 @@ func (x *SourceCredentialsStatus) GetActor() string {
 		return x.Actor
 	}
 	return ""
+}
+
+func (x *SourceCredentialsStatus) GetBundles() []string {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
 }
 
 var File_yardarm_v1_source_proto protoreflect.FileDescriptor
@@ -732,10 +743,11 @@ const file_yardarm_v1_source_proto_rawDesc = "" +
 	"privateKey\x12\x1f\n" +
 	"\vknown_hosts\x18\a \x01(\tR\n" +
 	"knownHosts\x12%\n" +
-	"\x0ewebhook_secret\x18\b \x01(\tR\rwebhookSecret\"E\n" +
+	"\x0ewebhook_secret\x18\b \x01(\tR\rwebhookSecret\"_\n" +
 	"\x17SourceCredentialsStatus\x12\x14\n" +
 	"\x05holds\x18\x01 \x03(\tR\x05holds\x12\x14\n" +
-	"\x05actor\x18\x02 \x01(\tR\x05actorB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x18\n" +
+	"\abundles\x18\x03 \x03(\tR\abundlesB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
 
 var (
 	file_yardarm_v1_source_proto_rawDescOnce sync.Once

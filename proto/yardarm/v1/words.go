@@ -21,6 +21,8 @@ const (
 	KindGate         = "Gate"
 	KindNotification = "Notification"
 	KindStrategy     = "Strategy"
+	// KindSourceCredentials has no plural of its own.
+	KindSourceCredentials = "SourceCredentials"
 )
 
 // Verbs of rules.
@@ -45,22 +47,23 @@ const (
 
 // Resources of rules. Artifacts are what revisions and assignments hold: the manifests themselves.
 const (
-	ResourceHub           = "hub"
-	ResourceClusters      = "clusters"
-	ResourceClusterGroups = "clustergroups"
-	ResourceBundles       = "bundles"
-	ResourceRevisions     = "revisions"
-	ResourceArtifacts     = "artifacts"
-	ResourceAssignments   = "assignments"
-	ResourceRollouts      = "rollouts"
-	ResourceEvents        = "events"
-	ResourceAudit         = "audit"
-	ResourceRoles         = "roles"
-	ResourceRoleBindings  = "rolebindings"
-	ResourceTokens        = "tokens"
-	ResourceGates         = "gates"
-	ResourceNotifications = "notifications"
-	ResourceStrategies    = "strategies"
+	ResourceHub               = "hub"
+	ResourceClusters          = "clusters"
+	ResourceClusterGroups     = "clustergroups"
+	ResourceBundles           = "bundles"
+	ResourceRevisions         = "revisions"
+	ResourceArtifacts         = "artifacts"
+	ResourceAssignments       = "assignments"
+	ResourceRollouts          = "rollouts"
+	ResourceEvents            = "events"
+	ResourceAudit             = "audit"
+	ResourceRoles             = "roles"
+	ResourceRoleBindings      = "rolebindings"
+	ResourceTokens            = "tokens"
+	ResourceGates             = "gates"
+	ResourceNotifications     = "notifications"
+	ResourceStrategies        = "strategies"
+	ResourceSourceCredentials = "sourcecredentials"
 )
 
 // Types of renderings.
@@ -89,6 +92,14 @@ const (
 	SourceNotRendered   = "RenderingFailed"
 	SourceRefused       = "PublicationRefused"
 	SourceHub           = "HubFailed"
+)
+
+// What source credentials hold: the secrets among their fields.
+const (
+	HoldsBearerToken   = "bearerToken"
+	HoldsPassword      = "password"
+	HoldsPrivateKey    = "privateKey"
+	HoldsWebhookSecret = "webhookSecret"
 )
 
 // Any in a rule stands for all verbs, or all resources.

@@ -26,311 +26,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type GetAuthorityRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetAuthorityRequest) Reset() {
-	*x = GetAuthorityRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[0]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetAuthorityRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetAuthorityRequest) ProtoMessage() {}
-
-func (x *GetAuthorityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[0]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetAuthorityRequest.ProtoReflect.Descriptor instead.
-func (*GetAuthorityRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{0}
-}
-
-type RotateAuthorityRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Checks whether it would be refused, and changes nothing.
-	DryRun        bool `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RotateAuthorityRequest) Reset() {
-	*x = RotateAuthorityRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RotateAuthorityRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RotateAuthorityRequest) ProtoMessage() {}
-
-func (x *RotateAuthorityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RotateAuthorityRequest.ProtoReflect.Descriptor instead.
-func (*RotateAuthorityRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *RotateAuthorityRequest) GetDryRun() bool {
-	if x != nil {
-		return x.DryRun
-	}
-	return false
-}
-
-type RetireAuthorityRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Checks whether it would be refused, and changes nothing.
-	DryRun        bool `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RetireAuthorityRequest) Reset() {
-	*x = RetireAuthorityRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RetireAuthorityRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RetireAuthorityRequest) ProtoMessage() {}
-
-func (x *RetireAuthorityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RetireAuthorityRequest.ProtoReflect.Descriptor instead.
-func (*RetireAuthorityRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *RetireAuthorityRequest) GetDryRun() bool {
-	if x != nil {
-		return x.DryRun
-	}
-	return false
-}
-
-// Authority is the hub's CA: one certificate, or two while it is rotated.
-type Authority struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The newest first. It issues clusters' certificates. The hub itself is known by the oldest.
-	Roots []*Root `protobuf:"bytes,1,rep,name=roots,proto3" json:"roots,omitempty"`
-	// Clusters that need the oldest still, by name, up to a hundred of them, and how many there are.
-	Lacking       []*Lack `protobuf:"bytes,2,rep,name=lacking,proto3" json:"lacking,omitempty"`
-	LackingTotal  uint32  `protobuf:"varint,3,opt,name=lacking_total,json=lackingTotal,proto3" json:"lacking_total,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Authority) Reset() {
-	*x = Authority{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Authority) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Authority) ProtoMessage() {}
-
-func (x *Authority) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Authority.ProtoReflect.Descriptor instead.
-func (*Authority) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Authority) GetRoots() []*Root {
-	if x != nil {
-		return x.Roots
-	}
-	return nil
-}
-
-func (x *Authority) GetLacking() []*Lack {
-	if x != nil {
-		return x.Lacking
-	}
-	return nil
-}
-
-func (x *Authority) GetLackingTotal() uint32 {
-	if x != nil {
-		return x.LackingTotal
-	}
-	return 0
-}
-
-// Root is a CA's certificate.
-type Root struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// SHA-256 of its public key: "sha256:…".
-	Pin     string                 `protobuf:"bytes,1,opt,name=pin,proto3" json:"pin,omitempty"`
-	Expires *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires,proto3" json:"expires,omitempty"`
-	// The certificate, in PEM.
-	Certificate   string `protobuf:"bytes,3,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Root) Reset() {
-	*x = Root{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Root) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Root) ProtoMessage() {}
-
-func (x *Root) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Root.ProtoReflect.Descriptor instead.
-func (*Root) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *Root) GetPin() string {
-	if x != nil {
-		return x.Pin
-	}
-	return ""
-}
-
-func (x *Root) GetExpires() *timestamppb.Timestamp {
-	if x != nil {
-		return x.Expires
-	}
-	return nil
-}
-
-func (x *Root) GetCertificate() string {
-	if x != nil {
-		return x.Certificate
-	}
-	return ""
-}
-
-// Lack is a cluster that needs a CA that is to be retired.
-type Lack struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Lack) Reset() {
-	*x = Lack{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Lack) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Lack) ProtoMessage() {}
-
-func (x *Lack) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Lack.ProtoReflect.Descriptor instead.
-func (*Lack) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *Lack) GetCluster() string {
-	if x != nil {
-		return x.Cluster
-	}
-	return ""
-}
-
-func (x *Lack) GetWhy() string {
-	if x != nil {
-		return x.Why
-	}
-	return ""
-}
-
 type GetHubRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -339,7 +34,7 @@ type GetHubRequest struct {
 
 func (x *GetHubRequest) Reset() {
 	*x = GetHubRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[6]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +46,7 @@ func (x *GetHubRequest) String() string {
 func (*GetHubRequest) ProtoMessage() {}
 
 func (x *GetHubRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[6]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +59,7 @@ func (x *GetHubRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHubRequest.ProtoReflect.Descriptor instead.
 func (*GetHubRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{0}
 }
 
 // Hub is what a client may want to know about the hub itself.
@@ -388,7 +83,7 @@ type Hub struct {
 
 func (x *Hub) Reset() {
 	*x = Hub{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[7]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -400,7 +95,7 @@ func (x *Hub) String() string {
 func (*Hub) ProtoMessage() {}
 
 func (x *Hub) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[7]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -413,7 +108,7 @@ func (x *Hub) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hub.ProtoReflect.Descriptor instead.
 func (*Hub) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Hub) GetVersion() string {
@@ -485,6 +180,7 @@ type Resource struct {
 	//	*Resource_Gate
 	//	*Resource_Notification
 	//	*Resource_Strategy
+	//	*Resource_SourceCredentials
 	Resource      isResource_Resource `protobuf_oneof:"resource"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -492,7 +188,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[8]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -504,7 +200,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[8]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -517,7 +213,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Resource) GetResource() isResource_Resource {
@@ -599,6 +295,15 @@ func (x *Resource) GetStrategy() *v1.Strategy {
 	return nil
 }
 
+func (x *Resource) GetSourceCredentials() *v1.SourceCredentials {
+	if x != nil {
+		if x, ok := x.Resource.(*Resource_SourceCredentials); ok {
+			return x.SourceCredentials
+		}
+	}
+	return nil
+}
+
 type isResource_Resource interface {
 	isResource_Resource()
 }
@@ -635,6 +340,10 @@ type Resource_Strategy struct {
 	Strategy *v1.Strategy `protobuf:"bytes,8,opt,name=strategy,proto3,oneof"`
 }
 
+type Resource_SourceCredentials struct {
+	SourceCredentials *v1.SourceCredentials `protobuf:"bytes,9,opt,name=source_credentials,json=sourceCredentials,proto3,oneof"`
+}
+
 func (*Resource_Cluster) isResource_Resource() {}
 
 func (*Resource_ClusterGroup) isResource_Resource() {}
@@ -651,6 +360,8 @@ func (*Resource_Notification) isResource_Resource() {}
 
 func (*Resource_Strategy) isResource_Resource() {}
 
+func (*Resource_SourceCredentials) isResource_Resource() {}
+
 type ApplyRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Resources []*Resource            `protobuf:"bytes,1,rep,name=resources,proto3" json:"resources,omitempty"`
@@ -662,7 +373,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[9]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -674,7 +385,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[9]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -687,7 +398,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ApplyRequest) GetResources() []*Resource {
@@ -713,7 +424,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[10]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +436,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[10]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +449,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ApplyResponse) GetResults() []*ApplyResult {
@@ -761,7 +472,7 @@ type ApplyResult struct {
 
 func (x *ApplyResult) Reset() {
 	*x = ApplyResult{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[11]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +484,7 @@ func (x *ApplyResult) String() string {
 func (*ApplyResult) ProtoMessage() {}
 
 func (x *ApplyResult) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[11]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +497,7 @@ func (x *ApplyResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResult.ProtoReflect.Descriptor instead.
 func (*ApplyResult) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ApplyResult) GetResource() *Resource {
@@ -834,7 +545,7 @@ type ListClustersRequest struct {
 
 func (x *ListClustersRequest) Reset() {
 	*x = ListClustersRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[12]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +557,7 @@ func (x *ListClustersRequest) String() string {
 func (*ListClustersRequest) ProtoMessage() {}
 
 func (x *ListClustersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[12]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +570,7 @@ func (x *ListClustersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClustersRequest.ProtoReflect.Descriptor instead.
 func (*ListClustersRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListClustersRequest) GetPageSize() uint32 {
@@ -915,7 +626,7 @@ type ListClustersResponse struct {
 
 func (x *ListClustersResponse) Reset() {
 	*x = ListClustersResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[13]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +638,7 @@ func (x *ListClustersResponse) String() string {
 func (*ListClustersResponse) ProtoMessage() {}
 
 func (x *ListClustersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[13]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -940,7 +651,7 @@ func (x *ListClustersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClustersResponse.ProtoReflect.Descriptor instead.
 func (*ListClustersResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{13}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListClustersResponse) GetClusters() []*v1.Cluster {
@@ -973,7 +684,7 @@ type GetClusterRequest struct {
 
 func (x *GetClusterRequest) Reset() {
 	*x = GetClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[14]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -985,7 +696,7 @@ func (x *GetClusterRequest) String() string {
 func (*GetClusterRequest) ProtoMessage() {}
 
 func (x *GetClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[14]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -998,7 +709,7 @@ func (x *GetClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{14}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetClusterRequest) GetName() string {
@@ -1025,7 +736,7 @@ type LabelClusterRequest struct {
 
 func (x *LabelClusterRequest) Reset() {
 	*x = LabelClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[15]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +748,7 @@ func (x *LabelClusterRequest) String() string {
 func (*LabelClusterRequest) ProtoMessage() {}
 
 func (x *LabelClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[15]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +761,7 @@ func (x *LabelClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelClusterRequest.ProtoReflect.Descriptor instead.
 func (*LabelClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{15}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LabelClusterRequest) GetName() string {
@@ -1109,7 +820,7 @@ type EnrollClusterRequest struct {
 
 func (x *EnrollClusterRequest) Reset() {
 	*x = EnrollClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[16]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +832,7 @@ func (x *EnrollClusterRequest) String() string {
 func (*EnrollClusterRequest) ProtoMessage() {}
 
 func (x *EnrollClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[16]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +845,7 @@ func (x *EnrollClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollClusterRequest.ProtoReflect.Descriptor instead.
 func (*EnrollClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{16}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EnrollClusterRequest) GetName() string {
@@ -1178,7 +889,7 @@ type EnrollClusterResponse struct {
 
 func (x *EnrollClusterResponse) Reset() {
 	*x = EnrollClusterResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[17]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +901,7 @@ func (x *EnrollClusterResponse) String() string {
 func (*EnrollClusterResponse) ProtoMessage() {}
 
 func (x *EnrollClusterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[17]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +914,7 @@ func (x *EnrollClusterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollClusterResponse.ProtoReflect.Descriptor instead.
 func (*EnrollClusterResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EnrollClusterResponse) GetCluster() *v1.Cluster {
@@ -1248,7 +959,7 @@ type BanClusterRequest struct {
 
 func (x *BanClusterRequest) Reset() {
 	*x = BanClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[18]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +971,7 @@ func (x *BanClusterRequest) String() string {
 func (*BanClusterRequest) ProtoMessage() {}
 
 func (x *BanClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[18]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +984,7 @@ func (x *BanClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BanClusterRequest.ProtoReflect.Descriptor instead.
 func (*BanClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BanClusterRequest) GetName() string {
@@ -1317,7 +1028,7 @@ type UnbanClusterRequest struct {
 
 func (x *UnbanClusterRequest) Reset() {
 	*x = UnbanClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[19]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1040,7 @@ func (x *UnbanClusterRequest) String() string {
 func (*UnbanClusterRequest) ProtoMessage() {}
 
 func (x *UnbanClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[19]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1053,7 @@ func (x *UnbanClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbanClusterRequest.ProtoReflect.Descriptor instead.
 func (*UnbanClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{19}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UnbanClusterRequest) GetName() string {
@@ -1379,7 +1090,7 @@ type DeleteClusterRequest struct {
 
 func (x *DeleteClusterRequest) Reset() {
 	*x = DeleteClusterRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[20]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1102,7 @@ func (x *DeleteClusterRequest) String() string {
 func (*DeleteClusterRequest) ProtoMessage() {}
 
 func (x *DeleteClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[20]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1115,7 @@ func (x *DeleteClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteClusterRequest.ProtoReflect.Descriptor instead.
 func (*DeleteClusterRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{20}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteClusterRequest) GetName() string {
@@ -1445,7 +1156,7 @@ type DeleteClusterResponse struct {
 
 func (x *DeleteClusterResponse) Reset() {
 	*x = DeleteClusterResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[21]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1168,7 @@ func (x *DeleteClusterResponse) String() string {
 func (*DeleteClusterResponse) ProtoMessage() {}
 
 func (x *DeleteClusterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[21]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1181,7 @@ func (x *DeleteClusterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteClusterResponse.ProtoReflect.Descriptor instead.
 func (*DeleteClusterResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{21}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteClusterResponse) GetCluster() *v1.Cluster {
@@ -1493,7 +1204,7 @@ type ListClusterGroupsRequest struct {
 
 func (x *ListClusterGroupsRequest) Reset() {
 	*x = ListClusterGroupsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[22]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1216,7 @@ func (x *ListClusterGroupsRequest) String() string {
 func (*ListClusterGroupsRequest) ProtoMessage() {}
 
 func (x *ListClusterGroupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[22]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1229,7 @@ func (x *ListClusterGroupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClusterGroupsRequest.ProtoReflect.Descriptor instead.
 func (*ListClusterGroupsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{22}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListClusterGroupsRequest) GetPageSize() uint32 {
@@ -1560,7 +1271,7 @@ type ListClusterGroupsResponse struct {
 
 func (x *ListClusterGroupsResponse) Reset() {
 	*x = ListClusterGroupsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[23]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1283,7 @@ func (x *ListClusterGroupsResponse) String() string {
 func (*ListClusterGroupsResponse) ProtoMessage() {}
 
 func (x *ListClusterGroupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[23]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1296,7 @@ func (x *ListClusterGroupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClusterGroupsResponse.ProtoReflect.Descriptor instead.
 func (*ListClusterGroupsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{23}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListClusterGroupsResponse) GetClusterGroups() []*v1.ClusterGroup {
@@ -1618,7 +1329,7 @@ type GetClusterGroupRequest struct {
 
 func (x *GetClusterGroupRequest) Reset() {
 	*x = GetClusterGroupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[24]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1341,7 @@ func (x *GetClusterGroupRequest) String() string {
 func (*GetClusterGroupRequest) ProtoMessage() {}
 
 func (x *GetClusterGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[24]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1354,7 @@ func (x *GetClusterGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterGroupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{24}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetClusterGroupRequest) GetName() string {
@@ -1665,7 +1376,7 @@ type DeleteClusterGroupRequest struct {
 
 func (x *DeleteClusterGroupRequest) Reset() {
 	*x = DeleteClusterGroupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[25]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1388,7 @@ func (x *DeleteClusterGroupRequest) String() string {
 func (*DeleteClusterGroupRequest) ProtoMessage() {}
 
 func (x *DeleteClusterGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[25]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1401,7 @@ func (x *DeleteClusterGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteClusterGroupRequest.ProtoReflect.Descriptor instead.
 func (*DeleteClusterGroupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{25}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteClusterGroupRequest) GetName() string {
@@ -1722,7 +1433,7 @@ type DeleteClusterGroupResponse struct {
 
 func (x *DeleteClusterGroupResponse) Reset() {
 	*x = DeleteClusterGroupResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[26]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1445,7 @@ func (x *DeleteClusterGroupResponse) String() string {
 func (*DeleteClusterGroupResponse) ProtoMessage() {}
 
 func (x *DeleteClusterGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[26]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1458,7 @@ func (x *DeleteClusterGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteClusterGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteClusterGroupResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{26}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{20}
 }
 
 type ListBundlesRequest struct {
@@ -1765,7 +1476,7 @@ type ListBundlesRequest struct {
 
 func (x *ListBundlesRequest) Reset() {
 	*x = ListBundlesRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[27]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +1488,7 @@ func (x *ListBundlesRequest) String() string {
 func (*ListBundlesRequest) ProtoMessage() {}
 
 func (x *ListBundlesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[27]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +1501,7 @@ func (x *ListBundlesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBundlesRequest.ProtoReflect.Descriptor instead.
 func (*ListBundlesRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{27}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListBundlesRequest) GetPageSize() uint32 {
@@ -1839,7 +1550,7 @@ type ListBundlesResponse struct {
 
 func (x *ListBundlesResponse) Reset() {
 	*x = ListBundlesResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[28]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1851,7 +1562,7 @@ func (x *ListBundlesResponse) String() string {
 func (*ListBundlesResponse) ProtoMessage() {}
 
 func (x *ListBundlesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[28]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1864,7 +1575,7 @@ func (x *ListBundlesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBundlesResponse.ProtoReflect.Descriptor instead.
 func (*ListBundlesResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{28}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListBundlesResponse) GetBundles() []*v1.Bundle {
@@ -1897,7 +1608,7 @@ type GetBundleRequest struct {
 
 func (x *GetBundleRequest) Reset() {
 	*x = GetBundleRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[29]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1909,7 +1620,7 @@ func (x *GetBundleRequest) String() string {
 func (*GetBundleRequest) ProtoMessage() {}
 
 func (x *GetBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[29]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1922,7 +1633,7 @@ func (x *GetBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBundleRequest.ProtoReflect.Descriptor instead.
 func (*GetBundleRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{29}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetBundleRequest) GetName() string {
@@ -1945,7 +1656,7 @@ type DeleteBundleRequest struct {
 
 func (x *DeleteBundleRequest) Reset() {
 	*x = DeleteBundleRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[30]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +1668,7 @@ func (x *DeleteBundleRequest) String() string {
 func (*DeleteBundleRequest) ProtoMessage() {}
 
 func (x *DeleteBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[30]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +1681,7 @@ func (x *DeleteBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBundleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteBundleRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{30}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeleteBundleRequest) GetName() string {
@@ -2009,7 +1720,7 @@ type DeleteBundleResponse struct {
 
 func (x *DeleteBundleResponse) Reset() {
 	*x = DeleteBundleResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[31]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +1732,7 @@ func (x *DeleteBundleResponse) String() string {
 func (*DeleteBundleResponse) ProtoMessage() {}
 
 func (x *DeleteBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[31]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +1745,7 @@ func (x *DeleteBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBundleResponse.ProtoReflect.Descriptor instead.
 func (*DeleteBundleResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{31}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{25}
 }
 
 type PublishRevisionRequest struct {
@@ -2050,7 +1761,7 @@ type PublishRevisionRequest struct {
 
 func (x *PublishRevisionRequest) Reset() {
 	*x = PublishRevisionRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[32]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +1773,7 @@ func (x *PublishRevisionRequest) String() string {
 func (*PublishRevisionRequest) ProtoMessage() {}
 
 func (x *PublishRevisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[32]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +1786,7 @@ func (x *PublishRevisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRevisionRequest.ProtoReflect.Descriptor instead.
 func (*PublishRevisionRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{32}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PublishRevisionRequest) GetMessage() isPublishRevisionRequest_Message {
@@ -2139,7 +1850,7 @@ type Publication struct {
 
 func (x *Publication) Reset() {
 	*x = Publication{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[33]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +1862,7 @@ func (x *Publication) String() string {
 func (*Publication) ProtoMessage() {}
 
 func (x *Publication) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[33]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +1875,7 @@ func (x *Publication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publication.ProtoReflect.Descriptor instead.
 func (*Publication) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{33}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Publication) GetBundle() string {
@@ -2228,7 +1939,7 @@ type FileChunk struct {
 
 func (x *FileChunk) Reset() {
 	*x = FileChunk{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[34]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +1951,7 @@ func (x *FileChunk) String() string {
 func (*FileChunk) ProtoMessage() {}
 
 func (x *FileChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[34]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +1964,7 @@ func (x *FileChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileChunk.ProtoReflect.Descriptor instead.
 func (*FileChunk) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{34}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *FileChunk) GetPath() string {
@@ -2289,7 +2000,7 @@ type PublishRevisionResponse struct {
 
 func (x *PublishRevisionResponse) Reset() {
 	*x = PublishRevisionResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[35]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2301,7 +2012,7 @@ func (x *PublishRevisionResponse) String() string {
 func (*PublishRevisionResponse) ProtoMessage() {}
 
 func (x *PublishRevisionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[35]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2314,7 +2025,7 @@ func (x *PublishRevisionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRevisionResponse.ProtoReflect.Descriptor instead.
 func (*PublishRevisionResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{35}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PublishRevisionResponse) GetRevision() *v1.Revision {
@@ -2373,7 +2084,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[36]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2385,7 +2096,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[36]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2398,7 +2109,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{36}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListRevisionsRequest) GetBundle() string {
@@ -2448,7 +2159,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[37]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +2171,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[37]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +2184,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{37}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*v1.Revision {
@@ -2507,7 +2218,7 @@ type GetRevisionRequest struct {
 
 func (x *GetRevisionRequest) Reset() {
 	*x = GetRevisionRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[38]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2519,7 +2230,7 @@ func (x *GetRevisionRequest) String() string {
 func (*GetRevisionRequest) ProtoMessage() {}
 
 func (x *GetRevisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[38]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2532,7 +2243,7 @@ func (x *GetRevisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRevisionRequest.ProtoReflect.Descriptor instead.
 func (*GetRevisionRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{38}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetRevisionRequest) GetBundle() string {
@@ -2558,7 +2269,7 @@ type GetArtifactRequest struct {
 
 func (x *GetArtifactRequest) Reset() {
 	*x = GetArtifactRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2570,7 +2281,7 @@ func (x *GetArtifactRequest) String() string {
 func (*GetArtifactRequest) ProtoMessage() {}
 
 func (x *GetArtifactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2583,7 +2294,7 @@ func (x *GetArtifactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetArtifactRequest.ProtoReflect.Descriptor instead.
 func (*GetArtifactRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{39}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetArtifactRequest) GetDigest() string {
@@ -2602,7 +2313,7 @@ type GetArtifactResponse struct {
 
 func (x *GetArtifactResponse) Reset() {
 	*x = GetArtifactResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2614,7 +2325,7 @@ func (x *GetArtifactResponse) String() string {
 func (*GetArtifactResponse) ProtoMessage() {}
 
 func (x *GetArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2627,7 +2338,7 @@ func (x *GetArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetArtifactResponse.ProtoReflect.Descriptor instead.
 func (*GetArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{40}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetArtifactResponse) GetData() []byte {
@@ -2652,7 +2363,7 @@ type UndoRolloutRequest struct {
 
 func (x *UndoRolloutRequest) Reset() {
 	*x = UndoRolloutRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2664,7 +2375,7 @@ func (x *UndoRolloutRequest) String() string {
 func (*UndoRolloutRequest) ProtoMessage() {}
 
 func (x *UndoRolloutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2677,7 +2388,7 @@ func (x *UndoRolloutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoRolloutRequest.ProtoReflect.Descriptor instead.
 func (*UndoRolloutRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{41}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UndoRolloutRequest) GetBundle() string {
@@ -2725,7 +2436,7 @@ type ListAssignmentsRequest struct {
 
 func (x *ListAssignmentsRequest) Reset() {
 	*x = ListAssignmentsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2448,7 @@ func (x *ListAssignmentsRequest) String() string {
 func (*ListAssignmentsRequest) ProtoMessage() {}
 
 func (x *ListAssignmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2461,7 @@ func (x *ListAssignmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssignmentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAssignmentsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{42}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListAssignmentsRequest) GetPageSize() uint32 {
@@ -2806,7 +2517,7 @@ type ListAssignmentsResponse struct {
 
 func (x *ListAssignmentsResponse) Reset() {
 	*x = ListAssignmentsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2818,7 +2529,7 @@ func (x *ListAssignmentsResponse) String() string {
 func (*ListAssignmentsResponse) ProtoMessage() {}
 
 func (x *ListAssignmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2831,7 +2542,7 @@ func (x *ListAssignmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAssignmentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAssignmentsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{43}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListAssignmentsResponse) GetAssignments() []*v1.Assignment {
@@ -2865,7 +2576,7 @@ type GetAssignmentRequest struct {
 
 func (x *GetAssignmentRequest) Reset() {
 	*x = GetAssignmentRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2877,7 +2588,7 @@ func (x *GetAssignmentRequest) String() string {
 func (*GetAssignmentRequest) ProtoMessage() {}
 
 func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2890,7 +2601,7 @@ func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*GetAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{44}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetAssignmentRequest) GetCluster() string {
@@ -2917,7 +2628,7 @@ type PreviewAssignmentRequest struct {
 
 func (x *PreviewAssignmentRequest) Reset() {
 	*x = PreviewAssignmentRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +2640,7 @@ func (x *PreviewAssignmentRequest) String() string {
 func (*PreviewAssignmentRequest) ProtoMessage() {}
 
 func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +2653,7 @@ func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{45}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PreviewAssignmentRequest) GetCluster() string {
@@ -2972,7 +2683,7 @@ type PreviewAssignmentResponse struct {
 
 func (x *PreviewAssignmentResponse) Reset() {
 	*x = PreviewAssignmentResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2984,7 +2695,7 @@ func (x *PreviewAssignmentResponse) String() string {
 func (*PreviewAssignmentResponse) ProtoMessage() {}
 
 func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2997,7 +2708,7 @@ func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*PreviewAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{46}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PreviewAssignmentResponse) GetMessage() isPreviewAssignmentResponse_Message {
@@ -3067,7 +2778,7 @@ type Preview struct {
 
 func (x *Preview) Reset() {
 	*x = Preview{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3079,7 +2790,7 @@ func (x *Preview) String() string {
 func (*Preview) ProtoMessage() {}
 
 func (x *Preview) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3092,7 +2803,7 @@ func (x *Preview) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Preview.ProtoReflect.Descriptor instead.
 func (*Preview) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{47}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Preview) GetCluster() string {
@@ -3178,7 +2889,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3190,7 +2901,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3203,7 +2914,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{48}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AcceptRequest) GetCluster() string {
@@ -3237,7 +2948,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3249,7 +2960,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3262,7 +2973,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{49}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AcceptResponse) GetAccepted() []string {
@@ -3285,7 +2996,7 @@ type ReconcileRequest struct {
 
 func (x *ReconcileRequest) Reset() {
 	*x = ReconcileRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3297,7 +3008,7 @@ func (x *ReconcileRequest) String() string {
 func (*ReconcileRequest) ProtoMessage() {}
 
 func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3310,7 +3021,7 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{50}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReconcileRequest) GetCluster() string {
@@ -3344,7 +3055,7 @@ type ReconcileResponse struct {
 
 func (x *ReconcileResponse) Reset() {
 	*x = ReconcileResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3356,7 +3067,7 @@ func (x *ReconcileResponse) String() string {
 func (*ReconcileResponse) ProtoMessage() {}
 
 func (x *ReconcileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3369,7 +3080,7 @@ func (x *ReconcileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileResponse.ProtoReflect.Descriptor instead.
 func (*ReconcileResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{51}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ReconcileResponse) GetAssignments() []string {
@@ -3398,7 +3109,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3410,7 +3121,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[52]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3423,7 +3134,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{52}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WatchRequest) GetKind() string {
@@ -3488,7 +3199,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3500,7 +3211,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[53]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3513,7 +3224,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{53}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *WatchResponse) GetType() string {
@@ -3633,7 +3344,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3645,7 +3356,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[54]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,7 +3369,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{54}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *WatchEventsRequest) GetAfter() uint64 {
@@ -3712,7 +3423,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3724,7 +3435,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[55]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3737,7 +3448,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{55}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *WatchEventsResponse) GetEvent() *v1.Event {
@@ -3755,7 +3466,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3767,7 +3478,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[56]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3780,7 +3491,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{56}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{50}
 }
 
 type BackupResponse struct {
@@ -3792,7 +3503,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3804,7 +3515,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[57]
+	mi := &file_yardarm_hub_v1_fleet_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3817,7 +3528,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{57}
+	return file_yardarm_hub_v1_fleet_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *BackupResponse) GetData() []byte {
@@ -3831,23 +3542,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1cyardarm/hub/v1/history.proto\x1a!yardarm/hub/v1/notification.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x1dyardarm/v1/notification.proto\x1a\x18yardarm/v1/rollout.proto\"\x15\n" +
-	"\x13GetAuthorityRequest\"1\n" +
-	"\x16RotateAuthorityRequest\x12\x17\n" +
-	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"1\n" +
-	"\x16RetireAuthorityRequest\x12\x17\n" +
-	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"\x8c\x01\n" +
-	"\tAuthority\x12*\n" +
-	"\x05roots\x18\x01 \x03(\v2\x14.yardarm.hub.v1.RootR\x05roots\x12.\n" +
-	"\alacking\x18\x02 \x03(\v2\x14.yardarm.hub.v1.LackR\alacking\x12#\n" +
-	"\rlacking_total\x18\x03 \x01(\rR\flackingTotal\"p\n" +
-	"\x04Root\x12\x10\n" +
-	"\x03pin\x18\x01 \x01(\tR\x03pin\x124\n" +
-	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12 \n" +
-	"\vcertificate\x18\x03 \x01(\tR\vcertificate\"2\n" +
-	"\x04Lack\x12\x18\n" +
-	"\acluster\x18\x01 \x01(\tR\acluster\x12\x10\n" +
-	"\x03why\x18\x02 \x01(\tR\x03why\"\x0f\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1eyardarm/hub/v1/authority.proto\x1a yardarm/hub/v1/credentials.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1cyardarm/hub/v1/history.proto\x1a!yardarm/hub/v1/notification.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x1dyardarm/v1/notification.proto\x1a\x18yardarm/v1/rollout.proto\x1a\x17yardarm/v1/source.proto\"\x0f\n" +
 	"\rGetHubRequest\"\xfc\x01\n" +
 	"\x03Hub\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
@@ -3857,7 +3552,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x06ca_pin\x18\x05 \x01(\tR\x05caPin\x12\x1b\n" +
 	"\tread_only\x18\x06 \x01(\tR\breadOnly\x124\n" +
 	"\astarted\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x1a\n" +
-	"\bsessions\x18\b \x01(\rR\bsessions\"\xb8\x03\n" +
+	"\bsessions\x18\b \x01(\rR\bsessions\"\x88\x04\n" +
 	"\bResource\x12/\n" +
 	"\acluster\x18\x01 \x01(\v2\x13.yardarm.v1.ClusterH\x00R\acluster\x12?\n" +
 	"\rcluster_group\x18\x02 \x01(\v2\x18.yardarm.v1.ClusterGroupH\x00R\fclusterGroup\x12,\n" +
@@ -3866,7 +3561,8 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\frole_binding\x18\x05 \x01(\v2\x17.yardarm.v1.RoleBindingH\x00R\vroleBinding\x12&\n" +
 	"\x04gate\x18\x06 \x01(\v2\x10.yardarm.v1.GateH\x00R\x04gate\x12>\n" +
 	"\fnotification\x18\a \x01(\v2\x18.yardarm.v1.NotificationH\x00R\fnotification\x122\n" +
-	"\bstrategy\x18\b \x01(\v2\x14.yardarm.v1.StrategyH\x00R\bstrategyB\n" +
+	"\bstrategy\x18\b \x01(\v2\x14.yardarm.v1.StrategyH\x00R\bstrategy\x12N\n" +
+	"\x12source_credentials\x18\t \x01(\v2\x1d.yardarm.v1.SourceCredentialsH\x00R\x11sourceCredentialsB\n" +
 	"\n" +
 	"\bresource\"_\n" +
 	"\fApplyRequest\x126\n" +
@@ -4096,7 +3792,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xef+\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xc5.\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -4160,7 +3856,10 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x11ListNotifications\x12(.yardarm.hub.v1.ListNotificationsRequest\x1a).yardarm.hub.v1.ListNotificationsResponse\x12S\n" +
 	"\x0fGetNotification\x12&.yardarm.hub.v1.GetNotificationRequest\x1a\x18.yardarm.v1.Notification\x12k\n" +
 	"\x12DeleteNotification\x12).yardarm.hub.v1.DeleteNotificationRequest\x1a*.yardarm.hub.v1.DeleteNotificationResponse\x12e\n" +
-	"\x10TestNotification\x12'.yardarm.hub.v1.TestNotificationRequest\x1a(.yardarm.hub.v1.TestNotificationResponse\x12V\n" +
+	"\x10TestNotification\x12'.yardarm.hub.v1.TestNotificationRequest\x1a(.yardarm.hub.v1.TestNotificationResponse\x12t\n" +
+	"\x15ListSourceCredentials\x12,.yardarm.hub.v1.ListSourceCredentialsRequest\x1a-.yardarm.hub.v1.ListSourceCredentialsResponse\x12b\n" +
+	"\x14GetSourceCredentials\x12+.yardarm.hub.v1.GetSourceCredentialsRequest\x1a\x1d.yardarm.v1.SourceCredentials\x12z\n" +
+	"\x17DeleteSourceCredentials\x12..yardarm.hub.v1.DeleteSourceCredentialsRequest\x1a/.yardarm.hub.v1.DeleteSourceCredentialsResponse\x12V\n" +
 	"\vCreateToken\x12\".yardarm.hub.v1.CreateTokenRequest\x1a#.yardarm.hub.v1.CreateTokenResponse\x12S\n" +
 	"\n" +
 	"ListTokens\x12!.yardarm.hub.v1.ListTokensRequest\x1a\".yardarm.hub.v1.ListTokensResponse\x12>\n" +
@@ -4185,325 +3884,333 @@ func file_yardarm_hub_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_yardarm_hub_v1_fleet_proto_rawDescData
 }
 
-var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_yardarm_hub_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
-	(*GetAuthorityRequest)(nil),        // 0: yardarm.hub.v1.GetAuthorityRequest
-	(*RotateAuthorityRequest)(nil),     // 1: yardarm.hub.v1.RotateAuthorityRequest
-	(*RetireAuthorityRequest)(nil),     // 2: yardarm.hub.v1.RetireAuthorityRequest
-	(*Authority)(nil),                  // 3: yardarm.hub.v1.Authority
-	(*Root)(nil),                       // 4: yardarm.hub.v1.Root
-	(*Lack)(nil),                       // 5: yardarm.hub.v1.Lack
-	(*GetHubRequest)(nil),              // 6: yardarm.hub.v1.GetHubRequest
-	(*Hub)(nil),                        // 7: yardarm.hub.v1.Hub
-	(*Resource)(nil),                   // 8: yardarm.hub.v1.Resource
-	(*ApplyRequest)(nil),               // 9: yardarm.hub.v1.ApplyRequest
-	(*ApplyResponse)(nil),              // 10: yardarm.hub.v1.ApplyResponse
-	(*ApplyResult)(nil),                // 11: yardarm.hub.v1.ApplyResult
-	(*ListClustersRequest)(nil),        // 12: yardarm.hub.v1.ListClustersRequest
-	(*ListClustersResponse)(nil),       // 13: yardarm.hub.v1.ListClustersResponse
-	(*GetClusterRequest)(nil),          // 14: yardarm.hub.v1.GetClusterRequest
-	(*LabelClusterRequest)(nil),        // 15: yardarm.hub.v1.LabelClusterRequest
-	(*EnrollClusterRequest)(nil),       // 16: yardarm.hub.v1.EnrollClusterRequest
-	(*EnrollClusterResponse)(nil),      // 17: yardarm.hub.v1.EnrollClusterResponse
-	(*BanClusterRequest)(nil),          // 18: yardarm.hub.v1.BanClusterRequest
-	(*UnbanClusterRequest)(nil),        // 19: yardarm.hub.v1.UnbanClusterRequest
-	(*DeleteClusterRequest)(nil),       // 20: yardarm.hub.v1.DeleteClusterRequest
-	(*DeleteClusterResponse)(nil),      // 21: yardarm.hub.v1.DeleteClusterResponse
-	(*ListClusterGroupsRequest)(nil),   // 22: yardarm.hub.v1.ListClusterGroupsRequest
-	(*ListClusterGroupsResponse)(nil),  // 23: yardarm.hub.v1.ListClusterGroupsResponse
-	(*GetClusterGroupRequest)(nil),     // 24: yardarm.hub.v1.GetClusterGroupRequest
-	(*DeleteClusterGroupRequest)(nil),  // 25: yardarm.hub.v1.DeleteClusterGroupRequest
-	(*DeleteClusterGroupResponse)(nil), // 26: yardarm.hub.v1.DeleteClusterGroupResponse
-	(*ListBundlesRequest)(nil),         // 27: yardarm.hub.v1.ListBundlesRequest
-	(*ListBundlesResponse)(nil),        // 28: yardarm.hub.v1.ListBundlesResponse
-	(*GetBundleRequest)(nil),           // 29: yardarm.hub.v1.GetBundleRequest
-	(*DeleteBundleRequest)(nil),        // 30: yardarm.hub.v1.DeleteBundleRequest
-	(*DeleteBundleResponse)(nil),       // 31: yardarm.hub.v1.DeleteBundleResponse
-	(*PublishRevisionRequest)(nil),     // 32: yardarm.hub.v1.PublishRevisionRequest
-	(*Publication)(nil),                // 33: yardarm.hub.v1.Publication
-	(*FileChunk)(nil),                  // 34: yardarm.hub.v1.FileChunk
-	(*PublishRevisionResponse)(nil),    // 35: yardarm.hub.v1.PublishRevisionResponse
-	(*ListRevisionsRequest)(nil),       // 36: yardarm.hub.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),      // 37: yardarm.hub.v1.ListRevisionsResponse
-	(*GetRevisionRequest)(nil),         // 38: yardarm.hub.v1.GetRevisionRequest
-	(*GetArtifactRequest)(nil),         // 39: yardarm.hub.v1.GetArtifactRequest
-	(*GetArtifactResponse)(nil),        // 40: yardarm.hub.v1.GetArtifactResponse
-	(*UndoRolloutRequest)(nil),         // 41: yardarm.hub.v1.UndoRolloutRequest
-	(*ListAssignmentsRequest)(nil),     // 42: yardarm.hub.v1.ListAssignmentsRequest
-	(*ListAssignmentsResponse)(nil),    // 43: yardarm.hub.v1.ListAssignmentsResponse
-	(*GetAssignmentRequest)(nil),       // 44: yardarm.hub.v1.GetAssignmentRequest
-	(*PreviewAssignmentRequest)(nil),   // 45: yardarm.hub.v1.PreviewAssignmentRequest
-	(*PreviewAssignmentResponse)(nil),  // 46: yardarm.hub.v1.PreviewAssignmentResponse
-	(*Preview)(nil),                    // 47: yardarm.hub.v1.Preview
-	(*AcceptRequest)(nil),              // 48: yardarm.hub.v1.AcceptRequest
-	(*AcceptResponse)(nil),             // 49: yardarm.hub.v1.AcceptResponse
-	(*ReconcileRequest)(nil),           // 50: yardarm.hub.v1.ReconcileRequest
-	(*ReconcileResponse)(nil),          // 51: yardarm.hub.v1.ReconcileResponse
-	(*WatchRequest)(nil),               // 52: yardarm.hub.v1.WatchRequest
-	(*WatchResponse)(nil),              // 53: yardarm.hub.v1.WatchResponse
-	(*WatchEventsRequest)(nil),         // 54: yardarm.hub.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 55: yardarm.hub.v1.WatchEventsResponse
-	(*BackupRequest)(nil),              // 56: yardarm.hub.v1.BackupRequest
-	(*BackupResponse)(nil),             // 57: yardarm.hub.v1.BackupResponse
-	nil,                                // 58: yardarm.hub.v1.LabelClusterRequest.SetEntry
-	nil,                                // 59: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil),      // 60: google.protobuf.Timestamp
-	(*v1.Cluster)(nil),                 // 61: yardarm.v1.Cluster
-	(*v1.ClusterGroup)(nil),            // 62: yardarm.v1.ClusterGroup
-	(*v1.Bundle)(nil),                  // 63: yardarm.v1.Bundle
-	(*v1.Role)(nil),                    // 64: yardarm.v1.Role
-	(*v1.RoleBinding)(nil),             // 65: yardarm.v1.RoleBinding
-	(*v1.Gate)(nil),                    // 66: yardarm.v1.Gate
-	(*v1.Notification)(nil),            // 67: yardarm.v1.Notification
-	(*v1.Strategy)(nil),                // 68: yardarm.v1.Strategy
-	(*durationpb.Duration)(nil),        // 69: google.protobuf.Duration
-	(v1.Workloads)(0),                  // 70: yardarm.v1.Workloads
-	(*v1.Provenance)(nil),              // 71: yardarm.v1.Provenance
-	(*v1.RolloutStrategy)(nil),         // 72: yardarm.v1.RolloutStrategy
-	(*v1.Revision)(nil),                // 73: yardarm.v1.Revision
-	(*Diff)(nil),                       // 74: yardarm.hub.v1.Diff
-	(*v1.RolloutPlan)(nil),             // 75: yardarm.v1.RolloutPlan
-	(*v1.Assignment)(nil),              // 76: yardarm.v1.Assignment
-	(*v1.Event)(nil),                   // 77: yardarm.v1.Event
-	(*GetRolloutRequest)(nil),          // 78: yardarm.hub.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil),        // 79: yardarm.hub.v1.WatchRolloutRequest
-	(*SteerRolloutRequest)(nil),        // 80: yardarm.hub.v1.SteerRolloutRequest
-	(*ListGatesRequest)(nil),           // 81: yardarm.hub.v1.ListGatesRequest
-	(*GetGateRequest)(nil),             // 82: yardarm.hub.v1.GetGateRequest
-	(*DeleteGateRequest)(nil),          // 83: yardarm.hub.v1.DeleteGateRequest
-	(*ListStrategiesRequest)(nil),      // 84: yardarm.hub.v1.ListStrategiesRequest
-	(*GetStrategyRequest)(nil),         // 85: yardarm.hub.v1.GetStrategyRequest
-	(*DeleteStrategyRequest)(nil),      // 86: yardarm.hub.v1.DeleteStrategyRequest
-	(*GetExplanationRequest)(nil),      // 87: yardarm.hub.v1.GetExplanationRequest
-	(*ListProblemsRequest)(nil),        // 88: yardarm.hub.v1.ListProblemsRequest
-	(*GetFacetsRequest)(nil),           // 89: yardarm.hub.v1.GetFacetsRequest
-	(*WatchOverviewRequest)(nil),       // 90: yardarm.hub.v1.WatchOverviewRequest
-	(*GetHistoryRequest)(nil),          // 91: yardarm.hub.v1.GetHistoryRequest
-	(*ListAuditRequest)(nil),           // 92: yardarm.hub.v1.ListAuditRequest
-	(*ListRolesRequest)(nil),           // 93: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),             // 94: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),          // 95: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),    // 96: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),      // 97: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),   // 98: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*ListNotificationsRequest)(nil),   // 99: yardarm.hub.v1.ListNotificationsRequest
-	(*GetNotificationRequest)(nil),     // 100: yardarm.hub.v1.GetNotificationRequest
-	(*DeleteNotificationRequest)(nil),  // 101: yardarm.hub.v1.DeleteNotificationRequest
-	(*TestNotificationRequest)(nil),    // 102: yardarm.hub.v1.TestNotificationRequest
-	(*CreateTokenRequest)(nil),         // 103: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),          // 104: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),            // 105: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),         // 106: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),              // 107: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                // 108: yardarm.hub.v1.CanIRequest
-	(*v1.Rollout)(nil),                 // 109: yardarm.v1.Rollout
-	(*ListGatesResponse)(nil),          // 110: yardarm.hub.v1.ListGatesResponse
-	(*DeleteGateResponse)(nil),         // 111: yardarm.hub.v1.DeleteGateResponse
-	(*ListStrategiesResponse)(nil),     // 112: yardarm.hub.v1.ListStrategiesResponse
-	(*DeleteStrategyResponse)(nil),     // 113: yardarm.hub.v1.DeleteStrategyResponse
-	(*v1.Explanation)(nil),             // 114: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),       // 115: yardarm.hub.v1.ListProblemsResponse
-	(*Facets)(nil),                     // 116: yardarm.hub.v1.Facets
-	(*WatchOverviewResponse)(nil),      // 117: yardarm.hub.v1.WatchOverviewResponse
-	(*History)(nil),                    // 118: yardarm.hub.v1.History
-	(*ListAuditResponse)(nil),          // 119: yardarm.hub.v1.ListAuditResponse
-	(*ListRolesResponse)(nil),          // 120: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),         // 121: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),   // 122: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),  // 123: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*ListNotificationsResponse)(nil),  // 124: yardarm.hub.v1.ListNotificationsResponse
-	(*DeleteNotificationResponse)(nil), // 125: yardarm.hub.v1.DeleteNotificationResponse
-	(*TestNotificationResponse)(nil),   // 126: yardarm.hub.v1.TestNotificationResponse
-	(*CreateTokenResponse)(nil),        // 127: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),         // 128: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                   // 129: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),        // 130: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),             // 131: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),               // 132: yardarm.hub.v1.CanIResponse
+	(*GetHubRequest)(nil),                   // 0: yardarm.hub.v1.GetHubRequest
+	(*Hub)(nil),                             // 1: yardarm.hub.v1.Hub
+	(*Resource)(nil),                        // 2: yardarm.hub.v1.Resource
+	(*ApplyRequest)(nil),                    // 3: yardarm.hub.v1.ApplyRequest
+	(*ApplyResponse)(nil),                   // 4: yardarm.hub.v1.ApplyResponse
+	(*ApplyResult)(nil),                     // 5: yardarm.hub.v1.ApplyResult
+	(*ListClustersRequest)(nil),             // 6: yardarm.hub.v1.ListClustersRequest
+	(*ListClustersResponse)(nil),            // 7: yardarm.hub.v1.ListClustersResponse
+	(*GetClusterRequest)(nil),               // 8: yardarm.hub.v1.GetClusterRequest
+	(*LabelClusterRequest)(nil),             // 9: yardarm.hub.v1.LabelClusterRequest
+	(*EnrollClusterRequest)(nil),            // 10: yardarm.hub.v1.EnrollClusterRequest
+	(*EnrollClusterResponse)(nil),           // 11: yardarm.hub.v1.EnrollClusterResponse
+	(*BanClusterRequest)(nil),               // 12: yardarm.hub.v1.BanClusterRequest
+	(*UnbanClusterRequest)(nil),             // 13: yardarm.hub.v1.UnbanClusterRequest
+	(*DeleteClusterRequest)(nil),            // 14: yardarm.hub.v1.DeleteClusterRequest
+	(*DeleteClusterResponse)(nil),           // 15: yardarm.hub.v1.DeleteClusterResponse
+	(*ListClusterGroupsRequest)(nil),        // 16: yardarm.hub.v1.ListClusterGroupsRequest
+	(*ListClusterGroupsResponse)(nil),       // 17: yardarm.hub.v1.ListClusterGroupsResponse
+	(*GetClusterGroupRequest)(nil),          // 18: yardarm.hub.v1.GetClusterGroupRequest
+	(*DeleteClusterGroupRequest)(nil),       // 19: yardarm.hub.v1.DeleteClusterGroupRequest
+	(*DeleteClusterGroupResponse)(nil),      // 20: yardarm.hub.v1.DeleteClusterGroupResponse
+	(*ListBundlesRequest)(nil),              // 21: yardarm.hub.v1.ListBundlesRequest
+	(*ListBundlesResponse)(nil),             // 22: yardarm.hub.v1.ListBundlesResponse
+	(*GetBundleRequest)(nil),                // 23: yardarm.hub.v1.GetBundleRequest
+	(*DeleteBundleRequest)(nil),             // 24: yardarm.hub.v1.DeleteBundleRequest
+	(*DeleteBundleResponse)(nil),            // 25: yardarm.hub.v1.DeleteBundleResponse
+	(*PublishRevisionRequest)(nil),          // 26: yardarm.hub.v1.PublishRevisionRequest
+	(*Publication)(nil),                     // 27: yardarm.hub.v1.Publication
+	(*FileChunk)(nil),                       // 28: yardarm.hub.v1.FileChunk
+	(*PublishRevisionResponse)(nil),         // 29: yardarm.hub.v1.PublishRevisionResponse
+	(*ListRevisionsRequest)(nil),            // 30: yardarm.hub.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),           // 31: yardarm.hub.v1.ListRevisionsResponse
+	(*GetRevisionRequest)(nil),              // 32: yardarm.hub.v1.GetRevisionRequest
+	(*GetArtifactRequest)(nil),              // 33: yardarm.hub.v1.GetArtifactRequest
+	(*GetArtifactResponse)(nil),             // 34: yardarm.hub.v1.GetArtifactResponse
+	(*UndoRolloutRequest)(nil),              // 35: yardarm.hub.v1.UndoRolloutRequest
+	(*ListAssignmentsRequest)(nil),          // 36: yardarm.hub.v1.ListAssignmentsRequest
+	(*ListAssignmentsResponse)(nil),         // 37: yardarm.hub.v1.ListAssignmentsResponse
+	(*GetAssignmentRequest)(nil),            // 38: yardarm.hub.v1.GetAssignmentRequest
+	(*PreviewAssignmentRequest)(nil),        // 39: yardarm.hub.v1.PreviewAssignmentRequest
+	(*PreviewAssignmentResponse)(nil),       // 40: yardarm.hub.v1.PreviewAssignmentResponse
+	(*Preview)(nil),                         // 41: yardarm.hub.v1.Preview
+	(*AcceptRequest)(nil),                   // 42: yardarm.hub.v1.AcceptRequest
+	(*AcceptResponse)(nil),                  // 43: yardarm.hub.v1.AcceptResponse
+	(*ReconcileRequest)(nil),                // 44: yardarm.hub.v1.ReconcileRequest
+	(*ReconcileResponse)(nil),               // 45: yardarm.hub.v1.ReconcileResponse
+	(*WatchRequest)(nil),                    // 46: yardarm.hub.v1.WatchRequest
+	(*WatchResponse)(nil),                   // 47: yardarm.hub.v1.WatchResponse
+	(*WatchEventsRequest)(nil),              // 48: yardarm.hub.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),             // 49: yardarm.hub.v1.WatchEventsResponse
+	(*BackupRequest)(nil),                   // 50: yardarm.hub.v1.BackupRequest
+	(*BackupResponse)(nil),                  // 51: yardarm.hub.v1.BackupResponse
+	nil,                                     // 52: yardarm.hub.v1.LabelClusterRequest.SetEntry
+	nil,                                     // 53: yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),           // 54: google.protobuf.Timestamp
+	(*v1.Cluster)(nil),                      // 55: yardarm.v1.Cluster
+	(*v1.ClusterGroup)(nil),                 // 56: yardarm.v1.ClusterGroup
+	(*v1.Bundle)(nil),                       // 57: yardarm.v1.Bundle
+	(*v1.Role)(nil),                         // 58: yardarm.v1.Role
+	(*v1.RoleBinding)(nil),                  // 59: yardarm.v1.RoleBinding
+	(*v1.Gate)(nil),                         // 60: yardarm.v1.Gate
+	(*v1.Notification)(nil),                 // 61: yardarm.v1.Notification
+	(*v1.Strategy)(nil),                     // 62: yardarm.v1.Strategy
+	(*v1.SourceCredentials)(nil),            // 63: yardarm.v1.SourceCredentials
+	(*durationpb.Duration)(nil),             // 64: google.protobuf.Duration
+	(v1.Workloads)(0),                       // 65: yardarm.v1.Workloads
+	(*v1.Provenance)(nil),                   // 66: yardarm.v1.Provenance
+	(*v1.RolloutStrategy)(nil),              // 67: yardarm.v1.RolloutStrategy
+	(*v1.Revision)(nil),                     // 68: yardarm.v1.Revision
+	(*Diff)(nil),                            // 69: yardarm.hub.v1.Diff
+	(*v1.RolloutPlan)(nil),                  // 70: yardarm.v1.RolloutPlan
+	(*v1.Assignment)(nil),                   // 71: yardarm.v1.Assignment
+	(*v1.Event)(nil),                        // 72: yardarm.v1.Event
+	(*GetRolloutRequest)(nil),               // 73: yardarm.hub.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),             // 74: yardarm.hub.v1.WatchRolloutRequest
+	(*SteerRolloutRequest)(nil),             // 75: yardarm.hub.v1.SteerRolloutRequest
+	(*ListGatesRequest)(nil),                // 76: yardarm.hub.v1.ListGatesRequest
+	(*GetGateRequest)(nil),                  // 77: yardarm.hub.v1.GetGateRequest
+	(*DeleteGateRequest)(nil),               // 78: yardarm.hub.v1.DeleteGateRequest
+	(*ListStrategiesRequest)(nil),           // 79: yardarm.hub.v1.ListStrategiesRequest
+	(*GetStrategyRequest)(nil),              // 80: yardarm.hub.v1.GetStrategyRequest
+	(*DeleteStrategyRequest)(nil),           // 81: yardarm.hub.v1.DeleteStrategyRequest
+	(*GetExplanationRequest)(nil),           // 82: yardarm.hub.v1.GetExplanationRequest
+	(*ListProblemsRequest)(nil),             // 83: yardarm.hub.v1.ListProblemsRequest
+	(*GetFacetsRequest)(nil),                // 84: yardarm.hub.v1.GetFacetsRequest
+	(*WatchOverviewRequest)(nil),            // 85: yardarm.hub.v1.WatchOverviewRequest
+	(*GetHistoryRequest)(nil),               // 86: yardarm.hub.v1.GetHistoryRequest
+	(*ListAuditRequest)(nil),                // 87: yardarm.hub.v1.ListAuditRequest
+	(*ListRolesRequest)(nil),                // 88: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),                  // 89: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),               // 90: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),         // 91: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),           // 92: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),        // 93: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*ListNotificationsRequest)(nil),        // 94: yardarm.hub.v1.ListNotificationsRequest
+	(*GetNotificationRequest)(nil),          // 95: yardarm.hub.v1.GetNotificationRequest
+	(*DeleteNotificationRequest)(nil),       // 96: yardarm.hub.v1.DeleteNotificationRequest
+	(*TestNotificationRequest)(nil),         // 97: yardarm.hub.v1.TestNotificationRequest
+	(*ListSourceCredentialsRequest)(nil),    // 98: yardarm.hub.v1.ListSourceCredentialsRequest
+	(*GetSourceCredentialsRequest)(nil),     // 99: yardarm.hub.v1.GetSourceCredentialsRequest
+	(*DeleteSourceCredentialsRequest)(nil),  // 100: yardarm.hub.v1.DeleteSourceCredentialsRequest
+	(*CreateTokenRequest)(nil),              // 101: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),               // 102: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),                 // 103: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),              // 104: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),                   // 105: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                     // 106: yardarm.hub.v1.CanIRequest
+	(*GetAuthorityRequest)(nil),             // 107: yardarm.hub.v1.GetAuthorityRequest
+	(*RotateAuthorityRequest)(nil),          // 108: yardarm.hub.v1.RotateAuthorityRequest
+	(*RetireAuthorityRequest)(nil),          // 109: yardarm.hub.v1.RetireAuthorityRequest
+	(*v1.Rollout)(nil),                      // 110: yardarm.v1.Rollout
+	(*ListGatesResponse)(nil),               // 111: yardarm.hub.v1.ListGatesResponse
+	(*DeleteGateResponse)(nil),              // 112: yardarm.hub.v1.DeleteGateResponse
+	(*ListStrategiesResponse)(nil),          // 113: yardarm.hub.v1.ListStrategiesResponse
+	(*DeleteStrategyResponse)(nil),          // 114: yardarm.hub.v1.DeleteStrategyResponse
+	(*v1.Explanation)(nil),                  // 115: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),            // 116: yardarm.hub.v1.ListProblemsResponse
+	(*Facets)(nil),                          // 117: yardarm.hub.v1.Facets
+	(*WatchOverviewResponse)(nil),           // 118: yardarm.hub.v1.WatchOverviewResponse
+	(*History)(nil),                         // 119: yardarm.hub.v1.History
+	(*ListAuditResponse)(nil),               // 120: yardarm.hub.v1.ListAuditResponse
+	(*ListRolesResponse)(nil),               // 121: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),              // 122: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),        // 123: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),       // 124: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*ListNotificationsResponse)(nil),       // 125: yardarm.hub.v1.ListNotificationsResponse
+	(*DeleteNotificationResponse)(nil),      // 126: yardarm.hub.v1.DeleteNotificationResponse
+	(*TestNotificationResponse)(nil),        // 127: yardarm.hub.v1.TestNotificationResponse
+	(*ListSourceCredentialsResponse)(nil),   // 128: yardarm.hub.v1.ListSourceCredentialsResponse
+	(*DeleteSourceCredentialsResponse)(nil), // 129: yardarm.hub.v1.DeleteSourceCredentialsResponse
+	(*CreateTokenResponse)(nil),             // 130: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),              // 131: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                        // 132: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),             // 133: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),                  // 134: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),                    // 135: yardarm.hub.v1.CanIResponse
+	(*Authority)(nil),                       // 136: yardarm.hub.v1.Authority
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
-	4,   // 0: yardarm.hub.v1.Authority.roots:type_name -> yardarm.hub.v1.Root
-	5,   // 1: yardarm.hub.v1.Authority.lacking:type_name -> yardarm.hub.v1.Lack
-	60,  // 2: yardarm.hub.v1.Root.expires:type_name -> google.protobuf.Timestamp
-	60,  // 3: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
-	61,  // 4: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
-	62,  // 5: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	63,  // 6: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
-	64,  // 7: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
-	65,  // 8: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
-	66,  // 9: yardarm.hub.v1.Resource.gate:type_name -> yardarm.v1.Gate
-	67,  // 10: yardarm.hub.v1.Resource.notification:type_name -> yardarm.v1.Notification
-	68,  // 11: yardarm.hub.v1.Resource.strategy:type_name -> yardarm.v1.Strategy
-	8,   // 12: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
-	11,  // 13: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
-	8,   // 14: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
-	61,  // 15: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
-	58,  // 16: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
-	59,  // 17: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
-	69,  // 18: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
-	61,  // 19: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	60,  // 20: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
-	70,  // 21: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
-	61,  // 22: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
-	62,  // 23: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
-	63,  // 24: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
-	70,  // 25: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
-	33,  // 26: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
-	34,  // 27: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
-	71,  // 28: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
-	72,  // 29: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
-	73,  // 30: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	74,  // 31: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
-	75,  // 32: yardarm.hub.v1.PublishRevisionResponse.plan:type_name -> yardarm.v1.RolloutPlan
-	73,  // 33: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	76,  // 34: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	47,  // 35: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	60,  // 36: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
-	61,  // 37: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	62,  // 38: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	63,  // 39: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	76,  // 40: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	66,  // 41: yardarm.hub.v1.WatchResponse.gate:type_name -> yardarm.v1.Gate
-	77,  // 42: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	6,   // 43: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	9,   // 44: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	12,  // 45: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	14,  // 46: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	15,  // 47: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	16,  // 48: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	18,  // 49: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	19,  // 50: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	20,  // 51: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	22,  // 52: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	24,  // 53: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	25,  // 54: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	27,  // 55: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	29,  // 56: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	30,  // 57: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	32,  // 58: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	36,  // 59: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	38,  // 60: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	39,  // 61: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	41,  // 62: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	78,  // 63: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
-	79,  // 64: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
-	80,  // 65: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	80,  // 66: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	80,  // 67: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	80,  // 68: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	80,  // 69: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	80,  // 70: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	81,  // 71: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
-	82,  // 72: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
-	83,  // 73: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
-	84,  // 74: yardarm.hub.v1.FleetService.ListStrategies:input_type -> yardarm.hub.v1.ListStrategiesRequest
-	85,  // 75: yardarm.hub.v1.FleetService.GetStrategy:input_type -> yardarm.hub.v1.GetStrategyRequest
-	86,  // 76: yardarm.hub.v1.FleetService.DeleteStrategy:input_type -> yardarm.hub.v1.DeleteStrategyRequest
-	42,  // 77: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	44,  // 78: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	45,  // 79: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	87,  // 80: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
-	48,  // 81: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	50,  // 82: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	88,  // 83: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
-	89,  // 84: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	52,  // 85: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	90,  // 86: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
-	54,  // 87: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	91,  // 88: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
-	92,  // 89: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
-	93,  // 90: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	94,  // 91: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	95,  // 92: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	96,  // 93: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	97,  // 94: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	98,  // 95: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	99,  // 96: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
-	100, // 97: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
-	101, // 98: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
-	102, // 99: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
-	103, // 100: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	104, // 101: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	105, // 102: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	106, // 103: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	107, // 104: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	108, // 105: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	56,  // 106: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	0,   // 107: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	1,   // 108: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	2,   // 109: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	7,   // 110: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	10,  // 111: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	13,  // 112: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	61,  // 113: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	61,  // 114: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	17,  // 115: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	61,  // 116: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	61,  // 117: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	21,  // 118: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	23,  // 119: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	62,  // 120: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	26,  // 121: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	28,  // 122: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	63,  // 123: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	31,  // 124: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	35,  // 125: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	37,  // 126: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	73,  // 127: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	40,  // 128: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	35,  // 129: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	109, // 130: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	109, // 131: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	109, // 132: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	109, // 133: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	109, // 134: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	109, // 135: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	109, // 136: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	109, // 137: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
-	110, // 138: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
-	66,  // 139: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
-	111, // 140: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
-	112, // 141: yardarm.hub.v1.FleetService.ListStrategies:output_type -> yardarm.hub.v1.ListStrategiesResponse
-	68,  // 142: yardarm.hub.v1.FleetService.GetStrategy:output_type -> yardarm.v1.Strategy
-	113, // 143: yardarm.hub.v1.FleetService.DeleteStrategy:output_type -> yardarm.hub.v1.DeleteStrategyResponse
-	43,  // 144: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	76,  // 145: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	46,  // 146: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	114, // 147: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	49,  // 148: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	51,  // 149: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	115, // 150: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	116, // 151: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	53,  // 152: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	117, // 153: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
-	55,  // 154: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	118, // 155: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
-	119, // 156: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
-	120, // 157: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	64,  // 158: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	121, // 159: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	122, // 160: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	65,  // 161: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	123, // 162: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	124, // 163: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
-	67,  // 164: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
-	125, // 165: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
-	126, // 166: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
-	127, // 167: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	128, // 168: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	129, // 169: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	130, // 170: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	131, // 171: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	132, // 172: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	57,  // 173: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	3,   // 174: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 175: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	3,   // 176: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	110, // [110:177] is the sub-list for method output_type
-	43,  // [43:110] is the sub-list for method input_type
-	43,  // [43:43] is the sub-list for extension type_name
-	43,  // [43:43] is the sub-list for extension extendee
-	0,   // [0:43] is the sub-list for field type_name
+	54,  // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
+	55,  // 1: yardarm.hub.v1.Resource.cluster:type_name -> yardarm.v1.Cluster
+	56,  // 2: yardarm.hub.v1.Resource.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	57,  // 3: yardarm.hub.v1.Resource.bundle:type_name -> yardarm.v1.Bundle
+	58,  // 4: yardarm.hub.v1.Resource.role:type_name -> yardarm.v1.Role
+	59,  // 5: yardarm.hub.v1.Resource.role_binding:type_name -> yardarm.v1.RoleBinding
+	60,  // 6: yardarm.hub.v1.Resource.gate:type_name -> yardarm.v1.Gate
+	61,  // 7: yardarm.hub.v1.Resource.notification:type_name -> yardarm.v1.Notification
+	62,  // 8: yardarm.hub.v1.Resource.strategy:type_name -> yardarm.v1.Strategy
+	63,  // 9: yardarm.hub.v1.Resource.source_credentials:type_name -> yardarm.v1.SourceCredentials
+	2,   // 10: yardarm.hub.v1.ApplyRequest.resources:type_name -> yardarm.hub.v1.Resource
+	5,   // 11: yardarm.hub.v1.ApplyResponse.results:type_name -> yardarm.hub.v1.ApplyResult
+	2,   // 12: yardarm.hub.v1.ApplyResult.resource:type_name -> yardarm.hub.v1.Resource
+	55,  // 13: yardarm.hub.v1.ListClustersResponse.clusters:type_name -> yardarm.v1.Cluster
+	52,  // 14: yardarm.hub.v1.LabelClusterRequest.set:type_name -> yardarm.hub.v1.LabelClusterRequest.SetEntry
+	53,  // 15: yardarm.hub.v1.EnrollClusterRequest.labels:type_name -> yardarm.hub.v1.EnrollClusterRequest.LabelsEntry
+	64,  // 16: yardarm.hub.v1.EnrollClusterRequest.ttl:type_name -> google.protobuf.Duration
+	55,  // 17: yardarm.hub.v1.EnrollClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	54,  // 18: yardarm.hub.v1.EnrollClusterResponse.expires:type_name -> google.protobuf.Timestamp
+	65,  // 19: yardarm.hub.v1.DeleteClusterRequest.workloads:type_name -> yardarm.v1.Workloads
+	55,  // 20: yardarm.hub.v1.DeleteClusterResponse.cluster:type_name -> yardarm.v1.Cluster
+	56,  // 21: yardarm.hub.v1.ListClusterGroupsResponse.cluster_groups:type_name -> yardarm.v1.ClusterGroup
+	57,  // 22: yardarm.hub.v1.ListBundlesResponse.bundles:type_name -> yardarm.v1.Bundle
+	65,  // 23: yardarm.hub.v1.DeleteBundleRequest.workloads:type_name -> yardarm.v1.Workloads
+	27,  // 24: yardarm.hub.v1.PublishRevisionRequest.publication:type_name -> yardarm.hub.v1.Publication
+	28,  // 25: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
+	66,  // 26: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
+	67,  // 27: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
+	68,  // 28: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	69,  // 29: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
+	70,  // 30: yardarm.hub.v1.PublishRevisionResponse.plan:type_name -> yardarm.v1.RolloutPlan
+	68,  // 31: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	71,  // 32: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	41,  // 33: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
+	54,  // 34: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	55,  // 35: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	56,  // 36: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	57,  // 37: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	71,  // 38: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	60,  // 39: yardarm.hub.v1.WatchResponse.gate:type_name -> yardarm.v1.Gate
+	72,  // 40: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	0,   // 41: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	3,   // 42: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	6,   // 43: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	8,   // 44: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	9,   // 45: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	10,  // 46: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	12,  // 47: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	13,  // 48: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	14,  // 49: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	16,  // 50: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	18,  // 51: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	19,  // 52: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	21,  // 53: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	23,  // 54: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	24,  // 55: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	26,  // 56: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	30,  // 57: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	32,  // 58: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	33,  // 59: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	35,  // 60: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	73,  // 61: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
+	74,  // 62: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
+	75,  // 63: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	75,  // 64: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	75,  // 65: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	75,  // 66: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	75,  // 67: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	75,  // 68: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	76,  // 69: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
+	77,  // 70: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
+	78,  // 71: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
+	79,  // 72: yardarm.hub.v1.FleetService.ListStrategies:input_type -> yardarm.hub.v1.ListStrategiesRequest
+	80,  // 73: yardarm.hub.v1.FleetService.GetStrategy:input_type -> yardarm.hub.v1.GetStrategyRequest
+	81,  // 74: yardarm.hub.v1.FleetService.DeleteStrategy:input_type -> yardarm.hub.v1.DeleteStrategyRequest
+	36,  // 75: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	38,  // 76: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	39,  // 77: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	82,  // 78: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
+	42,  // 79: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	44,  // 80: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	83,  // 81: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
+	84,  // 82: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	46,  // 83: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	85,  // 84: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
+	48,  // 85: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	86,  // 86: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
+	87,  // 87: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
+	88,  // 88: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	89,  // 89: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	90,  // 90: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	91,  // 91: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	92,  // 92: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	93,  // 93: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	94,  // 94: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
+	95,  // 95: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
+	96,  // 96: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
+	97,  // 97: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
+	98,  // 98: yardarm.hub.v1.FleetService.ListSourceCredentials:input_type -> yardarm.hub.v1.ListSourceCredentialsRequest
+	99,  // 99: yardarm.hub.v1.FleetService.GetSourceCredentials:input_type -> yardarm.hub.v1.GetSourceCredentialsRequest
+	100, // 100: yardarm.hub.v1.FleetService.DeleteSourceCredentials:input_type -> yardarm.hub.v1.DeleteSourceCredentialsRequest
+	101, // 101: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	102, // 102: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	103, // 103: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	104, // 104: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	105, // 105: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	106, // 106: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	50,  // 107: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	107, // 108: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	108, // 109: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	109, // 110: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	1,   // 111: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	4,   // 112: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	7,   // 113: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	55,  // 114: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	55,  // 115: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	11,  // 116: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	55,  // 117: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	55,  // 118: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	15,  // 119: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	17,  // 120: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	56,  // 121: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	20,  // 122: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	22,  // 123: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	57,  // 124: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	25,  // 125: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	29,  // 126: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	31,  // 127: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	68,  // 128: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	34,  // 129: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	29,  // 130: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	110, // 131: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	110, // 132: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	110, // 133: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	110, // 134: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	110, // 135: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	110, // 136: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	110, // 137: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	110, // 138: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
+	111, // 139: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
+	60,  // 140: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
+	112, // 141: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
+	113, // 142: yardarm.hub.v1.FleetService.ListStrategies:output_type -> yardarm.hub.v1.ListStrategiesResponse
+	62,  // 143: yardarm.hub.v1.FleetService.GetStrategy:output_type -> yardarm.v1.Strategy
+	114, // 144: yardarm.hub.v1.FleetService.DeleteStrategy:output_type -> yardarm.hub.v1.DeleteStrategyResponse
+	37,  // 145: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	71,  // 146: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	40,  // 147: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	115, // 148: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	43,  // 149: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	45,  // 150: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	116, // 151: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	117, // 152: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	47,  // 153: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	118, // 154: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	49,  // 155: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	119, // 156: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
+	120, // 157: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
+	121, // 158: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	58,  // 159: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	122, // 160: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	123, // 161: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	59,  // 162: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	124, // 163: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	125, // 164: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
+	61,  // 165: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
+	126, // 166: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
+	127, // 167: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
+	128, // 168: yardarm.hub.v1.FleetService.ListSourceCredentials:output_type -> yardarm.hub.v1.ListSourceCredentialsResponse
+	63,  // 169: yardarm.hub.v1.FleetService.GetSourceCredentials:output_type -> yardarm.v1.SourceCredentials
+	129, // 170: yardarm.hub.v1.FleetService.DeleteSourceCredentials:output_type -> yardarm.hub.v1.DeleteSourceCredentialsResponse
+	130, // 171: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	131, // 172: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	132, // 173: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	133, // 174: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	134, // 175: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	135, // 176: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	51,  // 177: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	136, // 178: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	136, // 179: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	136, // 180: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	111, // [111:181] is the sub-list for method output_type
+	41,  // [41:111] is the sub-list for method input_type
+	41,  // [41:41] is the sub-list for extension type_name
+	41,  // [41:41] is the sub-list for extension extendee
+	0,   // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -4513,6 +4220,8 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	}
 	file_yardarm_hub_v1_access_proto_init()
 	file_yardarm_hub_v1_audit_proto_init()
+	file_yardarm_hub_v1_authority_proto_init()
+	file_yardarm_hub_v1_credentials_proto_init()
 	file_yardarm_hub_v1_explain_proto_init()
 	file_yardarm_hub_v1_facets_proto_init()
 	file_yardarm_hub_v1_gate_proto_init()
@@ -4520,7 +4229,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	file_yardarm_hub_v1_notification_proto_init()
 	file_yardarm_hub_v1_overview_proto_init()
 	file_yardarm_hub_v1_rollout_proto_init()
-	file_yardarm_hub_v1_fleet_proto_msgTypes[8].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[2].OneofWrappers = []any{
 		(*Resource_Cluster)(nil),
 		(*Resource_ClusterGroup)(nil),
 		(*Resource_Bundle)(nil),
@@ -4529,16 +4238,17 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 		(*Resource_Gate)(nil),
 		(*Resource_Notification)(nil),
 		(*Resource_Strategy)(nil),
+		(*Resource_SourceCredentials)(nil),
 	}
-	file_yardarm_hub_v1_fleet_proto_msgTypes[32].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[26].OneofWrappers = []any{
 		(*PublishRevisionRequest_Publication)(nil),
 		(*PublishRevisionRequest_File)(nil),
 	}
-	file_yardarm_hub_v1_fleet_proto_msgTypes[46].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[40].OneofWrappers = []any{
 		(*PreviewAssignmentResponse_Preview)(nil),
 		(*PreviewAssignmentResponse_Data)(nil),
 	}
-	file_yardarm_hub_v1_fleet_proto_msgTypes[53].OneofWrappers = []any{
+	file_yardarm_hub_v1_fleet_proto_msgTypes[47].OneofWrappers = []any{
 		(*WatchResponse_Cluster)(nil),
 		(*WatchResponse_ClusterGroup)(nil),
 		(*WatchResponse_Bundle)(nil),
@@ -4551,7 +4261,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_hub_v1_fleet_proto_rawDesc), len(file_yardarm_hub_v1_fleet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   60,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

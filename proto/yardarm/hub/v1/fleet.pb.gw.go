@@ -2372,6 +2372,133 @@ func local_request_FleetService_TestNotification_0(ctx context.Context, marshale
 	return msg, metadata, err
 }
 
+var filter_FleetService_ListSourceCredentials_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+
+func request_FleetService_ListSourceCredentials_0(ctx context.Context, marshaler runtime.Marshaler, client FleetServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListSourceCredentialsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_FleetService_ListSourceCredentials_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ListSourceCredentials(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_FleetService_ListSourceCredentials_0(ctx context.Context, marshaler runtime.Marshaler, server FleetServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ListSourceCredentialsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_FleetService_ListSourceCredentials_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.ListSourceCredentials(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+func request_FleetService_GetSourceCredentials_0(ctx context.Context, marshaler runtime.Marshaler, client FleetServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetSourceCredentialsRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.GetSourceCredentials(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_FleetService_GetSourceCredentials_0(ctx context.Context, marshaler runtime.Marshaler, server FleetServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetSourceCredentialsRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	msg, err := server.GetSourceCredentials(ctx, &protoReq)
+	return msg, metadata, err
+}
+
+var filter_FleetService_DeleteSourceCredentials_0 = &utilities.DoubleArray{Encoding: map[string]int{"name": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
+func request_FleetService_DeleteSourceCredentials_0(ctx context.Context, marshaler runtime.Marshaler, client FleetServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq DeleteSourceCredentialsRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_FleetService_DeleteSourceCredentials_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.DeleteSourceCredentials(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_FleetService_DeleteSourceCredentials_0(ctx context.Context, marshaler runtime.Marshaler, server FleetServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq DeleteSourceCredentialsRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_FleetService_DeleteSourceCredentials_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.DeleteSourceCredentials(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_FleetService_CreateToken_0(ctx context.Context, marshaler runtime.Marshaler, client FleetServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq CreateTokenRequest
@@ -3732,6 +3859,66 @@ func RegisterFleetServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_FleetService_TestNotification_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_FleetService_ListSourceCredentials_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/yardarm.hub.v1.FleetService/ListSourceCredentials", runtime.WithHTTPPathPattern("/v1/sourcecredentials"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_FleetService_ListSourceCredentials_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_FleetService_ListSourceCredentials_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_FleetService_GetSourceCredentials_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/yardarm.hub.v1.FleetService/GetSourceCredentials", runtime.WithHTTPPathPattern("/v1/sourcecredentials/{name}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_FleetService_GetSourceCredentials_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_FleetService_GetSourceCredentials_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodDelete, pattern_FleetService_DeleteSourceCredentials_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/yardarm.hub.v1.FleetService/DeleteSourceCredentials", runtime.WithHTTPPathPattern("/v1/sourcecredentials/{name}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_FleetService_DeleteSourceCredentials_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_FleetService_DeleteSourceCredentials_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_FleetService_CreateToken_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -4928,6 +5115,57 @@ func RegisterFleetServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_FleetService_TestNotification_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_FleetService_ListSourceCredentials_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/yardarm.hub.v1.FleetService/ListSourceCredentials", runtime.WithHTTPPathPattern("/v1/sourcecredentials"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_FleetService_ListSourceCredentials_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_FleetService_ListSourceCredentials_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_FleetService_GetSourceCredentials_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/yardarm.hub.v1.FleetService/GetSourceCredentials", runtime.WithHTTPPathPattern("/v1/sourcecredentials/{name}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_FleetService_GetSourceCredentials_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_FleetService_GetSourceCredentials_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodDelete, pattern_FleetService_DeleteSourceCredentials_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/yardarm.hub.v1.FleetService/DeleteSourceCredentials", runtime.WithHTTPPathPattern("/v1/sourcecredentials/{name}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_FleetService_DeleteSourceCredentials_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_FleetService_DeleteSourceCredentials_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_FleetService_CreateToken_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -5102,141 +5340,147 @@ func RegisterFleetServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 }
 
 var (
-	pattern_FleetService_GetHub_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "hub"}, ""))
-	pattern_FleetService_Apply_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "apply"}, ""))
-	pattern_FleetService_ListClusters_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "clusters"}, ""))
-	pattern_FleetService_GetCluster_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, ""))
-	pattern_FleetService_LabelCluster_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, "label"))
-	pattern_FleetService_EnrollCluster_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, "enroll"))
-	pattern_FleetService_BanCluster_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, "ban"))
-	pattern_FleetService_UnbanCluster_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, "unban"))
-	pattern_FleetService_DeleteCluster_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, ""))
-	pattern_FleetService_ListClusterGroups_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "clustergroups"}, ""))
-	pattern_FleetService_GetClusterGroup_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clustergroups", "name"}, ""))
-	pattern_FleetService_DeleteClusterGroup_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clustergroups", "name"}, ""))
-	pattern_FleetService_ListBundles_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "bundles"}, ""))
-	pattern_FleetService_GetBundle_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "bundles", "name"}, ""))
-	pattern_FleetService_DeleteBundle_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "bundles", "name"}, ""))
-	pattern_FleetService_PublishRevision_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "publish"}, ""))
-	pattern_FleetService_ListRevisions_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "revisions"}, ""))
-	pattern_FleetService_GetRevision_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "bundles", "bundle", "revisions", "number"}, ""))
-	pattern_FleetService_GetArtifact_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "artifacts", "digest"}, ""))
-	pattern_FleetService_UndoRollout_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "bundles", "bundle"}, "undo"))
-	pattern_FleetService_GetRollout_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, ""))
-	pattern_FleetService_WatchRollout_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3, 2, 4}, []string{"v1", "watch", "bundles", "bundle", "rollout"}, ""))
-	pattern_FleetService_PauseRollout_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "pause"))
-	pattern_FleetService_ResumeRollout_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "resume"))
-	pattern_FleetService_ApproveRollout_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "approve"))
-	pattern_FleetService_PromoteRollout_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "promote"))
-	pattern_FleetService_RetryRollout_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "retry"))
-	pattern_FleetService_OverrideGates_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "override"))
-	pattern_FleetService_ListGates_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "gates"}, ""))
-	pattern_FleetService_GetGate_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "gates", "name"}, ""))
-	pattern_FleetService_DeleteGate_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "gates", "name"}, ""))
-	pattern_FleetService_ListStrategies_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "strategies"}, ""))
-	pattern_FleetService_GetStrategy_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "strategies", "name"}, ""))
-	pattern_FleetService_DeleteStrategy_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "strategies", "name"}, ""))
-	pattern_FleetService_ListAssignments_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "assignments"}, ""))
-	pattern_FleetService_GetAssignment_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "clusters", "cluster", "assignments", "bundle"}, ""))
-	pattern_FleetService_PreviewAssignment_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4, 2, 5}, []string{"v1", "clusters", "cluster", "assignments", "bundle", "preview"}, ""))
-	pattern_FleetService_GetExplanation_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4, 2, 5}, []string{"v1", "clusters", "cluster", "assignments", "bundle", "explanation"}, ""))
-	pattern_FleetService_Accept_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "accept"}, ""))
-	pattern_FleetService_Reconcile_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "reconcile"}, ""))
-	pattern_FleetService_ListProblems_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "problems"}, ""))
-	pattern_FleetService_GetFacets_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "facets", "kind"}, ""))
-	pattern_FleetService_Watch_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "watch", "kind"}, ""))
-	pattern_FleetService_WatchOverview_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "overview"}, ""))
-	pattern_FleetService_WatchEvents_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "events"}, ""))
-	pattern_FleetService_GetHistory_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "history"}, ""))
-	pattern_FleetService_ListAudit_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "audit"}, ""))
-	pattern_FleetService_ListRoles_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "roles"}, ""))
-	pattern_FleetService_GetRole_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "roles", "name"}, ""))
-	pattern_FleetService_DeleteRole_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "roles", "name"}, ""))
-	pattern_FleetService_ListRoleBindings_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "rolebindings"}, ""))
-	pattern_FleetService_GetRoleBinding_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "rolebindings", "name"}, ""))
-	pattern_FleetService_DeleteRoleBinding_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "rolebindings", "name"}, ""))
-	pattern_FleetService_ListNotifications_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "notifications"}, ""))
-	pattern_FleetService_GetNotification_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "notifications", "name"}, ""))
-	pattern_FleetService_DeleteNotification_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "notifications", "name"}, ""))
-	pattern_FleetService_TestNotification_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "notifications", "name"}, "test"))
-	pattern_FleetService_CreateToken_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "tokens"}, ""))
-	pattern_FleetService_ListTokens_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "tokens"}, ""))
-	pattern_FleetService_GetToken_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "tokens", "name"}, ""))
-	pattern_FleetService_RevokeToken_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "tokens", "name"}, ""))
-	pattern_FleetService_WhoAmI_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "whoami"}, ""))
-	pattern_FleetService_CanI_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "cani"}, ""))
-	pattern_FleetService_Backup_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "backup"}, ""))
-	pattern_FleetService_GetAuthority_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "authority"}, ""))
-	pattern_FleetService_RotateAuthority_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "authority"}, "rotate"))
-	pattern_FleetService_RetireAuthority_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "authority"}, "retire"))
+	pattern_FleetService_GetHub_0                  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "hub"}, ""))
+	pattern_FleetService_Apply_0                   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "apply"}, ""))
+	pattern_FleetService_ListClusters_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "clusters"}, ""))
+	pattern_FleetService_GetCluster_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, ""))
+	pattern_FleetService_LabelCluster_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, "label"))
+	pattern_FleetService_EnrollCluster_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, "enroll"))
+	pattern_FleetService_BanCluster_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, "ban"))
+	pattern_FleetService_UnbanCluster_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, "unban"))
+	pattern_FleetService_DeleteCluster_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clusters", "name"}, ""))
+	pattern_FleetService_ListClusterGroups_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "clustergroups"}, ""))
+	pattern_FleetService_GetClusterGroup_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clustergroups", "name"}, ""))
+	pattern_FleetService_DeleteClusterGroup_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "clustergroups", "name"}, ""))
+	pattern_FleetService_ListBundles_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "bundles"}, ""))
+	pattern_FleetService_GetBundle_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "bundles", "name"}, ""))
+	pattern_FleetService_DeleteBundle_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "bundles", "name"}, ""))
+	pattern_FleetService_PublishRevision_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "publish"}, ""))
+	pattern_FleetService_ListRevisions_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "revisions"}, ""))
+	pattern_FleetService_GetRevision_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "bundles", "bundle", "revisions", "number"}, ""))
+	pattern_FleetService_GetArtifact_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "artifacts", "digest"}, ""))
+	pattern_FleetService_UndoRollout_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "bundles", "bundle"}, "undo"))
+	pattern_FleetService_GetRollout_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, ""))
+	pattern_FleetService_WatchRollout_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3, 2, 4}, []string{"v1", "watch", "bundles", "bundle", "rollout"}, ""))
+	pattern_FleetService_PauseRollout_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "pause"))
+	pattern_FleetService_ResumeRollout_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "resume"))
+	pattern_FleetService_ApproveRollout_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "approve"))
+	pattern_FleetService_PromoteRollout_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "promote"))
+	pattern_FleetService_RetryRollout_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "retry"))
+	pattern_FleetService_OverrideGates_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3}, []string{"v1", "bundles", "bundle", "rollout"}, "override"))
+	pattern_FleetService_ListGates_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "gates"}, ""))
+	pattern_FleetService_GetGate_0                 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "gates", "name"}, ""))
+	pattern_FleetService_DeleteGate_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "gates", "name"}, ""))
+	pattern_FleetService_ListStrategies_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "strategies"}, ""))
+	pattern_FleetService_GetStrategy_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "strategies", "name"}, ""))
+	pattern_FleetService_DeleteStrategy_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "strategies", "name"}, ""))
+	pattern_FleetService_ListAssignments_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "assignments"}, ""))
+	pattern_FleetService_GetAssignment_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "clusters", "cluster", "assignments", "bundle"}, ""))
+	pattern_FleetService_PreviewAssignment_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4, 2, 5}, []string{"v1", "clusters", "cluster", "assignments", "bundle", "preview"}, ""))
+	pattern_FleetService_GetExplanation_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4, 2, 5}, []string{"v1", "clusters", "cluster", "assignments", "bundle", "explanation"}, ""))
+	pattern_FleetService_Accept_0                  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "accept"}, ""))
+	pattern_FleetService_Reconcile_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "reconcile"}, ""))
+	pattern_FleetService_ListProblems_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "problems"}, ""))
+	pattern_FleetService_GetFacets_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "facets", "kind"}, ""))
+	pattern_FleetService_Watch_0                   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "watch", "kind"}, ""))
+	pattern_FleetService_WatchOverview_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "overview"}, ""))
+	pattern_FleetService_WatchEvents_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "events"}, ""))
+	pattern_FleetService_GetHistory_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "history"}, ""))
+	pattern_FleetService_ListAudit_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "audit"}, ""))
+	pattern_FleetService_ListRoles_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "roles"}, ""))
+	pattern_FleetService_GetRole_0                 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "roles", "name"}, ""))
+	pattern_FleetService_DeleteRole_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "roles", "name"}, ""))
+	pattern_FleetService_ListRoleBindings_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "rolebindings"}, ""))
+	pattern_FleetService_GetRoleBinding_0          = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "rolebindings", "name"}, ""))
+	pattern_FleetService_DeleteRoleBinding_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "rolebindings", "name"}, ""))
+	pattern_FleetService_ListNotifications_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "notifications"}, ""))
+	pattern_FleetService_GetNotification_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "notifications", "name"}, ""))
+	pattern_FleetService_DeleteNotification_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "notifications", "name"}, ""))
+	pattern_FleetService_TestNotification_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "notifications", "name"}, "test"))
+	pattern_FleetService_ListSourceCredentials_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sourcecredentials"}, ""))
+	pattern_FleetService_GetSourceCredentials_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "sourcecredentials", "name"}, ""))
+	pattern_FleetService_DeleteSourceCredentials_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "sourcecredentials", "name"}, ""))
+	pattern_FleetService_CreateToken_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "tokens"}, ""))
+	pattern_FleetService_ListTokens_0              = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "tokens"}, ""))
+	pattern_FleetService_GetToken_0                = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "tokens", "name"}, ""))
+	pattern_FleetService_RevokeToken_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "tokens", "name"}, ""))
+	pattern_FleetService_WhoAmI_0                  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "whoami"}, ""))
+	pattern_FleetService_CanI_0                    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "cani"}, ""))
+	pattern_FleetService_Backup_0                  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "backup"}, ""))
+	pattern_FleetService_GetAuthority_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "authority"}, ""))
+	pattern_FleetService_RotateAuthority_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "authority"}, "rotate"))
+	pattern_FleetService_RetireAuthority_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "authority"}, "retire"))
 )
 
 var (
-	forward_FleetService_GetHub_0             = runtime.ForwardResponseMessage
-	forward_FleetService_Apply_0              = runtime.ForwardResponseMessage
-	forward_FleetService_ListClusters_0       = runtime.ForwardResponseMessage
-	forward_FleetService_GetCluster_0         = runtime.ForwardResponseMessage
-	forward_FleetService_LabelCluster_0       = runtime.ForwardResponseMessage
-	forward_FleetService_EnrollCluster_0      = runtime.ForwardResponseMessage
-	forward_FleetService_BanCluster_0         = runtime.ForwardResponseMessage
-	forward_FleetService_UnbanCluster_0       = runtime.ForwardResponseMessage
-	forward_FleetService_DeleteCluster_0      = runtime.ForwardResponseMessage
-	forward_FleetService_ListClusterGroups_0  = runtime.ForwardResponseMessage
-	forward_FleetService_GetClusterGroup_0    = runtime.ForwardResponseMessage
-	forward_FleetService_DeleteClusterGroup_0 = runtime.ForwardResponseMessage
-	forward_FleetService_ListBundles_0        = runtime.ForwardResponseMessage
-	forward_FleetService_GetBundle_0          = runtime.ForwardResponseMessage
-	forward_FleetService_DeleteBundle_0       = runtime.ForwardResponseMessage
-	forward_FleetService_PublishRevision_0    = runtime.ForwardResponseMessage
-	forward_FleetService_ListRevisions_0      = runtime.ForwardResponseMessage
-	forward_FleetService_GetRevision_0        = runtime.ForwardResponseMessage
-	forward_FleetService_GetArtifact_0        = runtime.ForwardResponseStream
-	forward_FleetService_UndoRollout_0        = runtime.ForwardResponseMessage
-	forward_FleetService_GetRollout_0         = runtime.ForwardResponseMessage
-	forward_FleetService_WatchRollout_0       = runtime.ForwardResponseStream
-	forward_FleetService_PauseRollout_0       = runtime.ForwardResponseMessage
-	forward_FleetService_ResumeRollout_0      = runtime.ForwardResponseMessage
-	forward_FleetService_ApproveRollout_0     = runtime.ForwardResponseMessage
-	forward_FleetService_PromoteRollout_0     = runtime.ForwardResponseMessage
-	forward_FleetService_RetryRollout_0       = runtime.ForwardResponseMessage
-	forward_FleetService_OverrideGates_0      = runtime.ForwardResponseMessage
-	forward_FleetService_ListGates_0          = runtime.ForwardResponseMessage
-	forward_FleetService_GetGate_0            = runtime.ForwardResponseMessage
-	forward_FleetService_DeleteGate_0         = runtime.ForwardResponseMessage
-	forward_FleetService_ListStrategies_0     = runtime.ForwardResponseMessage
-	forward_FleetService_GetStrategy_0        = runtime.ForwardResponseMessage
-	forward_FleetService_DeleteStrategy_0     = runtime.ForwardResponseMessage
-	forward_FleetService_ListAssignments_0    = runtime.ForwardResponseMessage
-	forward_FleetService_GetAssignment_0      = runtime.ForwardResponseMessage
-	forward_FleetService_PreviewAssignment_0  = runtime.ForwardResponseStream
-	forward_FleetService_GetExplanation_0     = runtime.ForwardResponseMessage
-	forward_FleetService_Accept_0             = runtime.ForwardResponseMessage
-	forward_FleetService_Reconcile_0          = runtime.ForwardResponseMessage
-	forward_FleetService_ListProblems_0       = runtime.ForwardResponseMessage
-	forward_FleetService_GetFacets_0          = runtime.ForwardResponseMessage
-	forward_FleetService_Watch_0              = runtime.ForwardResponseStream
-	forward_FleetService_WatchOverview_0      = runtime.ForwardResponseStream
-	forward_FleetService_WatchEvents_0        = runtime.ForwardResponseStream
-	forward_FleetService_GetHistory_0         = runtime.ForwardResponseMessage
-	forward_FleetService_ListAudit_0          = runtime.ForwardResponseMessage
-	forward_FleetService_ListRoles_0          = runtime.ForwardResponseMessage
-	forward_FleetService_GetRole_0            = runtime.ForwardResponseMessage
-	forward_FleetService_DeleteRole_0         = runtime.ForwardResponseMessage
-	forward_FleetService_ListRoleBindings_0   = runtime.ForwardResponseMessage
-	forward_FleetService_GetRoleBinding_0     = runtime.ForwardResponseMessage
-	forward_FleetService_DeleteRoleBinding_0  = runtime.ForwardResponseMessage
-	forward_FleetService_ListNotifications_0  = runtime.ForwardResponseMessage
-	forward_FleetService_GetNotification_0    = runtime.ForwardResponseMessage
-	forward_FleetService_DeleteNotification_0 = runtime.ForwardResponseMessage
-	forward_FleetService_TestNotification_0   = runtime.ForwardResponseMessage
-	forward_FleetService_CreateToken_0        = runtime.ForwardResponseMessage
-	forward_FleetService_ListTokens_0         = runtime.ForwardResponseMessage
-	forward_FleetService_GetToken_0           = runtime.ForwardResponseMessage
-	forward_FleetService_RevokeToken_0        = runtime.ForwardResponseMessage
-	forward_FleetService_WhoAmI_0             = runtime.ForwardResponseMessage
-	forward_FleetService_CanI_0               = runtime.ForwardResponseMessage
-	forward_FleetService_Backup_0             = runtime.ForwardResponseStream
-	forward_FleetService_GetAuthority_0       = runtime.ForwardResponseMessage
-	forward_FleetService_RotateAuthority_0    = runtime.ForwardResponseMessage
-	forward_FleetService_RetireAuthority_0    = runtime.ForwardResponseMessage
+	forward_FleetService_GetHub_0                  = runtime.ForwardResponseMessage
+	forward_FleetService_Apply_0                   = runtime.ForwardResponseMessage
+	forward_FleetService_ListClusters_0            = runtime.ForwardResponseMessage
+	forward_FleetService_GetCluster_0              = runtime.ForwardResponseMessage
+	forward_FleetService_LabelCluster_0            = runtime.ForwardResponseMessage
+	forward_FleetService_EnrollCluster_0           = runtime.ForwardResponseMessage
+	forward_FleetService_BanCluster_0              = runtime.ForwardResponseMessage
+	forward_FleetService_UnbanCluster_0            = runtime.ForwardResponseMessage
+	forward_FleetService_DeleteCluster_0           = runtime.ForwardResponseMessage
+	forward_FleetService_ListClusterGroups_0       = runtime.ForwardResponseMessage
+	forward_FleetService_GetClusterGroup_0         = runtime.ForwardResponseMessage
+	forward_FleetService_DeleteClusterGroup_0      = runtime.ForwardResponseMessage
+	forward_FleetService_ListBundles_0             = runtime.ForwardResponseMessage
+	forward_FleetService_GetBundle_0               = runtime.ForwardResponseMessage
+	forward_FleetService_DeleteBundle_0            = runtime.ForwardResponseMessage
+	forward_FleetService_PublishRevision_0         = runtime.ForwardResponseMessage
+	forward_FleetService_ListRevisions_0           = runtime.ForwardResponseMessage
+	forward_FleetService_GetRevision_0             = runtime.ForwardResponseMessage
+	forward_FleetService_GetArtifact_0             = runtime.ForwardResponseStream
+	forward_FleetService_UndoRollout_0             = runtime.ForwardResponseMessage
+	forward_FleetService_GetRollout_0              = runtime.ForwardResponseMessage
+	forward_FleetService_WatchRollout_0            = runtime.ForwardResponseStream
+	forward_FleetService_PauseRollout_0            = runtime.ForwardResponseMessage
+	forward_FleetService_ResumeRollout_0           = runtime.ForwardResponseMessage
+	forward_FleetService_ApproveRollout_0          = runtime.ForwardResponseMessage
+	forward_FleetService_PromoteRollout_0          = runtime.ForwardResponseMessage
+	forward_FleetService_RetryRollout_0            = runtime.ForwardResponseMessage
+	forward_FleetService_OverrideGates_0           = runtime.ForwardResponseMessage
+	forward_FleetService_ListGates_0               = runtime.ForwardResponseMessage
+	forward_FleetService_GetGate_0                 = runtime.ForwardResponseMessage
+	forward_FleetService_DeleteGate_0              = runtime.ForwardResponseMessage
+	forward_FleetService_ListStrategies_0          = runtime.ForwardResponseMessage
+	forward_FleetService_GetStrategy_0             = runtime.ForwardResponseMessage
+	forward_FleetService_DeleteStrategy_0          = runtime.ForwardResponseMessage
+	forward_FleetService_ListAssignments_0         = runtime.ForwardResponseMessage
+	forward_FleetService_GetAssignment_0           = runtime.ForwardResponseMessage
+	forward_FleetService_PreviewAssignment_0       = runtime.ForwardResponseStream
+	forward_FleetService_GetExplanation_0          = runtime.ForwardResponseMessage
+	forward_FleetService_Accept_0                  = runtime.ForwardResponseMessage
+	forward_FleetService_Reconcile_0               = runtime.ForwardResponseMessage
+	forward_FleetService_ListProblems_0            = runtime.ForwardResponseMessage
+	forward_FleetService_GetFacets_0               = runtime.ForwardResponseMessage
+	forward_FleetService_Watch_0                   = runtime.ForwardResponseStream
+	forward_FleetService_WatchOverview_0           = runtime.ForwardResponseStream
+	forward_FleetService_WatchEvents_0             = runtime.ForwardResponseStream
+	forward_FleetService_GetHistory_0              = runtime.ForwardResponseMessage
+	forward_FleetService_ListAudit_0               = runtime.ForwardResponseMessage
+	forward_FleetService_ListRoles_0               = runtime.ForwardResponseMessage
+	forward_FleetService_GetRole_0                 = runtime.ForwardResponseMessage
+	forward_FleetService_DeleteRole_0              = runtime.ForwardResponseMessage
+	forward_FleetService_ListRoleBindings_0        = runtime.ForwardResponseMessage
+	forward_FleetService_GetRoleBinding_0          = runtime.ForwardResponseMessage
+	forward_FleetService_DeleteRoleBinding_0       = runtime.ForwardResponseMessage
+	forward_FleetService_ListNotifications_0       = runtime.ForwardResponseMessage
+	forward_FleetService_GetNotification_0         = runtime.ForwardResponseMessage
+	forward_FleetService_DeleteNotification_0      = runtime.ForwardResponseMessage
+	forward_FleetService_TestNotification_0        = runtime.ForwardResponseMessage
+	forward_FleetService_ListSourceCredentials_0   = runtime.ForwardResponseMessage
+	forward_FleetService_GetSourceCredentials_0    = runtime.ForwardResponseMessage
+	forward_FleetService_DeleteSourceCredentials_0 = runtime.ForwardResponseMessage
+	forward_FleetService_CreateToken_0             = runtime.ForwardResponseMessage
+	forward_FleetService_ListTokens_0              = runtime.ForwardResponseMessage
+	forward_FleetService_GetToken_0                = runtime.ForwardResponseMessage
+	forward_FleetService_RevokeToken_0             = runtime.ForwardResponseMessage
+	forward_FleetService_WhoAmI_0                  = runtime.ForwardResponseMessage
+	forward_FleetService_CanI_0                    = runtime.ForwardResponseMessage
+	forward_FleetService_Backup_0                  = runtime.ForwardResponseStream
+	forward_FleetService_GetAuthority_0            = runtime.ForwardResponseMessage
+	forward_FleetService_RotateAuthority_0         = runtime.ForwardResponseMessage
+	forward_FleetService_RetireAuthority_0         = runtime.ForwardResponseMessage
 )

@@ -22,73 +22,76 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	FleetService_GetHub_FullMethodName             = "/yardarm.hub.v1.FleetService/GetHub"
-	FleetService_Apply_FullMethodName              = "/yardarm.hub.v1.FleetService/Apply"
-	FleetService_ListClusters_FullMethodName       = "/yardarm.hub.v1.FleetService/ListClusters"
-	FleetService_GetCluster_FullMethodName         = "/yardarm.hub.v1.FleetService/GetCluster"
-	FleetService_LabelCluster_FullMethodName       = "/yardarm.hub.v1.FleetService/LabelCluster"
-	FleetService_EnrollCluster_FullMethodName      = "/yardarm.hub.v1.FleetService/EnrollCluster"
-	FleetService_BanCluster_FullMethodName         = "/yardarm.hub.v1.FleetService/BanCluster"
-	FleetService_UnbanCluster_FullMethodName       = "/yardarm.hub.v1.FleetService/UnbanCluster"
-	FleetService_DeleteCluster_FullMethodName      = "/yardarm.hub.v1.FleetService/DeleteCluster"
-	FleetService_ListClusterGroups_FullMethodName  = "/yardarm.hub.v1.FleetService/ListClusterGroups"
-	FleetService_GetClusterGroup_FullMethodName    = "/yardarm.hub.v1.FleetService/GetClusterGroup"
-	FleetService_DeleteClusterGroup_FullMethodName = "/yardarm.hub.v1.FleetService/DeleteClusterGroup"
-	FleetService_ListBundles_FullMethodName        = "/yardarm.hub.v1.FleetService/ListBundles"
-	FleetService_GetBundle_FullMethodName          = "/yardarm.hub.v1.FleetService/GetBundle"
-	FleetService_DeleteBundle_FullMethodName       = "/yardarm.hub.v1.FleetService/DeleteBundle"
-	FleetService_PublishRevision_FullMethodName    = "/yardarm.hub.v1.FleetService/PublishRevision"
-	FleetService_ListRevisions_FullMethodName      = "/yardarm.hub.v1.FleetService/ListRevisions"
-	FleetService_GetRevision_FullMethodName        = "/yardarm.hub.v1.FleetService/GetRevision"
-	FleetService_GetArtifact_FullMethodName        = "/yardarm.hub.v1.FleetService/GetArtifact"
-	FleetService_UndoRollout_FullMethodName        = "/yardarm.hub.v1.FleetService/UndoRollout"
-	FleetService_GetRollout_FullMethodName         = "/yardarm.hub.v1.FleetService/GetRollout"
-	FleetService_WatchRollout_FullMethodName       = "/yardarm.hub.v1.FleetService/WatchRollout"
-	FleetService_PauseRollout_FullMethodName       = "/yardarm.hub.v1.FleetService/PauseRollout"
-	FleetService_ResumeRollout_FullMethodName      = "/yardarm.hub.v1.FleetService/ResumeRollout"
-	FleetService_ApproveRollout_FullMethodName     = "/yardarm.hub.v1.FleetService/ApproveRollout"
-	FleetService_PromoteRollout_FullMethodName     = "/yardarm.hub.v1.FleetService/PromoteRollout"
-	FleetService_RetryRollout_FullMethodName       = "/yardarm.hub.v1.FleetService/RetryRollout"
-	FleetService_OverrideGates_FullMethodName      = "/yardarm.hub.v1.FleetService/OverrideGates"
-	FleetService_ListGates_FullMethodName          = "/yardarm.hub.v1.FleetService/ListGates"
-	FleetService_GetGate_FullMethodName            = "/yardarm.hub.v1.FleetService/GetGate"
-	FleetService_DeleteGate_FullMethodName         = "/yardarm.hub.v1.FleetService/DeleteGate"
-	FleetService_ListStrategies_FullMethodName     = "/yardarm.hub.v1.FleetService/ListStrategies"
-	FleetService_GetStrategy_FullMethodName        = "/yardarm.hub.v1.FleetService/GetStrategy"
-	FleetService_DeleteStrategy_FullMethodName     = "/yardarm.hub.v1.FleetService/DeleteStrategy"
-	FleetService_ListAssignments_FullMethodName    = "/yardarm.hub.v1.FleetService/ListAssignments"
-	FleetService_GetAssignment_FullMethodName      = "/yardarm.hub.v1.FleetService/GetAssignment"
-	FleetService_PreviewAssignment_FullMethodName  = "/yardarm.hub.v1.FleetService/PreviewAssignment"
-	FleetService_GetExplanation_FullMethodName     = "/yardarm.hub.v1.FleetService/GetExplanation"
-	FleetService_Accept_FullMethodName             = "/yardarm.hub.v1.FleetService/Accept"
-	FleetService_Reconcile_FullMethodName          = "/yardarm.hub.v1.FleetService/Reconcile"
-	FleetService_ListProblems_FullMethodName       = "/yardarm.hub.v1.FleetService/ListProblems"
-	FleetService_GetFacets_FullMethodName          = "/yardarm.hub.v1.FleetService/GetFacets"
-	FleetService_Watch_FullMethodName              = "/yardarm.hub.v1.FleetService/Watch"
-	FleetService_WatchOverview_FullMethodName      = "/yardarm.hub.v1.FleetService/WatchOverview"
-	FleetService_WatchEvents_FullMethodName        = "/yardarm.hub.v1.FleetService/WatchEvents"
-	FleetService_GetHistory_FullMethodName         = "/yardarm.hub.v1.FleetService/GetHistory"
-	FleetService_ListAudit_FullMethodName          = "/yardarm.hub.v1.FleetService/ListAudit"
-	FleetService_ListRoles_FullMethodName          = "/yardarm.hub.v1.FleetService/ListRoles"
-	FleetService_GetRole_FullMethodName            = "/yardarm.hub.v1.FleetService/GetRole"
-	FleetService_DeleteRole_FullMethodName         = "/yardarm.hub.v1.FleetService/DeleteRole"
-	FleetService_ListRoleBindings_FullMethodName   = "/yardarm.hub.v1.FleetService/ListRoleBindings"
-	FleetService_GetRoleBinding_FullMethodName     = "/yardarm.hub.v1.FleetService/GetRoleBinding"
-	FleetService_DeleteRoleBinding_FullMethodName  = "/yardarm.hub.v1.FleetService/DeleteRoleBinding"
-	FleetService_ListNotifications_FullMethodName  = "/yardarm.hub.v1.FleetService/ListNotifications"
-	FleetService_GetNotification_FullMethodName    = "/yardarm.hub.v1.FleetService/GetNotification"
-	FleetService_DeleteNotification_FullMethodName = "/yardarm.hub.v1.FleetService/DeleteNotification"
-	FleetService_TestNotification_FullMethodName   = "/yardarm.hub.v1.FleetService/TestNotification"
-	FleetService_CreateToken_FullMethodName        = "/yardarm.hub.v1.FleetService/CreateToken"
-	FleetService_ListTokens_FullMethodName         = "/yardarm.hub.v1.FleetService/ListTokens"
-	FleetService_GetToken_FullMethodName           = "/yardarm.hub.v1.FleetService/GetToken"
-	FleetService_RevokeToken_FullMethodName        = "/yardarm.hub.v1.FleetService/RevokeToken"
-	FleetService_WhoAmI_FullMethodName             = "/yardarm.hub.v1.FleetService/WhoAmI"
-	FleetService_CanI_FullMethodName               = "/yardarm.hub.v1.FleetService/CanI"
-	FleetService_Backup_FullMethodName             = "/yardarm.hub.v1.FleetService/Backup"
-	FleetService_GetAuthority_FullMethodName       = "/yardarm.hub.v1.FleetService/GetAuthority"
-	FleetService_RotateAuthority_FullMethodName    = "/yardarm.hub.v1.FleetService/RotateAuthority"
-	FleetService_RetireAuthority_FullMethodName    = "/yardarm.hub.v1.FleetService/RetireAuthority"
+	FleetService_GetHub_FullMethodName                  = "/yardarm.hub.v1.FleetService/GetHub"
+	FleetService_Apply_FullMethodName                   = "/yardarm.hub.v1.FleetService/Apply"
+	FleetService_ListClusters_FullMethodName            = "/yardarm.hub.v1.FleetService/ListClusters"
+	FleetService_GetCluster_FullMethodName              = "/yardarm.hub.v1.FleetService/GetCluster"
+	FleetService_LabelCluster_FullMethodName            = "/yardarm.hub.v1.FleetService/LabelCluster"
+	FleetService_EnrollCluster_FullMethodName           = "/yardarm.hub.v1.FleetService/EnrollCluster"
+	FleetService_BanCluster_FullMethodName              = "/yardarm.hub.v1.FleetService/BanCluster"
+	FleetService_UnbanCluster_FullMethodName            = "/yardarm.hub.v1.FleetService/UnbanCluster"
+	FleetService_DeleteCluster_FullMethodName           = "/yardarm.hub.v1.FleetService/DeleteCluster"
+	FleetService_ListClusterGroups_FullMethodName       = "/yardarm.hub.v1.FleetService/ListClusterGroups"
+	FleetService_GetClusterGroup_FullMethodName         = "/yardarm.hub.v1.FleetService/GetClusterGroup"
+	FleetService_DeleteClusterGroup_FullMethodName      = "/yardarm.hub.v1.FleetService/DeleteClusterGroup"
+	FleetService_ListBundles_FullMethodName             = "/yardarm.hub.v1.FleetService/ListBundles"
+	FleetService_GetBundle_FullMethodName               = "/yardarm.hub.v1.FleetService/GetBundle"
+	FleetService_DeleteBundle_FullMethodName            = "/yardarm.hub.v1.FleetService/DeleteBundle"
+	FleetService_PublishRevision_FullMethodName         = "/yardarm.hub.v1.FleetService/PublishRevision"
+	FleetService_ListRevisions_FullMethodName           = "/yardarm.hub.v1.FleetService/ListRevisions"
+	FleetService_GetRevision_FullMethodName             = "/yardarm.hub.v1.FleetService/GetRevision"
+	FleetService_GetArtifact_FullMethodName             = "/yardarm.hub.v1.FleetService/GetArtifact"
+	FleetService_UndoRollout_FullMethodName             = "/yardarm.hub.v1.FleetService/UndoRollout"
+	FleetService_GetRollout_FullMethodName              = "/yardarm.hub.v1.FleetService/GetRollout"
+	FleetService_WatchRollout_FullMethodName            = "/yardarm.hub.v1.FleetService/WatchRollout"
+	FleetService_PauseRollout_FullMethodName            = "/yardarm.hub.v1.FleetService/PauseRollout"
+	FleetService_ResumeRollout_FullMethodName           = "/yardarm.hub.v1.FleetService/ResumeRollout"
+	FleetService_ApproveRollout_FullMethodName          = "/yardarm.hub.v1.FleetService/ApproveRollout"
+	FleetService_PromoteRollout_FullMethodName          = "/yardarm.hub.v1.FleetService/PromoteRollout"
+	FleetService_RetryRollout_FullMethodName            = "/yardarm.hub.v1.FleetService/RetryRollout"
+	FleetService_OverrideGates_FullMethodName           = "/yardarm.hub.v1.FleetService/OverrideGates"
+	FleetService_ListGates_FullMethodName               = "/yardarm.hub.v1.FleetService/ListGates"
+	FleetService_GetGate_FullMethodName                 = "/yardarm.hub.v1.FleetService/GetGate"
+	FleetService_DeleteGate_FullMethodName              = "/yardarm.hub.v1.FleetService/DeleteGate"
+	FleetService_ListStrategies_FullMethodName          = "/yardarm.hub.v1.FleetService/ListStrategies"
+	FleetService_GetStrategy_FullMethodName             = "/yardarm.hub.v1.FleetService/GetStrategy"
+	FleetService_DeleteStrategy_FullMethodName          = "/yardarm.hub.v1.FleetService/DeleteStrategy"
+	FleetService_ListAssignments_FullMethodName         = "/yardarm.hub.v1.FleetService/ListAssignments"
+	FleetService_GetAssignment_FullMethodName           = "/yardarm.hub.v1.FleetService/GetAssignment"
+	FleetService_PreviewAssignment_FullMethodName       = "/yardarm.hub.v1.FleetService/PreviewAssignment"
+	FleetService_GetExplanation_FullMethodName          = "/yardarm.hub.v1.FleetService/GetExplanation"
+	FleetService_Accept_FullMethodName                  = "/yardarm.hub.v1.FleetService/Accept"
+	FleetService_Reconcile_FullMethodName               = "/yardarm.hub.v1.FleetService/Reconcile"
+	FleetService_ListProblems_FullMethodName            = "/yardarm.hub.v1.FleetService/ListProblems"
+	FleetService_GetFacets_FullMethodName               = "/yardarm.hub.v1.FleetService/GetFacets"
+	FleetService_Watch_FullMethodName                   = "/yardarm.hub.v1.FleetService/Watch"
+	FleetService_WatchOverview_FullMethodName           = "/yardarm.hub.v1.FleetService/WatchOverview"
+	FleetService_WatchEvents_FullMethodName             = "/yardarm.hub.v1.FleetService/WatchEvents"
+	FleetService_GetHistory_FullMethodName              = "/yardarm.hub.v1.FleetService/GetHistory"
+	FleetService_ListAudit_FullMethodName               = "/yardarm.hub.v1.FleetService/ListAudit"
+	FleetService_ListRoles_FullMethodName               = "/yardarm.hub.v1.FleetService/ListRoles"
+	FleetService_GetRole_FullMethodName                 = "/yardarm.hub.v1.FleetService/GetRole"
+	FleetService_DeleteRole_FullMethodName              = "/yardarm.hub.v1.FleetService/DeleteRole"
+	FleetService_ListRoleBindings_FullMethodName        = "/yardarm.hub.v1.FleetService/ListRoleBindings"
+	FleetService_GetRoleBinding_FullMethodName          = "/yardarm.hub.v1.FleetService/GetRoleBinding"
+	FleetService_DeleteRoleBinding_FullMethodName       = "/yardarm.hub.v1.FleetService/DeleteRoleBinding"
+	FleetService_ListNotifications_FullMethodName       = "/yardarm.hub.v1.FleetService/ListNotifications"
+	FleetService_GetNotification_FullMethodName         = "/yardarm.hub.v1.FleetService/GetNotification"
+	FleetService_DeleteNotification_FullMethodName      = "/yardarm.hub.v1.FleetService/DeleteNotification"
+	FleetService_TestNotification_FullMethodName        = "/yardarm.hub.v1.FleetService/TestNotification"
+	FleetService_ListSourceCredentials_FullMethodName   = "/yardarm.hub.v1.FleetService/ListSourceCredentials"
+	FleetService_GetSourceCredentials_FullMethodName    = "/yardarm.hub.v1.FleetService/GetSourceCredentials"
+	FleetService_DeleteSourceCredentials_FullMethodName = "/yardarm.hub.v1.FleetService/DeleteSourceCredentials"
+	FleetService_CreateToken_FullMethodName             = "/yardarm.hub.v1.FleetService/CreateToken"
+	FleetService_ListTokens_FullMethodName              = "/yardarm.hub.v1.FleetService/ListTokens"
+	FleetService_GetToken_FullMethodName                = "/yardarm.hub.v1.FleetService/GetToken"
+	FleetService_RevokeToken_FullMethodName             = "/yardarm.hub.v1.FleetService/RevokeToken"
+	FleetService_WhoAmI_FullMethodName                  = "/yardarm.hub.v1.FleetService/WhoAmI"
+	FleetService_CanI_FullMethodName                    = "/yardarm.hub.v1.FleetService/CanI"
+	FleetService_Backup_FullMethodName                  = "/yardarm.hub.v1.FleetService/Backup"
+	FleetService_GetAuthority_FullMethodName            = "/yardarm.hub.v1.FleetService/GetAuthority"
+	FleetService_RotateAuthority_FullMethodName         = "/yardarm.hub.v1.FleetService/RotateAuthority"
+	FleetService_RetireAuthority_FullMethodName         = "/yardarm.hub.v1.FleetService/RetireAuthority"
 )
 
 // FleetServiceClient is the client API for FleetService service.
@@ -192,6 +195,11 @@ type FleetServiceClient interface {
 	DeleteNotification(ctx context.Context, in *DeleteNotificationRequest, opts ...grpc.CallOption) (*DeleteNotificationResponse, error)
 	// TestNotification sends an event of the topic "test", which no filter holds back, and answers once the receiver has.
 	TestNotification(ctx context.Context, in *TestNotificationRequest, opts ...grpc.CallOption) (*TestNotificationResponse, error)
+	// Source credentials are answered without their secrets.
+	ListSourceCredentials(ctx context.Context, in *ListSourceCredentialsRequest, opts ...grpc.CallOption) (*ListSourceCredentialsResponse, error)
+	GetSourceCredentials(ctx context.Context, in *GetSourceCredentialsRequest, opts ...grpc.CallOption) (*v1.SourceCredentials, error)
+	// DeleteSourceCredentials is refused while a bundle's source names them.
+	DeleteSourceCredentials(ctx context.Context, in *DeleteSourceCredentialsRequest, opts ...grpc.CallOption) (*DeleteSourceCredentialsResponse, error)
 	// CreateToken makes a token, and the binding that gives it a role, if one is named. Its secret is in the answer, and nowhere else.
 	CreateToken(ctx context.Context, in *CreateTokenRequest, opts ...grpc.CallOption) (*CreateTokenResponse, error)
 	ListTokens(ctx context.Context, in *ListTokensRequest, opts ...grpc.CallOption) (*ListTokensResponse, error)
@@ -846,6 +854,36 @@ func (c *fleetServiceClient) TestNotification(ctx context.Context, in *TestNotif
 	return out, nil
 }
 
+func (c *fleetServiceClient) ListSourceCredentials(ctx context.Context, in *ListSourceCredentialsRequest, opts ...grpc.CallOption) (*ListSourceCredentialsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSourceCredentialsResponse)
+	err := c.cc.Invoke(ctx, FleetService_ListSourceCredentials_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) GetSourceCredentials(ctx context.Context, in *GetSourceCredentialsRequest, opts ...grpc.CallOption) (*v1.SourceCredentials, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.SourceCredentials)
+	err := c.cc.Invoke(ctx, FleetService_GetSourceCredentials_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) DeleteSourceCredentials(ctx context.Context, in *DeleteSourceCredentialsRequest, opts ...grpc.CallOption) (*DeleteSourceCredentialsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteSourceCredentialsResponse)
+	err := c.cc.Invoke(ctx, FleetService_DeleteSourceCredentials_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *fleetServiceClient) CreateToken(ctx context.Context, in *CreateTokenRequest, opts ...grpc.CallOption) (*CreateTokenResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateTokenResponse)
@@ -1056,6 +1094,11 @@ type FleetServiceServer interface {
 	DeleteNotification(context.Context, *DeleteNotificationRequest) (*DeleteNotificationResponse, error)
 	// TestNotification sends an event of the topic "test", which no filter holds back, and answers once the receiver has.
 	TestNotification(context.Context, *TestNotificationRequest) (*TestNotificationResponse, error)
+	// Source credentials are answered without their secrets.
+	ListSourceCredentials(context.Context, *ListSourceCredentialsRequest) (*ListSourceCredentialsResponse, error)
+	GetSourceCredentials(context.Context, *GetSourceCredentialsRequest) (*v1.SourceCredentials, error)
+	// DeleteSourceCredentials is refused while a bundle's source names them.
+	DeleteSourceCredentials(context.Context, *DeleteSourceCredentialsRequest) (*DeleteSourceCredentialsResponse, error)
 	// CreateToken makes a token, and the binding that gives it a role, if one is named. Its secret is in the answer, and nowhere else.
 	CreateToken(context.Context, *CreateTokenRequest) (*CreateTokenResponse, error)
 	ListTokens(context.Context, *ListTokensRequest) (*ListTokensResponse, error)
@@ -1253,6 +1296,15 @@ func (UnimplementedFleetServiceServer) DeleteNotification(context.Context, *Dele
 }
 func (UnimplementedFleetServiceServer) TestNotification(context.Context, *TestNotificationRequest) (*TestNotificationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TestNotification not implemented")
+}
+func (UnimplementedFleetServiceServer) ListSourceCredentials(context.Context, *ListSourceCredentialsRequest) (*ListSourceCredentialsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSourceCredentials not implemented")
+}
+func (UnimplementedFleetServiceServer) GetSourceCredentials(context.Context, *GetSourceCredentialsRequest) (*v1.SourceCredentials, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSourceCredentials not implemented")
+}
+func (UnimplementedFleetServiceServer) DeleteSourceCredentials(context.Context, *DeleteSourceCredentialsRequest) (*DeleteSourceCredentialsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteSourceCredentials not implemented")
 }
 func (UnimplementedFleetServiceServer) CreateToken(context.Context, *CreateTokenRequest) (*CreateTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateToken not implemented")
@@ -2278,6 +2330,60 @@ func _FleetService_TestNotification_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FleetService_ListSourceCredentials_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSourceCredentialsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).ListSourceCredentials(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_ListSourceCredentials_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).ListSourceCredentials(ctx, req.(*ListSourceCredentialsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_GetSourceCredentials_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSourceCredentialsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).GetSourceCredentials(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_GetSourceCredentials_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).GetSourceCredentials(ctx, req.(*GetSourceCredentialsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_DeleteSourceCredentials_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteSourceCredentialsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).DeleteSourceCredentials(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_DeleteSourceCredentials_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).DeleteSourceCredentials(ctx, req.(*DeleteSourceCredentialsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FleetService_CreateToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateTokenRequest)
 	if err := dec(in); err != nil {
@@ -2657,6 +2763,18 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TestNotification",
 			Handler:    _FleetService_TestNotification_Handler,
+		},
+		{
+			MethodName: "ListSourceCredentials",
+			Handler:    _FleetService_ListSourceCredentials_Handler,
+		},
+		{
+			MethodName: "GetSourceCredentials",
+			Handler:    _FleetService_GetSourceCredentials_Handler,
+		},
+		{
+			MethodName: "DeleteSourceCredentials",
+			Handler:    _FleetService_DeleteSourceCredentials_Handler,
 		},
 		{
 			MethodName: "CreateToken",

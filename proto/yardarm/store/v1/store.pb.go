@@ -1287,6 +1287,61 @@ func (x *Notification) GetHost() string {
 	return ""
 }
 
+// SourceCredentials are some as people see them, and what they do not.
+type SourceCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without secrets. Of the status, only the actor.
+	Credentials *v1.SourceCredentials `protobuf:"bytes,1,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	// By their words in the status, each sealed under "source/NAME/WORD".
+	Secrets       map[string]*SealedSecret `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceCredentials) Reset() {
+	*x = SourceCredentials{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceCredentials) ProtoMessage() {}
+
+func (x *SourceCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceCredentials.ProtoReflect.Descriptor instead.
+func (*SourceCredentials) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SourceCredentials) GetCredentials() *v1.SourceCredentials {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+func (x *SourceCredentials) GetSecrets() map[string]*SealedSecret {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
 // Told is what a receiver has taken of one subject, such as the rollout of a bundle. Under the uid "hub" it is what there is to tell of a subject that comes
 // and goes, such as stale clusters: the hub notes it before it tells anybody, so that the event is the same after a restart.
 type Told struct {
@@ -1309,7 +1364,7 @@ type Told struct {
 
 func (x *Told) Reset() {
 	*x = Told{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1376,7 @@ func (x *Told) String() string {
 func (*Told) ProtoMessage() {}
 
 func (x *Told) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1389,7 @@ func (x *Told) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Told.ProtoReflect.Descriptor instead.
 func (*Told) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Told) GetNotificationUid() string {
@@ -1410,7 +1465,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +1477,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +1490,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Artifact) GetDigest() string {
@@ -1515,7 +1570,7 @@ type Definition struct {
 
 func (x *Definition) Reset() {
 	*x = Definition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1582,7 @@ func (x *Definition) String() string {
 func (*Definition) ProtoMessage() {}
 
 func (x *Definition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1595,7 @@ func (x *Definition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Definition.ProtoReflect.Descriptor instead.
 func (*Definition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Definition) GetName() string {
@@ -1577,7 +1632,7 @@ type DeletedBundle struct {
 
 func (x *DeletedBundle) Reset() {
 	*x = DeletedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1644,7 @@ func (x *DeletedBundle) String() string {
 func (*DeletedBundle) ProtoMessage() {}
 
 func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1657,7 @@ func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedBundle.ProtoReflect.Descriptor instead.
 func (*DeletedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeletedBundle) GetUid() string {
@@ -1645,7 +1700,7 @@ type DeletedCluster struct {
 
 func (x *DeletedCluster) Reset() {
 	*x = DeletedCluster{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +1712,7 @@ func (x *DeletedCluster) String() string {
 func (*DeletedCluster) ProtoMessage() {}
 
 func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +1725,7 @@ func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedCluster.ProtoReflect.Descriptor instead.
 func (*DeletedCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeletedCluster) GetUid() string {
@@ -1711,7 +1766,7 @@ type Acceptance struct {
 
 func (x *Acceptance) Reset() {
 	*x = Acceptance{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1778,7 @@ func (x *Acceptance) String() string {
 func (*Acceptance) ProtoMessage() {}
 
 func (x *Acceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1791,7 @@ func (x *Acceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acceptance.ProtoReflect.Descriptor instead.
 func (*Acceptance) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Acceptance) GetClusterUid() string {
@@ -1793,7 +1848,7 @@ type Reconciliation struct {
 
 func (x *Reconciliation) Reset() {
 	*x = Reconciliation{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +1860,7 @@ func (x *Reconciliation) String() string {
 func (*Reconciliation) ProtoMessage() {}
 
 func (x *Reconciliation) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +1873,7 @@ func (x *Reconciliation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
 func (*Reconciliation) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Reconciliation) GetBundleUid() string {
@@ -1859,7 +1914,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +1926,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +1939,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Observed) GetClusterUid() string {
@@ -1949,7 +2004,7 @@ type ObservedBundle struct {
 
 func (x *ObservedBundle) Reset() {
 	*x = ObservedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +2016,7 @@ func (x *ObservedBundle) String() string {
 func (*ObservedBundle) ProtoMessage() {}
 
 func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2029,7 @@ func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedBundle.ProtoReflect.Descriptor instead.
 func (*ObservedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ObservedBundle) GetClusterUid() string {
@@ -2031,7 +2086,7 @@ type Rollout struct {
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2098,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2111,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Rollout) GetBundleUid() string {
@@ -2188,7 +2243,7 @@ type RolloutStage struct {
 
 func (x *RolloutStage) Reset() {
 	*x = RolloutStage{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2200,7 +2255,7 @@ func (x *RolloutStage) String() string {
 func (*RolloutStage) ProtoMessage() {}
 
 func (x *RolloutStage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2213,7 +2268,7 @@ func (x *RolloutStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
 func (*RolloutStage) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RolloutStage) GetName() string {
@@ -2284,7 +2339,7 @@ type RolloutMembers struct {
 
 func (x *RolloutMembers) Reset() {
 	*x = RolloutMembers{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2296,7 +2351,7 @@ func (x *RolloutMembers) String() string {
 func (*RolloutMembers) ProtoMessage() {}
 
 func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2309,7 +2364,7 @@ func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
 func (*RolloutMembers) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RolloutMembers) GetBundleUid() string {
@@ -2397,7 +2452,7 @@ type HistoryChunk struct {
 
 func (x *HistoryChunk) Reset() {
 	*x = HistoryChunk{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2464,7 @@ func (x *HistoryChunk) String() string {
 func (*HistoryChunk) ProtoMessage() {}
 
 func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2477,7 @@ func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryChunk.ProtoReflect.Descriptor instead.
 func (*HistoryChunk) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *HistoryChunk) GetTransitions() []*Transition {
@@ -2471,7 +2526,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2483,7 +2538,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2496,7 +2551,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Transition) GetTime() *timestamppb.Timestamp {
@@ -2573,7 +2628,7 @@ var File_yardarm_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x1cyardarm/store/v1/store.proto\x12\x10yardarm.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1dyardarm/v1/notification.proto\x1a\x18yardarm/v1/rollout.proto\"\xf5\x01\n" +
+	"\x1cyardarm/store/v1/store.proto\x12\x10yardarm.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1dyardarm/v1/notification.proto\x1a\x18yardarm/v1/rollout.proto\x1a\x17yardarm/v1/source.proto\"\xf5\x01\n" +
 	"\x04Meta\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x14\n" +
 	"\x05fleet\x18\x02 \x01(\tR\x05fleet\x12\x14\n" +
@@ -2682,7 +2737,13 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x06secret\x18\x02 \x01(\v2\x1e.yardarm.store.v1.SealedSecretR\x06secret\x12=\n" +
 	"\n" +
 	"secret_url\x18\x03 \x01(\v2\x1e.yardarm.store.v1.SealedSecretR\tsecretUrl\x12\x12\n" +
-	"\x04host\x18\x04 \x01(\tR\x04host\"\xf9\x01\n" +
+	"\x04host\x18\x04 \x01(\tR\x04host\"\xfc\x01\n" +
+	"\x11SourceCredentials\x12?\n" +
+	"\vcredentials\x18\x01 \x01(\v2\x1d.yardarm.v1.SourceCredentialsR\vcredentials\x12J\n" +
+	"\asecrets\x18\x02 \x03(\v20.yardarm.store.v1.SourceCredentials.SecretsEntryR\asecrets\x1aZ\n" +
+	"\fSecretsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x124\n" +
+	"\x05value\x18\x02 \x01(\v2\x1e.yardarm.store.v1.SealedSecretR\x05value:\x028\x01\"\xf9\x01\n" +
 	"\x04Told\x12)\n" +
 	"\x10notification_uid\x18\x01 \x01(\tR\x0fnotificationUid\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
@@ -2816,7 +2877,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -2834,74 +2895,80 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*CredentialUse)(nil),         // 13: yardarm.store.v1.CredentialUse
 	(*SealedSecret)(nil),          // 14: yardarm.store.v1.SealedSecret
 	(*Notification)(nil),          // 15: yardarm.store.v1.Notification
-	(*Told)(nil),                  // 16: yardarm.store.v1.Told
-	(*Artifact)(nil),              // 17: yardarm.store.v1.Artifact
-	(*Definition)(nil),            // 18: yardarm.store.v1.Definition
-	(*DeletedBundle)(nil),         // 19: yardarm.store.v1.DeletedBundle
-	(*DeletedCluster)(nil),        // 20: yardarm.store.v1.DeletedCluster
-	(*Acceptance)(nil),            // 21: yardarm.store.v1.Acceptance
-	(*Reconciliation)(nil),        // 22: yardarm.store.v1.Reconciliation
-	(*Observed)(nil),              // 23: yardarm.store.v1.Observed
-	(*ObservedBundle)(nil),        // 24: yardarm.store.v1.ObservedBundle
-	(*Rollout)(nil),               // 25: yardarm.store.v1.Rollout
-	(*RolloutStage)(nil),          // 26: yardarm.store.v1.RolloutStage
-	(*RolloutMembers)(nil),        // 27: yardarm.store.v1.RolloutMembers
-	(*HistoryChunk)(nil),          // 28: yardarm.store.v1.HistoryChunk
-	(*Transition)(nil),            // 29: yardarm.store.v1.Transition
-	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
-	(*v1.Notification)(nil),       // 31: yardarm.v1.Notification
-	(v1.Workloads)(0),             // 32: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 33: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 34: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 35: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 36: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 37: yardarm.v1.RolloutAction
+	(*SourceCredentials)(nil),     // 16: yardarm.store.v1.SourceCredentials
+	(*Told)(nil),                  // 17: yardarm.store.v1.Told
+	(*Artifact)(nil),              // 18: yardarm.store.v1.Artifact
+	(*Definition)(nil),            // 19: yardarm.store.v1.Definition
+	(*DeletedBundle)(nil),         // 20: yardarm.store.v1.DeletedBundle
+	(*DeletedCluster)(nil),        // 21: yardarm.store.v1.DeletedCluster
+	(*Acceptance)(nil),            // 22: yardarm.store.v1.Acceptance
+	(*Reconciliation)(nil),        // 23: yardarm.store.v1.Reconciliation
+	(*Observed)(nil),              // 24: yardarm.store.v1.Observed
+	(*ObservedBundle)(nil),        // 25: yardarm.store.v1.ObservedBundle
+	(*Rollout)(nil),               // 26: yardarm.store.v1.Rollout
+	(*RolloutStage)(nil),          // 27: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 28: yardarm.store.v1.RolloutMembers
+	(*HistoryChunk)(nil),          // 29: yardarm.store.v1.HistoryChunk
+	(*Transition)(nil),            // 30: yardarm.store.v1.Transition
+	nil,                           // 31: yardarm.store.v1.SourceCredentials.SecretsEntry
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*v1.Notification)(nil),       // 33: yardarm.v1.Notification
+	(*v1.SourceCredentials)(nil),  // 34: yardarm.v1.SourceCredentials
+	(v1.Workloads)(0),             // 35: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 36: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 37: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 38: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 39: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 40: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	30, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	32, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	30, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	32, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
 	7,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
 	6,  // 5: yardarm.store.v1.AuditEntry.denials:type_name -> yardarm.store.v1.AuditDenial
-	30, // 6: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
-	30, // 7: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
+	32, // 6: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
+	32, // 7: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
 	14, // 8: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
-	30, // 9: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
-	30, // 10: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	30, // 11: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	30, // 12: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	30, // 13: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	30, // 14: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	30, // 15: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	31, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
+	32, // 9: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
+	32, // 10: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	32, // 11: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	32, // 12: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	32, // 13: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	32, // 14: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	32, // 15: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	33, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
 	14, // 17: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
 	14, // 18: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
-	30, // 19: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
-	30, // 20: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
-	18, // 21: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
-	32, // 22: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	30, // 23: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	30, // 24: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	33, // 25: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	30, // 26: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	34, // 27: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	30, // 28: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	30, // 29: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	35, // 30: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	30, // 31: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	36, // 32: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	26, // 33: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	30, // 34: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	30, // 35: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	37, // 36: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	29, // 37: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
-	30, // 38: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	34, // 19: yardarm.store.v1.SourceCredentials.credentials:type_name -> yardarm.v1.SourceCredentials
+	31, // 20: yardarm.store.v1.SourceCredentials.secrets:type_name -> yardarm.store.v1.SourceCredentials.SecretsEntry
+	32, // 21: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
+	32, // 22: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
+	19, // 23: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
+	35, // 24: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	32, // 25: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	32, // 26: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	36, // 27: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	32, // 28: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	37, // 29: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	32, // 30: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	32, // 31: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	38, // 32: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	32, // 33: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	39, // 34: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	27, // 35: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	32, // 36: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	32, // 37: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	40, // 38: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	30, // 39: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
+	32, // 40: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	14, // 41: yardarm.store.v1.SourceCredentials.SecretsEntry.value:type_name -> yardarm.store.v1.SealedSecret
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -2915,7 +2982,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
