@@ -60,7 +60,8 @@ type State struct {
 	gateLog    log[yardarmv1.Gate]
 }
 
-// New makes the index of a store, which remembers so many changes of each kind for watches; 32,768 if 0. Nothing is derived before it is read.
+// New makes the index of a store, which remembers so many changes of each kind for watches; 32,768 if 0. Nothing is derived before Run or the first
+// read.
 func New(s *store.Store, remember int) (*Index, error) {
 	if s == nil || remember < 0 {
 		return nil, errors.New("index: a store is needed, and a number of changes that is not negative")
@@ -73,8 +74,10 @@ func New(s *store.Store, remember int) (*Index, error) {
 	return x, nil
 }
 
-// Run lets the index follow the store while somebody watches it, or has read it lately. It returns when ctx ends; reads follow by themselves.
+// Run derives all at first, since whoever reads a large fleet's index first would wait for that, seconds while its spokes come back; and then lets it follow the
+// store while somebody watches it, or has read it lately. It returns when ctx ends; reads follow by themselves.
 func (x *Index) Run(ctx context.Context) error {
+	x.follow()
 	for {
 		select {
 		case <-ctx.Done():

@@ -368,6 +368,29 @@ func TestLogForgets(t *testing.T) {
 	}
 }
 
+// TestRunDerivesAll: whoever reads first finds what there is already, though nobody has watched.
+func TestRunDerivesAll(t *testing.T) {
+	f := newFleet(t)
+	f.seed(20, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.index.Run(ctx) }()
+	derived := func() int {
+		f.index.mu.RLock()
+		defer f.index.mu.RUnlock()
+		return len(f.index.s.clusters)
+	}
+	for deadline := time.Now().Add(10 * time.Second); derived() != 20; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d clusters are derived", derived())
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestRunFollowsForWatchers: a watcher that waits hears of a change though nobody reads.
 func TestRunFollowsForWatchers(t *testing.T) {
 	f := newFleet(t)
