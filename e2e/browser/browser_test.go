@@ -37,6 +37,7 @@ func TestPages(t *testing.T) {
 	w.do("enroll", "new-1", "-l", "env=test,region=us-east", "--no-wait")
 	w.publish("web", "prod", "one")
 	w.publish("base", "test", "one")
+	w.publish("base", "test", "two")
 	w.publish("web", "prod", "two")
 	w.publishInStages()
 	w.run("pages.spec.mjs", "LINK="+strings.TrimSpace(w.do("dashboard")))

@@ -93,9 +93,11 @@ func (o *overview) round(ctx context.Context, anew bool) []*hubv1.WatchOverviewR
 		clusters, known := state.ClustersSince(o.seq, v.seesEntry)
 		bundles, knownBundles := state.BundlesSince(o.seq, func(b *index.Bundle) bool { return v.seesBundle(b.Row) })
 		groups, knownGroups := state.GroupsSince(o.seq, func(g *index.Group) bool { return v.seesGroup(g.Row) })
-		anew = anew || !known || !knownBundles || !knownGroups
+		gates, knownGates := state.GatesSince(o.seq, v.seesGate)
+		anew = anew || !known || !knownBundles || !knownGroups || !knownGates
 		for kind, changed := range map[string]bool{
 			yardarmv1.KindCluster: len(clusters) > 0, yardarmv1.KindBundle: len(bundles) > 0, yardarmv1.KindClusterGroup: len(groups) > 0,
+			yardarmv1.KindGate: len(gates) > 0,
 		} {
 			if changed || anew {
 				last.Changed = append(last.Changed, kind)

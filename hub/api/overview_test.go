@@ -64,7 +64,7 @@ func (o *overview) until(want map[string]string) {
 func TestOverview(t *testing.T) {
 	h := smallFleet(t)
 	o := openOverview(t, h, &hubv1.WatchOverviewRequest{Cells: true, Filter: "env=prod"})
-	if changed := o.next(); !slices.Equal(changed, []string{"Bundle", "Cluster", "ClusterGroup"}) {
+	if changed := o.next(); !slices.Equal(changed, []string{"Bundle", "Cluster", "ClusterGroup", "Gate"}) {
 		t.Errorf("at first, %v have changed: a page asks for all", changed)
 	}
 	states := map[string]string{}
@@ -86,6 +86,20 @@ func TestOverview(t *testing.T) {
 	must[*hubv1.DeleteClusterResponse](t)(h.DeleteCluster(t.Context(), &hubv1.DeleteClusterRequest{Name: "ghent", Workloads: yardarmv1.Workloads_WORKLOADS_KEEP}))
 	delete(states, "ghent")
 	o.until(states)
+}
+
+// A page that shows what is frozen hears of it, whatever else changes.
+func TestOverviewTellsOfGates(t *testing.T) {
+	h := apitest.Start(t)
+	o := openOverview(t, h, &hubv1.WatchOverviewRequest{})
+	o.next()
+	freeze := &yardarmv1.Gate{ApiVersion: yardarmv1.APIVersion, Kind: yardarmv1.KindGate, Metadata: &yardarmv1.ObjectMeta{Name: "freeze-all"}, Spec: &yardarmv1.GateSpec{Freeze: &yardarmv1.Freeze{}}}
+	must[*hubv1.ApplyResponse](t)(h.Apply(t.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_Gate{Gate: freeze}}}}))
+	for !slices.Contains(o.next(), yardarmv1.KindGate) {
+	}
+	must[*hubv1.DeleteGateResponse](t)(h.DeleteGate(t.Context(), &hubv1.DeleteGateRequest{Name: "freeze-all"}))
+	for !slices.Contains(o.next(), yardarmv1.KindGate) {
+	}
 }
 
 // Whoever sees a part of the fleet is told of that part, and of more once a binding gives it.

@@ -174,6 +174,61 @@ test("a rollout says what it waits for, and is paused, undone and approved in pl
   assert.deepEqual(page.wrong, []);
 });
 
+test("a bundle is frozen and its rollout waits; the freeze is lifted, and one of everything is told on every page", async () => {
+  const page = await enter("/bundles/base");
+  await page.getByRole("button", { name: "Freeze…" }).click();
+  await page.getByLabel("How long").selectOption("8");
+  await page.getByText("yardarm freeze --bundle base --for 8h").waitFor();
+  await accessible(page, "freeze");
+  await page.getByLabel("Reason").fill("inventory");
+  await page.getByRole("button", { name: "Freeze base" }).click();
+  const gate = page.getByRole("region", { name: "Gates" });
+  await gate.getByText("inventory").waitFor();
+  await gate.getByText(/until/).waitFor();
+  await accessible(page, "frozen bundle");
+  await contained(page, "frozen bundle");
+  const made = await api(page, "GET", "/v1/gates/freeze-bundle-base");
+  assert.deepEqual([made.spec.bundles.names, made.spec.reason, made.status.state], [["base"], "inventory", "Shut"]);
+  // What comes now waits for it, and says so where it is steered.
+  await api(page, "POST", "/v1/bundles/base:undo", { bundle: "base", toRevision: 1 });
+  await page.goto("/rollouts/base");
+  const block = page.getByRole("region", { name: "Gates" });
+  await block.getByText("freeze-bundle-base").waitFor();
+  await block.getByRole("button", { name: "Override gates…" }).waitFor();
+  await accessible(page, "held rollout");
+  await contained(page, "held rollout");
+  await block.getByRole("button", { name: "Lift…" }).click();
+  await page.getByRole("button", { name: "Lift freeze-bundle-base" }).click();
+  await eventually(() => block.count(), 0);
+  await page.getByText("every cluster that is there has it").first().waitFor();
+  await page.goto("/rollouts");
+  await page.getByRole("button", { name: "Freeze…" }).click();
+  await page.getByLabel("Reason").fill("Black Friday");
+  await page.getByRole("button", { name: "Freeze everything" }).click();
+  await page.goto("/problems");
+  const everywhere = page.getByRole("region", { name: "Frozen" });
+  await everywhere.getByText("Black Friday").waitFor();
+  await accessible(page, "frozen");
+  await contained(page, "frozen");
+  await everywhere.getByRole("button", { name: "Lift…" }).click();
+  await page.getByRole("button", { name: "Lift freeze-all" }).click();
+  await eventually(() => everywhere.count(), 0);
+  assert.deepEqual(page.wrong, []);
+});
+
+test("who else is told of what happens is shown to those who may know, and whether it reaches them", async () => {
+  const page = await enter("/activity");
+  await api(page, "POST", "/v1/apply", { resources: [{ notification: { apiVersion: "yardarm.dev/v1", kind: "Notification", metadata: { name: "ops" }, spec: { url: "https://hooks.example.com/x", severity: "warning" } } }] });
+  await page.reload();
+  await page.getByRole("region", { name: "Others who are told" }).getByText("hooks.example.com").waitFor();
+  await contained(page, "notifications");
+  const { secret } = await api(page, "POST", "/v1/tokens", { name: "onlooker", role: "viewer" });
+  const viewer = await enter("/activity", secret);
+  await viewer.getByText("RevisionPublished").first().waitFor();
+  assert.equal(await viewer.getByText("hooks.example.com").count(), 0);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("problems are by cause, and drift by field", async () => {
   const page = await enter("/problems");
   await page.getByText("failed to pull registry.example.com/").first().waitFor();
@@ -251,7 +306,7 @@ test("who may only look is offered nothing else, and refused it", async () => {
   const page = await enter("/clusters/shop-0001", secret);
   await page.getByRole("heading", { name: /shop-0001/ }).waitFor();
   await page.getByText("env=prod").first().waitFor();
-  assert.equal(await page.getByRole("button", { name: /Ban|Delete|Reconcile|Set/ }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: /Ban|Delete|Freeze|Reconcile|Set/ }).count(), 0);
   assert.equal(await page.getByRole("link", { name: "Enrol" }).count(), 0);
   const refused = await page.evaluate(async () => {
     const headers = { "X-Yardarm-Page": "1", "Content-Type": "application/json" };

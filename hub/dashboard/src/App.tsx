@@ -5,6 +5,7 @@ import { arrive, session, whoAmI } from "./api/session";
 import type { Hub } from "./api/answers";
 import { Ending } from "./frame/Ending";
 import { Foot } from "./frame/Foot";
+import { Frozen } from "./frame/Frozen";
 import { Jump } from "./frame/Jump";
 import { Keys } from "./frame/Keys";
 import { Lost } from "./frame/Lost";
@@ -52,6 +53,7 @@ function Page() {
       <Top hub={hub.data} />
       <Lost />
       <Ending />
+      <Frozen />
       {hub.data?.readOnly && (
         <p class="lost" role="status">
           <i class="fl paused" />

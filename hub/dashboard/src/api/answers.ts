@@ -59,7 +59,18 @@ export interface Cluster {
 export interface Bundle {
   metadata: Meta;
   spec?: { targets?: { group: string }[]; delivery?: Record<string, unknown> };
-  status: { latestRevision?: number; revision?: number; digest?: string; clusters?: PhaseCounts; rollout?: RolloutSummary };
+  status: { latestRevision?: number; revision?: number; digest?: string; clusters?: PhaseCounts; rollout?: RolloutSummary; source?: SourceStatus };
+}
+
+/** SourceStatus is what the hub has found where a bundle comes from. */
+export interface SourceStatus {
+  commit?: string;
+  author?: string;
+  subject?: string;
+  ref?: string;
+  asOf?: string;
+  problem?: { reason: string; message?: string; commit?: string; file?: string; line?: number; since?: string };
+  held?: string;
 }
 
 export interface RolloutSummary {
@@ -275,6 +286,20 @@ export interface RolloutGate {
   reason?: string;
   actor?: string;
   opens?: string;
+}
+
+/** Gate is a freeze, or a window of time. */
+export interface Gate {
+  metadata: Meta;
+  spec?: { bundles?: Scope; groups?: string[]; clusters?: Scope; reason?: string; freeze?: { until?: string }; window?: { effect: string; schedule: string; duration: string; timeZone?: string } };
+  status: { actor?: string; written?: string; state: string; changes?: string };
+}
+
+/** Notification is somebody who is told; its secrets are never answered. */
+export interface Notification {
+  metadata: Meta;
+  spec?: { severity?: string; bundles?: string[]; clusterGroups?: string[]; topics?: string[] };
+  status?: { host?: string; lastDelivered?: string; failures?: number; error?: string; nextTry?: string; pending?: number };
 }
 
 export interface Rollout {

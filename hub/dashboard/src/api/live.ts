@@ -6,7 +6,7 @@ import { query, request, Failure } from "./client";
 import { lines } from "./lines";
 import { signOff } from "./session";
 
-export type Kind = "Cluster" | "ClusterGroup" | "Bundle";
+export type Kind = "Cluster" | "ClusterGroup" | "Bundle" | "Gate";
 
 /** Cell is a cluster as the map shows it. */
 export interface Cell {
@@ -36,7 +36,7 @@ export const connection = signal<Connection>({ state: "connecting", since: Date.
 /** The hub's place in its history, as it last said. */
 export const cursor = signal("");
 /** versions count the changes of each kind. */
-export const versions: Record<Kind, Signal<number>> = { Cluster: signal(0), ClusterGroup: signal(0), Bundle: signal(0) };
+export const versions: Record<Kind, Signal<number>> = { Cluster: signal(0), ClusterGroup: signal(0), Bundle: signal(0), Gate: signal(0) };
 /** cells are those of the page's map, by name; changed in place, and then counted. */
 export const cells = new Map<string, Cell>();
 export const cellsVersion = signal(0);

@@ -12,11 +12,11 @@ interface Props {
   shortcut?: string;
   method: "POST" | "DELETE";
   path: string;
-  /** What is sent, or how it is made when the question opens. */
-  body: Record<string, unknown> | (() => Promise<Record<string, unknown>>);
+  /** What is sent, or how it is made of the reason, when the question opens and when it is answered. */
+  body: Record<string, unknown> | ((why: string) => Promise<Record<string, unknown>>);
   /** What it means, in a sentence or two. */
   children: ComponentChildren;
-  /** The field of the body that keeps why, where there is one. */
+  /** The field of the body that keeps why, where there is one; a body that is made keeps it itself. */
   reason?: string;
   /** What the dry run says that it touches. */
   touches?: (answer: unknown) => ComponentChildren;
@@ -35,7 +35,8 @@ export function Ask({ label, confirm, danger = false, primary = false, shortcut,
   const [busy, setBusy] = useState(false);
   const id = useId();
   const send = async (dryRun: boolean) => {
-    const all = { ...(typeof body === "function" ? await body() : body), ...(reason && why ? { [reason]: why } : {}), ...(dryRun ? { dryRun } : {}) };
+    const made = typeof body === "function" ? await body(why) : { ...body, ...(reason && why ? { [reason]: why } : {}) };
+    const all = { ...made, ...(dryRun ? { dryRun } : {}) };
     if (method === "POST") return call<unknown>("POST", path, all);
     const search = new URLSearchParams(Object.entries(all).map(([k, v]) => [k, String(v)])).toString();
     return call<unknown>("DELETE", `${path}?${search}`);

@@ -2,6 +2,7 @@ import { param, setParam } from "../location";
 import { useCommand } from "../parts/command";
 import { Events } from "../parts/Events";
 import { Filter } from "../parts/Filter";
+import { Notifications } from "./Notifications";
 
 /** How many events are shown. */
 const tail = 200;
@@ -25,6 +26,7 @@ export function Activity() {
           </div>
         </div>
       </div>
+      <Notifications />
       <section class="hung" aria-label="Events">
         <div class="above">
           <Filter filter={filter} hint="Filter: reason=Bundle*, cluster=edge-1, bundle=web, actor=token/ci" bare="message" />

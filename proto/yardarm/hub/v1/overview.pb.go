@@ -82,7 +82,7 @@ type WatchOverviewResponse struct {
 	Cells []*Cell `protobuf:"bytes,1,rep,name=cells,proto3" json:"cells,omitempty"`
 	// The names of those that are no more, or match no more.
 	Gone []string `protobuf:"bytes,2,rep,name=gone,proto3" json:"gone,omitempty"`
-	// Of which kinds some resource that the caller sees has changed: Cluster (and with it its assignments), ClusterGroup, Bundle.
+	// Of which kinds some resource that the caller sees has changed: Cluster (and with it its assignments), ClusterGroup, Bundle, Gate.
 	Changed []string `protobuf:"bytes,3,rep,name=changed,proto3" json:"changed,omitempty"`
 	// All cells that there are have been told.
 	Complete bool `protobuf:"varint,4,opt,name=complete,proto3" json:"complete,omitempty"`

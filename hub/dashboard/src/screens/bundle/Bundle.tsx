@@ -8,12 +8,14 @@ import { Bar } from "../../parts/Bar";
 import { Block } from "../../parts/Block";
 import { useCommand } from "../../parts/command";
 import { Events } from "../../parts/Events";
+import { Freeze, GatesOf } from "../../parts/Gates";
 import { Problem } from "../../parts/Note";
 import { count, flagOf, partsOf, plural, revisionOf } from "../../words";
 import { Matrix } from "./Matrix";
 import { Objects } from "./Objects";
 import { Revisions } from "./Revisions";
 import { RolloutBlock } from "./RolloutBlock";
+import { Source } from "./Source";
 
 /** Bundle is one bundle: where it is, how it goes there, and what it was before. */
 export function Bundle({ name }: { name: string }) {
@@ -47,6 +49,7 @@ export function Bundle({ name }: { name: string }) {
               <p>Every spoke compares {name} with what is in its cluster at once, and tries again what failed.</p>
             </Ask>
           )}
+          <Freeze about={{ bundle: name }} />
           {mayDelete && (
             <Ask
               label="Delete…"
@@ -67,6 +70,8 @@ export function Bundle({ name }: { name: string }) {
       </div>
       {error && <Problem failure={error} />}
       <Bar parts={partsOf(counts)} className="yardbar" />
+      <GatesOf about={{ bundle: name }} />
+      {b.status.source && <Source status={b.status.source} />}
       <RolloutBlock bundle={name} />
       <div class="cols two">
         <Matrix bundle={b} />

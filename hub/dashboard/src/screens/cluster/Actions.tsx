@@ -2,6 +2,7 @@ import type { Cluster } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { go } from "../../location";
 import { Ask } from "../../parts/Ask";
+import { Freeze } from "../../parts/Gates";
 import { plural } from "../../words";
 
 interface Props {
@@ -32,6 +33,7 @@ export function Actions({ cluster, changed }: Props) {
           <p>Its spoke compares all bundles with what is in the cluster at once, and tries again what failed.</p>
         </Ask>
       )}
+      <Freeze about={{ cluster: name }} />
       {mayBan && !banned && (
         <Ask label="Ban…" confirm={`Ban ${name}`} danger method="POST" path={`${path}:ban`} body={{ name, resourceVersion: version }} reason="reason" done={changed}>
           <p>Its certificates are refused from now on, and its stream is cut within a second. {bundles} stay as they are in the cluster, and nothing changes there any more.</p>

@@ -4,6 +4,7 @@ import { Block } from "../../parts/Block";
 import { useCommand } from "../../parts/command";
 import { Events } from "../../parts/Events";
 import { StateWord } from "../../parts/Flag";
+import { GatesOf } from "../../parts/Gates";
 import { Problem } from "../../parts/Note";
 import { Presence } from "../../parts/Presence";
 import { Ago, At } from "../../parts/Time";
@@ -51,6 +52,7 @@ export function Cluster({ name }: { name: string }) {
           Its end was asked for {spec.removal.actor && `by ${spec.removal.actor} `}at <At time={spec.removal.time} />; it waits for the spoke to remove the workloads.
         </p>
       )}
+      <GatesOf about={{ cluster: name }} />
       <div class="cols wide">
         <div class="stack">
           <Bundles cluster={name} />

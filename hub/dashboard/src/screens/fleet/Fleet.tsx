@@ -6,6 +6,7 @@ import { Block } from "../../parts/Block";
 import { flags, useCommand } from "../../parts/command";
 import { Facets } from "../../parts/Facets";
 import { Filter } from "../../parts/Filter";
+import { GatesOf } from "../../parts/Gates";
 import { Problem } from "../../parts/Note";
 import { count, flagOf, states, wordOf } from "../../words";
 import { FleetMap } from "./FleetMap";
@@ -27,6 +28,7 @@ export function Fleet() {
       <h1 class="sr">Fleet</h1>
       {all.error && <Problem failure={all.error} />}
       <Sums facets={all.data} />
+      <GatesOf about={{}} />
       <div class="cols two">
         <TopBundles />
         <TopProblems />

@@ -2,6 +2,7 @@ import { useQuery } from "../../api/query";
 import type { Rollout as Answer } from "../../api/answers";
 import { Block } from "../../parts/Block";
 import { useCommand } from "../../parts/command";
+import { Freeze, Lift, useGates } from "../../parts/Gates";
 import { Empty, Problem } from "../../parts/Note";
 import { Ago, At } from "../../parts/Time";
 import { count, wordOf } from "../../words";
@@ -58,6 +59,7 @@ export function Rollout({ bundle }: { bundle: string }) {
         </div>
         <div class="act">
           <Steer rollout={r} changed={again} />
+          <Freeze about={{ bundle }} />
         </div>
       </div>
       {error && <Problem failure={error} />}
@@ -69,7 +71,7 @@ export function Rollout({ bundle }: { bundle: string }) {
         <div class="stack">
           <Next rollout={r} changed={again} />
           {under && status.phase !== "Completed" && <Budget stage={under} bundle={bundle} />}
-          <Gates rollout={r} />
+          <Gates rollout={r} changed={again} />
           <Actions rollout={r} />
         </div>
         <Timeline rollout={r} />
@@ -79,10 +81,12 @@ export function Rollout({ bundle }: { bundle: string }) {
 }
 
 /** Gates are what holds clusters back whose turn it is. */
-function Gates({ rollout: { status } }: { rollout: Answer }) {
+function Gates({ rollout, changed }: { rollout: Answer; changed: () => void }) {
+  const { status } = rollout;
+  const shut = useGates();
   if (!status.gates?.length && !status.gatesOverridden) return null;
   return (
-    <Block title="Gates" n={status.gatesOverridden ? "overridden" : count(status.gates?.length)}>
+    <Block title="Gates" n={status.gatesOverridden ? "overridden" : count(status.gates?.length)} act={<Steer rollout={rollout} changed={changed} only="override" />}>
       <ul class="rows ahead">
         {status.gates?.map((g) => (
           <li key={g.gate}>
@@ -97,7 +101,9 @@ function Gates({ rollout: { status } }: { rollout: Answer }) {
                 {g.actor && <span class="dim"> by {g.actor}</span>}
               </p>
             </div>
-            <div>{g.opens && <At time={g.opens} />}</div>
+            <div>
+              {g.opens && <At time={g.opens} />} {shut.filter((s) => s.metadata.name === g.gate && !s.spec?.window).map((s) => <Lift key={s.metadata.name} gate={s} />)}
+            </div>
           </li>
         ))}
       </ul>

@@ -6,6 +6,7 @@ import { param, setParam } from "../../location";
 import { Bar } from "../../parts/Bar";
 import { flags, useCommand } from "../../parts/command";
 import { Filter } from "../../parts/Filter";
+import { Freeze, GatesOf } from "../../parts/Gates";
 import { Empty, Problem } from "../../parts/Note";
 import { Rows, type Column } from "../../parts/Rows";
 import { count, partsOf, revisionOf, wordOf } from "../../words";
@@ -62,8 +63,10 @@ export function Rollouts() {
               All
             </button>
           </div>
+          <Freeze about={{}} />
         </div>
       </div>
+      <GatesOf about={{}} />
       <section class="hung" aria-label="Rollouts">
         <div class="above">
           <Filter filter={typed} hint="Filter: a name, group=prod, rollout=Paused" failure={error?.status === 400 ? error.message : undefined} />
