@@ -93,8 +93,8 @@ type Config struct {
 	CallTimeout       time.Duration
 	CallRate          int
 	FailureRate       int
-	// MaxClusters, MaxClusterGroups, MaxBundles and MaxTokens are quotas; negative for any number. Zero means the defaults of hub/api.
-	MaxClusters, MaxClusterGroups, MaxBundles, MaxTokens int
+	// These are quotas; negative for any number. Zero means the defaults of hub/api.
+	MaxClusters, MaxClusterGroups, MaxBundles, MaxTokens, MaxRoles, MaxRoleBindings int
 	// SourceHosts are the servers that sources may be on, by name; "*.example.com" is any below it. Default: any.
 	SourceHosts []string
 	// SourceLocal lets sources be on the hub's own machine or link. Default: they may not.
@@ -287,7 +287,8 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	fleet, err := api.New(api.Config{
 		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Sealer: sealer, Deliveries: spokes, Notifier: notifier, Version: version.String(),
 		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize, CallRate: c.CallRate, FailureRate: c.FailureRate, CallTimeout: c.CallTimeout,
-			Clusters: c.MaxClusters, ClusterGroups: c.MaxClusterGroups, Bundles: c.MaxBundles, Tokens: c.MaxTokens}, Logger: c.Logger, Registerer: h.metrics,
+			Clusters: c.MaxClusters, ClusterGroups: c.MaxClusterGroups, Bundles: c.MaxBundles, Tokens: c.MaxTokens,
+			Roles: c.MaxRoles, RoleBindings: c.MaxRoleBindings}, Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {
 		return err

@@ -54,6 +54,8 @@ type Limits struct {
 	Remember int
 	// Clusters, ClusterGroups, Bundles and Tokens are how many of them there may be; negative for any number. Defaults 50,000, 2,000, 5,000 and 10,000.
 	Clusters, ClusterGroups, Bundles, Tokens int
+	// Roles and RoleBindings are so, too. Defaults 1,000 and 20,000.
+	Roles, RoleBindings int
 	// CallRate is how many calls a second each identity may make, after ten seconds' worth at once; negative for any number. Default 200.
 	CallRate int
 	// FailureRate is the same of calls whose caller is not known, from each address. Default 5.
@@ -76,6 +78,8 @@ const (
 	defaultGroups        = 2_000
 	defaultBundles       = 5_000
 	defaultTokens        = 10_000
+	defaultRoles         = 1_000
+	defaultBindings      = 20_000 // a token may have one of its own
 	defaultCallRate      = 200
 	defaultFailureRate   = 5
 	defaultCallTimeout   = 30 * time.Second
@@ -259,6 +263,7 @@ func (l *Limits) fill() {
 		value int
 	}{
 		{&l.Clusters, defaultClusters}, {&l.ClusterGroups, defaultGroups}, {&l.Bundles, defaultBundles}, {&l.Tokens, defaultTokens},
+		{&l.Roles, defaultRoles}, {&l.RoleBindings, defaultBindings},
 		{&l.CallRate, defaultCallRate}, {&l.FailureRate, defaultFailureRate},
 	} {
 		if *limit.field == 0 {

@@ -20,10 +20,12 @@ type quota struct {
 
 func (l Limits) quotas() map[store.Table]quota {
 	return map[store.Table]quota{
-		store.Clusters:    {yardarmv1.KindCluster, "max-clusters", l.Clusters},
-		store.Groups:      {yardarmv1.KindClusterGroup, "max-cluster-groups", l.ClusterGroups},
-		store.Bundles:     {yardarmv1.KindBundle, "max-bundles", l.Bundles},
-		store.Credentials: {yardarmv1.KindToken, "max-tokens", l.Tokens}, // the local administrator's is one of them
+		store.Clusters:     {yardarmv1.KindCluster, "max-clusters", l.Clusters},
+		store.Groups:       {yardarmv1.KindClusterGroup, "max-cluster-groups", l.ClusterGroups},
+		store.Bundles:      {yardarmv1.KindBundle, "max-bundles", l.Bundles},
+		store.Credentials:  {yardarmv1.KindToken, "max-tokens", l.Tokens}, // the local administrator's is one of them
+		store.Roles:        {yardarmv1.KindRole, "max-roles", l.Roles},    // without those that every hub has
+		store.RoleBindings: {yardarmv1.KindRoleBinding, "max-role-bindings", l.RoleBindings},
 	}
 }
 

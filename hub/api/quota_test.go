@@ -19,6 +19,7 @@ import (
 func TestQuotas(t *testing.T) {
 	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) {
 		c.Limits.Clusters, c.Limits.ClusterGroups, c.Limits.Bundles, c.Limits.Tokens = 2, 2, 2, 3
+		c.Limits.Roles, c.Limits.RoleBindings = 2, 2
 	})
 	for _, tc := range []struct {
 		kind, setting string
@@ -44,6 +45,24 @@ func TestQuotas(t *testing.T) {
 			return err
 		}, func(name string) error {
 			_, err := h.DeleteClusterGroup(t.Context(), &hubv1.DeleteClusterGroupRequest{Name: name})
+			return err
+		}},
+		{"Role", "max-roles", func(name string) error {
+			role := ownRole()
+			role.GetRole().Metadata.Name = name
+			_, err := h.Apply(t.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{role}})
+			return err
+		}, func(name string) error {
+			_, err := h.DeleteRole(t.Context(), &hubv1.DeleteRoleRequest{Name: name})
+			return err
+		}},
+		{"RoleBinding", "max-role-bindings", func(name string) error {
+			binding := ownBinding()
+			binding.GetRoleBinding().Metadata.Name = name
+			_, err := h.Apply(t.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{binding}})
+			return err
+		}, func(name string) error {
+			_, err := h.DeleteRoleBinding(t.Context(), &hubv1.DeleteRoleBindingRequest{Name: name})
 			return err
 		}},
 		{"Token", "max-tokens", func(name string) error {

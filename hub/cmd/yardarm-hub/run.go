@@ -94,6 +94,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.IntVar(&config.MaxClusterGroups, "max-cluster-groups", 2_000, "how many cluster groups there may be; negative for any number")
 	f.IntVar(&config.MaxBundles, "max-bundles", 5_000, "how many bundles there may be; negative for any number")
 	f.IntVar(&config.MaxTokens, "max-tokens", 10_000, "how many tokens there may be, the local administrator's among them; negative for any number")
+	f.IntVar(&config.MaxRoles, "max-roles", 1_000, "how many roles there may be, beside those that every hub has; negative for any number")
+	f.IntVar(&config.MaxRoleBindings, "max-role-bindings", 20_000, "how many role bindings there may be, those of tokens among them; negative for any number")
 	f.IntVar(&config.CallRate, "call-rate", 200, "how many calls a second each identity may make, after ten seconds' worth at once; negative for any number")
 	f.IntVar(&config.FailureRate, "failure-rate", 5, "how many calls a second with no known credential each address may make, after ten seconds' worth at once; negative for any number")
 	f.DurationVar(&config.CallTimeout, "call-timeout", 30*time.Second, "how long a call may take that is no stream")
