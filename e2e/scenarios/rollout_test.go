@@ -99,6 +99,21 @@ spec:
 	w.must(w.spokes[tokyo].Start(w.ctx, ""))
 	w.ready("web", 2)
 	w.holds("one", "value", "2", tokyo)
+
+	// What a group's clusters make of it goes the same way.
+	w.apply(`apiVersion: yardarm.dev/v1
+kind: Bundle
+metadata: {name: web}
+spec:
+  targets: [{group: all, customization: {patches: [{target: {kind: ConfigMap, name: one}, patch: "data: {value: three}"}]}}]
+  rollout: {strategy: asks}
+`)
+	w.refused(4, []string{"wait", "bundle/web", "--revision", "3", "--timeout", patience.String()}, "awaits an approval")
+	w.holds("one", "value", "three", lisbon)
+	w.holds("one", "value", "2", boston, tokyo)
+	w.do("rollout", "approve", "bundle/web")
+	w.ready("web", 3)
+	w.holds("one", "value", "three", lisbon, boston, tokyo)
 }
 
 // A freeze holds a revision back, and one that is bad from being taken back, until it is lifted; a cluster that is set aside follows later.
