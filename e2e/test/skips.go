@@ -26,6 +26,8 @@ var allowedSkips = []allowedSkip{
 	{pkg: "e2e/stream", test: "TestDoomedHub", why: "it is the process that TestSpokesNeverSeeWhatIsLost starts, and no test by itself"},
 	{pkg: "e2e/scenarios", test: "TestMonitoring", why: "Prometheus is installed only for CI, as root on a Debian"},
 	{pkg: "e2e/outbound", test: "TestOutbound", why: "only root may make network namespaces; CI is root"},
+	{pkg: "hub/source/oci", test: "Test*", why: "an OCI registry is installed only for CI, as root on a Debian"},
+	{pkg: "hub/source", test: "TestArtifact*", why: "an OCI registry is installed only for CI, as root on a Debian"},
 	{pkg: "e2e/node", test: "TestInstall", why: "only root on a Debian may start a node; CI is both"},
 }
 

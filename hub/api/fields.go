@@ -75,7 +75,7 @@ var bundleFields = &query.Schema[*index.Bundle]{
 		{Name: "revision", Number: func(b *index.Bundle) int64 { return int64(b.Settled) }},
 		{Name: "latest", Number: func(b *index.Bundle) int64 { return int64(b.Row.GetStatus().GetLatestRevision()) }},
 		{Name: "rollout", Text: func(b *index.Bundle) string { return rollout.Summary(b.Row, b.Rollout).GetPhase() }, Words: rolloutPhases},
-		{Name: "source", Text: func(b *index.Bundle) string { return b.Row.GetSpec().GetSource().GetGit().GetUrl() }},
+		{Name: "source", Text: func(b *index.Bundle) string { return sourceURL(b.Row) }},
 		{Name: "source.problem", Text: func(b *index.Bundle) string { return b.Source.GetProblem().GetReason() }},
 		{Name: "created", Time: true, Number: func(b *index.Bundle) int64 { return nanos(b.Row.GetMetadata().GetCreationTimestamp()) }},
 	}, countFields("clusters", func(b *index.Bundle) *yardarmv1.PhaseCounts { return b.Clusters })),

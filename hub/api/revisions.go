@@ -88,7 +88,7 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 		}
 		rev, err := c.addRevision(next, uid, target.Spec, &yardarmv1.Provenance{
 			Message: fmt.Sprintf("return to revision %d", target.Spec.Number), Source: target.Spec.GetProvenance().GetSource(),
-			Commit: target.Spec.GetProvenance().GetCommit(), UndoOf: target.Spec.Number,
+			Commit: target.Spec.GetProvenance().GetCommit(), Digest: target.Spec.GetProvenance().GetDigest(), UndoOf: target.Spec.Number,
 		})
 		if err != nil {
 			return nil, err

@@ -13,7 +13,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/authz"
+	"github.com/yardarm-dev/yardarm/hub/source/chart"
 	"github.com/yardarm-dev/yardarm/hub/source/git"
+	"github.com/yardarm-dev/yardarm/hub/source/oci"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/render"
@@ -29,35 +31,98 @@ const (
 	maxRef = 255
 )
 
-var commitHash = regexp.MustCompile(`^[0-9a-f]{40}$`)
+var (
+	commitHash = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	ociTag     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	ociDigest  = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+)
 
 // source checks where a bundle's revisions come from.
 func (c checker) source(s *yardarmv1.Source) {
 	if s == nil {
 		return
 	}
-	g := s.GetGit()
-	if g == nil {
-		c.add("git", "is missing: a source is a Git repository")
+	if s.Origin() == nil {
+		c.add("git", "is missing: a source is a Git repository, or else helm or oci")
 		return
 	}
 	if err := render.Check(s.GetRendering()); err != nil {
 		field, message, _ := strings.Cut(err.Error(), ": ")
 		c.add("rendering."+field, message)
 	}
-	at := c.at("git.")
+	switch {
+	case s.GetHelm() != nil:
+		c.at("helm.").helmSource(s.GetHelm(), s.GetRendering())
+	case s.GetOci() != nil:
+		c.at("oci.").ociSource(s.GetOci())
+	default:
+		c.at("git.").gitSource(s.GetGit())
+	}
+}
+
+func (c checker) gitSource(g *yardarmv1.GitSource) {
 	if _, err := git.ParseURL(g.GetUrl()); err != nil {
-		at.add("url", err.Error())
+		c.add("url", err.Error())
 	}
-	at.at("ref.").gitRef(g.GetRef())
-	if p := g.GetPath(); len(p) > maxPath || path.IsAbs(p) || strings.HasPrefix(path.Clean(p), "..") || strings.ContainsAny(p, "\\\x00") {
-		at.add("path", "is no path within the repository, such as apps/web")
+	c.at("ref.").gitRef(g.GetRef())
+	c.origin(g, g.GetPath())
+}
+
+func (c checker) helmSource(h *yardarmv1.HelmSource, r *yardarmv1.Rendering) {
+	if _, err := chart.ParseURL(h.GetUrl()); err != nil {
+		c.add("url", err.Error())
 	}
-	if i := g.GetInterval(); i != nil && (i.CheckValid() != nil || i.AsDuration() < minInterval || i.AsDuration() > maxInterval) {
-		at.add("interval", fmt.Sprintf("must be %s to %s; webhooks are quicker than any", minInterval, maxInterval))
+	if n := h.GetChart(); n == "" || len(n) > maxRef || strings.ContainsAny(n, "/\\\x00\n ") {
+		c.add("chart", "must be the name of a chart in the repository, such as nginx")
 	}
-	if g.GetCredentials() != "" {
-		at.name("credentials", g.GetCredentials())
+	if _, err := chart.Versions(h.GetVersion()); err != nil {
+		c.add("version", fmt.Sprintf("%q is no version, and no range of versions such as 1.x", clip(h.GetVersion())))
+	}
+	if t := r.GetType(); t != "" && t != yardarmv1.RenderHelm {
+		c.add("chart", fmt.Sprintf("is a chart, and the rendering's type is %q", t))
+	}
+	c.origin(h, "")
+}
+
+func (c checker) ociSource(o *yardarmv1.OciSource) {
+	if _, err := oci.ParseURL(o.GetUrl()); err != nil {
+		c.add("url", err.Error())
+	}
+	r := o.GetRef()
+	named := slices.DeleteFunc([]string{r.GetTag(), r.GetSemver(), r.GetDigest()}, func(s string) bool { return s == "" })
+	at := c.at("ref.")
+	if len(named) > 1 {
+		at.add("tag", "is one of several that are given; a ref is one of tag, semver and digest")
+	}
+	if r.GetTag() != "" && !ociTag.MatchString(r.GetTag()) {
+		at.add("tag", fmt.Sprintf("%q is no name of a tag", clip(r.GetTag())))
+	}
+	at.versions("semver", r.GetSemver())
+	if r.GetDigest() != "" && !ociDigest.MatchString(r.GetDigest()) {
+		at.add("digest", "must be sha256: and all 64 hexadecimal digits of one")
+	}
+	c.origin(o, o.GetPath())
+}
+
+// origin checks what sources of all kinds have.
+func (c checker) origin(from yardarmv1.Origin, p string) {
+	if len(p) > maxPath || path.IsAbs(p) || strings.HasPrefix(path.Clean(p), "..") || strings.ContainsAny(p, "\\\x00") {
+		c.add("path", "is no path within the source, such as apps/web")
+	}
+	if i := from.GetInterval(); i != nil && (i.CheckValid() != nil || i.AsDuration() < minInterval || i.AsDuration() > maxInterval) {
+		c.add("interval", fmt.Sprintf("must be %s to %s; webhooks are quicker than any", minInterval, maxInterval))
+	}
+	if from.GetCredentials() != "" {
+		c.name("credentials", from.GetCredentials())
+	}
+}
+
+func (c checker) versions(field, text string) {
+	if text == "" {
+		return
+	}
+	if _, err := semver.NewConstraint(text); err != nil {
+		c.add(field, fmt.Sprintf("%q is no range of versions, such as 1.x", clip(text)))
 	}
 }
 
@@ -71,11 +136,7 @@ func (c checker) gitRef(r *yardarmv1.GitRef) {
 			c.add(field, fmt.Sprintf("%q is no name of a %s", clip(name), field))
 		}
 	}
-	if r.GetSemver() != "" {
-		if _, err := semver.NewConstraint(r.GetSemver()); err != nil {
-			c.add("semver", fmt.Sprintf("%q is no range of versions, such as 1.x", clip(r.GetSemver())))
-		}
-	}
+	c.versions("semver", r.GetSemver())
 	if r.GetCommit() != "" && !commitHash.MatchString(r.GetCommit()) {
 		c.add("commit", "must be all 40 hexadecimal digits of one")
 	}
@@ -85,7 +146,15 @@ func (c checker) gitRef(r *yardarmv1.GitRef) {
 func fromSource(b *yardarmv1.Bundle) error {
 	return precondition(reasonFromSource, yardarmv1.KindBundle, b.Metadata.Name, fmt.Sprintf(
 		"bundle %q gets its revisions from %s; change it there, or apply the bundle without spec.source to publish by hand (`yardarm undo` returns to an earlier revision either way)",
-		b.Metadata.Name, b.GetSpec().GetSource().GetGit().GetUrl()))
+		b.Metadata.Name, sourceURL(b)))
+}
+
+// sourceURL is where a bundle's revisions come from; empty where they are published by hand.
+func sourceURL(b *yardarmv1.Bundle) string {
+	if from := b.GetSpec().GetSource().Origin(); from != nil {
+		return from.GetUrl()
+	}
+	return ""
 }
 
 // sourceConditions tell of a source that fails.

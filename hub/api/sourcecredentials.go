@@ -82,7 +82,10 @@ func usersOfCredentials(tx *store.ReadTx) map[string][]string {
 
 // credentialsNamedBy are the names of the credentials that a source wants.
 func credentialsNamedBy(source *yardarmv1.Source) []string {
-	return slices.DeleteFunc([]string{source.GetGit().GetCredentials()}, func(name string) bool { return name == "" })
+	if from := source.Origin(); from != nil && from.GetCredentials() != "" {
+		return []string{from.GetCredentials()}
+	}
+	return nil
 }
 
 func sourceCredentialsView(tx *store.ReadTx, row *storev1.SourceCredentials) *yardarmv1.SourceCredentials {

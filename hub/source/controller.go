@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/api"
+	"github.com/yardarm-dev/yardarm/hub/source/chart"
 	"github.com/yardarm-dev/yardarm/hub/source/credentials"
 	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -59,7 +60,7 @@ type Config struct {
 // Controller keeps the bundles of one store at what their sources hold.
 type Controller struct {
 	Config
-	looks chan func(*yardarmv1.GitSource) bool
+	looks chan func(*yardarmv1.Source) bool
 	done  chan result
 
 	// What follows belongs to Run.
@@ -68,12 +69,26 @@ type Controller struct {
 	busy         int
 }
 
-// place is what a repository is fetched by: bundles that have both in common share it.
-type place struct{ url, credentials string }
+// place is what a repository is fetched by: bundles that have all of it in common share it.
+type place struct {
+	kind
+	url, credentials string
+}
 
-// repository is one that some bundle has as its source.
+// kind says by which protocol.
+type kind string
+
+const (
+	kindGit  kind = "git"
+	kindHelm kind = "helm"
+	kindOCI  kind = "oci"
+)
+
+// repository is one that some bundle has as its source: of commits, of charts or of artifacts.
 type repository struct {
 	place
+	// charts is of the kind helm, and belongs to whoever looks.
+	charts    *chart.Repository
 	followers map[string]*follower // by bundle uid
 	next      time.Time
 	busy      bool
@@ -87,8 +102,8 @@ type repository struct {
 type follower struct {
 	uid, name, namespace string
 	source               *yardarmv1.Source
-	// commit is the one that needs no more to be looked into; empty if none does.
-	commit string
+	// mark is the commit or the digest that needs no more to be looked into; empty if none does.
+	mark   string
 	status *yardarmv1.SourceStatus
 }
 
@@ -103,7 +118,7 @@ func New(c Config) (*Controller, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	return &Controller{Config: c, looks: make(chan func(*yardarmv1.GitSource) bool), done: make(chan result, lookers),
+	return &Controller{Config: c, looks: make(chan func(*yardarmv1.Source) bool), done: make(chan result, lookers),
 		repositories: make(map[place]*repository), followers: make(map[string]*follower)}, nil
 }
 
@@ -126,7 +141,7 @@ func (c *Controller) Run(ctx context.Context) error {
 			c.take(sub.Take())
 		case matches := <-c.looks:
 			c.hasten(func(r *repository) bool {
-				return slices.ContainsFunc(slices.Collect(maps.Values(r.followers)), func(f *follower) bool { return matches(f.source.GetGit()) })
+				return slices.ContainsFunc(slices.Collect(maps.Values(r.followers)), func(f *follower) bool { return matches(f.source) })
 			})
 		case r := <-c.done:
 			c.finish(ctx, r)
@@ -145,8 +160,8 @@ func (c *Controller) rest() {
 	}
 }
 
-// Look has the repositories that match looked at now. It returns once that is noted.
-func (c *Controller) Look(ctx context.Context, matches func(*yardarmv1.GitSource) bool) error {
+// Look has the repositories that match, by the source of one of their bundles, looked at now. It returns once that is noted.
+func (c *Controller) Look(ctx context.Context, matches func(*yardarmv1.Source) bool) error {
 	select {
 	case c.looks <- matches:
 		return nil
@@ -185,34 +200,43 @@ func (c *Controller) take(changed store.Changed) {
 // follow compares a bundle with what is followed.
 func (c *Controller) follow(uid string) {
 	b := c.Store.Read().Bundle(uid)
-	g := b.GetSpec().GetSource().GetGit()
+	from := b.GetSpec().GetSource().Origin()
 	old := c.followers[uid]
 	namespace := b.GetSpec().GetDelivery().GetNamespace()
-	if old != nil && g != nil && proto.Equal(old.source, b.Spec.Source) && old.namespace == namespace {
+	if old != nil && from != nil && proto.Equal(old.source, b.Spec.Source) && old.namespace == namespace {
 		return
 	}
 	if old != nil {
 		c.leave(old)
 	}
-	if g == nil {
+	if from == nil {
 		return
 	}
 	f := &follower{uid: uid, name: b.Metadata.Name, namespace: namespace, source: b.Spec.Source}
-	p := placeOf(g)
+	p := placeOf(f.source)
 	r := c.repositories[p]
 	if r == nil {
-		r = &repository{place: p, followers: make(map[string]*follower)}
+		r = &repository{place: p, charts: &chart.Repository{Cache: *c.archives(p)}, followers: make(map[string]*follower)}
 		c.repositories[p] = r
 	}
 	r.followers[uid], c.followers[uid] = f, f
 	r.soon(c.Clock())
 }
 
-func placeOf(g *yardarmv1.GitSource) place { return place{g.GetUrl(), g.GetCredentials()} }
+func placeOf(s *yardarmv1.Source) place {
+	p := place{kind: kindGit, url: s.Origin().GetUrl(), credentials: s.Origin().GetCredentials()}
+	switch {
+	case s.GetHelm() != nil:
+		p.kind = kindHelm
+	case s.GetOci() != nil:
+		p.kind = kindOCI
+	}
+	return p
+}
 
 // leave ends following a bundle, and what was seen for it. What was fetched for nobody else is removed by the next tidy.
 func (c *Controller) leave(f *follower) {
-	p := placeOf(f.source.GetGit())
+	p := placeOf(f.source)
 	delete(c.followers, f.uid)
 	if r := c.repositories[p]; r != nil {
 		delete(r.followers, f.uid)
@@ -282,7 +306,7 @@ func (c *Controller) finish(ctx context.Context, done result) {
 			continue // it has another source by now
 		}
 		before := o.follower.status
-		o.follower.commit, o.follower.status = o.commit, o.status
+		o.follower.mark, o.follower.status = o.mark, o.status
 		c.note(o.follower.uid, before, o.status)
 	}
 	r.next = c.Clock().Add(r.pause())
@@ -297,7 +321,7 @@ func (r *repository) pause() time.Duration {
 	shortest := time.Duration(0)
 	for _, f := range r.followers {
 		interval := defaultInterval
-		if i := f.source.GetGit().GetInterval(); i != nil {
+		if i := f.source.Origin().GetInterval(); i != nil {
 			interval = i.AsDuration()
 		}
 		if shortest == 0 || interval < shortest {
@@ -351,6 +375,6 @@ func (c *Controller) tidy() {
 
 // dir is the name of what was fetched. Credentials are part of it: whoever has others may not read what these gave.
 func (p place) dir() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s", p.url, p.credentials))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s", p.kind, p.url, p.credentials))
 	return hex.EncodeToString(sum[:16])
 }

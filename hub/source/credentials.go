@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/yardarm-dev/yardarm/hub/source/credentials"
 	"github.com/yardarm-dev/yardarm/hub/source/git"
@@ -36,4 +37,14 @@ func (c *Controller) remote(p place) (git.Remote, error) {
 	}
 	return git.Remote{URL: u, Dialer: &c.Dialer, Credentials: git.Credentials{Username: s.GetUsername(), Password: s.GetPassword(), Token: s.GetBearerToken(), CA: []byte(s.GetCa()),
 		Key: []byte(s.GetPrivateKey()), KnownHosts: []byte(s.GetKnownHosts())}}, nil
+}
+
+// login is what a chart repository or a registry wants to see. Registries are servers for HTTPS like others, and so are they in credentials.
+func (c *Controller) login(p place) (reach.Login, error) {
+	url := p.url
+	if name, ok := strings.CutPrefix(url, "oci://"); ok {
+		url = "https://" + name
+	}
+	s, err := c.shown(p.credentials, url)
+	return reach.Login{Username: s.GetUsername(), Password: s.GetPassword(), Token: s.GetBearerToken(), CA: []byte(s.GetCa())}, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/hub/api"
-	"github.com/yardarm-dev/yardarm/hub/source/git"
 	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/render"
@@ -27,9 +25,9 @@ type job struct {
 	repository *repository
 	place      place
 	followers  []*follower
-	// seen and commits are of each follower, when the look began.
-	seen    []*yardarmv1.SourceStatus
-	commits []string
+	// seen and marks are of each follower, when the look began.
+	seen  []*yardarmv1.SourceStatus
+	marks []string
 }
 
 // result is what came of a job.
@@ -41,7 +39,7 @@ type result struct {
 // outcome is what came of it for one bundle.
 type outcome struct {
 	follower *follower
-	commit   string
+	mark     string
 	status   *yardarmv1.SourceStatus
 }
 
@@ -52,7 +50,7 @@ func (c *Controller) job(r *repository) job {
 	}
 	slices.SortFunc(j.followers, func(a, b *follower) int { return strings.Compare(a.name, b.name) })
 	for _, f := range j.followers {
-		j.seen, j.commits = append(j.seen, f.status), append(j.commits, f.commit)
+		j.seen, j.marks = append(j.seen, f.status), append(j.marks, f.mark)
 	}
 	return j
 }
@@ -61,51 +59,42 @@ func (c *Controller) job(r *repository) job {
 func (c *Controller) look(ctx context.Context, j job) result {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	refs := make([]*yardarmv1.GitRef, len(j.followers))
-	for i, f := range j.followers {
-		refs[i] = f.source.GetGit().GetRef()
-	}
-	cache := &git.Cache{Dir: filepath.Join(c.Dir, j.place.dir()), MaxSize: c.MaxSize}
-	found := make([]git.Found, len(refs))
-	remote, err := c.remote(j.place)
-	if err == nil {
-		found, err = cache.Fetch(ctx, remote, refs, func(i int, commit string) bool { return commit == j.commits[i] })
-	}
+	found, err := c.ask(ctx, j)
 	out := result{repository: j.repository}
 	for i, f := range j.followers {
-		failure := err
-		var commit *git.Commit
+		seen := finding{err: err}
 		if err == nil {
-			commit, failure = found[i].Commit, found[i].Err
+			seen = found[i]
 		}
-		o := outcome{follower: f, commit: j.commits[i]}
+		o := outcome{follower: f, mark: j.marks[i]}
 		held := j.seen[i].GetHeld()
-		if failure == nil && commit.Tree != nil {
-			held, failure = c.publish(ctx, f, commit)
-			if unreadable(failure) {
-				failure = errors.Join(failure, cache.Clear())
+		if seen.tree != nil {
+			held, seen.err = c.publish(ctx, f, seen)
+			if unreadable(seen.err) {
+				seen.err = errors.Join(seen.err, c.clear(j.place))
 			}
-			o.commit = commit.Hash
 		}
-		o.status = c.status(f, j.seen[i], commit, held, failure)
-		// What does not follow from the commit alone is tried again.
+		if seen.mark() != "" {
+			o.mark = seen.mark()
+		}
+		o.status = c.status(f, j.seen[i], seen, held)
+		// What does not follow from what was found alone is tried again.
 		if reason := o.status.GetProblem().GetReason(); reason != "" && reason != yardarmv1.SourceNotRendered {
-			o.commit = ""
+			o.mark = ""
 		}
 		out.outcomes = append(out.outcomes, o)
 	}
 	return out
 }
 
-// publish renders a commit for a bundle, and publishes what comes out.
-func (c *Controller) publish(ctx context.Context, f *follower, commit *git.Commit) (held string, err error) {
-	g := f.source.GetGit()
-	rendered, err := render.Render(ctx, render.Input{FS: commit.Tree, Path: g.GetPath(), Rendering: f.source.GetRendering(), Name: f.name, Namespace: f.namespace})
+// publish renders what was found for a bundle, and publishes what comes out.
+func (c *Controller) publish(ctx context.Context, f *follower, seen finding) (held string, err error) {
+	rendered, err := render.Render(ctx, render.Input{FS: seen.tree, Path: pathOf(f.source), Rendering: f.source.GetRendering(), Name: f.name, Namespace: f.namespace})
 	if err != nil {
 		return "", err
 	}
 	return c.Publisher.PublishSource(ctx, api.SourcePublication{BundleUID: f.uid, Bundle: f.name, Source: f.source, Files: rendered.Files, Provenance: &yardarmv1.Provenance{
-		Message: commit.Subject, Source: strings.TrimSuffix(g.GetUrl()+"//"+g.GetPath(), "//"), Commit: commit.Hash, Author: commit.Author, Ref: commit.Ref,
+		Message: seen.subject, Source: nameOf(f.source), Commit: seen.commit, Digest: seen.digest, Author: seen.author, Ref: seen.ref,
 	}})
 }
 
@@ -125,34 +114,33 @@ func isManifest(err error) bool {
 }
 
 // status is what is shown of a source after a look.
-func (c *Controller) status(f *follower, before *yardarmv1.SourceStatus, commit *git.Commit, held string, failure error) *yardarmv1.SourceStatus {
+func (c *Controller) status(f *follower, before *yardarmv1.SourceStatus, seen finding, held string) *yardarmv1.SourceStatus {
 	now := timestamppb.New(c.Clock())
-	s := &yardarmv1.SourceStatus{Commit: before.GetCommit(), Author: before.GetAuthor(), Subject: before.GetSubject(), Ref: before.GetRef(), AsOf: before.GetAsOf(), Held: held}
-	if commit != nil {
+	s := &yardarmv1.SourceStatus{Commit: before.GetCommit(), Digest: before.GetDigest(), Author: before.GetAuthor(), Subject: before.GetSubject(), Ref: before.GetRef(),
+		AsOf: before.GetAsOf(), Held: held}
+	if seen.mark() != "" {
 		s.AsOf = now
 	}
 	switch {
-	case failure != nil:
-		s.Problem = c.problem(f, commit, failure)
+	case seen.err != nil:
+		s.Problem = c.problem(f, seen)
 		if old := before.GetProblem(); old.GetReason() == s.Problem.Reason && old.GetMessage() == s.Problem.Message {
 			s.Problem.Since = old.Since
 		} else {
 			s.Problem.Since = now
 		}
-	case commit.Tree == nil:
-		s.Problem = before.GetProblem() // what was wrong with the commit still is
+	case seen.tree == nil:
+		s.Problem = before.GetProblem() // what was wrong with it still is
 	default:
-		s.Commit, s.Author, s.Subject, s.Ref = commit.Hash, commit.Author, commit.Subject, commit.Ref
+		s.Commit, s.Digest, s.Author, s.Subject, s.Ref = seen.commit, seen.digest, seen.author, seen.subject, seen.ref
 	}
 	return s
 }
 
 // problem says what is wrong, to whoever looks after the source.
-func (c *Controller) problem(f *follower, commit *git.Commit, err error) *yardarmv1.SourceProblem {
-	p := &yardarmv1.SourceProblem{}
-	if commit != nil {
-		p.Commit = commit.Hash
-	}
+func (c *Controller) problem(f *follower, seen finding) *yardarmv1.SourceProblem {
+	p := &yardarmv1.SourceProblem{Commit: seen.commit, Digest: seen.digest}
+	err := seen.err
 	var server *reach.Error
 	var one manifest.Problem
 	var several *manifest.Problems

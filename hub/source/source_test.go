@@ -150,7 +150,7 @@ func (w *world) untilProblem(reason string) *yardarmv1.SourceProblem {
 // look has the repository looked at, as a webhook does.
 func (w *world) look() {
 	w.Helper()
-	if err := w.controller.Look(w.Context(), func(*yardarmv1.GitSource) bool { return true }); err != nil {
+	if err := w.controller.Look(w.Context(), func(*yardarmv1.Source) bool { return true }); err != nil {
 		w.Fatal(err)
 	}
 }

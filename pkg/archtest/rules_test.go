@@ -123,12 +123,18 @@ var rules = []rule{
 		name: "the spoke stays small",
 		why:  "one runs in every cluster; the hub renders",
 		from: []string{"spoke/cmd/yardarm-spoke"},
-		deny: []string{"pkg/render", "helm.sh/...", "sigs.k8s.io/kustomize/...", "github.com/go-git/...", "github.com/coreos/go-oidc/..."},
+		deny: []string{"pkg/render", "helm.sh/...", "sigs.k8s.io/kustomize/...", "github.com/go-git/...", "oras.land/...", "github.com/coreos/go-oidc/..."},
 	},
 	{
 		name: "rendering fetches nothing",
 		why:  "it is run over foreign input in a process that has no network; what is fetched, hub/source fetches",
-		from: []string{"pkg/render"}, deny: []string{grpc, "pkg/client/...", "github.com/go-git/...", "helm.sh/helm/v4/pkg/action", "helm.sh/helm/v4/pkg/getter"},
+		from: []string{"pkg/render"}, deny: []string{grpc, "pkg/client/...", "github.com/go-git/...", "oras.land/...", "helm.sh/helm/v4/pkg/action", "helm.sh/helm/v4/pkg/getter"},
+	},
+	{
+		name: "what is fetched is fetched for nobody",
+		why:  "servers are asked, and archives unpacked, without a word of bundles; package source knows both",
+		from: []string{"hub/source/reach", "hub/source/git", "hub/source/archive", "hub/source/chart", "hub/source/oci"},
+		deny: []string{grpc, "hub/store/...", "hub/api/...", "pkg/render"},
 	},
 	{
 		name: "who calls is known without a server",

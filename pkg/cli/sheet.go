@@ -100,22 +100,29 @@ func (d *sheet) provenance(r *yardarmv1.Revision) {
 	d.field("Message", p.GetMessage())
 	d.field("Source", p.GetSource())
 	d.field("Commit", p.GetCommit())
+	d.field("Source digest", p.GetDigest())
 	d.field("Ref", p.GetRef())
 	d.field("Author", p.GetAuthor())
 }
 
 // source is where a bundle's revisions come from, and what the hub has seen there.
 func (d *sheet) source(b *yardarmv1.Bundle) {
-	g, st := b.GetSpec().GetSource().GetGit(), b.GetStatus().GetSource()
-	if g == nil {
+	src, st := b.GetSpec().GetSource(), b.GetStatus().GetSource()
+	from := src.Origin()
+	if from == nil {
 		return
 	}
 	d.section("Source")
-	d.field("Repository", g.GetUrl())
-	d.field("Path", g.GetPath())
-	d.field("Follows", refText(g.GetRef()))
-	d.field("Credentials", g.GetCredentials())
+	d.field("Repository", from.GetUrl())
+	d.field("Chart", src.GetHelm().GetChart())
+	d.field("Path", cmp.Or(src.GetGit().GetPath(), src.GetOci().GetPath()))
+	d.field("Follows", followsText(src))
+	d.field("Credentials", from.GetCredentials())
 	d.field("Commit", st.GetCommit())
+	d.field("Digest", st.GetDigest())
+	if st.GetDigest() != "" {
+		d.field("Version", st.GetRef())
+	}
 	d.field("Subject", st.GetSubject())
 	d.field("Author", st.GetAuthor())
 	d.field("Looked at", cmp.Or(d.app.at(st.GetAsOf()), "not yet"))
@@ -124,9 +131,33 @@ func (d *sheet) source(b *yardarmv1.Bundle) {
 		d.painted("Failing", d.paint(yardarmv1.PhaseFailed)+" since "+d.app.at(p.GetSince()))
 		d.field("Reason", p.GetReason())
 		d.field("Failing commit", p.GetCommit())
+		d.field("Failing digest", p.GetDigest())
 		d.field("Message", p.GetMessage())
 	}
 	d.end()
+}
+
+// followsText says of what a source takes the newest.
+func followsText(s *yardarmv1.Source) string {
+	switch {
+	case s.GetHelm() != nil && s.GetHelm().GetVersion() == "":
+		return "the highest version"
+	case s.GetHelm() != nil:
+		return "version " + s.GetHelm().GetVersion()
+	case s.GetOci() != nil:
+		return artifactText(s.GetOci().GetRef())
+	}
+	return refText(s.GetGit().GetRef())
+}
+
+func artifactText(r *yardarmv1.OciRef) string {
+	switch {
+	case r.GetDigest() != "":
+		return r.GetDigest()
+	case r.GetSemver() != "":
+		return "the highest tag in " + r.GetSemver()
+	}
+	return "tag " + cmp.Or(r.GetTag(), "latest")
 }
 
 func refText(r *yardarmv1.GitRef) string {

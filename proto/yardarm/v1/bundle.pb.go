@@ -1084,9 +1084,11 @@ type Provenance struct {
 	Time    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
 	// The revision whose artifact this one returns to, 0 where it returns to none.
 	UndoOf uint32 `protobuf:"varint,6,opt,name=undo_of,json=undoOf,proto3" json:"undo_of,omitempty"`
-	// Of a revision that a source has made: the commit's author, as NAME <ADDRESS>, and the branch or tag that it was found by.
-	Author        string `protobuf:"bytes,7,opt,name=author,proto3" json:"author,omitempty"`
-	Ref           string `protobuf:"bytes,8,opt,name=ref,proto3" json:"ref,omitempty"`
+	// Of a revision that a source has made: the commit's author, as NAME <ADDRESS>, and the branch, tag or version that it was found by.
+	Author string `protobuf:"bytes,7,opt,name=author,proto3" json:"author,omitempty"`
+	Ref    string `protobuf:"bytes,8,opt,name=ref,proto3" json:"ref,omitempty"`
+	// In place of a commit, what the chart's archive or the artifact's manifest is known by, as "sha256:…".
+	Digest        string `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1173,6 +1175,13 @@ func (x *Provenance) GetAuthor() string {
 func (x *Provenance) GetRef() string {
 	if x != nil {
 		return x.Ref
+	}
+	return ""
+}
+
+func (x *Provenance) GetDigest() string {
+	if x != nil {
+		return x.Digest
 	}
 	return ""
 }
@@ -1279,7 +1288,7 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"definition\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x03 \x01(\tR\x02to\x12\x18\n" +
-	"\aremoved\x18\x04 \x03(\tR\aremoved\"\xdf\x01\n" +
+	"\aremoved\x18\x04 \x03(\tR\aremoved\"\xf7\x01\n" +
 	"\n" +
 	"Provenance\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x18\n" +
@@ -1289,7 +1298,8 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x17\n" +
 	"\aundo_of\x18\x06 \x01(\rR\x06undoOf\x12\x16\n" +
 	"\x06author\x18\a \x01(\tR\x06author\x12\x10\n" +
-	"\x03ref\x18\b \x01(\tR\x03refB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
+	"\x03ref\x18\b \x01(\tR\x03ref\x12\x16\n" +
+	"\x06digest\x18\t \x01(\tR\x06digestB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
 
 var (
 	file_yardarm_v1_bundle_proto_rawDescOnce sync.Once

@@ -26,11 +26,11 @@ const (
 // Source is where the hub takes a bundle's revisions from. A bundle with one takes no publications by hand.
 type Source struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Charts and OCI artifacts will be others.
-	//
 	// Types that are valid to be assigned to From:
 	//
 	//	*Source_Git
+	//	*Source_Helm
+	//	*Source_Oci
 	From isSource_From `protobuf_oneof:"from"`
 	// How its files become objects. Default: by what is in the directory.
 	Rendering     *Rendering `protobuf:"bytes,2,opt,name=rendering,proto3" json:"rendering,omitempty"`
@@ -84,6 +84,24 @@ func (x *Source) GetGit() *GitSource {
 	return nil
 }
 
+func (x *Source) GetHelm() *HelmSource {
+	if x != nil {
+		if x, ok := x.From.(*Source_Helm); ok {
+			return x.Helm
+		}
+	}
+	return nil
+}
+
+func (x *Source) GetOci() *OciSource {
+	if x != nil {
+		if x, ok := x.From.(*Source_Oci); ok {
+			return x.Oci
+		}
+	}
+	return nil
+}
+
 func (x *Source) GetRendering() *Rendering {
 	if x != nil {
 		return x.Rendering
@@ -99,7 +117,19 @@ type Source_Git struct {
 	Git *GitSource `protobuf:"bytes,1,opt,name=git,proto3,oneof"`
 }
 
+type Source_Helm struct {
+	Helm *HelmSource `protobuf:"bytes,3,opt,name=helm,proto3,oneof"`
+}
+
+type Source_Oci struct {
+	Oci *OciSource `protobuf:"bytes,4,opt,name=oci,proto3,oneof"`
+}
+
 func (*Source_Git) isSource_From() {}
+
+func (*Source_Helm) isSource_From() {}
+
+func (*Source_Oci) isSource_From() {}
 
 // GitSource is a directory of a Git repository.
 type GitSource struct {
@@ -254,6 +284,233 @@ func (x *GitRef) GetCommit() string {
 	return ""
 }
 
+// HelmSource is a chart of a Helm repository of the usual kind, which is a web server with an index.yaml. Charts in OCI registries are an OciSource.
+type HelmSource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "https://HOST/PATH": what index.yaml is below. Names and passwords are credentials, and not part of it.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// The chart's name there.
+	Chart string `protobuf:"bytes,2,opt,name=chart,proto3" json:"chart,omitempty"`
+	// A version, or a range of them as in "1.x": the highest in it. Default: the highest that is no pre-release.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// As of a GitSource.
+	Interval *durationpb.Duration `protobuf:"bytes,4,opt,name=interval,proto3" json:"interval,omitempty"`
+	// The name of the source credentials that the repository wants. They are shown to its own host only, wherever the index says that the charts are.
+	Credentials   string `protobuf:"bytes,5,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HelmSource) Reset() {
+	*x = HelmSource{}
+	mi := &file_yardarm_v1_source_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HelmSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HelmSource) ProtoMessage() {}
+
+func (x *HelmSource) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_source_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HelmSource.ProtoReflect.Descriptor instead.
+func (*HelmSource) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *HelmSource) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *HelmSource) GetChart() string {
+	if x != nil {
+		return x.Chart
+	}
+	return ""
+}
+
+func (x *HelmSource) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *HelmSource) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *HelmSource) GetCredentials() string {
+	if x != nil {
+		return x.Credentials
+	}
+	return ""
+}
+
+// OciSource is an artifact of an OCI registry: a chart, an archive of manifests or of a kustomization, or single files.
+type OciSource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "oci://HOST[:PORT]/PATH": the repository, without a tag.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// Which artifact. Default: the one tagged "latest".
+	Ref *OciRef `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	// The directory in it, slash-separated. Default: its top; of a chart, the chart.
+	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	// As of a GitSource.
+	Interval *durationpb.Duration `protobuf:"bytes,4,opt,name=interval,proto3" json:"interval,omitempty"`
+	// The name of the source credentials that the registry wants. They have to allow "https://HOST[:PORT]/PATH".
+	Credentials   string `protobuf:"bytes,5,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OciSource) Reset() {
+	*x = OciSource{}
+	mi := &file_yardarm_v1_source_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OciSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OciSource) ProtoMessage() {}
+
+func (x *OciSource) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_source_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OciSource.ProtoReflect.Descriptor instead.
+func (*OciSource) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OciSource) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *OciSource) GetRef() *OciRef {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *OciSource) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *OciSource) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *OciSource) GetCredentials() string {
+	if x != nil {
+		return x.Credentials
+	}
+	return ""
+}
+
+// OciRef names an artifact; one field is set.
+type OciRef struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Tag   string                 `protobuf:"bytes,1,opt,name=tag,proto3" json:"tag,omitempty"`
+	// A range of versions, as in "1.x": of the tags that are semantic versions, the highest in it.
+	Semver string `protobuf:"bytes,2,opt,name=semver,proto3" json:"semver,omitempty"`
+	// "sha256:" and 64 hexadecimal digits: the digest of its manifest.
+	Digest        string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OciRef) Reset() {
+	*x = OciRef{}
+	mi := &file_yardarm_v1_source_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OciRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OciRef) ProtoMessage() {}
+
+func (x *OciRef) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_source_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OciRef.ProtoReflect.Descriptor instead.
+func (*OciRef) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OciRef) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *OciRef) GetSemver() string {
+	if x != nil {
+		return x.Semver
+	}
+	return ""
+}
+
+func (x *OciRef) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
 // SourceStatus is what the hub has seen of a bundle's source. It is in memory only: a hub looks at all sources when it starts.
 type SourceStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -262,21 +519,23 @@ type SourceStatus struct {
 	// Its author, as NAME <ADDRESS>, and the first line of its message.
 	Author  string `protobuf:"bytes,2,opt,name=author,proto3" json:"author,omitempty"`
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
-	// The branch or tag by which it was found.
+	// The branch, tag or version by which it was found.
 	Ref string `protobuf:"bytes,4,opt,name=ref,proto3" json:"ref,omitempty"`
 	// When the source was last asked and has answered.
 	AsOf *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	// What is wrong, absent while nothing is.
 	Problem *SourceProblem `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
 	// Why the newest commit is not what the bundle runs though nothing is wrong, such as a return to an earlier revision; empty otherwise.
-	Held          string `protobuf:"bytes,7,opt,name=held,proto3" json:"held,omitempty"`
+	Held string `protobuf:"bytes,7,opt,name=held,proto3" json:"held,omitempty"`
+	// In place of a commit, what a chart's archive or an artifact's manifest is known by: "sha256:" and 64 hexadecimal digits.
+	Digest        string `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SourceStatus) Reset() {
 	*x = SourceStatus{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[3]
+	mi := &file_yardarm_v1_source_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -288,7 +547,7 @@ func (x *SourceStatus) String() string {
 func (*SourceStatus) ProtoMessage() {}
 
 func (x *SourceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[3]
+	mi := &file_yardarm_v1_source_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -301,7 +560,7 @@ func (x *SourceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceStatus.ProtoReflect.Descriptor instead.
 func (*SourceStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{3}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SourceStatus) GetCommit() string {
@@ -353,6 +612,13 @@ func (x *SourceStatus) GetHeld() string {
 	return ""
 }
 
+func (x *SourceStatus) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
 // SourceProblem is why a source gives no revision. The last good one stays.
 type SourceProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -360,17 +626,19 @@ type SourceProblem struct {
 	Reason  string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// The commit that it is about, where it is about one, and the place in it as far as that is known.
-	Commit        string                 `protobuf:"bytes,3,opt,name=commit,proto3" json:"commit,omitempty"`
-	File          string                 `protobuf:"bytes,4,opt,name=file,proto3" json:"file,omitempty"`
-	Line          uint32                 `protobuf:"varint,5,opt,name=line,proto3" json:"line,omitempty"`
-	Since         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	Commit string                 `protobuf:"bytes,3,opt,name=commit,proto3" json:"commit,omitempty"`
+	File   string                 `protobuf:"bytes,4,opt,name=file,proto3" json:"file,omitempty"`
+	Line   uint32                 `protobuf:"varint,5,opt,name=line,proto3" json:"line,omitempty"`
+	Since  *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// In place of the commit, as in SourceStatus.
+	Digest        string `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SourceProblem) Reset() {
 	*x = SourceProblem{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[4]
+	mi := &file_yardarm_v1_source_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +650,7 @@ func (x *SourceProblem) String() string {
 func (*SourceProblem) ProtoMessage() {}
 
 func (x *SourceProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[4]
+	mi := &file_yardarm_v1_source_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +663,7 @@ func (x *SourceProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceProblem.ProtoReflect.Descriptor instead.
 func (*SourceProblem) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{4}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SourceProblem) GetReason() string {
@@ -440,6 +708,13 @@ func (x *SourceProblem) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *SourceProblem) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
 // SourceCredentials are what the hub shows to the servers of sources: of Git, of charts, of OCI artifacts. The hub keeps the secrets among them encrypted, and never
 // answers them.
 type SourceCredentials struct {
@@ -456,7 +731,7 @@ type SourceCredentials struct {
 
 func (x *SourceCredentials) Reset() {
 	*x = SourceCredentials{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[5]
+	mi := &file_yardarm_v1_source_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +743,7 @@ func (x *SourceCredentials) String() string {
 func (*SourceCredentials) ProtoMessage() {}
 
 func (x *SourceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[5]
+	mi := &file_yardarm_v1_source_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +756,7 @@ func (x *SourceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCredentials.ProtoReflect.Descriptor instead.
 func (*SourceCredentials) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SourceCredentials) GetApiVersion() string {
@@ -543,7 +818,7 @@ type SourceCredentialsSpec struct {
 
 func (x *SourceCredentialsSpec) Reset() {
 	*x = SourceCredentialsSpec{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[6]
+	mi := &file_yardarm_v1_source_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -555,7 +830,7 @@ func (x *SourceCredentialsSpec) String() string {
 func (*SourceCredentialsSpec) ProtoMessage() {}
 
 func (x *SourceCredentialsSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[6]
+	mi := &file_yardarm_v1_source_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -568,7 +843,7 @@ func (x *SourceCredentialsSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCredentialsSpec.ProtoReflect.Descriptor instead.
 func (*SourceCredentialsSpec) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SourceCredentialsSpec) GetUrls() []string {
@@ -641,7 +916,7 @@ type SourceCredentialsStatus struct {
 
 func (x *SourceCredentialsStatus) Reset() {
 	*x = SourceCredentialsStatus{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[7]
+	mi := &file_yardarm_v1_source_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +928,7 @@ func (x *SourceCredentialsStatus) String() string {
 func (*SourceCredentialsStatus) ProtoMessage() {}
 
 func (x *SourceCredentialsStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[7]
+	mi := &file_yardarm_v1_source_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +941,7 @@ func (x *SourceCredentialsStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCredentialsStatus.ProtoReflect.Descriptor instead.
 func (*SourceCredentialsStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SourceCredentialsStatus) GetHolds() []string {
@@ -695,9 +970,11 @@ var File_yardarm_v1_source_proto protoreflect.FileDescriptor
 const file_yardarm_v1_source_proto_rawDesc = "" +
 	"\n" +
 	"\x17yardarm/v1/source.proto\x12\n" +
-	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15yardarm/v1/meta.proto\x1a\x17yardarm/v1/render.proto\"p\n" +
+	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15yardarm/v1/meta.proto\x1a\x17yardarm/v1/render.proto\"\xc9\x01\n" +
 	"\x06Source\x12)\n" +
-	"\x03git\x18\x01 \x01(\v2\x15.yardarm.v1.GitSourceH\x00R\x03git\x123\n" +
+	"\x03git\x18\x01 \x01(\v2\x15.yardarm.v1.GitSourceH\x00R\x03git\x12,\n" +
+	"\x04helm\x18\x03 \x01(\v2\x16.yardarm.v1.HelmSourceH\x00R\x04helm\x12)\n" +
+	"\x03oci\x18\x04 \x01(\v2\x15.yardarm.v1.OciSourceH\x00R\x03oci\x123\n" +
 	"\trendering\x18\x02 \x01(\v2\x15.yardarm.v1.RenderingR\trenderingB\x06\n" +
 	"\x04from\"\xb0\x01\n" +
 	"\tGitSource\x12\x10\n" +
@@ -710,7 +987,24 @@ const file_yardarm_v1_source_proto_rawDesc = "" +
 	"\x06branch\x18\x01 \x01(\tR\x06branch\x12\x10\n" +
 	"\x03tag\x18\x02 \x01(\tR\x03tag\x12\x16\n" +
 	"\x06semver\x18\x03 \x01(\tR\x06semver\x12\x16\n" +
-	"\x06commit\x18\x04 \x01(\tR\x06commit\"\xe4\x01\n" +
+	"\x06commit\x18\x04 \x01(\tR\x06commit\"\xa7\x01\n" +
+	"\n" +
+	"HelmSource\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x14\n" +
+	"\x05chart\x18\x02 \x01(\tR\x05chart\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x125\n" +
+	"\binterval\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\binterval\x12 \n" +
+	"\vcredentials\x18\x05 \x01(\tR\vcredentials\"\xb0\x01\n" +
+	"\tOciSource\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12$\n" +
+	"\x03ref\x18\x02 \x01(\v2\x12.yardarm.v1.OciRefR\x03ref\x12\x12\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\x125\n" +
+	"\binterval\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\binterval\x12 \n" +
+	"\vcredentials\x18\x05 \x01(\tR\vcredentials\"J\n" +
+	"\x06OciRef\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\tR\x03tag\x12\x16\n" +
+	"\x06semver\x18\x02 \x01(\tR\x06semver\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\"\xfc\x01\n" +
 	"\fSourceStatus\x12\x16\n" +
 	"\x06commit\x18\x01 \x01(\tR\x06commit\x12\x16\n" +
 	"\x06author\x18\x02 \x01(\tR\x06author\x12\x18\n" +
@@ -718,14 +1012,16 @@ const file_yardarm_v1_source_proto_rawDesc = "" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\x12/\n" +
 	"\x05as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x123\n" +
 	"\aproblem\x18\x06 \x01(\v2\x19.yardarm.v1.SourceProblemR\aproblem\x12\x12\n" +
-	"\x04held\x18\a \x01(\tR\x04held\"\xb3\x01\n" +
+	"\x04held\x18\a \x01(\tR\x04held\x12\x16\n" +
+	"\x06digest\x18\b \x01(\tR\x06digest\"\xcb\x01\n" +
 	"\rSourceProblem\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
 	"\x06commit\x18\x03 \x01(\tR\x06commit\x12\x12\n" +
 	"\x04file\x18\x04 \x01(\tR\x04file\x12\x12\n" +
 	"\x04line\x18\x05 \x01(\rR\x04line\x120\n" +
-	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xf0\x01\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
+	"\x06digest\x18\a \x01(\tR\x06digest\"\xf0\x01\n" +
 	"\x11SourceCredentials\x12\x1f\n" +
 	"\vapi_version\x18\x01 \x01(\tR\n" +
 	"apiVersion\x12\x12\n" +
@@ -761,37 +1057,45 @@ func file_yardarm_v1_source_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_source_proto_rawDescData
 }
 
-var file_yardarm_v1_source_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_yardarm_v1_source_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_yardarm_v1_source_proto_goTypes = []any{
 	(*Source)(nil),                  // 0: yardarm.v1.Source
 	(*GitSource)(nil),               // 1: yardarm.v1.GitSource
 	(*GitRef)(nil),                  // 2: yardarm.v1.GitRef
-	(*SourceStatus)(nil),            // 3: yardarm.v1.SourceStatus
-	(*SourceProblem)(nil),           // 4: yardarm.v1.SourceProblem
-	(*SourceCredentials)(nil),       // 5: yardarm.v1.SourceCredentials
-	(*SourceCredentialsSpec)(nil),   // 6: yardarm.v1.SourceCredentialsSpec
-	(*SourceCredentialsStatus)(nil), // 7: yardarm.v1.SourceCredentialsStatus
-	(*Rendering)(nil),               // 8: yardarm.v1.Rendering
-	(*durationpb.Duration)(nil),     // 9: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 10: google.protobuf.Timestamp
-	(*ObjectMeta)(nil),              // 11: yardarm.v1.ObjectMeta
+	(*HelmSource)(nil),              // 3: yardarm.v1.HelmSource
+	(*OciSource)(nil),               // 4: yardarm.v1.OciSource
+	(*OciRef)(nil),                  // 5: yardarm.v1.OciRef
+	(*SourceStatus)(nil),            // 6: yardarm.v1.SourceStatus
+	(*SourceProblem)(nil),           // 7: yardarm.v1.SourceProblem
+	(*SourceCredentials)(nil),       // 8: yardarm.v1.SourceCredentials
+	(*SourceCredentialsSpec)(nil),   // 9: yardarm.v1.SourceCredentialsSpec
+	(*SourceCredentialsStatus)(nil), // 10: yardarm.v1.SourceCredentialsStatus
+	(*Rendering)(nil),               // 11: yardarm.v1.Rendering
+	(*durationpb.Duration)(nil),     // 12: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 13: google.protobuf.Timestamp
+	(*ObjectMeta)(nil),              // 14: yardarm.v1.ObjectMeta
 }
 var file_yardarm_v1_source_proto_depIdxs = []int32{
 	1,  // 0: yardarm.v1.Source.git:type_name -> yardarm.v1.GitSource
-	8,  // 1: yardarm.v1.Source.rendering:type_name -> yardarm.v1.Rendering
-	2,  // 2: yardarm.v1.GitSource.ref:type_name -> yardarm.v1.GitRef
-	9,  // 3: yardarm.v1.GitSource.interval:type_name -> google.protobuf.Duration
-	10, // 4: yardarm.v1.SourceStatus.as_of:type_name -> google.protobuf.Timestamp
-	4,  // 5: yardarm.v1.SourceStatus.problem:type_name -> yardarm.v1.SourceProblem
-	10, // 6: yardarm.v1.SourceProblem.since:type_name -> google.protobuf.Timestamp
-	11, // 7: yardarm.v1.SourceCredentials.metadata:type_name -> yardarm.v1.ObjectMeta
-	6,  // 8: yardarm.v1.SourceCredentials.spec:type_name -> yardarm.v1.SourceCredentialsSpec
-	7,  // 9: yardarm.v1.SourceCredentials.status:type_name -> yardarm.v1.SourceCredentialsStatus
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	3,  // 1: yardarm.v1.Source.helm:type_name -> yardarm.v1.HelmSource
+	4,  // 2: yardarm.v1.Source.oci:type_name -> yardarm.v1.OciSource
+	11, // 3: yardarm.v1.Source.rendering:type_name -> yardarm.v1.Rendering
+	2,  // 4: yardarm.v1.GitSource.ref:type_name -> yardarm.v1.GitRef
+	12, // 5: yardarm.v1.GitSource.interval:type_name -> google.protobuf.Duration
+	12, // 6: yardarm.v1.HelmSource.interval:type_name -> google.protobuf.Duration
+	5,  // 7: yardarm.v1.OciSource.ref:type_name -> yardarm.v1.OciRef
+	12, // 8: yardarm.v1.OciSource.interval:type_name -> google.protobuf.Duration
+	13, // 9: yardarm.v1.SourceStatus.as_of:type_name -> google.protobuf.Timestamp
+	7,  // 10: yardarm.v1.SourceStatus.problem:type_name -> yardarm.v1.SourceProblem
+	13, // 11: yardarm.v1.SourceProblem.since:type_name -> google.protobuf.Timestamp
+	14, // 12: yardarm.v1.SourceCredentials.metadata:type_name -> yardarm.v1.ObjectMeta
+	9,  // 13: yardarm.v1.SourceCredentials.spec:type_name -> yardarm.v1.SourceCredentialsSpec
+	10, // 14: yardarm.v1.SourceCredentials.status:type_name -> yardarm.v1.SourceCredentialsStatus
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_source_proto_init() }
@@ -803,6 +1107,8 @@ func file_yardarm_v1_source_proto_init() {
 	file_yardarm_v1_render_proto_init()
 	file_yardarm_v1_source_proto_msgTypes[0].OneofWrappers = []any{
 		(*Source_Git)(nil),
+		(*Source_Helm)(nil),
+		(*Source_Oci)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -810,7 +1116,7 @@ func file_yardarm_v1_source_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_source_proto_rawDesc), len(file_yardarm_v1_source_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
