@@ -76,7 +76,7 @@ func TestChange(t *testing.T) {
 // TestRollout: a change goes through all stages to everybody.
 func TestRollout(t *testing.T) {
 	f := small[report.Rollout](t, "rollout")
-	if f.Spokes != spokesInTest || f.ConvergedSeconds <= 0 || f.PlanPerReport <= 0 || f.Clusters != 50 {
+	if f.Spokes != spokesInTest || f.ConvergedSeconds <= 0 || f.PlanPerReport <= 0 || f.Clusters != 50 || f.DiffSeconds <= 0 || f.Problems <= 0 || f.Failing != 5 {
 		t.Errorf("got %+v", f)
 	}
 }

@@ -30,6 +30,8 @@ func Lines(figures any) []Line {
 		return []Line{
 			{"rollout", fmt.Sprintf("a change through %d clusters in three stages", f.Spokes), fmt.Sprintf("%.2f s", f.ConvergedSeconds), "≤ 2 s for 100", f.ConvergedSeconds <= 2},
 			{"rollout", fmt.Sprintf("work after one report, %d clusters × %d bundles", f.Clusters, f.Bundles), fmt.Sprintf("%.0f µs", f.PlanPerReport), "≤ 1,000 µs", f.PlanPerReport <= 1000},
+			{"rollout", fmt.Sprintf("a diff for %d clusters with 100 inputs", f.Clusters), fmt.Sprintf("%.2f s", f.DiffSeconds), "≤ 1 s for 10,000", f.DiffSeconds <= 1},
+			{"rollout", fmt.Sprintf("problems over %d clusters, %d failing", f.Clusters, f.Failing), fmt.Sprintf("%.0f ms", f.Problems), "≤ 100 ms for 10,000", f.Problems <= 100},
 		}
 	case *Stalled:
 		return []Line{

@@ -31,11 +31,18 @@ const plannedReports = 200
 // inThree is a strategy of three stages, no soak and no approval.
 var inThree = &yardarmv1.RolloutStrategy{Stages: []*yardarmv1.Stage{{Name: "canary", Clusters: 1}, {Name: "early", Percent: 10}, {Name: "rest"}}}
 
-// rollout has changes go through a fleet in three stages; and, over a database of many clusters and bundles, times what one report costs the driver.
+// rollout has changes go through a fleet in three stages; and, over databases of many clusters and bundles, times what one report costs the driver, and what
+// people ask.
 func rollout(ctx context.Context, c Config) (_ any, err error) {
 	plan, err := planTime(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	out := &report.Rollout{Clusters: c.Clusters, Bundles: c.ClusterBundles, PlanPerReport: float64(plan.Nanoseconds()) / 1e3}
+	if c.Given == nil {
+		if err := ask(ctx, c, out); err != nil {
+			return nil, err
+		}
 	}
 	w, err := newFleet(ctx, c)
 	if err != nil {
@@ -54,10 +61,8 @@ func rollout(ctx context.Context, c Config) (_ any, err error) {
 			return nil, err
 		}
 	}
-	return &report.Rollout{
-		Spokes: w.started, Clusters: c.Clusters, Bundles: c.ClusterBundles, ConvergedSeconds: measure.Percentile(took, 0.5).Seconds(),
-		SlowestSeconds: measure.Percentile(took, 1).Seconds(), PlanPerReport: float64(plan.Nanoseconds()) / 1e3,
-	}, nil
+	out.Spokes, out.ConvergedSeconds, out.SlowestSeconds = w.started, measure.Percentile(took, 0.5).Seconds(), measure.Percentile(took, 1).Seconds()
+	return out, nil
 }
 
 // roll publishes one change, and answers how long it took from the answer until its rollout was complete, and nobody was left.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/artifact"
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/seal"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
@@ -29,8 +30,8 @@ const (
 	artifactSize = 10_000
 )
 
-// Fleet says how large.
-type Fleet struct{ Clusters, Bundles int }
+// Fleet says how large, and in how many clusters the first bundle fails.
+type Fleet struct{ Clusters, Bundles, Failing int }
 
 // BundleName is that of the bundle i.
 func BundleName(i int) string { return fmt.Sprintf("app-%d", i) }
@@ -57,7 +58,7 @@ func Database(ctx context.Context, into store.Config, f Fleet) (size int64, err 
 	if err != nil {
 		return 0, err
 	}
-	if err := errors.Join(f.putBundles(ctx, db), f.putClusters(ctx, db)); err != nil {
+	if err := errors.Join(f.putBundles(ctx, db), f.putClusters(ctx, db), f.putFailing(ctx, db)); err != nil {
 		return 0, errors.Join(err, db.Close())
 	}
 	if err := db.Close(); err != nil {
@@ -78,10 +79,13 @@ func (f Fleet) putBundles(ctx context.Context, db *store.Store) error {
 		}
 		for i := range f.Bundles {
 			name := BundleName(i)
-			content := artifact.Manifests(uint64(i), artifactSize, 0)
+			set, err := manifest.Parse([]manifest.File{{Path: "app.yaml", Data: artifact.Manifests(uint64(i), artifactSize, 0)}}, manifest.Limits{})
+			if err != nil {
+				return err
+			}
+			content, digest := set.Canonical(), set.Digest().String()
 			encoded := manifest.Compress(content)
-			digest := manifest.DigestOf(content).String()
-			err := errors.Join(
+			err = errors.Join(
 				tx.PutArtifact(&storev1.Artifact{Digest: digest, Size: uint64(len(content)), EncodedSize: uint64(len(encoded))}, encoded),
 				tx.PutRevision(&yardarmv1.Revision{Metadata: Meta(name+"-1", nil), Spec: &yardarmv1.RevisionSpec{
 					Bundle: name, BundleUid: "uid-" + name, Number: 1, Digest: digest, Size: uint64(len(content)),
@@ -139,6 +143,30 @@ func (f Fleet) putClusters(ctx context.Context, db *store.Store) error {
 		}
 	}
 	return nil
+}
+
+// putFailing has the first clusters report that the first bundle fails, as it is assigned to them.
+func (f Fleet) putFailing(ctx context.Context, db *store.Store) error {
+	if f.Failing == 0 {
+		return nil
+	}
+	tx, now := db.Read(), timestamppb.Now()
+	bundle := tx.Bundle("uid-" + BundleName(0))
+	return db.Observe(ctx, func(into *store.Tx) error {
+		for i := range f.Failing {
+			uid := "uid-" + ClusterName(i)
+			a := placement.DesiredOf(tx, tx.Cluster(uid), bundle)
+			if err := into.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Received: now, Report: &yardarmv1.Report{
+				Bundle: bundle.Metadata.Name, BundleUid: bundle.Metadata.Uid, AssignmentHash: a.Hash, Revision: 1, Digest: a.Digest, Phase: yardarmv1.PhaseFailed,
+				Reason: "ApplyFailed", Message: "1 of 9 objects failed", Since: now, ObservedTime: now, Objects: &yardarmv1.ObjectCounts{Total: 9, Applied: 8, Ready: 8, Failed: 1},
+				Problems: []*yardarmv1.ObjectProblem{{Object: "apps/Deployment shop/" + ClusterName(i), Reason: "Forbidden", Since: now,
+					Message: fmt.Sprintf("deployments.apps %q is forbidden: exceeded quota, used %d of 8", ClusterName(i), i%9)}},
+			}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // uncache has the kernel forget a file's content, and answers its size.
