@@ -34,7 +34,8 @@ func (a *app) deleteCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete TYPE NAME… | TYPE/NAME…",
 		Short: "Delete clusters, bundles, clustergroups, strategies, gates, roles, rolebindings, notifications and sourcecredentials, and say what becomes of the workloads",
-		Long: `Delete clusters, bundles, clustergroups, strategies, gates, roles, rolebindings, notifications and sourcecredentials.
+		Long: `Delete clusters, bundles, clustergroups, strategies, gates, roles, rolebindings, notifications and
+sourcecredentials.
 
 For a cluster and for a bundle, say what becomes of the objects in the clusters:
   --keep     they stay as they are, and nobody manages them any more
