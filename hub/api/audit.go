@@ -150,6 +150,7 @@ var auditKinds = map[string]string{
 	store.Notifications.String():     yardarmv1.KindNotification,
 	store.SourceCredentials.String(): yardarmv1.KindSourceCredentials,
 	store.RolloutMembers.String():    "RolloutMembers",
+	store.Turns.String():             "Turn",
 	store.Roles.String():             yardarmv1.KindRole,
 	store.RoleBindings.String():      yardarmv1.KindRoleBinding,
 	store.Credentials.String():       yardarmv1.KindToken,

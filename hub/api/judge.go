@@ -27,7 +27,7 @@ var resourceIn = map[store.Table]string{
 }
 
 // followers are the tables whose rows change only along with one that is judged.
-var followers = []store.Table{store.Revisions, store.Artifacts, store.Identities, store.Tokens, store.DeletedBundles, store.DeletedClusters, store.RolloutMembers}
+var followers = []store.Table{store.Revisions, store.Artifacts, store.Identities, store.Tokens, store.DeletedBundles, store.DeletedClusters, store.RolloutMembers, store.Turns}
 
 // judge refuses what a transaction has written beyond what its caller may change, whatever handler wrote it, and why: both what was there before and what is
 // there now have to be the caller's to change.

@@ -14,6 +14,7 @@ import (
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/holdings"
 )
@@ -94,7 +95,8 @@ func (s *session) advance() error {
 	steps := plan(tx, planInput{
 		clusterUID: s.uid, desired: desired, held: looking.of(s.held), skip: skip, again: again,
 		epoch: meta.Epoch, index: tx.Index(), past: meta.Past,
-		within: func(b *yardarmv1.Bundle) bool { return withinBoundary(tx, cluster, b) },
+		within:   func(b *yardarmv1.Bundle) bool { return withinBoundary(tx, cluster, b) },
+		targeted: func(b *yardarmv1.Bundle) bool { return placement.Targets(b, tx.GroupsOf(s.uid)) },
 	})
 	return s.send(tx, steps, s.CA.SignCursor(meta.Epoch, tx.Index()))
 }

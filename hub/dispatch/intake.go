@@ -3,6 +3,7 @@ package dispatch
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -132,7 +133,7 @@ func (in *intake) run(ctx context.Context) error {
 
 func (in *intake) write(ctx context.Context, batch map[*session]*observation) error {
 	now := in.Clock()
-	return in.Store.Observe(ctx, func(tx *store.Tx) error {
+	take := func(tx *store.Tx) error {
 		for s, o := range batch {
 			if !in.sessions.current(s) {
 				continue // a newer session has the word
@@ -142,7 +143,12 @@ func (in *intake) write(ctx context.Context, batch map[*session]*observation) er
 			}
 		}
 		return nil
-	})
+	}
+	err := in.Store.Observe(ctx, take)
+	if errors.Is(err, store.ErrHard) { // by its facts a cluster belongs to another group now, and joins what that is to run
+		_, err = in.Store.Update(ctx, take)
+	}
+	return err
 }
 
 func (o *observation) write(tx *store.Tx, now time.Time) error {

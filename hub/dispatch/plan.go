@@ -73,6 +73,8 @@ type planInput struct {
 	past  []*storev1.PastEpoch
 	// within tells whether the cluster is within the boundary of some group that the bundle targets: by labels alone.
 	within func(*yardarmv1.Bundle) bool
+	// targeted tells whether the bundle is for the cluster, also where it is to run no revision of it yet.
+	targeted func(*yardarmv1.Bundle) bool
 }
 
 // step is one change, and what the spoke holds of the bundle once it is made.
@@ -136,6 +138,9 @@ func (in planInput) end(r planReader, h holding) (step, bool) {
 	if !in.knows(h) && !released && cluster.GetSpec().GetRemoval() == nil {
 		return in.hold(r, h, yardarmv1.ReasonUnknownToHub,
 			"the hub does not know that it assigned this, as after a restore; it stays until an operator accepts that it is removed")
+	}
+	if cluster.GetSpec().GetRemoval() == nil && bundle != nil && in.targeted(bundle) {
+		return step{}, false // it is back, and its rollout has yet to let it in; meanwhile it keeps what it has
 	}
 	t := &spokev1.Tombstone{Bundle: h.bundle, BundleUid: h.uid, Workloads: yardarmv1.Workloads_WORKLOADS_REMOVE}
 	switch {

@@ -48,8 +48,9 @@ var (
 func input(desired []*yardarmv1.AssignmentSpec, held map[string]holding, within bool) planInput {
 	return planInput{
 		clusterUID: "c1", desired: desired, held: held, epoch: nowEpoch, index: 20,
-		past:   []*storev1.PastEpoch{{Epoch: oldEpoch, Index: 10}},
-		within: func(*yardarmv1.Bundle) bool { return within },
+		past:     []*storev1.PastEpoch{{Epoch: oldEpoch, Index: 10}},
+		within:   func(*yardarmv1.Bundle) bool { return within },
+		targeted: func(*yardarmv1.Bundle) bool { return false },
 	}
 }
 
@@ -351,5 +352,20 @@ func TestPlanProperties(t *testing.T) {
 		if again := plan(f.rows, f.in); len(again) > 0 {
 			fail("then %q", show(again))
 		}
+	}
+}
+
+// What a cluster holds of a bundle that is for it again stays as it is until the rollout has let the cluster in: a fact or a label that flaps moves nothing.
+func TestPlanKeepsWhatIsForTheClusterAgain(t *testing.T) {
+	r := &rows{cluster: &yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: "c1"}, Spec: &yardarmv1.ClusterSpec{}}, acceptances: map[string][]*storev1.Acceptance{},
+		bundles: map[string]*yardarmv1.Bundle{"b": {Metadata: &yardarmv1.ObjectMeta{Uid: "b"}}}, deleted: map[string]*storev1.DeletedBundle{}}
+	in := input(nil, map[string]holding{"b": holdingOf(spec("b", 1), nowEpoch, 20)}, true)
+	in.targeted = func(*yardarmv1.Bundle) bool { return true }
+	if got := show(plan(r, in)); got != "" {
+		t.Errorf("%s, want nothing", got)
+	}
+	r.cluster.Spec.Removal = &yardarmv1.Removal{Workloads: yardarmv1.Workloads_WORKLOADS_KEEP}
+	if got := show(plan(r, in)); got != "remove b named KEEP ClusterDeleted accepted" {
+		t.Errorf("of a cluster that is being deleted: %s", got)
 	}
 }

@@ -166,7 +166,7 @@ func (st *step) revised(old *Cluster, row *yardarmv1.Cluster, bundles map[string
 	next.Assignments = slices.Clone(old.Assignments)
 	for uid := range bundles {
 		b := st.Tx.Bundle(uid)
-		assigned := b != nil && row.GetSpec().GetRemoval() == nil && targets(b, old.Groups) && runs(st.Tx, old.UID(), b)
+		assigned := b != nil && row.GetSpec().GetRemoval() == nil && placement.Targets(b, old.Groups) && hasRevision(b)
 		report := st.Tx.ObservedBundle(old.UID(), uid).GetReport()
 		i, there := old.at(uid)
 		switch {
@@ -187,14 +187,9 @@ func (st *step) revised(old *Cluster, row *yardarmv1.Cluster, bundles map[string
 	return &next
 }
 
-// runs tells whether a cluster is to run any revision of a bundle, which targets it.
-func runs(tx *store.ReadTx, cluster string, b *yardarmv1.Bundle) bool {
-	return tx.Revision(b.GetMetadata().GetUid(), placement.RevisionFor(tx, cluster, b)) != nil
-}
-
-// targets tells whether a bundle targets one of the groups.
-func targets(b *yardarmv1.Bundle, groups []string) bool {
-	return slices.ContainsFunc(b.GetSpec().GetTargets(), func(t *yardarmv1.Target) bool { return slices.Contains(groups, t.GetGroup()) })
+// hasRevision tells whether clusters are to run a bundle that targets them, now or once its rollout has reached them.
+func hasRevision(b *yardarmv1.Bundle) bool {
+	return b.GetStatus().GetLatestRevision() != 0 || b.GetStatus().GetRevision() != 0
 }
 
 // rows notes bundles and groups whose own rows have changed.

@@ -17,7 +17,8 @@ import (
 type Item struct {
 	Bundle    string
 	BundleUID string
-	// Target is the bundle if it is assigned to the cluster.
+	// Target is the bundle if the cluster is to run it. Which revision is for its rollout to say; of a cluster that it has yet to reach for the first
+	// time, no one.
 	Target *yardarmv1.Bundle
 	// Earlier is the report about another bundle that had the name before, and of which the cluster still holds something.
 	Earlier *yardarmv1.Report
@@ -31,7 +32,7 @@ func ItemsOf(tx *store.ReadTx, c *yardarmv1.Cluster) []Item {
 	if c.GetSpec().GetRemoval() == nil {
 		for b := range tx.BundlesOf(uid) {
 			bundleUID := b.GetMetadata().GetUid()
-			if !runs(tx, uid, b) {
+			if !hasRevision(b) {
 				continue
 			}
 			place[bundleUID], place[b.GetMetadata().GetName()] = len(out), len(out)
@@ -75,7 +76,10 @@ func Judge(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, spec *yardarmv1.Assi
 		}
 	}
 	st := status.Of(in)
-	if spec == nil && st.Phase == in.Report.GetPhase() {
+	switch {
+	case it.Target != nil && spec == nil:
+		judgeWaiting(c, it, st)
+	case spec == nil && st.Phase == in.Report.GetPhase():
 		judgeLeaving(tx, c, it, st)
 	}
 	if latest := it.Target.GetStatus().GetLatestRevision(); st.Phase == yardarmv1.PhaseReady && spec.GetRevision() < latest {
@@ -86,6 +90,16 @@ func Judge(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, spec *yardarmv1.Assi
 		st.Message = strings.TrimPrefix(st.Message+fmt.Sprintf("; of an earlier bundle of this name the cluster still holds something (%s)", r.GetPhase()), "; ")
 	}
 	return st
+}
+
+// judgeWaiting corrects the status of what its rollout has yet to reach.
+func judgeWaiting(c *yardarmv1.Cluster, it Item, st *yardarmv1.AssignmentStatus) {
+	switch st.Phase {
+	case yardarmv1.PhaseStale, yardarmv1.PhaseNeverConnected, yardarmv1.PhaseHeld:
+		return
+	}
+	st.Phase, st.Reason = yardarmv1.PhasePending, yardarmv1.ReasonAwaitsRollout
+	st.Message = fmt.Sprintf("its rollout has yet to reach the cluster; see yardarm why %s %s", c.GetMetadata().GetName(), it.Bundle)
 }
 
 // judgeLeaving corrects the status of what nothing assigns any more: its spoke has not heard so yet, and may still call it ready.
@@ -119,7 +133,7 @@ func StatusesOf(tx *store.ReadTx, b *yardarmv1.Bundle) iter.Seq2[*yardarmv1.Clus
 				continue
 			}
 			spec := placer.Assigner(tx, b, placement.RevisionFor(tx, c.GetMetadata().GetUid(), b)).Assign(tx, c)
-			if spec == nil {
+			if !hasRevision(b) {
 				continue
 			}
 			assigned[c.GetMetadata().GetUid()] = true

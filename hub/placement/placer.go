@@ -47,7 +47,7 @@ func (p *Placer) DesiredAmong(r Reader, clusterUID string, bundleUIDs []string) 
 	return p.desired(r, clusterUID, func(yield func(*yardarmv1.Bundle) bool) {
 		groups := r.GroupsOf(clusterUID)
 		for _, uid := range bundleUIDs {
-			if bundle := r.Bundle(uid); targets(bundle, groups) && !yield(bundle) {
+			if bundle := r.Bundle(uid); Targets(bundle, groups) && !yield(bundle) {
 				return
 			}
 		}
@@ -84,7 +84,7 @@ func (p *Placer) Assigner(r Reader, bundle *yardarmv1.Bundle, number uint32) *As
 	return a
 }
 
-// targets tells whether a bundle, which may be nil, targets any of the groups.
-func targets(bundle *yardarmv1.Bundle, groups []string) bool {
+// Targets tells whether a bundle, which may be nil, targets any of the groups.
+func Targets(bundle *yardarmv1.Bundle, groups []string) bool {
 	return slices.ContainsFunc(bundle.GetSpec().GetTargets(), func(t *yardarmv1.Target) bool { return slices.Contains(groups, t.GetGroup()) })
 }

@@ -25,6 +25,8 @@ const (
 	WaitPresence
 	// WaitConfirmation: nobody gets it until somebody has confirmed what it does to stored objects.
 	WaitConfirmation
+	// WaitFailures: it has ended, and those that are late or new are not given the revision, since more of their stage fail than may.
+	WaitFailures
 )
 
 // Outlook says what an Advance has come to.
@@ -72,8 +74,12 @@ type tally struct {
 	failed, prior int
 	// inFlight are given it and not judged yet; lost ones are not waited for.
 	inFlight, lost int
+	// arriving are those in flight that are new to the bundle.
+	arriving int
 	// ready could be given it now; shut are there and may not yet; aside are there, and nobody waits for them.
 	ready, shut, aside int
+	// entering are given the settled revision and not judged yet, and stuck cannot run it.
+	entering, stuck int
 }
 
 // untried: nobody of the stage was ever given the revision.
@@ -95,6 +101,7 @@ func (a *advance) judge(i int) {
 	case !s.Targeted:
 		a.become(m, Left)
 	case m.State == Left:
+		m.From = 0
 		a.become(m, Waiting)
 	case m.State == Lost && s.Present:
 		a.become(m, Given)
@@ -106,6 +113,8 @@ func (a *advance) judge(i int) {
 		if a.failing(a.health(m, s), s) {
 			a.become(m, Failed)
 		}
+	case Entering:
+		a.judgeEntering(m, s)
 	case Returning:
 		a.judgeReturning(m, s)
 	}
@@ -184,9 +193,12 @@ func (a *advance) count(m *Member, s Seen) {
 		}
 	case Given:
 		t.inFlight++
+		if m.From == 0 {
+			t.arriving++
+		}
 	case Lost:
 		t.lost++
-	case Waiting:
+	case Waiting, Entering:
 		t.countWaiting(s)
 	}
 }
@@ -218,7 +230,7 @@ func (a *advance) step() {
 		if b := a.breached(); b != nil {
 			a.out.Breach = b
 			a.fail()
-			return
+			break
 		}
 		a.standIn()
 		for a.Phase == Progressing && a.passed() {
@@ -229,13 +241,14 @@ func (a *advance) step() {
 	case Completed:
 		a.give()
 	}
+	a.letIn()
 }
 
 // breached finds a stage that has been reached and has more failures than it may, or nothing but failures.
 func (a *advance) breached() *Breach {
 	for i, t := range a.tallies[:a.At+1] {
 		s := &a.Stages[i]
-		if !s.Tolerant && (t.failed > s.Budget || t.failed > 0 && t.over() && t.done == 0) {
+		if !s.bears(t.failed) || !s.Tolerant && t.failed > 0 && t.over() && t.done == 0 {
 			b := &Breach{Stage: i}
 			for j := range a.Members {
 				if m := &a.Members[j]; m.Stage == i && m.State == Failed && !m.Prior {
@@ -301,7 +314,7 @@ func (a *advance) anyDone() bool {
 func (a *advance) next() {
 	a.out.Changed = true
 	if a.At == len(a.Stages)-1 {
-		a.Phase = Completed
+		a.Phase, a.Settled = Completed, a.Revision
 		return
 	}
 	a.At++
@@ -315,8 +328,11 @@ func (a *advance) give() {
 		return
 	}
 	a.giveStages(a.At + 1)
-	if a.Phase == Progressing {
+	switch {
+	case a.Phase == Progressing:
 		a.out.Wait = a.waits()
+	case a.heldBack():
+		a.out.Wait = WaitFailures
 	}
 }
 
@@ -324,13 +340,17 @@ func (a *advance) give() {
 func (a *advance) giveStages(n int) {
 	for i := range a.Members {
 		m, s := &a.Members[i], a.seen[i]
-		if m.State != Waiting || m.Stage >= n || !s.Present || s.Gate != Open {
+		if m.State != Waiting && m.State != Entering || m.Stage >= n || !s.Present || s.Gate != Open {
 			continue
 		}
-		if t := &a.tallies[m.Stage]; t.inFlight < a.Stages[m.Stage].Concurrency {
-			t.inFlight++
+		t, stage := &a.tallies[m.Stage], &a.Stages[m.Stage]
+		if (t.inFlight < stage.Concurrency || a.newcomer(m) && t.arriving < fewNewcomers) && stage.bears(t.failed) {
+			m.Prior = m.Prior || m.State == Entering && a.failing(a.health(m, s), s)
+			if t.inFlight++; m.From == 0 {
+				t.arriving++
+			}
 			a.become(m, Given)
-			a.elapsed(m.Since, a.Stages[m.Stage].Deadline)
+			a.elapsed(m.Since, stage.Deadline)
 		}
 	}
 }

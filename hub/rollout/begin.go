@@ -38,14 +38,17 @@ func Begin(revision uint32, bundleUID string, strategy *yardarmv1.RolloutStrateg
 // Join adds a cluster that the bundle is for since the rollout began. It gets the revision once the stage that takes it is
 // reached, within the stage's concurrency; until then it runs the one before.
 func (r *Rollout) Join(strategy *yardarmv1.RolloutStrategy, before uint32, c Candidate) {
-	stage := len(strategy.Stages) - 1
+	r.Members = append(r.Members, Member{UID: c.UID, Stage: StageOf(strategy, c.Labels, c.Groups), From: before, Good: c.Good})
+}
+
+// StageOf is the index of the stage that a cluster goes with that comes late: by its groups and labels, or else the last.
+func StageOf(strategy *yardarmv1.RolloutStrategy, labels map[string]string, groups []string) int {
 	for i, s := range strategy.Stages {
-		if (s.GetGroup() != "" || s.GetSelector() != nil) && pick(s, nil, 0, 0)(c) {
-			stage = i
-			break
+		if (s.GetGroup() != "" || s.GetSelector() != nil) && pick(s, nil, 0, 0)(Candidate{Labels: labels, Groups: groups}) {
+			return i
 		}
 	}
-	r.Members = append(r.Members, Member{UID: c.UID, Stage: stage, From: before, Good: c.Good})
+	return len(strategy.Stages) - 1
 }
 
 // After is what a rollout that takes over from this one finds in a member's cluster: the revision that it is to run, and the last

@@ -12,13 +12,13 @@ func (p Phase) String() string {
 // String returns what is waited for in the words of the API; nothing is empty.
 func (w Wait) String() string {
 	return word(int(w), "", yardarmv1.RolloutWaitOperator, yardarmv1.RolloutWaitApproval, yardarmv1.RolloutWaitClusters, yardarmv1.RolloutWaitGate,
-		yardarmv1.RolloutWaitPresence, yardarmv1.RolloutWaitConfirmation)
+		yardarmv1.RolloutWaitPresence, yardarmv1.RolloutWaitConfirmation, yardarmv1.RolloutWaitFailures)
 }
 
 // String returns the state in the words of the API.
 func (s State) String() string {
 	return word(int(s), yardarmv1.MemberWaiting, yardarmv1.MemberGiven, yardarmv1.MemberDone, yardarmv1.MemberFailed, yardarmv1.MemberLost,
-		yardarmv1.MemberReturning, yardarmv1.MemberReturned, yardarmv1.MemberLeft)
+		yardarmv1.MemberReturning, yardarmv1.MemberReturned, yardarmv1.MemberLeft, yardarmv1.MemberEntering)
 }
 
 // word is empty for a number that this hub does not know.

@@ -23,6 +23,8 @@ const (
 	Returned
 	// Left: the bundle is no longer for it.
 	Left
+	// Entering: it is new to the bundle, and is to run the settled revision until its stage is reached. It does not count yet.
+	Entering
 )
 
 // Touched tells whether a cluster in this state is to run the rollout's revision.
@@ -100,9 +102,9 @@ const (
 
 // Rollout is how one stands. It is not safe for concurrent use.
 type Rollout struct {
-	// Revision is the one that it is about.
-	Revision uint32
-	Stages   []Stage
+	// Revision is the one that it is about, and Settled the newest whose rollout came to its end; 0 if none did.
+	Revision, Settled uint32
+	Stages            []Stage
 	// Pauses: a failed rollout waits for an operator instead of returning its clusters.
 	Pauses bool
 	// Unconfirmed: somebody has to confirm it before it begins.
@@ -132,7 +134,7 @@ const (
 // Runs is the revision that a member's cluster is to run; 0 for none.
 func (r *Rollout) Runs(m *Member) uint32 {
 	switch m.State {
-	case Waiting:
+	case Waiting, Entering:
 		return m.From
 	case Returning, Returned:
 		return m.Good

@@ -69,6 +69,8 @@ type world struct {
 	strategy *yardarmv1.RolloutStrategy
 	r        *Rollout
 	base     uint32
+	// given are the clusters that were given the revision at some time.
+	given map[string]bool
 	// worth is how each revision turns out, in percent of clusters where it is broken.
 	worth map[uint32]int
 	// before are the members' states before the last step.
@@ -147,6 +149,7 @@ func (w *world) begin(revision uint32) {
 		candidates = append(candidates, c)
 	}
 	w.r, w.members = Begin(revision, "bundle", w.strategy, 10*time.Minute, candidates), map[string]bool{}
+	w.r.Settled, w.given = w.base, map[string]bool{}
 	for _, c := range candidates {
 		w.members[c.UID] = true
 	}
@@ -177,7 +180,9 @@ func (w *world) happen() {
 	case 3:
 		p.gate = Gate(w.rnd.IntN(4))
 	case 4:
-		w.places = append(w.places, w.newPlace(fmt.Sprintf("c%d", len(w.places))))
+		for range []int{1, 1, 1, 12}[w.rnd.IntN(4)] {
+			w.places = append(w.places, w.newPlace(fmt.Sprintf("c%d", len(w.places))))
+		}
 	case 5:
 		w.restart()
 	case 6:
@@ -205,7 +210,7 @@ func (w *world) observe() {
 	for _, p := range w.places {
 		if p.targeted && !w.members[p.uid] {
 			w.members[p.uid] = true
-			w.r.Join(w.strategy, w.base, Candidate{UID: p.uid, Labels: p.labels})
+			w.r.Join(w.strategy, 0, Candidate{UID: p.uid, Labels: p.labels, Good: w.r.Settled})
 			w.r.Members[len(w.r.Members)-1].Since = w.now
 		}
 	}
@@ -256,14 +261,19 @@ func (w *world) check(t *testing.T, seed uint64, step int) bool {
 	if w.out.Wait == 255 {
 		return fail("advancing again with the same knowledge changed something")
 	}
-	inFlight, failed := make([]int, len(w.r.Stages)), make([]int, len(w.r.Stages))
+	failed, given, let := make([]int, len(w.r.Stages)), make([]turns, len(w.r.Stages)), make([]turns, len(w.r.Stages))
 	for i := range w.r.Members {
 		m := &w.r.Members[i]
 		p := w.place(m.UID)
 		stage := w.r.Stages[m.Stage]
 		switch m.State {
 		case Given:
-			inFlight[m.Stage]++
+			given[m.Stage].note(m.Since == w.now && !w.given[m.UID], false, m.From == 0)
+			w.given[m.UID] = true
+		case Entering:
+			if p.present || w.now < m.Since+stage.Deadline { // others are not waited for
+				let[m.Stage].note(m.Since == w.now, w.stuck(m), true)
+			}
 		case Failed:
 			if !m.Prior {
 				failed[m.Stage]++
@@ -295,11 +305,51 @@ func (w *world) check(t *testing.T, seed uint64, step int) bool {
 		}
 	}
 	for s, stage := range w.r.Stages {
+		if n := given[s]; n.now > 0 && (n.many(stage.Concurrency) || w.r.Phase != Progressing && !stage.bears(failed[s])) {
+			return fail("stage %d: %d were given it, so that %d of %d are on their way, %d of them new, while %d fail", s, n.now, n.onTheirWay, stage.Concurrency, n.new, failed[s])
+		}
+		if n := let[s]; n.now > 0 && (n.many(stage.Concurrency) || !stage.bears(n.stuck)) {
+			return fail("stage %d: %d were let in, so that %d of %d are on their way, while %d fail", s, n.now, n.onTheirWay, stage.Concurrency, n.stuck)
+		}
 		if w.r.Phase == Progressing && s <= w.r.At && failed[s] > stage.Budget {
 			return fail("stage %d goes on with %d failures of %d", s, failed[s], stage.Budget)
 		}
 	}
 	return true
+}
+
+// turns counts the members of a stage that are on their way to a revision, those among them whose turn came just now, and those that cannot run it.
+type turns struct{ now, onTheirWay, new, stuck int }
+
+func (t *turns) note(now, stuck, newcomer bool) {
+	if stuck {
+		t.stuck++
+		return
+	}
+	if t.onTheirWay++; newcomer {
+		t.new++
+	}
+	if now {
+		t.now++
+	}
+}
+
+// many tells whether more are on their way than may be.
+func (t turns) many(concurrency int) bool {
+	return t.onTheirWay-t.new > concurrency || t.onTheirWay > concurrency && t.new > fewNewcomers
+}
+
+// stuck tells whether a newcomer is known to be unable to run what it was let in with.
+func (w *world) stuck(m *Member) bool {
+	p, late := w.place(m.UID), w.now >= m.Since+w.r.Stages[m.Stage].Deadline
+	known := p.present && p.reported && p.runs == m.From
+	switch {
+	case known && (p.health == Broken || p.health == Degraded && w.now >= p.since+degradedGrace):
+		return true
+	case known && p.health == Ready:
+		return false
+	}
+	return late && p.present
 }
 
 // settle lets all be well from now on: then it has to come to an end.
@@ -335,10 +385,19 @@ func (w *world) settle(t *testing.T, seed uint64) {
 
 // ended: nothing is left to happen to a rollout of which all clusters are there.
 func (w *world) ended() bool {
+	stuck := make([]int, len(w.r.Stages))
 	for i := range w.r.Members {
+		if m := &w.r.Members[i]; m.State == Entering && w.stuck(m) {
+			stuck[m.Stage]++
+		}
+	}
+	for i := range w.r.Members {
+		if m := &w.r.Members[i]; w.r.Phase != Completed && w.r.newcomer(m) && w.r.Stages[m.Stage].bears(stuck[m.Stage]) {
+			return false // nobody may wait with nothing
+		}
 		switch w.r.Members[i].State {
 		case Waiting, Given:
-			if w.r.Phase == Completed {
+			if w.r.Phase == Completed && w.out.Wait != WaitFailures {
 				return false
 			}
 		case Returning:

@@ -39,6 +39,9 @@ type Stage struct {
 	ApproveAfter, ApprovedAfter   bool
 }
 
+// bears tells whether so many may fail.
+func (s *Stage) bears(failed int) bool { return s.Tolerant || failed <= s.Budget }
+
 // approved tells whether it may begin.
 func (s *Stage) approved() bool { return !s.ApproveBefore || s.ApprovedBefore }
 

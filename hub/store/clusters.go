@@ -49,8 +49,8 @@ func (tx *Tx) PutCluster(c *yardarmv1.Cluster) error {
 	return tx.placeCluster(c, false)
 }
 
-// DeleteCluster deletes a cluster, if there is one with the uid, and all that belongs to it: identity, tokens, acceptances, reconciliations, observed
-// state, presence and memberships.
+// DeleteCluster deletes a cluster, if there is one with the uid, and all that belongs to it: identity, tokens, acceptances, reconciliations, turns,
+// observed state, presence and memberships.
 func (tx *Tx) DeleteCluster(uid string) error {
 	old, err := clusters.remove(tx, uid)
 	if err != nil || old == nil {
@@ -70,6 +70,9 @@ func (tx *Tx) DeleteCluster(uid string) error {
 		return err
 	}
 	if err := tx.deleteReconciliationsOfCluster(uid); err != nil {
+		return err
+	}
+	if err := tx.deleteTurnsOfCluster(uid); err != nil {
 		return err
 	}
 	if _, err := observed.remove(tx, uid); err != nil {

@@ -143,6 +143,14 @@ func (s *Store) commitQueued() {
 	}
 }
 
+// run is what a request does in its transaction: what it says, and what follows from that.
+func (r *request) run(tx *Tx) error {
+	if err := r.fn(tx); err != nil || tx.err != nil {
+		return err
+	}
+	return tx.admit()
+}
+
 // answer tells callers how their requests have ended, unless that is already set: err goes before their own errors.
 func answer(requests []*request, err error) {
 	for _, r := range requests {
@@ -162,7 +170,7 @@ func (s *Store) commitObserves(requests []*request) {
 	var changes changes
 	for _, r := range requests {
 		tx := &Tx{ReadTx: ReadTx{txn: txn, index: s.state.index}, state: &s.state, observe: true}
-		if r.err = tx.run(r.fn); r.err == nil {
+		if r.err = tx.run(r.run); r.err == nil {
 			changes.add(tx)
 		}
 	}
@@ -198,7 +206,7 @@ func (s *Store) commitUpdates(requests []*request) int {
 		tx := &Tx{ReadTx: ReadTx{txn: txn, index: s.state.index + 1}, state: &s.state}
 		var own []Op
 		r.err = tx.run(func(tx *Tx) (err error) {
-			if err = r.fn(tx); err == nil && tx.err == nil {
+			if err = r.run(tx); err == nil && tx.err == nil {
 				own, err = s.opsOf(tx, r.author)
 			}
 			return err

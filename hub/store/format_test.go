@@ -117,7 +117,8 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations, roles and bindings, rollouts, gates, notifications, strategies, and source credentials.
+// TestMigrateFromFormat1 opens a database as the first hubs left it: without reconciliations, roles and bindings, rollouts, gates, notifications, strategies,
+// source credentials, and turns.
 func TestMigrateFromFormat1(t *testing.T) {
 	s := opened(t, Config{})
 	update(t, s, func(tx *Tx) error {
@@ -130,7 +131,7 @@ func TestMigrateFromFormat1(t *testing.T) {
 			tx.DeleteBucket([]byte(RoleBindings.String())), tx.DeleteBucket([]byte(CredentialUses.String())),
 			tx.DeleteBucket([]byte(Rollouts.String())), tx.DeleteBucket([]byte(RolloutMembers.String())), tx.DeleteBucket([]byte(Gates.String())),
 			tx.DeleteBucket([]byte(Notifications.String())), tx.DeleteBucket([]byte(Tolds.String())), tx.DeleteBucket([]byte(Strategies.String())),
-			tx.DeleteBucket([]byte(SourceCredentials.String())), putMeta(tx, m))
+			tx.DeleteBucket([]byte(SourceCredentials.String())), tx.DeleteBucket([]byte(Turns.String())), putMeta(tx, m))
 	}); err != nil {
 		t.Fatal(err)
 	}

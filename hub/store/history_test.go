@@ -68,6 +68,7 @@ func TestHistory(t *testing.T) {
 	observe(t, s, func(tx *Tx) error {
 		return tx.PutPresence(&Presence{ClusterUID: "c2", State: yardarmv1.PresenceConnected})
 	})
+	update(t, s, func(tx *Tx) error { return tx.PutBundle(bundle("b1", "web", "prod")) })
 	start := clock.now
 	rollout := func(settled uint32) func(*Tx) error {
 		return func(tx *Tx) error {
@@ -79,7 +80,7 @@ func TestHistory(t *testing.T) {
 		fn      func(*Tx) error
 		want    string // how the cluster stands then
 	}{
-		{false, func(tx *Tx) error { return errors.Join(tx.PutBundle(bundle("b1", "web", "prod")), rollout(1)(tx)) }, "[], web 1/0 "},
+		{false, rollout(1), "[], web 1/0 "},
 		{true, func(tx *Tx) error {
 			return tx.PutPresence(&Presence{ClusterUID: "c1", State: yardarmv1.PresenceConnected})
 		}, "[Connected], web 1/0 "},
@@ -88,7 +89,8 @@ func TestHistory(t *testing.T) {
 		{true, reported(2, yardarmv1.PhaseFailed), "[Connected], web 2/2 Failed"},
 		{false, func(tx *Tx) error { return tx.PutCluster(cluster("c1", "edge-1", nil)) }, "[Connected], web 0/2 Failed"},
 		{true, func(tx *Tx) error { return tx.DeleteObservedBundle("c1", "b1") }, "[Connected], web 0/0 "},
-		{false, func(tx *Tx) error { return tx.PutCluster(cluster("c1", "edge-1", map[string]string{"env": "prod"})) }, "[Connected], web 2/0 "},
+		{false, func(tx *Tx) error { return tx.PutCluster(cluster("c1", "edge-1", map[string]string{"env": "prod"})) }, "[Connected], web 0/0 "},
+		{false, func(tx *Tx) error { return tx.TakeTurn(tx.Turn("b1", "c1")) }, "[Connected], web 2/0 "},
 		{false, func(tx *Tx) error { return tx.PutBundle(bundle("b1", "web", "other")) }, "[Connected], web 0/0 "},
 		{true, func(tx *Tx) error { return tx.PutPresence(&Presence{ClusterUID: "c1", State: yardarmv1.PresenceStale}) }, "[Stale], web 0/0 "},
 		{false, func(tx *Tx) error { return tx.DeleteCluster("c1") }, "[Deleted], web 0/0 "},

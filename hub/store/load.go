@@ -114,7 +114,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 11
+const Format = 12
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -143,6 +143,8 @@ func migrations() []migration {
 		addTable(Strategies),
 		// Format 11 has source credentials. An older hub would lose the sources that need them.
 		addTable(SourceCredentials),
+		// Format 12 has turns. An older hub would give clusters at once what they are to wait for. Without one, a cluster is in already.
+		addTable(Turns),
 	}
 }
 

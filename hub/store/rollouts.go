@@ -68,6 +68,9 @@ func (tx *ReadTx) RolloutMember(bundleUID, clusterUID string) (m RolloutMember, 
 
 // Assigned returns the revision of a bundle that its rollout says a cluster is to run, 0 for none; ok is false where it says nothing of it.
 func (tx *ReadTx) Assigned(bundleUID, clusterUID string) (revision uint32, ok bool) {
+	if tx.Turn(bundleUID, clusterUID) != nil {
+		return 0, true
+	}
 	m, ok := tx.RolloutMember(bundleUID, clusterUID)
 	return m.Runs, ok
 }
@@ -115,7 +118,10 @@ func (tx *Tx) deleteRollout(bundleUID string) error {
 	if _, err := rollouts.remove(tx, bundleUID); err != nil {
 		return err
 	}
-	return rolloutMembers.removeAll(tx, bundleUID+separator)
+	if err := rolloutMembers.removeAll(tx, bundleUID+separator); err != nil {
+		return err
+	}
+	return turns.removeAll(tx, bundleUID+separator)
 }
 
 // RolloutChunks returns into how many chunks a rollout of so many members is divided. There is always one, for those that join.

@@ -5,7 +5,7 @@ import memdb "github.com/hashicorp/go-memdb"
 // tables lists every table, in the order in which they are loaded.
 func tables() []anyTable {
 	return []anyTable{metaTable, clusters, groups, bundles, revisions, artifacts, identities, tokens, credentials, secrets, answers,
-		roles, roleBindings, gates, deletedBundles, deletedClusters, acceptances, reconciliations, rollouts, rolloutMembers, notifications, strategies, sourceCredentials, credentialUses, tolds, observed, observedBundles, events, presences, sources, members}
+		roles, roleBindings, gates, deletedBundles, deletedClusters, acceptances, reconciliations, rollouts, rolloutMembers, turns, notifications, strategies, sourceCredentials, credentialUses, tolds, observed, observedBundles, events, presences, sources, members}
 }
 
 func schema() *memdb.DBSchema {

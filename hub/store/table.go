@@ -33,6 +33,7 @@ const (
 	Reconciliations                // bundle uid, or bundle uid/cluster uid
 	Rollouts                       // bundle uid
 	RolloutMembers                 // bundle uid/chunk, of 10 digits
+	Turns                          // bundle uid/cluster uid
 	Notifications                  // name
 	Strategies                     // name
 	SourceCredentials              // name
@@ -50,7 +51,7 @@ const (
 )
 
 var tableNames = [tableCount]string{"clusters", "groups", "bundles", "revisions", "artifacts", "identities", "tokens", "credentials", "secrets", "answers",
-	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "notifications", "strategies", "source_credentials", "credential_uses", "told", "observed", "observed_bundles", "events", "presences", "sources", "members", "meta", "assigned"}
+	"roles", "role_bindings", "gates", "deleted_bundles", "deleted_clusters", "acceptances", "reconciliations", "rollouts", "rollout_members", "turns", "notifications", "strategies", "source_credentials", "credential_uses", "told", "observed", "observed_bundles", "events", "presences", "sources", "members", "meta", "assigned"}
 
 // String returns the table's name in metrics, on disk and in errors.
 func (t Table) String() string { return tableNames[t] }

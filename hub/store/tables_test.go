@@ -268,6 +268,17 @@ func TestTables(t *testing.T) {
 			},
 			func(tx *ReadTx) int { return count(tx.RolloutMembers("b1")) / 2 },
 			func(tx *Tx) error { return tx.DeleteBundle("b1") }},
+		{Turns,
+			func(tx *Tx, v string) error {
+				return errors.Join(tx.PutBundle(bundle("b1", "web")), tx.PutRollout(&storev1.Rollout{BundleUid: "b1"}), tx.TakeTurn(first(tx.TurnsOf("b1"))),
+					tx.putTurn(&storev1.Turn{BundleUid: "b1", ClusterUid: v}))
+			},
+			func(tx *ReadTx) (string, bool) {
+				r := first(tx.TurnsOf("b1"))
+				return r.GetClusterUid(), r != nil
+			},
+			func(tx *ReadTx) int { return count(tx.TurnsOf("b1")) },
+			func(tx *Tx) error { return tx.DeleteBundle("b1") }},
 		{Reconciliations,
 			func(tx *Tx, _ string) error {
 				return errors.Join(tx.PutBundle(bundle("b1", "web")), tx.AddReconciliation("", "b1"))

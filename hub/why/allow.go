@@ -77,6 +77,7 @@ func (e *explainer) keptBack(p part) bool {
 		return e.keep(p, yardarmv1.WhyRolloutPending, "its rollout is about to begin", "", nil)
 	case !p.readable():
 		return e.keep(p, yardarmv1.WhyRolloutPending, "of its rollout, "+rollout.ErrUnreadable.Error(), "upgrade the hub", nil)
+	case p.enters(): // however the rollout stands
 	case rollout.Phase(row.Phase) == rollout.RollingBack:
 		return e.keep(p, yardarmv1.WhyRollingBack, "it goes back: "+row.Failure, "see how far it is: "+command("status"), row.Since)
 	case rollout.Phase(row.Phase) == rollout.RolledBack:
@@ -105,8 +106,21 @@ func (e *explainer) keptBack(p part) bool {
 	if v, opens := drive.Hold(e.tx, p.of, row, e.uid, e.now); v.Gate != rollout.Open {
 		return e.gated(p, v, opens)
 	}
-	return e.keep(p, yardarmv1.WhyWaitsForTurn, fmt.Sprintf("stage %s is under way, %d of its clusters at a time", p.stage(), row.Stages[p.member.Stage].Concurrency),
-		"", nil)
+	if rollout.Wait(row.Wait) == rollout.WaitFailures {
+		return e.keep(p, yardarmv1.WhyWaitsForTurn, fmt.Sprintf("it is new or late, and more clusters of stage %s fail than the %d that may", p.stage(),
+			row.Stages[p.member.Stage].Budget), "see why they do: yardarm problems bundle/"+p.bundle, nil)
+	}
+	stage := row.Stages[p.member.Stage]
+	if p.enters() {
+		return e.keep(p, yardarmv1.WhyWaitsForTurn, fmt.Sprintf("it is new to the bundle, and clusters that are new to stage %s enter by turns, while no more than %d of it fail",
+			stage.Name, stage.Budget), "see how far they are: "+command("status"), nil)
+	}
+	return e.keep(p, yardarmv1.WhyWaitsForTurn, fmt.Sprintf("stage %s is under way, %d of its clusters at a time", stage.Name, stage.Concurrency), "", nil)
+}
+
+// enters tells whether the cluster is new to the bundle, and waits for its turn to run the first revision of it.
+func (p part) enters() bool {
+	return p.joined && p.runs == 0 && p.row.GetSettled() != 0 && rollout.State(p.member.State) == rollout.Waiting
 }
 
 // keep is stop, with what the cluster is to run instead.

@@ -72,7 +72,7 @@ func (e *explainer) explain(bundle string) {
 		e.out.AsOf = e.status.GetAsOf()
 	}
 	if e.spec == nil {
-		e.notAssigned(e.tx.BundleByName(bundle), there)
+		e.notAssigned(e.tx.BundleByName(bundle), there && e.item.Target == nil)
 		return
 	}
 	e.out.Revision = e.spec.GetRevision()

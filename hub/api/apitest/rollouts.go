@@ -3,6 +3,7 @@ package apitest
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -12,19 +13,24 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// Settle plays that every rollout has come to its end: all clusters are to run the latest revisions.
+// Settle plays that every rollout has come to its end, and that everybody has had their turn: all clusters are to run the latest revisions.
 func Settle(t testing.TB, st *store.Store) {
 	var due []string
+	var turns []*storev1.Turn
 	for b := range st.Read().Bundles() {
+		turns = slices.AppendSeq(turns, st.Read().TurnsOf(b.Metadata.Uid))
 		if st.Read().Rollout(b.Metadata.Uid).GetRevision() < b.GetStatus().GetLatestRevision() {
 			due = append(due, b.Metadata.Uid)
 		}
 	}
-	if len(due) == 0 {
+	if len(due)+len(turns) == 0 {
 		return
 	}
 	if _, err := st.Update(context.Background(), func(tx *store.Tx) error {
 		var err error
+		for _, turn := range turns {
+			err = errors.Join(err, tx.TakeTurn(turn))
+		}
 		for _, uid := range due {
 			latest := tx.Bundle(uid).GetStatus().GetLatestRevision()
 			err = errors.Join(err, tx.PutRollout(&storev1.Rollout{BundleUid: uid, Revision: latest, Settled: latest, Phase: 2,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ const retryAfter = 5 * time.Second
 var watched = []store.Table{
 	store.Bundles, store.Rollouts, // of a bundle in all its clusters
 	store.Clusters, store.Members, store.Presences, // of a cluster with all its bundles
-	store.ObservedBundles, store.Acceptances, store.Reconciliations, // of a bundle in a cluster
+	store.ObservedBundles, store.Acceptances, store.Reconciliations, store.Turns, // of a bundle in a cluster
 	store.Gates, // of whatever they are about
 }
 
@@ -177,6 +178,13 @@ func (s *step) find(changed store.Changed) {
 			cluster, bundle, _ := strings.Cut(key, "/")
 			s.pair(cluster, bundle)
 		}
+	}
+	for _, key := range slices.Sorted(changed.Keys(store.Turns)) { // many that join at once go in the same order each time
+		bundle, cluster, _ := strings.Cut(key, "/")
+		if s.tracks[bundle] == nil {
+			s.open(bundle)
+		}
+		s.pair(cluster, bundle)
 	}
 	for key := range changed.Keys(store.Reconciliations) {
 		bundle, cluster, one := strings.Cut(key, "/")

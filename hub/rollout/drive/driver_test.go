@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -366,14 +367,140 @@ func TestDriverTakesJoinersAndSupersedes(t *testing.T) {
 	h := newHub(t, 2, inOrder(&yardarmv1.Stage{Concurrency: "1"})).publish().all(yardarmv1.PhaseReady).publish()
 	h.enrol("c2")
 	h.step()
-	if m, ok := h.store.Read().RolloutMember(theBundle, "c2"); !ok || m.Runs != 1 || m.From != 1 {
-		t.Errorf("who joined: %+v", m)
+	if m, ok := h.store.Read().RolloutMember(theBundle, "c2"); !ok || m.Runs != 2 || m.From != 0 {
+		t.Errorf("who joined does not go straight to the newest revision that its stage has reached: %+v", m)
 	}
 	h.publish()
 	if p := h.picture(); strings.Count(p, "3") != 1 || strings.Count(p, "2") > 1 {
 		t.Errorf("after a newer revision: %s", p)
 	}
 	h.all(yardarmv1.PhaseReady).expect("333 Completed")
+}
+
+// A mass that joins a bundle whose rollout has ended gets it as its stage allows, and not while more of it fail than may.
+func TestDriverLetsAMassInByTurns(t *testing.T) {
+	h := newHub(t, 2, inOrder(&yardarmv1.Stage{Concurrency: "1", FailureBudget: "1"})).publish().all(yardarmv1.PhaseReady).expect("11 Completed")
+	h.enrolAll(9)
+	h.step().expect("11111110000 Completed") // a handful, though the stage takes one at a time
+	tx := h.store.Read()
+	counts := index.ClusterOf(tx, tx.Cluster("n8")).Bundles
+	if counts.Total != 1 || counts.Pending != 1 {
+		t.Errorf("who waits counts as %v, want as pending", counts)
+	}
+	h.report("n0", yardarmv1.PhaseFailed)
+	h.report("n1", yardarmv1.PhaseReady)
+	h.step().expect("11111111100 Completed")
+	h.report("n2", yardarmv1.PhaseFailed)
+	h.report("n3", yardarmv1.PhaseReady)
+	h.step().expect("11111111100 Completed Failures")
+	h.restart()
+	for i := range 9 {
+		h.presence(fmt.Sprint("n", i), yardarmv1.PresenceConnected)
+	}
+	h.step().expect("11111111100 Completed Failures")
+	h.report("n2", yardarmv1.PhaseReady)
+	h.step().expect("11111111111 Completed")
+	h.all(yardarmv1.PhaseReady).expect("11111111111 Completed")
+	if waited(h.store.Read(), theBundle) {
+		t.Error("turns are left of clusters that have had theirs")
+	}
+	if m := slices.Collect(h.store.Read().RolloutMembers(theBundle)); len(m) > 0 {
+		t.Errorf("members are left: %v", m)
+	}
+}
+
+// Who joins while a stage is far away gets the settled revision meanwhile, in turn, and then the newer one with its stage; also after that was rolled back.
+func TestDriverGivesNewcomersTheSettledRevisionMeanwhile(t *testing.T) {
+	h := newHub(t, 1, nil).publish().all(yardarmv1.PhaseReady)
+	h.update(func(tx *store.Tx) error {
+		b := proto.CloneOf(tx.Bundle(theBundle))
+		b.Spec.Rollout = inOrder(&yardarmv1.Stage{Clusters: 1, FailureBudget: "0"}, &yardarmv1.Stage{Concurrency: "1", Approval: yardarmv1.ApprovalBefore})
+		return tx.PutBundle(b)
+	})
+	h.publish().all(yardarmv1.PhaseReady).expect("2 Progressing Approval")
+	h.enrolAll(6)
+	h.step().expect("2111110 Progressing Approval")
+	h.report("n0", yardarmv1.PhaseReady)
+	h.step().expect("2111111 Progressing Approval")
+	if err := h.steer(yardarmv1.ActionApprove); err != nil {
+		t.Fatal(err)
+	}
+	h.all(yardarmv1.PhaseReady).expect("2222222 Completed")
+	h.publish()
+	h.report("c0", yardarmv1.PhaseFailed)
+	h.all(yardarmv1.PhaseFailed)
+	h.enrol("o")
+	if h.step(); h.runs("o") != 2 {
+		t.Errorf("after it was rolled back (%s), who joins runs %d, want the settled one", h.picture(), h.runs("o"))
+	}
+}
+
+// A mass that joins waits for gates as everybody does, runs nothing meanwhile, and shows as held.
+func TestDriverLetsNobodyInThroughAGate(t *testing.T) {
+	h := newHub(t, 1, nil).publish().all(yardarmv1.PhaseReady)
+	h.gate("freeze", &yardarmv1.GateSpec{Freeze: &yardarmv1.Freeze{}})
+	h.enrolAll(3)
+	h.step().expect("1000 Completed")
+	if g := h.show().Status.Gates; len(g) != 1 || g[0].Clusters != 3 {
+		t.Errorf("the status shows %v", g)
+	}
+	h.gate("freeze", nil)
+	h.step().expect("1111 Completed")
+}
+
+// Who leaves while it waits, and who is deleted, leaves no turn behind. Who comes back begins anew, and keeps what it holds until then (hub/dispatch).
+func TestDriverForgetsTurnsOfThoseWhoLeave(t *testing.T) {
+	h := newHub(t, 1, nil).publish().all(yardarmv1.PhaseReady).expect("1 Completed")
+	h.gate("freeze", &yardarmv1.GateSpec{Freeze: &yardarmv1.Freeze{}})
+	h.enrolAll(2)
+	h.step().expect("100 Completed")
+	all := func(labels map[string]string) {
+		h.update(func(tx *store.Tx) error {
+			g := proto.CloneOf(tx.Group("all"))
+			g.Spec.Selector.MatchLabels = labels
+			return tx.PutGroup(g)
+		})
+	}
+	h.update(func(tx *store.Tx) error { return tx.DeleteCluster("n1") })
+	all(map[string]string{"nobody": "has"})
+	h.step()
+	if waited(h.store.Read(), theBundle) {
+		t.Error("turns are left")
+	}
+	all(nil)
+	h.step().expect("00 Completed")
+	h.gate("freeze", nil)
+	h.step().expect("11 Completed")
+}
+
+// A hub that knew no turns has clusters that run what is settled without any: they stay as they are, however many.
+func TestDriverTakesThoseAsInWhoHaveNoTurn(t *testing.T) {
+	h := newHub(t, 9, inOrder(&yardarmv1.Stage{Concurrency: "1"})).publish().all(yardarmv1.PhaseReady).expect("111111111 Completed")
+	h.restart()
+	for i := range 9 {
+		h.presence(fmt.Sprint("c", i), yardarmv1.PresenceConnected)
+	}
+	h.step().expect("111111111 Completed")
+	h.publish()
+	if p := h.picture(); strings.Count(p, "1") != 8 || strings.Count(p, "2") != 1 {
+		t.Errorf("the next revision finds %s", p)
+	}
+}
+
+// enrolAll has so many clusters join in one transaction.
+func (h *hub) enrolAll(n int) {
+	h.update(func(tx *store.Tx) error {
+		for i := range n {
+			uid := fmt.Sprint("n", i)
+			if err := tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: uid, Uid: uid}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for i := range n {
+		h.presence(fmt.Sprint("n", i), yardarmv1.PresenceConnected)
+	}
 }
 
 // An old database, all of whose clusters run the latest revision, has no rollouts; the next revision has one.

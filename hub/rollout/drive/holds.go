@@ -55,7 +55,8 @@ func newHolds(tx *store.ReadTx, b *yardarmv1.Bundle, row *storev1.Rollout, now t
 // add counts a cluster that is there, if a gate holds it when it is its turn, to get the revision or to go back.
 func (h *holds) add(m store.RolloutMember) {
 	state, phase := rollout.State(m.State), rollout.Phase(h.row.Phase)
-	goes := state == rollout.Waiting && rollout.Reached(h.row, m.Stage) && (phase == rollout.Progressing || phase == rollout.Completed)
+	newcomer := m.From == 0 && h.row.Settled != 0
+	goes := state == rollout.Waiting && (newcomer || rollout.Reached(h.row, m.Stage) && (phase == rollout.Progressing || phase == rollout.Completed))
 	returns := state.Touched() && m.Good != 0 && phase == rollout.RollingBack
 	if goes || returns {
 		h.hold(m.UID, returns)

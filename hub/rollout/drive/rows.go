@@ -25,28 +25,40 @@ const maxSaid = 300
 // readRows takes the rollout and its members from the track's row, and what belongs to it.
 func (t *track) readRows(tx *store.ReadTx, latest *yardarmv1.Revision) error {
 	row := t.row
-	t.strategy, t.chunks, t.override = row.Strategy, row.Chunks, row.Override
+	t.strategy, t.chunks, t.override, t.timeout = row.Strategy, max(1, row.Chunks), row.Override, timeoutOf(latest)
 	stages := row.Strategy.GetStages()
 	if len(stages) != len(row.Stages) || int(row.At) >= len(stages) || rollout.Phase(row.Phase) > rollout.RolledBack {
 		return rollout.ErrUnreadable
 	}
-	t.r = &rollout.Rollout{Revision: row.Revision, Pauses: row.Strategy.OnFailure == yardarmv1.OnFailurePause, Phase: rollout.Phase(row.Phase), At: int(row.At),
-		Unconfirmed: row.Unconfirmed}
-	t.r.Stages = rollout.Resolve(stages, make([]int, len(stages)), timeoutOf(latest))
-	for i, s := range row.Stages {
-		stage := &t.r.Stages[i]
-		stage.Name, stage.Concurrency, stage.Budget, stage.Tolerant = s.Name, int(s.Concurrency), int(s.Budget), s.Tolerant
-		stage.ApprovedBefore, stage.ApprovedAfter = s.Approved, s.Approved
-	}
+	t.r = &rollout.Rollout{Revision: row.Revision, Settled: t.settled, Pauses: row.Strategy.OnFailure == yardarmv1.OnFailurePause,
+		Phase: rollout.Phase(row.Phase), At: int(row.At), Unconfirmed: row.Unconfirmed}
 	members := slices.SortedFunc(tx.RolloutMembers(row.BundleUid), func(a, b store.RolloutMember) int { return int(a.Place) - int(b.Place) })
 	for i, m := range members {
-		if int(m.Stage) >= len(stages) || rollout.State(m.State) > rollout.Left {
+		if int(m.Stage) >= len(stages) || rollout.State(m.State) > rollout.Entering {
 			return rollout.ErrUnreadable
 		}
 		t.r.Members = append(t.r.Members, rollout.Member{UID: m.UID, Stage: int(m.Stage), State: rollout.State(m.State), From: m.From, Good: m.Good, Prior: m.Prior})
 		t.add(i, rollout.Seen{}, m)
 	}
+	t.readStages()
 	return nil
+}
+
+// readStages takes the stages from the row. Their shares grow with who has joined, and never shrink: who leaves takes nobody's place away.
+func (t *track) readStages() {
+	sizes := make([]int, len(t.row.Stages))
+	for i, s := range t.row.Stages {
+		sizes[i] = int(s.Done)
+	}
+	for _, m := range t.r.Members {
+		sizes[m.Stage]++
+	}
+	t.r.Stages = rollout.Resolve(t.strategy.Stages, sizes, t.timeout)
+	for i, s := range t.row.Stages {
+		stage := &t.r.Stages[i]
+		stage.Name, stage.Concurrency, stage.Budget, stage.Tolerant = s.Name, max(stage.Concurrency, int(s.Concurrency)), max(stage.Budget, int(s.Budget)), s.Tolerant
+		stage.ApprovedBefore, stage.ApprovedAfter = s.Approved, s.Approved
+	}
 }
 
 // write puts what differs from the rows. The track is thrown away if the transaction fails.
@@ -72,6 +84,12 @@ func (t *track) write(tx *store.Tx, now time.Time) error {
 	if err := t.writeMembers(tx, kept); err != nil {
 		return err
 	}
+	for _, turn := range t.taken() {
+		if err := tx.TakeTurn(turn); err != nil {
+			return err
+		}
+		delete(t.turns, turn.ClusterUid)
+	}
 	if err := t.tell(tx, row, now); err != nil {
 		return err
 	}
@@ -84,19 +102,18 @@ func (t *track) fill(tx *store.Tx, row *storev1.Rollout, now time.Time) {
 	if rollout.Phase(row.Phase) != t.r.Phase {
 		row.Since = timestamppb.New(now)
 	}
-	row.Phase, row.Wait, row.At, row.Chunks, row.Settled = uint32(t.r.Phase), uint32(t.out.Wait), uint32(t.r.At), t.chunks, t.settled
+	row.Phase, row.Wait, row.At, row.Chunks, row.Settled = uint32(t.r.Phase), uint32(t.out.Wait), uint32(t.r.At), t.chunks, t.r.Settled
 	if t.begins {
 		row.Unconfirmed = t.r.Unconfirmed
-		for _, s := range t.r.Stages {
-			row.Stages = append(row.Stages, &storev1.RolloutStage{
-				Name: s.Name, Concurrency: uint32(s.Concurrency), Budget: uint32(s.Budget), Tolerant: s.Tolerant})
+	}
+	for i, s := range t.r.Stages {
+		if t.begins {
+			row.Stages = append(row.Stages, &storev1.RolloutStage{Name: s.Name, Tolerant: s.Tolerant})
 		}
+		row.Stages[i].Concurrency, row.Stages[i].Budget = uint32(s.Concurrency), uint32(s.Budget)
 	}
 	if t.breach != nil {
 		row.Failure = t.failure(tx)
-	}
-	if t.r.Phase == rollout.Completed {
-		row.Settled = t.r.Revision
 	}
 }
 
@@ -176,7 +193,7 @@ func (t *track) members(row *storev1.Rollout) []store.RolloutMember {
 // writeMembers puts the chunks of which anything has changed.
 func (t *track) writeMembers(tx *store.Tx, members []store.RolloutMember) error {
 	dirty := map[uint32][]store.RolloutMember{}
-	if t.begins {
+	if t.chunks != t.row.GetChunks() || t.begins {
 		for chunk := range max(t.chunks, t.row.GetChunks()) {
 			dirty[chunk] = nil
 		}
@@ -218,7 +235,7 @@ func (t *track) wrote(row *storev1.Rollout, kept []store.RolloutMember) {
 
 // over tells whether nothing can happen any more.
 func (t *track) over() bool {
-	return !t.begins && (t.r.Phase == rollout.RolledBack || t.r.Phase == rollout.Completed && len(t.r.Members) == 0)
+	return !t.begins && (t.r.Phase == rollout.RolledBack && !t.r.Unsettled() || t.r.Phase == rollout.Completed && len(t.r.Members) == 0)
 }
 
 // tell adds to the story what has become of the rollout since its row was written.
@@ -244,6 +261,10 @@ func (t *track) tell(tx *store.Tx, row *storev1.Rollout, now time.Time) error {
 		latest := tx.Revision(t.uid(), t.r.Revision)
 		err = errors.Join(err, say(yardarmv1.EventNormal, "RolloutAwaitsConfirmation", "revision %d waits for a confirmation: %s", t.r.Revision,
 			rollout.Confirmation(latest.GetSpec().GetStorageChanges())))
+	}
+	if t.out.Wait == rollout.WaitFailures && (t.begins || rollout.Wait(t.row.GetWait()) != rollout.WaitFailures) {
+		err = errors.Join(err, say(yardarmv1.EventWarning, "RolloutHeldBack",
+			"clusters that are new or late are not given revision %d: more of those before them fail than their stage allows", t.r.Revision))
 	}
 	if t.r.Phase == was {
 		return err

@@ -72,13 +72,13 @@ func Show(tx *store.ReadTx, b *yardarmv1.Bundle, now time.Time, sees func(*yarda
 
 // worthALook: it is not as one would have it, or is what is waited for.
 func worthALook(s rollout.State, away bool) bool {
-	return away || s == rollout.Given || s == rollout.Failed || s == rollout.Lost || s == rollout.Returning || s == rollout.Returned
+	return away || s == rollout.Entering || s == rollout.Given || s == rollout.Failed || s == rollout.Lost || s == rollout.Returning || s == rollout.Returned
 }
 
 func count(s *yardarmv1.StageStatus, m store.RolloutMember, away bool) {
 	s.Clusters++
 	switch rollout.State(m.State) {
-	case rollout.Waiting:
+	case rollout.Waiting, rollout.Entering:
 		s.Waiting++
 		if away {
 			s.Away++

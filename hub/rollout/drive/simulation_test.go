@@ -107,10 +107,10 @@ func (w *world) happen() {
 		}
 	case op == 3 && w.rnd.IntN(4) == 0:
 		w.publish()
-	case op == 4 && len(uids) < 10:
-		uid := fmt.Sprintf("n%d", w.rnd.IntN(1000))
-		w.enrol(uid)
-		w.present[uid] = true
+	case op == 4 && len(uids) < 14:
+		for _, uid := range w.enrolTogether([]int{1, 1, 12}[w.rnd.IntN(3)]) {
+			w.present[uid] = true
+		}
 	case op == 5 && uid != "" && w.rnd.IntN(3) == 0:
 		w.update(func(tx *store.Tx) error { return tx.DeleteCluster(uid) })
 		delete(w.present, uid)
@@ -145,6 +145,27 @@ func (w *world) madeUpGate(uid string) *yardarmv1.GateSpec {
 		spec.Clusters = &yardarmv1.Scope{Names: []string{uid}}
 	}
 	return spec
+}
+
+// enrolTogether has so many clusters join in one transaction.
+func (w *world) enrolTogether(n int) (uids []string) {
+	w.update(func(tx *store.Tx) error {
+		for range n {
+			uid := fmt.Sprintf("n%d", w.rnd.IntN(100_000))
+			uids = append(uids, uid)
+			if err := tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: uid, Uid: uid}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, uid := range uids {
+		w.presence(uid, yardarmv1.PresenceConnected)
+		if runs := w.runs(uid); runs != 0 {
+			w.t.Errorf("%s is to run revision %d by coming", uid, runs)
+		}
+	}
+	return uids
 }
 
 func (w *world) be(uid string, present bool) {
@@ -204,8 +225,12 @@ func (w *world) check() {
 			w.t.Errorf("stage %s goes on with %d failures of %d", s.Name, n, s.Budget)
 		}
 	}
+	first := map[uint32]int{} // in how many clusters each revision is the first
 	for uid := range w.clusters() {
 		runs := w.runs(uid)
+		if w.ran[uid] == 0 && runs != 0 {
+			first[runs]++
+		}
 		if was := w.ran[uid]; was != 0 && runs != was && !row.Override {
 			switch g := w.verdict(uid).Gate; {
 			case runs == row.Revision && g != rollout.Open:
@@ -221,6 +246,15 @@ func (w *world) check() {
 			w.t.Errorf("%s is to run revision %d, which is not there", uid, runs)
 		}
 		w.ran[uid] = runs
+	}
+	most := 0 // one step may take a rollout through several stages, and there are up to three between two checks
+	for _, s := range row.Stages {
+		most += 3 * max(5, int(s.Concurrency))
+	}
+	for revision, n := range first {
+		if n > most {
+			w.t.Errorf("%d clusters at once are given revision %d as their first, of %d", n, revision, most)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package drive
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/yardarm-dev/yardarm/hub/placement"
@@ -30,9 +29,13 @@ type track struct {
 	chunks  uint32
 	at      map[string]int // place of a cluster among the members
 	settled uint32
+	// timeout is what the delivery policy allows one cluster.
+	timeout time.Duration
+	// turns are what clusters wait for, by uid: until its turn is taken, a cluster is to run nothing, whatever its member says.
+	turns map[string]*storev1.Turn
 	// override: the gates do not count.
 	override bool
-	// begins: the row is of another rollout still. grown: somebody has joined since it was written.
+	// begins: the row is of another rollout still. grown: somebody has become a member since it was written.
 	begins, grown bool
 	breach        *rollout.Breach
 	out           rollout.Outlook
@@ -47,7 +50,7 @@ func openTrack(s *step, uid string, old *track) (*track, error) {
 	if b == nil {
 		return nil, nil
 	}
-	t := &track{bundle: b, row: row, at: map[string]int{}, settled: placement.Settled(s.tx, b)}
+	t := &track{bundle: b, row: row, at: map[string]int{}, turns: map[string]*storev1.Turn{}, settled: placement.Settled(s.tx, b)}
 	latest := s.tx.Revision(uid, b.GetStatus().GetLatestRevision())
 	switch {
 	case latest == nil:
@@ -56,7 +59,7 @@ func openTrack(s *step, uid string, old *track) (*track, error) {
 		return nil, nil
 	case latest.Spec.Number > row.GetRevision() || row.GetRetry():
 		return t, t.begin(s, latest, old)
-	case rollout.Phase(row.Phase) == rollout.RolledBack, rollout.Phase(row.Phase) == rollout.Completed && row.Chunks == 0:
+	case rollout.Phase(row.Phase) == rollout.Completed && row.Chunks == 0 && !waited(s.tx, uid):
 		return nil, nil
 	}
 	return t, t.read(s, latest, old)
@@ -64,7 +67,7 @@ func openTrack(s *step, uid string, old *track) (*track, error) {
 
 // begin makes the rollout of the latest revision, from how its clusters are.
 func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
-	before := &track{bundle: t.bundle, row: t.row, at: map[string]int{}}
+	before := &track{bundle: t.bundle, row: t.row, at: map[string]int{}, settled: t.settled}
 	again := t.row.GetRevision() == latest.Spec.Number
 	t.override = again && t.row.GetOverride()
 	if t.row != nil {
@@ -79,6 +82,9 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 	if violations := rollout.Check(t.strategy, nil); len(violations) > 0 {
 		return fmt.Errorf("%s: %s", violations[0].Field, violations[0].Message)
 	}
+	for turn := range s.tx.TurnsOf(t.uid()) {
+		t.turns[turn.ClusterUid] = turn
+	}
 	seen := map[string]rollout.Seen{}
 	var candidates []rollout.Candidate
 	for c := range s.tx.ClustersOf(t.uid()) {
@@ -87,16 +93,18 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 		if !known.Targeted {
 			continue
 		}
-		candidate := candidateOf(s.tx, c, known, t.settled, t.settled)
+		runs, good := t.settled, t.settled
 		if i, ok := before.at[uid]; ok {
-			runs, good := before.r.After(&before.r.Members[i])
-			candidate = candidateOf(s.tx, c, known, runs, good)
+			runs, good = before.r.After(&before.r.Members[i])
 		}
-		candidates, seen[uid] = append(candidates, candidate), known
+		if t.turns[uid] != nil {
+			runs = 0
+		}
+		candidates, seen[uid] = append(candidates, candidateOf(s.tx, c, known, runs, good)), known
 	}
-	t.begins, t.chunks = true, store.RolloutChunks(len(candidates))
-	t.r = rollout.Begin(latest.Spec.Number, t.uid(), t.strategy, timeoutOf(latest), candidates)
-	t.r.Unconfirmed = len(latest.Spec.StorageChanges) > 0 && (!again || t.row.GetUnconfirmed())
+	t.begins, t.chunks, t.timeout = true, store.RolloutChunks(len(candidates)), timeoutOf(latest)
+	t.r = rollout.Begin(latest.Spec.Number, t.uid(), t.strategy, t.timeout, candidates)
+	t.r.Settled, t.r.Unconfirmed = t.settled, len(latest.Spec.StorageChanges) > 0 && (!again || t.row.GetUnconfirmed())
 	for i := range t.r.Members {
 		t.r.Members[i].Since = s.now
 		t.add(i, seen[t.r.Members[i].UID], store.RolloutMember{})
@@ -128,7 +136,18 @@ func (t *track) read(s *step, latest *yardarmv1.Revision, old *track) error {
 			t.look(s, c.Metadata.Uid)
 		}
 	}
+	for turn := range s.tx.TurnsOf(t.uid()) {
+		t.look(s, turn.ClusterUid)
+	}
 	return nil
+}
+
+// waited tells whether any cluster waits for its turn with a bundle.
+func waited(tx *store.ReadTx, bundleUID string) bool {
+	for range tx.TurnsOf(bundleUID) {
+		return true
+	}
+	return false
 }
 
 // resume takes over from what was known before since when things are as they are, where they still are so.
@@ -158,32 +177,77 @@ func (t *track) add(i int, seen rollout.Seen, kept store.RolloutMember) {
 	t.seen, t.kept, t.chunk = append(t.seen, seen), append(t.kept, kept), append(t.chunk, store.RolloutChunk(uid, t.chunks))
 }
 
-// admits tells whether a cluster that the bundle is for from now on becomes a member. Otherwise it runs the settled revision.
+// admits tells whether a cluster becomes a member that the bundle is for, and that neither is one nor waits for its turn: in the database of a hub that knew
+// no turns. Otherwise it runs the settled revision, as it did.
 func (t *track) admits() bool { return t.r.Phase == rollout.Progressing || t.r.Phase == rollout.Paused }
 
 // look takes in what is known of a cluster, and tells whether that is news to the rollout.
 func (t *track) look(s *step, clusterUID string) bool {
 	known := t.observe(s, clusterUID)
+	waits := t.wait(s.tx.Turn(t.uid(), clusterUID), clusterUID)
 	i, member := t.at[clusterUID]
-	if !member {
-		if !known.Targeted || !t.admits() {
-			return false
-		}
-		t.r.Join(t.strategy, t.settled, candidateOf(s.tx, s.tx.Cluster(clusterUID), known, t.settled, t.settled))
-		i = len(t.r.Members) - 1
-		t.r.Members[i].Since, t.grown = s.now, true
-		t.add(i, known, store.RolloutMember{})
-		return true
+	switch {
+	case !member && known.Targeted && (waits || t.admits()):
+		t.join(s, clusterUID, known)
+		i = t.at[clusterUID]
+	case !member:
+		return waits // for nothing
+	}
+	if waits {
+		t.r.Renew(i, s.now)
+		t.grown = true
 	}
 	was := t.seen[i]
 	if known.Same(was) {
-		return false
+		return waits || !member
 	}
 	if known.Lasts(was) {
 		known.Since = was.Since
 	}
 	t.seen[i] = known
 	return true
+}
+
+// wait notes what a cluster waits for, and tells whether that is something new.
+func (t *track) wait(turn *storev1.Turn, clusterUID string) bool {
+	was := t.turns[clusterUID]
+	if turn == nil {
+		delete(t.turns, clusterUID)
+		return false
+	}
+	t.turns[clusterUID] = turn
+	return turn != was
+}
+
+// join makes a cluster a member.
+func (t *track) join(s *step, clusterUID string, known rollout.Seen) {
+	t.r.Join(t.strategy, t.settled, candidateOf(s.tx, s.tx.Cluster(clusterUID), known, t.settled, t.settled))
+	i := len(t.r.Members) - 1
+	t.r.Members[i].Since, t.grown = s.now, true
+	t.add(i, known, store.RolloutMember{})
+}
+
+// taken are the turns of clusters that do not wait for them any more.
+func (t *track) taken() (out []*storev1.Turn) {
+	for uid, turn := range t.turns {
+		if i, member := t.at[uid]; !member || t.r.Entered(i) {
+			out = append(out, turn)
+		}
+	}
+	return out
+}
+
+// grow makes shares and rows as large as those who have joined ask for.
+func (t *track) grow() {
+	t.readStages()
+	want := store.RolloutChunks(len(t.r.Members))
+	if want <= 2*t.chunks {
+		return
+	}
+	t.chunks = want
+	for i := range t.chunk {
+		t.chunk[i] = store.RolloutChunk(t.r.Members[i].UID, t.chunks)
+	}
 }
 
 // judge asks the gates anew, and tells whether that is news to the rollout.
@@ -215,8 +279,7 @@ func (t *track) observe(s *step, clusterUID string) rollout.Seen {
 	if cluster == nil || cluster.GetSpec().GetRemoval() != nil {
 		return known
 	}
-	groups := s.tx.GroupsOf(clusterUID)
-	known.Targeted = slices.ContainsFunc(t.bundle.GetSpec().GetTargets(), func(target *yardarmv1.Target) bool { return slices.Contains(groups, target.GetGroup()) })
+	known.Targeted = placement.Targets(t.bundle, s.tx.GroupsOf(clusterUID))
 	known.Gate = t.gate(s, clusterUID)
 	if p := s.tx.Presence(clusterUID); p != nil {
 		known.Present = p.State == yardarmv1.PresenceConnected && p.Confirmed
@@ -254,9 +317,12 @@ func timeoutOf(r *yardarmv1.Revision) time.Duration {
 
 // advance takes the steps that are due, and tells whether there is something to write.
 func (t *track) advance(now time.Duration) bool {
+	if t.grown {
+		t.grow()
+	}
 	t.out = t.r.Advance(t.seen, now)
 	if t.out.Breach != nil {
 		t.breach = t.out.Breach
 	}
-	return t.begins || t.grown || t.out.Changed || rollout.Wait(t.row.GetWait()) != t.out.Wait
+	return t.begins || t.grown || t.out.Changed || len(t.taken()) > 0 || rollout.Wait(t.row.GetWait()) != t.out.Wait
 }

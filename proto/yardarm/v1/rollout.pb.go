@@ -627,7 +627,9 @@ type RolloutStatus struct {
 	// there has the revision; those that come back later get it then.
 	Phase string `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"`
 	// While it is Progressing: Confirmation (that stored versions change; nobody has got the revision yet), Approval, Clusters (that are on their way, or
-	// soak), Gate, or Presence (no cluster of the stage is there, or none that was given the revision got ready with it). While it is Paused: Operator. While it is RollingBack: Clusters, or Gate.
+	// soak), Gate, or Presence (no cluster of the stage is there, or none that was given the revision got ready with it). While it is Paused: Operator. While it is
+	// RollingBack: Clusters, or Gate. Once it is Completed: Failures (clusters that are late or new are not given the revision, since more of their stage
+	// fail than may).
 	WaitsFor string `protobuf:"bytes,2,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
 	// The name of the stage that is under way.
 	Stage string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
@@ -869,7 +871,7 @@ type StageStatus struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Clusters uint32                 `protobuf:"varint,2,opt,name=clusters,proto3" json:"clusters,omitempty"`
-	// Have not been given the revision yet; away: of those, the ones that are not connected.
+	// Have not been given the revision yet; away: of those, the ones that are not connected. A cluster that is new to the bundle waits, too.
 	Waiting uint32 `protobuf:"varint,3,opt,name=waiting,proto3" json:"waiting,omitempty"`
 	Away    uint32 `protobuf:"varint,4,opt,name=away,proto3" json:"away,omitempty"`
 	// Were given it, and do not count yet.
@@ -1112,7 +1114,7 @@ type RolloutCluster struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Cluster string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	Stage   string                 `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
-	// Waiting, Given, Done, Failed, Lost, Returning or Returned.
+	// Waiting, Entering (it is new to the bundle, and gets the settled revision first), Given, Done, Failed, Lost, Returning or Returned.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// The revision that it is to run now, the one that it came from, and the last one that was good there; 0 for none.
 	Revision     uint32 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`

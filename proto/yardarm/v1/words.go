@@ -204,6 +204,8 @@ const (
 
 	// Why one that is ready is not all that it is to be: its rollout has not brought the bundle's latest revision to it.
 	ReasonBehind = "Behind"
+	// Its rollout has yet to reach the cluster for the first time.
+	ReasonAwaitsRollout = "AwaitsRollout"
 
 	// What the spoke's own policy makes of a bundle, and what no operator at the hub can change: it lets nothing be written now
 	// (Frozen), or ever (ReadOnly), or not this object, or not as this service account (PolicyDenied).
@@ -375,6 +377,7 @@ const (
 	RolloutWaitClusters     = "Clusters"
 	RolloutWaitGate         = "Gate"
 	RolloutWaitPresence     = "Presence"
+	RolloutWaitFailures     = "Failures"
 )
 
 // States of a cluster in a rollout.
@@ -387,6 +390,7 @@ const (
 	MemberReturning = "Returning"
 	MemberReturned  = "Returned"
 	MemberLeft      = "Left"
+	MemberEntering  = "Entering"
 )
 
 // What somebody does to a rollout.

@@ -2226,6 +2226,59 @@ func (x *Rollout) GetUnconfirmed() bool {
 	return false
 }
 
+// Turn is kept of a cluster that a bundle is for since its rollout began, or ended: until the rollout has it enter, the cluster is to run nothing of it.
+type Turn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	BundleUid     string                 `protobuf:"bytes,1,opt,name=bundle_uid,json=bundleUid,proto3" json:"bundle_uid,omitempty"`
+	ClusterUid    string                 `protobuf:"bytes,2,opt,name=cluster_uid,json=clusterUid,proto3" json:"cluster_uid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Turn) Reset() {
+	*x = Turn{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Turn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Turn) ProtoMessage() {}
+
+func (x *Turn) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Turn.ProtoReflect.Descriptor instead.
+func (*Turn) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Turn) GetBundleUid() string {
+	if x != nil {
+		return x.BundleUid
+	}
+	return ""
+}
+
+func (x *Turn) GetClusterUid() string {
+	if x != nil {
+		return x.ClusterUid
+	}
+	return ""
+}
+
 // RolloutStage is a stage of the strategy with its shares made numbers of clusters.
 type RolloutStage struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -2243,7 +2296,7 @@ type RolloutStage struct {
 
 func (x *RolloutStage) Reset() {
 	*x = RolloutStage{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2255,7 +2308,7 @@ func (x *RolloutStage) String() string {
 func (*RolloutStage) ProtoMessage() {}
 
 func (x *RolloutStage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2268,7 +2321,7 @@ func (x *RolloutStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
 func (*RolloutStage) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RolloutStage) GetName() string {
@@ -2339,7 +2392,7 @@ type RolloutMembers struct {
 
 func (x *RolloutMembers) Reset() {
 	*x = RolloutMembers{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2351,7 +2404,7 @@ func (x *RolloutMembers) String() string {
 func (*RolloutMembers) ProtoMessage() {}
 
 func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2364,7 +2417,7 @@ func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
 func (*RolloutMembers) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RolloutMembers) GetBundleUid() string {
@@ -2452,7 +2505,7 @@ type HistoryChunk struct {
 
 func (x *HistoryChunk) Reset() {
 	*x = HistoryChunk{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2517,7 @@ func (x *HistoryChunk) String() string {
 func (*HistoryChunk) ProtoMessage() {}
 
 func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2530,7 @@ func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryChunk.ProtoReflect.Descriptor instead.
 func (*HistoryChunk) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *HistoryChunk) GetTransitions() []*Transition {
@@ -2526,7 +2579,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2538,7 +2591,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2551,7 +2604,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Transition) GetTime() *timestamppb.Timestamp {
@@ -2825,7 +2878,12 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x05since\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x123\n" +
 	"\aactions\x18\x0e \x03(\v2\x19.yardarm.v1.RolloutActionR\aactions\x12\x1a\n" +
 	"\boverride\x18\x0f \x01(\bR\boverride\x12 \n" +
-	"\vunconfirmed\x18\x10 \x01(\bR\vunconfirmed\"\xa8\x01\n" +
+	"\vunconfirmed\x18\x10 \x01(\bR\vunconfirmed\"F\n" +
+	"\x04Turn\x12\x1d\n" +
+	"\n" +
+	"bundle_uid\x18\x01 \x01(\tR\tbundleUid\x12\x1f\n" +
+	"\vcluster_uid\x18\x02 \x01(\tR\n" +
+	"clusterUid\"\xa8\x01\n" +
 	"\fRolloutStage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vconcurrency\x18\x02 \x01(\rR\vconcurrency\x12\x16\n" +
@@ -2877,7 +2935,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -2906,63 +2964,64 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Observed)(nil),              // 24: yardarm.store.v1.Observed
 	(*ObservedBundle)(nil),        // 25: yardarm.store.v1.ObservedBundle
 	(*Rollout)(nil),               // 26: yardarm.store.v1.Rollout
-	(*RolloutStage)(nil),          // 27: yardarm.store.v1.RolloutStage
-	(*RolloutMembers)(nil),        // 28: yardarm.store.v1.RolloutMembers
-	(*HistoryChunk)(nil),          // 29: yardarm.store.v1.HistoryChunk
-	(*Transition)(nil),            // 30: yardarm.store.v1.Transition
-	nil,                           // 31: yardarm.store.v1.SourceCredentials.SecretsEntry
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*v1.Notification)(nil),       // 33: yardarm.v1.Notification
-	(*v1.SourceCredentials)(nil),  // 34: yardarm.v1.SourceCredentials
-	(v1.Workloads)(0),             // 35: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 36: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 37: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 38: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 39: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 40: yardarm.v1.RolloutAction
+	(*Turn)(nil),                  // 27: yardarm.store.v1.Turn
+	(*RolloutStage)(nil),          // 28: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 29: yardarm.store.v1.RolloutMembers
+	(*HistoryChunk)(nil),          // 30: yardarm.store.v1.HistoryChunk
+	(*Transition)(nil),            // 31: yardarm.store.v1.Transition
+	nil,                           // 32: yardarm.store.v1.SourceCredentials.SecretsEntry
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*v1.Notification)(nil),       // 34: yardarm.v1.Notification
+	(*v1.SourceCredentials)(nil),  // 35: yardarm.v1.SourceCredentials
+	(v1.Workloads)(0),             // 36: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 37: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 38: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 39: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 40: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 41: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	32, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	33, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	32, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	33, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
 	7,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
 	6,  // 5: yardarm.store.v1.AuditEntry.denials:type_name -> yardarm.store.v1.AuditDenial
-	32, // 6: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
-	32, // 7: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
+	33, // 6: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
+	33, // 7: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
 	14, // 8: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
-	32, // 9: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
-	32, // 10: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	32, // 11: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	32, // 12: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	32, // 13: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	32, // 14: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	32, // 15: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	33, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
+	33, // 9: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
+	33, // 10: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	33, // 11: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	33, // 12: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	33, // 13: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	33, // 14: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	33, // 15: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	34, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
 	14, // 17: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
 	14, // 18: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
-	34, // 19: yardarm.store.v1.SourceCredentials.credentials:type_name -> yardarm.v1.SourceCredentials
-	31, // 20: yardarm.store.v1.SourceCredentials.secrets:type_name -> yardarm.store.v1.SourceCredentials.SecretsEntry
-	32, // 21: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
-	32, // 22: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
+	35, // 19: yardarm.store.v1.SourceCredentials.credentials:type_name -> yardarm.v1.SourceCredentials
+	32, // 20: yardarm.store.v1.SourceCredentials.secrets:type_name -> yardarm.store.v1.SourceCredentials.SecretsEntry
+	33, // 21: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
+	33, // 22: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
 	19, // 23: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
-	35, // 24: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	32, // 25: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	32, // 26: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	36, // 27: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	32, // 28: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	37, // 29: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	32, // 30: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	32, // 31: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	38, // 32: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	32, // 33: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	39, // 34: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	27, // 35: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	32, // 36: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	32, // 37: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	40, // 38: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	30, // 39: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
-	32, // 40: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	36, // 24: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	33, // 25: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	33, // 26: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	37, // 27: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	33, // 28: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	38, // 29: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	33, // 30: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	33, // 31: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	39, // 32: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	33, // 33: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	40, // 34: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	28, // 35: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	33, // 36: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	33, // 37: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	41, // 38: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	31, // 39: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
+	33, // 40: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
 	14, // 41: yardarm.store.v1.SourceCredentials.SecretsEntry.value:type_name -> yardarm.store.v1.SealedSecret
 	42, // [42:42] is the sub-list for method output_type
 	42, // [42:42] is the sub-list for method input_type
@@ -2982,7 +3041,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
