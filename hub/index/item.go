@@ -85,6 +85,9 @@ func Judge(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, spec *yardarmv1.Assi
 	if latest := it.Target.GetStatus().GetLatestRevision(); st.Phase == yardarmv1.PhaseReady && spec.GetRevision() < latest {
 		st.Reason = yardarmv1.ReasonBehind
 		st.Message = fmt.Sprintf("revision %d has not come to it; see yardarm why %s %s", latest, c.GetMetadata().GetName(), it.Bundle)
+	} else if st.Phase == yardarmv1.PhaseReady && tx.Before(it.BundleUID, uid) != nil {
+		st.Reason = yardarmv1.ReasonBehind
+		st.Message = fmt.Sprintf("what has changed of its labels or groups has not come to it; see yardarm why %s %s", c.GetMetadata().GetName(), it.Bundle)
 	}
 	if r := it.Earlier; r != nil {
 		st.Message = strings.TrimPrefix(st.Message+fmt.Sprintf("; of an earlier bundle of this name the cluster still holds something (%s)", r.GetPhase()), "; ")

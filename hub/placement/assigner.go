@@ -2,10 +2,14 @@ package placement
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/holdings"
@@ -47,7 +51,14 @@ func (s *Assigner) Assign(r Reader, cluster *yardarmv1.Cluster) *yardarmv1.Assig
 		return nil
 	}
 	uid, spec := cluster.Metadata.Uid, s.revision.Spec
-	target := s.target(r, uid)
+	labels, groups := cluster.Metadata.Labels, r.GroupsOf
+	if before := r.Before(s.bundle.Metadata.Uid, uid); before != nil && RevisionFor(r, uid, s.bundle) == spec.Number {
+		labels, groups = before.Labels, func(string) []string { return before.Groups }
+	}
+	target := noTarget
+	if len(spec.Targets) > 0 {
+		target = targetOf(spec, groups(uid))
+	}
 	a := &yardarmv1.AssignmentSpec{
 		Cluster:           cluster.Metadata.Name,
 		Bundle:            s.bundle.Metadata.Name,
@@ -58,7 +69,7 @@ func (s *Assigner) Assign(r Reader, cluster *yardarmv1.Cluster) *yardarmv1.Assig
 		Delivery:          spec.Delivery,
 		AcceptedDeletions: s.accepted(r, uid),
 		Customization:     s.customization(target),
-		Labels:            labelsUsed(spec.Labels, cluster.Metadata.Labels),
+		Labels:            labelsUsed(spec.Labels, labels),
 		Reconcile:         r.Reconciliations(uid, s.bundle.Metadata.Uid),
 	}
 	a.Hash = s.hash(a, target)
@@ -77,18 +88,26 @@ func (s *Assigner) accepted(r Reader, clusterUID string) []*yardarmv1.AcceptedDe
 	return out
 }
 
-// target is the first of the revision's targets that the cluster belongs to.
-func (s *Assigner) target(r Reader, clusterUID string) int {
-	if len(s.revision.Spec.Targets) == 0 {
-		return noTarget
-	}
-	groups := r.GroupsOf(clusterUID)
-	for i, t := range s.revision.Spec.Targets {
+// targetOf is the first of the revision's targets that a cluster of these groups belongs to.
+func targetOf(spec *yardarmv1.RevisionSpec, groups []string) int {
+	for i, t := range spec.Targets {
 		if slices.Contains(groups, t.Group) {
 			return i
 		}
 	}
 	return noTarget
+}
+
+// Alike tells whether a revision comes to the same for a cluster that was one thing and is another.
+func Alike(revision *yardarmv1.Revision, was, is *storev1.Before) bool {
+	spec := revision.Spec
+	own := func(b *storev1.Before) *yardarmv1.Customization {
+		if i := targetOf(spec, b.Groups); i != noTarget {
+			return spec.Targets[i].Customization
+		}
+		return nil
+	}
+	return maps.Equal(labelsUsed(spec.Labels, was.Labels), labelsUsed(spec.Labels, is.Labels)) && proto.Equal(own(was), own(is))
 }
 
 func (s *Assigner) customization(target int) *yardarmv1.Customization {

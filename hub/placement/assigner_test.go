@@ -25,6 +25,7 @@ type snapshot struct {
 	revision    *yardarmv1.Revision
 	acceptances map[string][]*storev1.Acceptance // by cluster
 	reconciles  map[string]uint64                // by cluster
+	before      map[string]*storev1.Before       // by cluster
 }
 
 func (s *snapshot) Cluster(uid string) *yardarmv1.Cluster { return s.clusters[uid] }
@@ -43,6 +44,7 @@ func (s *snapshot) Assigned(_, uid string) (uint32, bool) {
 }
 func (s *snapshot) Settled(string) (uint32, bool)        { return s.settled, s.settled != 0 }
 func (s *snapshot) Reconciliations(uid, _ string) uint64 { return s.reconciles[uid] }
+func (s *snapshot) Before(_, uid string) *storev1.Before { return s.before[uid] }
 
 func newCluster(name string, labels map[string]string) *yardarmv1.Cluster {
 	return &yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: name, Uid: name, Labels: labels}}
@@ -164,6 +166,44 @@ func TestAssignChanges(t *testing.T) {
 
 func (s *snapshot) accept(uid, to string) {
 	s.acceptances = map[string][]*storev1.Acceptance{uid: {{Deletion: &yardarmv1.AcceptedDeletion{FromDigest: "d0", ToDigest: to}}, {HoldingHash: []byte("x")}}}
+}
+
+// What a cluster was counts for what it is to run, until its turn has come, and for nothing that it might run.
+func TestAssignByWhatItWas(t *testing.T) {
+	s := example()
+	want := assignAll(s)["two"].Hash
+	s.clusters["two"].Metadata.Labels, s.groups["two"] = map[string]string{"region": "us"}, []string{"canary"}
+	s.before = map[string]*storev1.Before{"two": {Labels: map[string]string{"region": "eu", "other": "9"}, Groups: []string{"prod"}}}
+	if !bytes.Equal(assignAll(s)["two"].Hash, want) {
+		t.Error("it does not run what it ran")
+	}
+	s.assigned = map[string]uint32{"two": 2}
+	if bytes.Equal(assignAll(s)["two"].Hash, want) {
+		t.Error("what it might run is told by what it was")
+	}
+}
+
+func TestAlike(t *testing.T) {
+	r := example().revision
+	r.Spec.Targets = append(r.Spec.Targets, &yardarmv1.Target{Group: "as-prod", Customization: patches("prod")})
+	was := &storev1.Before{Labels: map[string]string{"region": "eu"}, Groups: []string{"prod"}}
+	for name, tc := range map[string]struct {
+		is   *storev1.Before
+		want bool
+	}{
+		"as it was":                           {&storev1.Before{Labels: map[string]string{"region": "eu"}, Groups: []string{"prod"}}, true},
+		"a label that is not used":            {&storev1.Before{Labels: map[string]string{"region": "eu", "a": "b"}, Groups: []string{"prod"}}, true},
+		"a label that is used":                {&storev1.Before{Labels: map[string]string{"region": "us"}, Groups: []string{"prod"}}, false},
+		"a label that is gone":                {&storev1.Before{Groups: []string{"prod"}}, false},
+		"another target before it":            {&storev1.Before{Labels: was.Labels, Groups: []string{"canary", "prod"}}, false},
+		"another target after it":             {&storev1.Before{Labels: was.Labels, Groups: []string{"as-prod", "prod"}}, true},
+		"a target with the same":              {&storev1.Before{Labels: was.Labels, Groups: []string{"as-prod"}}, true},
+		"none of the targets of the revision": {&storev1.Before{Labels: was.Labels, Groups: []string{"all"}}, false},
+	} {
+		if got := Alike(r, was, tc.is); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
 
 // A bundle that says nothing new keeps the hash that its clusters hold it under.

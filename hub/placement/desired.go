@@ -20,6 +20,8 @@ type Reader interface {
 	Settled(bundleUID string) (revision uint32, ok bool)
 	Acceptances(clusterUID, bundleUID string) iter.Seq[*storev1.Acceptance]
 	Reconciliations(clusterUID, bundleUID string) uint64
+	// Before is what a cluster was before its labels or groups have changed, while what follows from that has yet to have its turn; nil otherwise.
+	Before(bundleUID, clusterUID string) *storev1.Before
 }
 
 // RevisionFor is the number of the revision of a bundle, which targets the cluster, that the cluster is to run; 0 for none.

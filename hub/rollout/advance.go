@@ -100,11 +100,15 @@ func (a *advance) judge(i int) {
 	switch {
 	case !s.Targeted:
 		a.become(m, Left)
+		m.Kept = false
 	case m.State == Left:
 		m.From = 0
 		a.become(m, Waiting)
-	case m.State == Lost && s.Present:
+	case m.State == Lost && s.Present, a.hasIt(m):
 		a.become(m, Given)
+	}
+	if m.Kept && s.Present && s.Gate == Open && a.onItsWay(m) {
+		a.release(m)
 	}
 	switch m.State {
 	case Given, Failed:
@@ -145,7 +149,7 @@ func (a *advance) judgeGiven(m *Member, s Seen) {
 
 // health is what is known of a member's cluster with what it is to run.
 func (a *advance) health(m *Member, s Seen) Health {
-	if !s.Present || s.Of != a.Runs(m) {
+	if !s.Present || s.Of != a.Runs(m) || s.Kept != m.Kept {
 		return Unknown
 	}
 	return s.Health
@@ -184,6 +188,10 @@ func (a *advance) count(m *Member, s Seen) {
 	}
 	switch m.State {
 	case Done:
+		if m.Kept {
+			t.countWaiting(s)
+			return
+		}
 		t.done++
 	case Failed:
 		if m.Prior {
@@ -225,7 +233,7 @@ func (a *advance) step() {
 	case Progressing:
 		if a.Unconfirmed {
 			a.out.Wait = WaitConfirmation
-			return
+			break
 		}
 		if b := a.breached(); b != nil {
 			a.out.Breach = b
@@ -336,23 +344,38 @@ func (a *advance) give() {
 	}
 }
 
-// giveStages gives it to those of the first n stages, as many of each at a time as it allows.
+// giveStages gives it to those of the first n stages, as many of each at a time as it allows: first to those who fail, as what has changed of their clusters
+// may mend them, and they hold nobody back meanwhile.
 func (a *advance) giveStages(n int) {
-	for i := range a.Members {
-		m, s := &a.Members[i], a.seen[i]
-		if m.State != Waiting && m.State != Entering || m.Stage >= n || !s.Present || s.Gate != Open {
-			continue
-		}
-		t, stage := &a.tallies[m.Stage], &a.Stages[m.Stage]
-		if (t.inFlight < stage.Concurrency || a.newcomer(m) && t.arriving < fewNewcomers) && stage.bears(t.failed) {
-			m.Prior = m.Prior || m.State == Entering && a.failing(a.health(m, s), s)
-			if t.inFlight++; m.From == 0 {
-				t.arriving++
+	for _, failed := range []bool{true, false} {
+		for i := range a.Members {
+			if m := &a.Members[i]; m.due() && m.Stage < n && (m.State == Failed) == failed {
+				a.giveTo(m, a.seen[i])
 			}
-			a.become(m, Given)
-			a.elapsed(m.Since, stage.Deadline)
 		}
 	}
+}
+
+// giveTo gives it to a member, if it is its turn.
+func (a *advance) giveTo(m *Member, s Seen) {
+	t, stage := &a.tallies[m.Stage], &a.Stages[m.Stage]
+	switch {
+	case !s.Present || s.Gate != Open:
+		return
+	case t.inFlight >= stage.Concurrency && (!a.newcomer(m) || t.arriving >= fewNewcomers):
+		return
+	case !stage.bears(t.failed) && m.State != Failed:
+		return
+	case m.State == Failed && !m.Prior:
+		t.failed--
+	}
+	m.Prior = m.Prior || m.State == Entering && a.failing(a.health(m, s), s)
+	if t.inFlight++; m.From == 0 {
+		t.arriving++
+	}
+	a.become(m, Given)
+	m.Kept = false
+	a.elapsed(m.Since, stage.Deadline)
 }
 
 func (a *advance) waits() Wait {

@@ -17,6 +17,8 @@ type Candidate struct {
 	Failing bool
 	// Runs is the revision that it is to run now, and Good the last one that was good there; 0 where there is none.
 	Runs, Good uint32
+	// Kept: as a member's.
+	Kept bool
 }
 
 // Begin makes the rollout of a revision by a strategy that Check found nothing wrong with. Each candidate becomes a member, in the
@@ -28,7 +30,7 @@ func Begin(revision uint32, bundleUID string, strategy *yardarmv1.RolloutStrateg
 	for stage, members := range divided {
 		sizes[stage] = len(members)
 		for _, c := range members {
-			r.Members = append(r.Members, Member{UID: c.UID, Stage: stage, From: c.Runs, Good: c.Good, Prior: c.Failing})
+			r.Members = append(r.Members, Member{UID: c.UID, Stage: stage, From: c.Runs, Good: c.Good, Prior: c.Failing, Kept: c.Kept})
 		}
 	}
 	r.Stages = Resolve(strategy.Stages, sizes, timeout)

@@ -41,6 +41,8 @@ type Member struct {
 	From, Good uint32
 	// Prior: it was failing before the rollout began, so that its failing now is not the revision's.
 	Prior bool
+	// Kept: its cluster's labels or groups have changed, and it is to run what it runs as it was before, until its turn comes.
+	Kept bool
 	// Since is when it came into its state.
 	Since time.Duration
 }
@@ -73,6 +75,8 @@ type Seen struct {
 	// is judged by the revision before.
 	Health Health
 	Of     uint32
+	// Kept: that assignment is by what the cluster was before.
+	Kept bool
 	// Since is when its health came to be so, without a break, in which it was present.
 	Since time.Duration
 	Gate  Gate

@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,6 +58,9 @@ type place struct {
 	since    time.Duration
 	due      time.Duration // when the revision shows what it is worth
 	reported bool          // the hub has heard of it
+	// inputs stand for its labels and groups, before for those by which it runs what it runs while its member is kept, and ran for those by which it
+	// does so in fact.
+	inputs, before, ran int
 }
 
 // world is a fleet, one bundle, and the hub's view of both.
@@ -75,6 +79,7 @@ type world struct {
 	worth map[uint32]int
 	// before are the members' states before the last step.
 	before map[string]State
+	kept   map[string]bool
 	out    Outlook
 }
 
@@ -145,6 +150,7 @@ func (w *world) begin(revision uint32) {
 		c := Candidate{UID: p.uid, Labels: p.labels, Present: p.present, Ready: p.health == Ready, Failing: p.health == Broken, Runs: w.base}
 		if m := before[p.uid]; m != nil && m.State != Left {
 			c.Runs, c.Good = w.r.After(m)
+			c.Kept = m.Kept
 		}
 		candidates = append(candidates, c)
 	}
@@ -201,8 +207,30 @@ func (w *world) happen() {
 		if p.health == Degraded {
 			p.health, p.since = Ready, w.now
 		}
+	case 11:
+		inputs := w.rnd.IntN(3)
+		if w.rnd.IntN(2) == 0 {
+			w.relabel(p, inputs)
+			break
+		}
+		for _, p := range w.places {
+			w.relabel(p, inputs)
+		}
 	}
 	w.observe()
+}
+
+// relabel changes what a cluster is. What it runs follows from that once its turn has come.
+func (w *world) relabel(p *place, inputs int) {
+	i := slices.IndexFunc(w.r.Members, func(m Member) bool { return m.UID == p.uid })
+	if i >= 0 && p.targeted && w.r.Members[i].State != Left && w.r.Runs(&w.r.Members[i]) != 0 {
+		m := &w.r.Members[i]
+		if !m.Kept {
+			p.before = p.inputs
+		}
+		m.Kept = inputs != p.before
+	}
+	p.inputs = inputs
 }
 
 // observe lets the clusters that are there do what they are to do, the hub hear of it, and the rollout advance.
@@ -215,16 +243,21 @@ func (w *world) observe() {
 		}
 	}
 	seen := make([]Seen, len(w.r.Members))
-	w.before = map[string]State{}
+	w.before, w.kept = map[string]State{}, map[string]bool{}
 	for i := range w.r.Members {
 		m := &w.r.Members[i]
 		w.before[m.UID] = m.State
 		p := w.place(m.UID)
-		if p.present && p.targeted {
-			w.run(p, w.r.Runs(m))
+		w.kept[m.UID] = m.Kept
+		inputs := p.inputs
+		if m.Kept {
+			inputs = p.before
 		}
-		seen[i] = Seen{Targeted: p.targeted, Present: p.present, Since: p.since, Gate: p.gate}
-		if p.reported {
+		if p.present && p.targeted {
+			w.run(p, w.r.Runs(m), inputs)
+		}
+		seen[i] = Seen{Targeted: p.targeted, Present: p.present, Since: p.since, Gate: p.gate, Kept: m.Kept}
+		if p.reported && p.ran == inputs {
 			seen[i].Health, seen[i].Of = p.health, p.runs
 		}
 	}
@@ -235,9 +268,10 @@ func (w *world) observe() {
 }
 
 // run has a cluster run a revision, and after a while be what the revision is worth there.
-func (w *world) run(p *place, revision uint32) {
+func (w *world) run(p *place, revision uint32, inputs int) {
 	switch {
-	case p.runs != revision:
+	case p.runs != revision || p.ran != inputs:
+		p.ran = inputs
 		p.runs, p.health, p.since, p.reported = revision, Unknown, w.now, false
 		p.due = w.now + time.Duration(w.rnd.IntN(180))*time.Second
 	case p.health == Unknown && w.now >= p.due:
@@ -268,11 +302,15 @@ func (w *world) check(t *testing.T, seed uint64, step int) bool {
 		stage := w.r.Stages[m.Stage]
 		switch m.State {
 		case Given:
-			given[m.Stage].note(m.Since == w.now && !w.given[m.UID], false, m.From == 0)
+			again := w.kept[m.UID] && w.before[m.UID] != Given && w.before[m.UID] != Lost
+			given[m.Stage].note(m.Since == w.now && (!w.given[m.UID] || again), false, m.From == 0)
+			if again && (w.before[m.UID] == Failed || p.health == Broken || p.health == Degraded) {
+				given[m.Stage].mended++
+			}
 			w.given[m.UID] = true
 		case Entering:
 			if p.present || w.now < m.Since+stage.Deadline { // others are not waited for
-				let[m.Stage].note(m.Since == w.now, w.stuck(m), true)
+				let[m.Stage].note(m.Since == w.now && w.before[m.UID] != Entering, w.stuck(m), w.before[m.UID] == Entering || !w.kept[m.UID])
 			}
 		case Failed:
 			if !m.Prior {
@@ -300,12 +338,18 @@ func (w *world) check(t *testing.T, seed uint64, step int) bool {
 		if was := w.before[m.UID]; was.Touched() && m.State == Returning && p.gate.Keeps() {
 			return fail("%s goes back through gate %d", m.UID, p.gate)
 		}
+		if w.kept[m.UID] && !m.Kept && m.State != Left && (p.gate != Open || !p.present) {
+			return fail("%s was given what has changed of it while gate %d, present %v", m.UID, p.gate, p.present)
+		}
+		if m.State == Done && m.Kept != (p.ran != p.inputs) {
+			return fail("%s counts as done by inputs %d, has %d, and is kept: %v", m.UID, p.ran, p.inputs, m.Kept)
+		}
 		if m.State == Returning && m.Good == w.r.Revision {
 			return fail("%s returns to the revision that is bad", m.UID)
 		}
 	}
 	for s, stage := range w.r.Stages {
-		if n := given[s]; n.now > 0 && (n.many(stage.Concurrency) || w.r.Phase != Progressing && !stage.bears(failed[s])) {
+		if n := given[s]; n.now > 0 && (n.many(stage.Concurrency) || w.r.Phase != Progressing && n.now > n.mended && !stage.bears(failed[s])) {
 			return fail("stage %d: %d were given it, so that %d of %d are on their way, %d of them new, while %d fail", s, n.now, n.onTheirWay, stage.Concurrency, n.new, failed[s])
 		}
 		if n := let[s]; n.now > 0 && (n.many(stage.Concurrency) || !stage.bears(n.stuck)) {
@@ -319,7 +363,8 @@ func (w *world) check(t *testing.T, seed uint64, step int) bool {
 }
 
 // turns counts the members of a stage that are on their way to a revision, those among them whose turn came just now, and those that cannot run it.
-type turns struct{ now, onTheirWay, new, stuck int }
+// mended are those whose turn came just now that fail, and of which something has changed.
+type turns struct{ now, onTheirWay, new, stuck, mended int }
 
 func (t *turns) note(now, stuck, newcomer bool) {
 	if stuck {
@@ -342,7 +387,7 @@ func (t turns) many(concurrency int) bool {
 // stuck tells whether a newcomer is known to be unable to run what it was let in with.
 func (w *world) stuck(m *Member) bool {
 	p, late := w.place(m.UID), w.now >= m.Since+w.r.Stages[m.Stage].Deadline
-	known := p.present && p.reported && p.runs == m.From
+	known := p.present && p.reported && p.runs == m.From && (m.Kept || p.ran == p.inputs)
 	switch {
 	case known && (p.health == Broken || p.health == Degraded && w.now >= p.since+degradedGrace):
 		return true
@@ -392,8 +437,11 @@ func (w *world) ended() bool {
 		}
 	}
 	for i := range w.r.Members {
-		if m := &w.r.Members[i]; w.r.Phase != Completed && w.r.newcomer(m) && w.r.Stages[m.Stage].bears(stuck[m.Stage]) {
-			return false // nobody may wait with nothing
+		if m := &w.r.Members[i]; w.r.Phase != Completed && w.r.enters(m) && w.r.Stages[m.Stage].bears(stuck[m.Stage]) {
+			return false // nobody may wait for ever
+		}
+		if m := &w.r.Members[i]; w.r.Phase == Completed && m.Kept && m.State != Left && w.out.Wait != WaitFailures {
+			return false
 		}
 		switch w.r.Members[i].State {
 		case Waiting, Given:

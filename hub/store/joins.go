@@ -4,96 +4,121 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// admit has the clusters that a bundle is for since this transaction, whatever in it was the cause, wait until the bundle's rollout gives them their turn.
-// Nobody sees them as clusters that no rollout speaks of, and that so run the settled revision at once. A bundle that never had a rollout has its
-// first one do that. It is called at the end of each transaction.
+// admit has clusters wait for which this transaction, whatever in it was the cause, changes what bundles come to, until the bundles' rollouts give them their
+// turn. Those that a bundle is for since are to run nothing of it, and those of which it is for as before what they ran with the labels and groups that they
+// had. Nobody ever sees a cluster as one that runs at once what it has come to. Bundles without a rollout are left out: their first one takes all. It is
+// called at the end of each transaction.
 func (tx *Tx) admit() error {
-	joiners := tx.joiners()
-	for _, bundleUID := range slices.Sorted(maps.Keys(joiners)) {
-		for _, clusterUID := range slices.Sorted(maps.Keys(joiners[bundleUID])) {
-			if err := tx.putTurn(&storev1.Turn{BundleUid: bundleUID, ClusterUid: clusterUID}); err != nil {
+	a := arrivals{tx: tx, labels: map[string]map[string]string{}, moved: map[string]map[string]bool{}, targets: map[string][]string{}, before: map[string][]string{}}
+	a.look()
+	clusters := maps.Clone(a.labels)
+	for uid := range a.moved {
+		clusters[uid] = nil
+	}
+	for _, uid := range slices.Sorted(maps.Keys(clusters)) {
+		for b := range tx.BundlesOf(uid) {
+			if err := a.pair(uid, b); err != nil {
 				return err
+			}
+		}
+	}
+	for _, uid := range slices.Sorted(maps.Keys(a.targets)) {
+		b := tx.Bundle(uid)
+		for _, group := range targetsOf(b) {
+			if slices.Contains(a.targets[uid], group) {
+				continue
+			}
+			for cluster := range tx.Members(group) {
+				if err := a.pair(cluster, b); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// arrivals is what a transaction has changed of which bundle is for which cluster.
+// arrivals is what a transaction has changed of what bundles come to in clusters.
 type arrivals struct {
 	tx *Tx
+	// labels are those that clusters had, of those that have others now.
+	labels map[string]map[string]string
 	// moved are the clusters that have entered (true) or left a group.
 	moved map[string]map[string]bool
-	// targets are those that bundles had before, of those that the transaction has written.
+	// targets are those that bundles had, of those that the transaction has written.
 	targets map[string][]string
 	// before are the groups that clusters belonged to, as far as asked.
 	before map[string][]string
-	found  map[string]map[string]bool // clusters by bundle
 }
 
-// joiners are the uids of the clusters that a bundle is for now and was not before, by the bundle's. Bundles without a rollout are left out.
-func (tx *Tx) joiners() map[string]map[string]bool {
-	a := arrivals{tx: tx, moved: map[string]map[string]bool{}, targets: map[string][]string{}, before: map[string][]string{}, found: map[string]map[string]bool{}}
-	for uid, group := range tx.Moves() {
+func (a *arrivals) look() {
+	for uid, group := range a.tx.Moves() {
 		if a.moved[uid] == nil {
 			a.moved[uid] = map[string]bool{}
 		}
-		m := members.get(&tx.ReadTx, join(group, uid))
+		m := members.get(&a.tx.ReadTx, join(group, uid))
 		a.moved[uid][group] = m != nil && m.member
 	}
-	for _, c := range tx.journal {
-		if _, known := a.targets[c.key]; c.table.table() == Bundles && !known {
-			old, _ := c.old.(*yardarmv1.Bundle)
-			a.targets[c.key] = targetsOf(old)
-		}
-	}
-	for uid, groups := range a.moved {
-		for group, entered := range groups {
-			if entered {
-				a.group(uid, group)
+	for _, c := range a.tx.journal {
+		switch c.table.table() {
+		case Bundles:
+			if _, known := a.targets[c.key]; !known {
+				old, _ := c.old.(*yardarmv1.Bundle)
+				a.targets[c.key] = targetsOf(old)
+			}
+		case Clusters:
+			old, _ := c.old.(*yardarmv1.Cluster)
+			is, _ := c.new.(*yardarmv1.Cluster)
+			if _, known := a.labels[c.key]; !known && old != nil && is != nil && !maps.Equal(old.Metadata.Labels, is.Metadata.Labels) {
+				a.labels[c.key] = old.Metadata.Labels
 			}
 		}
-	}
-	for uid, before := range a.targets {
-		for _, group := range targetsOf(tx.Bundle(uid)) {
-			if slices.Contains(before, group) {
-				continue
-			}
-			for cluster := range tx.Members(group) {
-				a.pair(cluster, uid)
-			}
-		}
-	}
-	return a.found
-}
-
-func (a *arrivals) group(clusterUID, group string) {
-	for b := range a.tx.BundlesTargeting(group) {
-		a.pair(clusterUID, b.Metadata.Uid)
 	}
 }
 
-// pair notes the cluster as one that the bundle is for now, unless it was before.
-func (a *arrivals) pair(clusterUID, bundleUID string) {
+// pair looks at a bundle in a cluster, which it is for.
+func (a *arrivals) pair(clusterUID string, b *yardarmv1.Bundle) error {
+	uid := b.Metadata.Uid
 	cluster := a.tx.Cluster(clusterUID)
-	if cluster == nil || cluster.GetSpec().GetRemoval() != nil || a.tx.Rollout(bundleUID) == nil {
-		return
+	if cluster == nil || cluster.GetSpec().GetRemoval() != nil || a.tx.Rollout(uid) == nil {
+		return nil
 	}
-	targets, changed := a.targets[bundleUID]
+	targets, changed := a.targets[uid]
 	if !changed {
-		targets = targetsOf(a.tx.Bundle(bundleUID))
+		targets = targetsOf(b)
 	}
-	if slices.ContainsFunc(a.groups(clusterUID), func(group string) bool { return slices.Contains(targets, group) }) {
-		return
+	was := &storev1.Before{Labels: cluster.Metadata.Labels, Groups: a.groups(clusterUID)}
+	if labels, relabelled := a.labels[clusterUID]; relabelled {
+		was.Labels = labels
 	}
-	if a.found[bundleUID] == nil {
-		a.found[bundleUID] = map[string]bool{}
+	if slices.ContainsFunc(was.Groups, func(group string) bool { return slices.Contains(targets, group) }) {
+		return a.changed(cluster, b, was)
 	}
-	a.found[bundleUID][clusterUID] = true
+	return a.tx.putTurn(&storev1.Turn{BundleUid: uid, ClusterUid: clusterUID})
+}
+
+// changed looks at a bundle in a cluster that it was for already. What comes back to what it was, waits no longer: nothing changes.
+func (a *arrivals) changed(cluster *yardarmv1.Cluster, b *yardarmv1.Bundle, was *storev1.Before) error {
+	turn := a.tx.Turn(b.Metadata.Uid, cluster.Metadata.Uid)
+	revision := a.tx.Revision(b.Metadata.Uid, placement.RevisionFor(a.tx, cluster.Metadata.Uid, b))
+	if revision == nil {
+		return nil
+	}
+	if turn != nil {
+		was = turn.Before
+	}
+	switch alike := placement.Alike(revision, was, &storev1.Before{Labels: cluster.Metadata.Labels, Groups: a.tx.GroupsOf(cluster.Metadata.Uid)}); {
+	case alike:
+		return a.tx.TakeTurn(turn)
+	case turn == nil:
+		return a.tx.putTurn(&storev1.Turn{BundleUid: b.Metadata.Uid, ClusterUid: cluster.Metadata.Uid, Before: was})
+	}
+	return nil
 }
 
 // groups are those that a cluster belonged to before.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -57,6 +58,65 @@ func TestWhoJoinsWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A cluster whose labels or groups change, so that its assignment would, keeps it until its turn. One that is as it was again waits for nothing.
+func TestWhatChangesWaits(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		changes []func(*Tx) error
+		waits   bool
+	}{
+		{"a label that is used", []func(*Tx) error{relabel("env", "prod", "zone", "b")}, true},
+		{"a label that is not used", []func(*Tx) error{relabel("env", "prod", "zone", "a", "other", "b")}, false},
+		{"a target before its own", []func(*Tx) error{relabel("env", "prod", "zone", "a", "canary", "yes")}, true},
+		{"by the group", []func(*Tx) error{func(tx *Tx) error { return tx.PutGroup(group("canary", nil)) }}, true},
+		{"and back", []func(*Tx) error{relabel("env", "prod", "zone", "b"), relabel("env", "prod", "zone", "c"), relabel("env", "prod", "zone", "a")}, false},
+		{"and on", []func(*Tx) error{relabel("env", "prod", "zone", "b"), relabel("env", "prod", "zone", "c")}, true},
+		{"and gone", []func(*Tx) error{relabel("env", "prod", "zone", "b"), relabel("zone", "b")}, true}, // until the driver sees it
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := opened(t, Config{})
+			update(t, s, func(tx *Tx) error {
+				return errors.Join(tx.PutGroup(group("prod", map[string]string{"env": "prod"})), tx.PutGroup(group("canary", map[string]string{"canary": "yes"})),
+					tx.PutBundle(bundle("b", "web", "canary", "prod")), relabel("env", "prod", "zone", "a")(tx),
+					tx.PutRevision(&yardarmv1.Revision{Spec: &yardarmv1.RevisionSpec{BundleUid: "b", Number: 1, Labels: []string{"zone"}, Targets: []*yardarmv1.Target{
+						{Group: "canary", Customization: &yardarmv1.Customization{Substitute: true}}, {Group: "prod"}}}, Metadata: &yardarmv1.ObjectMeta{Name: "r"}}))
+			})
+			update(t, s, func(tx *Tx) error {
+				return tx.PutRollout(&storev1.Rollout{BundleUid: "b", Revision: 1, Settled: 1, Phase: 2})
+			})
+			hash := func() string {
+				tx := s.Read()
+				return string(placement.DesiredOf(tx, tx.Cluster("c"), tx.Bundle("b")).GetHash())
+			}
+			before := hash()
+			for _, change := range tc.changes {
+				update(t, s, change)
+				if hash() != before {
+					t.Error("it gets something else at once")
+				}
+			}
+			if waits := s.Read().Before("b", "c") != nil; waits != tc.waits {
+				t.Errorf("it waits: %v", waits)
+			}
+			if tc.waits {
+				update(t, s, func(tx *Tx) error { return tx.TakeTurn(tx.Turn("b", "c")) })
+				if hash() == before {
+					t.Error("its turn changes nothing")
+				}
+			}
+		})
+	}
+}
+
+// relabel gives a cluster these labels, and no others.
+func relabel(pairs ...string) func(*Tx) error {
+	labels := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		labels[pairs[i]] = pairs[i+1]
+	}
+	return func(tx *Tx) error { return tx.PutCluster(cluster("c", "c", labels)) }
 }
 
 // A join costs the same however many wait: it writes a row of its own, and none that others have.

@@ -68,7 +68,7 @@ func (tx *ReadTx) RolloutMember(bundleUID, clusterUID string) (m RolloutMember, 
 
 // Assigned returns the revision of a bundle that its rollout says a cluster is to run, 0 for none; ok is false where it says nothing of it.
 func (tx *ReadTx) Assigned(bundleUID, clusterUID string) (revision uint32, ok bool) {
-	if tx.Turn(bundleUID, clusterUID) != nil {
+	if turn := tx.Turn(bundleUID, clusterUID); turn != nil && turn.Before == nil {
 		return 0, true
 	}
 	m, ok := tx.RolloutMember(bundleUID, clusterUID)

@@ -19,6 +19,11 @@ func (tx *ReadTx) TurnsOf(bundleUID string) iter.Seq[*storev1.Turn] {
 	return turns.scan(tx, idIndex, bundleUID+separator)
 }
 
+// Before returns what a cluster was before its labels or groups have changed, where what follows from that with a bundle waits for its turn; nil otherwise.
+func (tx *ReadTx) Before(bundleUID, clusterUID string) *storev1.Before {
+	return tx.Turn(bundleUID, clusterUID).GetBefore()
+}
+
 func (tx *Tx) putTurn(t *storev1.Turn) error {
 	_, err := turns.put(tx, t)
 	tx.touchTurn(t)

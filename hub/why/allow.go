@@ -21,6 +21,8 @@ type part struct {
 	member store.RolloutMember
 	// joined: it is a member. Others run what came to the end of its rollout.
 	joined bool
+	// changed: its labels or groups have, and it runs what it ran before.
+	changed bool
 	// latest is the bundle's revision, and runs the one that the cluster is to run; 0 for none.
 	latest, runs uint32
 }
@@ -29,6 +31,7 @@ func (e *explainer) partIn(b *yardarmv1.Bundle) part {
 	uid := b.GetMetadata().GetUid()
 	p := part{of: b, bundle: b.GetMetadata().GetName(), row: e.tx.Rollout(uid), latest: b.GetStatus().GetLatestRevision(), runs: placement.RevisionFor(e.tx, e.uid, b)}
 	p.member, p.joined = e.tx.RolloutMember(uid, e.uid)
+	p.changed = e.tx.Before(uid, e.uid) != nil
 	return p
 }
 
@@ -38,9 +41,9 @@ func (p part) readable() bool {
 	return int(p.row.GetAt()) < n && int(p.member.Stage) < n && n == len(p.row.GetStrategy().GetStages())
 }
 
-// allowed tells whether the cluster is to run the bundle's latest revision. Where it is not, it says what its rollout waits for.
+// allowed tells whether the cluster is to run the bundle's latest revision, as it is now. Where it is not, it says what its rollout waits for.
 func (e *explainer) allowed(p part) bool {
-	if p.runs != p.latest {
+	if p.runs != p.latest || p.changed {
 		return e.keptBack(p)
 	}
 	message := "nothing holds the revision back"
@@ -125,6 +128,9 @@ func (p part) enters() bool {
 
 // keep is stop, with what the cluster is to run instead.
 func (e *explainer) keep(p part, reason, why, remedy string, since *timestamppb.Timestamp) bool {
+	if p.changed && p.runs == p.latest {
+		return e.stop(reason, fmt.Sprintf("it is to run revision %d as before its labels or groups have changed: %s", p.runs, why), remedy, since)
+	}
 	instead := "nothing"
 	if p.runs != 0 {
 		instead = fmt.Sprintf("revision %d", p.runs)

@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,7 +39,11 @@ func (h *hub) time() time.Time {
 	return time.Date(2026, 3, 28, 11, 0, 0, 0, time.UTC).Add(h.now + h.set)
 }
 
-const theBundle = "web"
+const (
+	theBundle = "web"
+	// theLabel is one that all revisions refer to.
+	theLabel = "zone"
+)
 
 func newHub(t testing.TB, clusters int, strategy *yardarmv1.RolloutStrategy) *hub {
 	h := &hub{t: t, dir: t.TempDir(), now: time.Hour}
@@ -109,7 +114,8 @@ func (h *hub) publish(changes ...*yardarmv1.StorageChange) *hub {
 		b := proto.CloneOf(tx.Bundle(theBundle))
 		b.Status.LatestRevision++
 		if err := tx.PutRevision(&yardarmv1.Revision{Metadata: &yardarmv1.ObjectMeta{Name: "r"}, Spec: &yardarmv1.RevisionSpec{
-			BundleUid: theBundle, Bundle: theBundle, Number: b.Status.LatestRevision, Digest: fmt.Sprint("sha256:", b.Status.LatestRevision), StorageChanges: changes}}); err != nil {
+			BundleUid: theBundle, Bundle: theBundle, Number: b.Status.LatestRevision, Digest: fmt.Sprint("sha256:", b.Status.LatestRevision),
+			Labels: []string{theLabel}, StorageChanges: changes}}); err != nil {
 			return err
 		}
 		return tx.PutBundle(b)
@@ -160,11 +166,11 @@ func (h *hub) report(uid, phase string) {
 func (h *hub) all(phase string) *hub {
 	h.t.Helper()
 	for range 100 {
-		before := h.picture()
+		before := h.picture() + h.zones()
 		for c := range h.store.Read().Clusters() {
 			h.report(c.Metadata.Uid, phase)
 		}
-		if h.step(); h.picture() == before {
+		if h.step(); h.picture()+h.zones() == before {
 			return h
 		}
 	}
@@ -435,6 +441,131 @@ func TestDriverGivesNewcomersTheSettledRevisionMeanwhile(t *testing.T) {
 	}
 }
 
+// label gives clusters a label that revisions refer to, in one transaction.
+func (h *hub) label(value string, uids ...string) {
+	h.update(func(tx *store.Tx) error {
+		for _, uid := range uids {
+			c := proto.CloneOf(tx.Cluster(uid))
+			c.Metadata.Labels = map[string]string{theLabel: value}
+			if err := tx.PutCluster(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// zones is what the clusters are to run by: the label's value in what each is assigned, or - for none.
+func (h *hub) zones() string {
+	tx, out := h.store.Read(), ""
+	for c := range tx.Clusters() {
+		zone := placement.DesiredOf(tx, c, tx.Bundle(theBundle)).GetLabels()[theLabel]
+		out += cmp.Or(zone, "-")
+	}
+	return out
+}
+
+func (h *hub) expectZones(want string) {
+	h.t.Helper()
+	if got := h.zones(); got != want {
+		h.t.Fatalf("they run by zones %s, want %s", got, want)
+	}
+}
+
+// Labels that many clusters get at once change what they run by turns, and not while more of them fail than may; across a restart of the hub, too.
+func TestDriverGivesNewLabelsByTurns(t *testing.T) {
+	h := newHub(t, 6, inOrder(&yardarmv1.Stage{Concurrency: "2", FailureBudget: "0"})).publish().all(yardarmv1.PhaseReady).expect("111111 Completed")
+	all := []string{"c0", "c1", "c2", "c3", "c4", "c5"}
+	h.label("a", all...)
+	h.expectZones("------")
+	h.step()
+	if n := strings.Count(h.zones(), "a"); n != 2 {
+		t.Fatalf("they run by zones %s", h.zones())
+	}
+	h.step() // nothing has been reported
+	if n := strings.Count(h.zones(), "a"); n != 2 {
+		t.Fatalf("what ran before counts: %s", h.zones())
+	}
+	h.restart()
+	for _, uid := range all {
+		h.presence(uid, yardarmv1.PresenceConnected)
+	}
+	h.step()
+	if n := strings.Count(h.zones(), "a"); n != 2 {
+		t.Fatalf("after a restart: %s", h.zones())
+	}
+	h.all(yardarmv1.PhaseReady).expect("111111 Completed")
+	h.expectZones("aaaaaa")
+	if waited(h.store.Read(), theBundle) || len(slices.Collect(h.store.Read().RolloutMembers(theBundle))) > 0 {
+		t.Error("turns or members are left")
+	}
+	h.label("b", all...)
+	h.step()
+	for _, uid := range all {
+		if h.store.Read().Before(theBundle, uid) == nil {
+			h.report(uid, yardarmv1.PhaseFailed)
+		}
+	}
+	h.step().expect("111111 Completed Failures")
+	h.label("a", all...) // who still waits does not wait any more; who fails may be mended
+	h.all(yardarmv1.PhaseReady).expect("111111 Completed")
+	h.expectZones("aaaaaa")
+	if s := h.show().Status.Stages[0]; s.Clusters != 6 || s.Done != 6 || s.Concurrency != 2 {
+		t.Errorf("six clusters count as %v", s)
+	}
+}
+
+// While a rollout is under way, who has it gets what has changed in turn with the others, and a rollback gives back what ran before it.
+func TestDriverTakesLabelsBackWithARollback(t *testing.T) {
+	h := newHub(t, 2, inOrder(&yardarmv1.Stage{Name: "one", Clusters: 1, FailureBudget: "0", Approval: yardarmv1.ApprovalAfter}, &yardarmv1.Stage{})).publish().all(yardarmv1.PhaseReady)
+	if err := h.steer(yardarmv1.ActionApprove); err != nil {
+		t.Fatal(err)
+	}
+	h.all(yardarmv1.PhaseReady).expect("11 Completed")
+	h.publish().all(yardarmv1.PhaseReady)
+	if p := h.picture(); strings.Count(p, "2") != 1 {
+		t.Fatal(p)
+	}
+	h.label("a", "c0", "c1")
+	h.step()
+	h.expectZones("aa") // each is the only one of its stage: it goes at once
+	for _, uid := range []string{"c0", "c1"} {
+		if h.runs(uid) == 2 {
+			h.report(uid, yardarmv1.PhaseFailed)
+		}
+	}
+	h.step().all(yardarmv1.PhaseReady).expect("11 RolledBack")
+	h.expectZones("aa")
+	h.label("b", "c0", "c1")
+	h.step().all(yardarmv1.PhaseReady).expect("11 RolledBack")
+	h.expectZones("bb")
+}
+
+// A label that flaps moves nothing, and leaves nothing behind.
+func TestDriverForgetsALabelThatFlaps(t *testing.T) {
+	h := newHub(t, 2, nil).publish().all(yardarmv1.PhaseReady).expect("11 Completed")
+	h.gate("freeze", &yardarmv1.GateSpec{Freeze: &yardarmv1.Freeze{}})
+	h.label("a", "c0", "c1")
+	h.step()
+	h.expectZones("--")
+	h.label("b", "c0")
+	h.step()
+	h.expectZones("--")
+	h.update(func(tx *store.Tx) error {
+		c := proto.CloneOf(tx.Cluster("c0"))
+		c.Metadata.Labels = nil
+		return tx.PutCluster(c)
+	})
+	if tx := h.store.Read(); tx.Before(theBundle, "c0") != nil || tx.Before(theBundle, "c1") == nil {
+		t.Error("who is as it was waits still, or who is not does not")
+	}
+	h.step().all(yardarmv1.PhaseReady)
+	h.gate("freeze", nil)
+	h.step()
+	h.expectZones("-a")
+	h.all(yardarmv1.PhaseReady).expect("11 Completed")
+}
+
 // A mass that joins waits for gates as everybody does, runs nothing meanwhile, and shows as held.
 func TestDriverLetsNobodyInThroughAGate(t *testing.T) {
 	h := newHub(t, 1, nil).publish().all(yardarmv1.PhaseReady)
@@ -471,6 +602,16 @@ func TestDriverForgetsTurnsOfThoseWhoLeave(t *testing.T) {
 	h.step().expect("00 Completed")
 	h.gate("freeze", nil)
 	h.step().expect("11 Completed")
+	h.all(yardarmv1.PhaseReady)
+	h.enrol("n2")
+	h.step().all(yardarmv1.PhaseReady).expect("111 Completed")
+	n := uint32(0)
+	for _, s := range h.show().Status.Stages {
+		n += s.Clusters
+	}
+	if n != 3 {
+		t.Errorf("three clusters, of which two have left and come back, count as %d", n)
+	}
 }
 
 // A hub that knew no turns has clusters that run what is settled without any: they stay as they are, however many.

@@ -30,6 +30,10 @@ func (t *track) readRows(tx *store.ReadTx, latest *yardarmv1.Revision) error {
 	if len(stages) != len(row.Stages) || int(row.At) >= len(stages) || rollout.Phase(row.Phase) > rollout.RolledBack {
 		return rollout.ErrUnreadable
 	}
+	t.done = make([]uint32, len(stages))
+	for i, s := range row.Stages {
+		t.done[i] = s.Done
+	}
 	t.r = &rollout.Rollout{Revision: row.Revision, Settled: t.settled, Pauses: row.Strategy.OnFailure == yardarmv1.OnFailurePause,
 		Phase: rollout.Phase(row.Phase), At: int(row.At), Unconfirmed: row.Unconfirmed}
 	members := slices.SortedFunc(tx.RolloutMembers(row.BundleUid), func(a, b store.RolloutMember) int { return int(a.Place) - int(b.Place) })
@@ -47,8 +51,8 @@ func (t *track) readRows(tx *store.ReadTx, latest *yardarmv1.Revision) error {
 // readStages takes the stages from the row. Their shares grow with who has joined, and never shrink: who leaves takes nobody's place away.
 func (t *track) readStages() {
 	sizes := make([]int, len(t.row.Stages))
-	for i, s := range t.row.Stages {
-		sizes[i] = int(s.Done)
+	for i, done := range t.done {
+		sizes[i] = int(done)
 	}
 	for _, m := range t.r.Members {
 		sizes[m.Stage]++
@@ -110,6 +114,7 @@ func (t *track) fill(tx *store.Tx, row *storev1.Rollout, now time.Time) {
 		if t.begins {
 			row.Stages = append(row.Stages, &storev1.RolloutStage{Name: s.Name, Tolerant: s.Tolerant})
 		}
+		row.Stages[i].Done = t.done[i]
 		row.Stages[i].Concurrency, row.Stages[i].Budget = uint32(s.Concurrency), uint32(s.Budget)
 	}
 	if t.breach != nil {
@@ -171,7 +176,7 @@ func (t *track) members(row *storev1.Rollout) []store.RolloutMember {
 	for i := range t.r.Members {
 		m := &t.r.Members[i]
 		switch completed := t.r.Phase == rollout.Completed; {
-		case completed && m.State == rollout.Done:
+		case completed && m.State == rollout.Done && !m.Kept:
 			row.Stages[m.Stage].Done++
 			continue
 		case completed && m.State == rollout.Left:
@@ -219,6 +224,9 @@ func (t *track) writeMembers(tx *store.Tx, members []store.RolloutMember) error 
 // wrote notes what is on disk.
 func (t *track) wrote(row *storev1.Rollout, kept []store.RolloutMember) {
 	t.row, t.settled, t.begins, t.grown, t.breach = row, row.Settled, false, false, nil
+	for i, s := range row.Stages {
+		t.done[i] = s.Done
+	}
 	if !slices.ContainsFunc(kept, func(m store.RolloutMember) bool { return m.UID == "" }) {
 		t.kept = kept
 		return

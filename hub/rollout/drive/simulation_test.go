@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -33,7 +35,7 @@ func TestSimulation(t *testing.T) {
 
 func simulate(t *testing.T, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 7))
-	w := &world{hub: newHub(t, 1+rnd.IntN(8), madeUp(rnd)), rnd: rnd, worth: map[uint32]uint32{}, present: map[string]bool{}, ran: map[string]uint32{}}
+	w := &world{hub: newHub(t, 1+rnd.IntN(8), madeUp(rnd)), rnd: rnd, worth: map[uint32]uint32{}, present: map[string]bool{}, ran: map[string]uint32{}, hash: map[string]string{}}
 	for uid := range w.clusters() {
 		w.present[uid] = true
 	}
@@ -69,6 +71,8 @@ type world struct {
 	present map[string]bool
 	// ran is what each cluster was to run after the step before.
 	ran map[string]uint32
+	// hash is that of the assignment that it had then.
+	hash map[string]string
 }
 
 func (w *world) clusters() map[string]bool {
@@ -115,6 +119,7 @@ func (w *world) happen() {
 		w.update(func(tx *store.Tx) error { return tx.DeleteCluster(uid) })
 		delete(w.present, uid)
 		delete(w.ran, uid)
+		delete(w.hash, uid)
 	case op == 6:
 		w.now += 20 * time.Minute
 	case op < 12:
@@ -125,7 +130,41 @@ func (w *world) happen() {
 		w.set += time.Duration(w.rnd.IntN(8)-4) * time.Hour
 	case op < 16:
 		w.gate(fmt.Sprintf("g%d", w.rnd.IntN(3)), w.madeUpGate(uid))
+	case op < 18 && len(uids) > 0:
+		if w.rnd.IntN(2) == 0 {
+			uids = []string{uid}
+		}
+		w.relabel(uids, fmt.Sprint(w.rnd.IntN(3)))
 	}
+}
+
+// relabel gives clusters a label in one transaction that revisions refer to: nobody gets something else by that.
+func (w *world) relabel(uids []string, value string) {
+	before := map[string]string{}
+	for _, uid := range uids {
+		before[uid] = w.assignment(uid)
+	}
+	w.update(func(tx *store.Tx) error {
+		for _, uid := range uids {
+			c := proto.CloneOf(tx.Cluster(uid))
+			c.Metadata.Labels = map[string]string{theLabel: value}
+			if err := tx.PutCluster(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, uid := range uids {
+		if before[uid] != w.assignment(uid) && w.store.Read().Before(theBundle, uid) != nil {
+			w.t.Errorf("%s is to run something else by being labelled", uid)
+		}
+	}
+}
+
+// assignment is the hash of what a cluster is to run; empty for nothing.
+func (w *world) assignment(uid string) string {
+	tx := w.store.Read()
+	return string(placement.DesiredOf(tx, tx.Cluster(uid), tx.Bundle(theBundle)).GetHash())
 }
 
 // madeUpGate is a freeze or a window of everything or of one cluster; nil for none.
@@ -226,8 +265,16 @@ func (w *world) check() {
 		}
 	}
 	first := map[uint32]int{} // in how many clusters each revision is the first
+	others := 0               // how many run something else of the same revision
 	for uid := range w.clusters() {
-		runs := w.runs(uid)
+		runs, hash := w.runs(uid), w.assignment(uid)
+		if w.ran[uid] == runs && w.hash[uid] != hash {
+			others++
+			if g := w.verdict(uid).Gate; g != rollout.Open && !row.Override {
+				w.t.Errorf("%s gets what has changed of it through gate %d", uid, g)
+			}
+		}
+		w.hash[uid] = hash
 		if w.ran[uid] == 0 && runs != 0 {
 			first[runs]++
 		}
@@ -250,6 +297,9 @@ func (w *world) check() {
 	most := 0 // one step may take a rollout through several stages, and there are up to three between two checks
 	for _, s := range row.Stages {
 		most += 3 * max(5, int(s.Concurrency))
+	}
+	if others > most {
+		w.t.Errorf("%d clusters at once get what has changed of them, of %d", others, most)
 	}
 	for revision, n := range first {
 		if n > most {
@@ -283,7 +333,7 @@ func (w *world) settle() {
 		ended := st.Phase == yardarmv1.RolloutRolledBack || st.Phase == yardarmv1.RolloutPaused && st.Failure != "" ||
 			st.Phase == yardarmv1.RolloutCompleted && !slices.ContainsFunc(slices.Collect(tx.RolloutMembers(theBundle)), func(m store.RolloutMember) bool {
 				return rollout.State(m.State) == rollout.Waiting || rollout.State(m.State) == rollout.Given
-			})
+			}) && !waited(tx, theBundle)
 		tolerated := st.WaitsFor == yardarmv1.RolloutWaitPresence // nothing but failures, all of which are tolerated
 		if ended || tolerated || len(w.present) == 0 {
 			return

@@ -29,9 +29,11 @@ type track struct {
 	chunks  uint32
 	at      map[string]int // place of a cluster among the members
 	settled uint32
+	// done are the clusters that are members no more, since all is said of them by the revision that has come to its end, by stage.
+	done []uint32
 	// timeout is what the delivery policy allows one cluster.
 	timeout time.Duration
-	// turns are what clusters wait for, by uid: until its turn is taken, a cluster is to run nothing, whatever its member says.
+	// turns are what clusters wait for, by uid: until its turn is taken, a cluster is to run what it ran, whatever its member says.
 	turns map[string]*storev1.Turn
 	// override: the gates do not count.
 	override bool
@@ -97,13 +99,14 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 		if i, ok := before.at[uid]; ok {
 			runs, good = before.r.After(&before.r.Members[i])
 		}
-		if t.turns[uid] != nil {
+		if turn := t.turns[uid]; turn != nil && turn.Before == nil {
 			runs = 0
 		}
 		candidates, seen[uid] = append(candidates, candidateOf(s.tx, c, known, runs, good)), known
 	}
 	t.begins, t.chunks, t.timeout = true, store.RolloutChunks(len(candidates)), timeoutOf(latest)
 	t.r = rollout.Begin(latest.Spec.Number, t.uid(), t.strategy, t.timeout, candidates)
+	t.done = make([]uint32, len(t.r.Stages))
 	t.r.Settled, t.r.Unconfirmed = t.settled, len(latest.Spec.StorageChanges) > 0 && (!again || t.row.GetUnconfirmed())
 	for i := range t.r.Members {
 		t.r.Members[i].Since = s.now
@@ -116,7 +119,7 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 func candidateOf(tx *store.ReadTx, c *yardarmv1.Cluster, known rollout.Seen, runs, good uint32) rollout.Candidate {
 	current := runs != 0 && known.Of == runs
 	return rollout.Candidate{
-		UID: c.Metadata.Uid, Labels: c.Metadata.Labels, Groups: tx.GroupsOf(c.Metadata.Uid), Present: known.Present, Runs: runs, Good: good,
+		UID: c.Metadata.Uid, Labels: c.Metadata.Labels, Groups: tx.GroupsOf(c.Metadata.Uid), Present: known.Present, Runs: runs, Good: good, Kept: known.Kept,
 		Ready: known.Present && current && known.Health == rollout.Ready, Failing: current && (known.Health == rollout.Broken || known.Health == rollout.Degraded),
 	}
 }
@@ -139,7 +142,52 @@ func (t *track) read(s *step, latest *yardarmv1.Revision, old *track) error {
 	for turn := range s.tx.TurnsOf(t.uid()) {
 		t.look(s, turn.ClusterUid)
 	}
+	if t.r.Phase == rollout.Completed {
+		t.discount(t.sum() - size(s.tx, t.bundle))
+	}
 	return nil
+}
+
+// sum is how many clusters the stages have.
+func (t *track) sum() int {
+	n := 0
+	for _, done := range t.done {
+		n += int(done)
+	}
+	for _, m := range t.r.Members {
+		if m.State != rollout.Left {
+			n++
+		}
+	}
+	return n
+}
+
+// size is how many clusters a bundle is for.
+func size(tx *store.ReadTx, b *yardarmv1.Bundle) int {
+	uids := map[string]bool{}
+	for _, target := range b.GetSpec().GetTargets() {
+		for uid := range tx.Members(target.GetGroup()) {
+			uids[uid] = true
+		}
+	}
+	return len(uids)
+}
+
+// discount takes so many clusters from those that are done: they are members again, or have left since. Which stages they went with nobody knows any more,
+// so the largest bears it.
+func (t *track) discount(n int) {
+	for ; n > 0; n-- {
+		largest := 0
+		for i, done := range t.done {
+			if done > t.done[largest] {
+				largest = i
+			}
+		}
+		if t.done[largest] == 0 {
+			return
+		}
+		t.done[largest]--
+	}
 }
 
 // waited tells whether any cluster waits for its turn with a bundle.
@@ -184,7 +232,8 @@ func (t *track) admits() bool { return t.r.Phase == rollout.Progressing || t.r.P
 // look takes in what is known of a cluster, and tells whether that is news to the rollout.
 func (t *track) look(s *step, clusterUID string) bool {
 	known := t.observe(s, clusterUID)
-	waits := t.wait(s.tx.Turn(t.uid(), clusterUID), clusterUID)
+	turn := s.tx.Turn(t.uid(), clusterUID)
+	waits := t.wait(turn, clusterUID)
 	i, member := t.at[clusterUID]
 	switch {
 	case !member && known.Targeted && (waits || t.admits()):
@@ -193,9 +242,17 @@ func (t *track) look(s *step, clusterUID string) bool {
 	case !member:
 		return waits // for nothing
 	}
-	if waits {
+	switch {
+	case waits && turn.Before == nil:
 		t.r.Renew(i, s.now)
 		t.grown = true
+	case waits:
+		t.r.Keep(i)
+		if !member {
+			t.discount(1)
+		}
+	case turn == nil:
+		t.r.Members[i].Kept = false
 	}
 	was := t.seen[i]
 	if known.Same(was) {
@@ -230,7 +287,7 @@ func (t *track) join(s *step, clusterUID string, known rollout.Seen) {
 // taken are the turns of clusters that do not wait for them any more.
 func (t *track) taken() (out []*storev1.Turn) {
 	for uid, turn := range t.turns {
-		if i, member := t.at[uid]; !member || t.r.Entered(i) {
+		if i, member := t.at[uid]; !member || !t.r.Waits(i) {
 			out = append(out, turn)
 		}
 	}
@@ -280,7 +337,7 @@ func (t *track) observe(s *step, clusterUID string) rollout.Seen {
 		return known
 	}
 	known.Targeted = placement.Targets(t.bundle, s.tx.GroupsOf(clusterUID))
-	known.Gate = t.gate(s, clusterUID)
+	known.Gate, known.Kept = t.gate(s, clusterUID), s.tx.Before(t.uid(), clusterUID) != nil
 	if p := s.tx.Presence(clusterUID); p != nil {
 		known.Present = p.State == yardarmv1.PresenceConnected && p.Confirmed
 	}

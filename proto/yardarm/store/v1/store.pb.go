@@ -2226,11 +2226,15 @@ func (x *Rollout) GetUnconfirmed() bool {
 	return false
 }
 
-// Turn is kept of a cluster that a bundle is for since its rollout began, or ended: until the rollout has it enter, the cluster is to run nothing of it.
+// Turn is kept of a cluster for which something has changed that the bundle's rollout hands out by turns: until its turn comes, the cluster is to run what it
+// ran before.
 type Turn struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	BundleUid     string                 `protobuf:"bytes,1,opt,name=bundle_uid,json=bundleUid,proto3" json:"bundle_uid,omitempty"`
-	ClusterUid    string                 `protobuf:"bytes,2,opt,name=cluster_uid,json=clusterUid,proto3" json:"cluster_uid,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	BundleUid  string                 `protobuf:"bytes,1,opt,name=bundle_uid,json=bundleUid,proto3" json:"bundle_uid,omitempty"`
+	ClusterUid string                 `protobuf:"bytes,2,opt,name=cluster_uid,json=clusterUid,proto3" json:"cluster_uid,omitempty"`
+	// Of a cluster that was the bundle's already, what it was before: what it is to run follows from that until then. Absent, it is new to the bundle, and is
+	// to run nothing.
+	Before        *Before `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2279,6 +2283,66 @@ func (x *Turn) GetClusterUid() string {
 	return ""
 }
 
+func (x *Turn) GetBefore() *Before {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+// Before is all of a cluster that assignments follow from.
+type Before struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Labels        map[string]string      `protobuf:"bytes,1,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Groups        []string               `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Before) Reset() {
+	*x = Before{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Before) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Before) ProtoMessage() {}
+
+func (x *Before) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Before.ProtoReflect.Descriptor instead.
+func (*Before) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Before) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Before) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
 // RolloutStage is a stage of the strategy with its shares made numbers of clusters.
 type RolloutStage struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -2296,7 +2360,7 @@ type RolloutStage struct {
 
 func (x *RolloutStage) Reset() {
 	*x = RolloutStage{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2308,7 +2372,7 @@ func (x *RolloutStage) String() string {
 func (*RolloutStage) ProtoMessage() {}
 
 func (x *RolloutStage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2321,7 +2385,7 @@ func (x *RolloutStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
 func (*RolloutStage) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RolloutStage) GetName() string {
@@ -2392,7 +2456,7 @@ type RolloutMembers struct {
 
 func (x *RolloutMembers) Reset() {
 	*x = RolloutMembers{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2404,7 +2468,7 @@ func (x *RolloutMembers) String() string {
 func (*RolloutMembers) ProtoMessage() {}
 
 func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2417,7 +2481,7 @@ func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
 func (*RolloutMembers) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RolloutMembers) GetBundleUid() string {
@@ -2505,7 +2569,7 @@ type HistoryChunk struct {
 
 func (x *HistoryChunk) Reset() {
 	*x = HistoryChunk{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2581,7 @@ func (x *HistoryChunk) String() string {
 func (*HistoryChunk) ProtoMessage() {}
 
 func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2594,7 @@ func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryChunk.ProtoReflect.Descriptor instead.
 func (*HistoryChunk) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *HistoryChunk) GetTransitions() []*Transition {
@@ -2579,7 +2643,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2591,7 +2655,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2604,7 +2668,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Transition) GetTime() *timestamppb.Timestamp {
@@ -2878,12 +2942,19 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x05since\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x123\n" +
 	"\aactions\x18\x0e \x03(\v2\x19.yardarm.v1.RolloutActionR\aactions\x12\x1a\n" +
 	"\boverride\x18\x0f \x01(\bR\boverride\x12 \n" +
-	"\vunconfirmed\x18\x10 \x01(\bR\vunconfirmed\"F\n" +
+	"\vunconfirmed\x18\x10 \x01(\bR\vunconfirmed\"x\n" +
 	"\x04Turn\x12\x1d\n" +
 	"\n" +
 	"bundle_uid\x18\x01 \x01(\tR\tbundleUid\x12\x1f\n" +
 	"\vcluster_uid\x18\x02 \x01(\tR\n" +
-	"clusterUid\"\xa8\x01\n" +
+	"clusterUid\x120\n" +
+	"\x06before\x18\x03 \x01(\v2\x18.yardarm.store.v1.BeforeR\x06before\"\x99\x01\n" +
+	"\x06Before\x12<\n" +
+	"\x06labels\x18\x01 \x03(\v2$.yardarm.store.v1.Before.LabelsEntryR\x06labels\x12\x16\n" +
+	"\x06groups\x18\x02 \x03(\tR\x06groups\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x01\n" +
 	"\fRolloutStage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vconcurrency\x18\x02 \x01(\rR\vconcurrency\x12\x16\n" +
@@ -2935,7 +3006,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -2965,69 +3036,73 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*ObservedBundle)(nil),        // 25: yardarm.store.v1.ObservedBundle
 	(*Rollout)(nil),               // 26: yardarm.store.v1.Rollout
 	(*Turn)(nil),                  // 27: yardarm.store.v1.Turn
-	(*RolloutStage)(nil),          // 28: yardarm.store.v1.RolloutStage
-	(*RolloutMembers)(nil),        // 29: yardarm.store.v1.RolloutMembers
-	(*HistoryChunk)(nil),          // 30: yardarm.store.v1.HistoryChunk
-	(*Transition)(nil),            // 31: yardarm.store.v1.Transition
-	nil,                           // 32: yardarm.store.v1.SourceCredentials.SecretsEntry
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
-	(*v1.Notification)(nil),       // 34: yardarm.v1.Notification
-	(*v1.SourceCredentials)(nil),  // 35: yardarm.v1.SourceCredentials
-	(v1.Workloads)(0),             // 36: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 37: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 38: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 39: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 40: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 41: yardarm.v1.RolloutAction
+	(*Before)(nil),                // 28: yardarm.store.v1.Before
+	(*RolloutStage)(nil),          // 29: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 30: yardarm.store.v1.RolloutMembers
+	(*HistoryChunk)(nil),          // 31: yardarm.store.v1.HistoryChunk
+	(*Transition)(nil),            // 32: yardarm.store.v1.Transition
+	nil,                           // 33: yardarm.store.v1.SourceCredentials.SecretsEntry
+	nil,                           // 34: yardarm.store.v1.Before.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
+	(*v1.Notification)(nil),       // 36: yardarm.v1.Notification
+	(*v1.SourceCredentials)(nil),  // 37: yardarm.v1.SourceCredentials
+	(v1.Workloads)(0),             // 38: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 39: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 40: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 41: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 42: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 43: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	33, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	35, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	33, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	35, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
 	7,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
 	6,  // 5: yardarm.store.v1.AuditEntry.denials:type_name -> yardarm.store.v1.AuditDenial
-	33, // 6: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
-	33, // 7: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
+	35, // 6: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
+	35, // 7: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
 	14, // 8: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
-	33, // 9: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
-	33, // 10: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	33, // 11: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	33, // 12: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	33, // 13: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	33, // 14: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	33, // 15: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	34, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
+	35, // 9: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
+	35, // 10: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	35, // 11: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	35, // 12: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	35, // 13: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	35, // 14: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	35, // 15: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	36, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
 	14, // 17: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
 	14, // 18: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
-	35, // 19: yardarm.store.v1.SourceCredentials.credentials:type_name -> yardarm.v1.SourceCredentials
-	32, // 20: yardarm.store.v1.SourceCredentials.secrets:type_name -> yardarm.store.v1.SourceCredentials.SecretsEntry
-	33, // 21: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
-	33, // 22: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
+	37, // 19: yardarm.store.v1.SourceCredentials.credentials:type_name -> yardarm.v1.SourceCredentials
+	33, // 20: yardarm.store.v1.SourceCredentials.secrets:type_name -> yardarm.store.v1.SourceCredentials.SecretsEntry
+	35, // 21: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
+	35, // 22: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
 	19, // 23: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
-	36, // 24: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	33, // 25: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	33, // 26: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	37, // 27: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	33, // 28: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	38, // 29: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	33, // 30: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	33, // 31: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	39, // 32: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	33, // 33: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	40, // 34: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	28, // 35: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	33, // 36: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	33, // 37: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	41, // 38: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	31, // 39: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
-	33, // 40: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	14, // 41: yardarm.store.v1.SourceCredentials.SecretsEntry.value:type_name -> yardarm.store.v1.SealedSecret
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	38, // 24: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	35, // 25: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	35, // 26: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	39, // 27: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	35, // 28: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	40, // 29: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	35, // 30: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	35, // 31: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	41, // 32: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	35, // 33: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	42, // 34: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	29, // 35: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	35, // 36: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	35, // 37: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	43, // 38: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	28, // 39: yardarm.store.v1.Turn.before:type_name -> yardarm.store.v1.Before
+	34, // 40: yardarm.store.v1.Before.labels:type_name -> yardarm.store.v1.Before.LabelsEntry
+	32, // 41: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
+	35, // 42: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	14, // 43: yardarm.store.v1.SourceCredentials.SecretsEntry.value:type_name -> yardarm.store.v1.SealedSecret
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -3041,7 +3116,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
