@@ -308,7 +308,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	}
 	sources, err := source.New(source.Config{
 		Store: db, Publisher: fleet, Sealer: sealer, Dir: filepath.Join(c.DataDir, "sources"), Dialer: reach.Dialer{Hosts: c.SourceHosts, Local: c.SourceLocal},
-		MaxSize: c.SourceMaxSize, Logger: c.Logger,
+		MaxSize: c.SourceMaxSize, Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/scenario"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/worker"
+	"github.com/yardarm-dev/yardarm/pkg/render"
 	"github.com/yardarm-dev/yardarm/pkg/version"
 )
 
@@ -33,6 +34,7 @@ func main() {
 	// What ends a stream is counted; the library's own words about it would be one line for each.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	worker.Main()
+	render.Child()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
@@ -68,13 +70,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.config.Programs.Dir, "programs", "", "the `folder` of yardarm-hub, if it is built already (default: it is built from this source tree)")
 	f.StringVar(&o.dir, "dir", "", "where databases and logs go, and stay (default: a temporary folder)")
 	f.IntVar(&o.config.Bundles, "bundles", 5, "bundles that each cluster runs")
-	f.IntVar(&o.config.Changes, "changes", 20, "changes to make, in connect, change and rollout")
+	f.IntVar(&o.config.Changes, "changes", 20, "changes to make, in connect, change, rollout and source")
 	f.DurationVar(&o.config.Hold, "hold", time.Minute, "how long connect holds the fleet; the target is for 10m")
 	f.DurationVar(&o.config.Idle, "idle", time.Minute, "how long idle watches")
 	f.DurationVar(&o.config.Busy, "busy", time.Minute, "how long dashboard has states change before the page")
 	f.DurationVar(&o.config.Writing, "writing", 5*time.Second, "how long each part of write writes")
 	f.IntVar(&o.config.Writers, "writers", 256, "writers in write")
-	f.IntVar(&o.config.Clusters, "clusters", 0, "clusters in open, api, dashboard and the planning of rollout (default: as many as spokes)")
+	f.IntVar(&o.config.Clusters, "clusters", 0, "clusters in open, api, dashboard, source and the planning of rollout (default: as many as spokes)")
 	f.IntVar(&o.config.ClusterBundles, "cluster-bundles", 100, "bundles of each cluster in open and the planning of rollout")
 	f.IntVar(&o.config.PerProcess, "per-process", 5000, "spokes that one process runs")
 	f.IntVar(&o.config.ConnectPerSecond, "connect-rate", 400, "spokes started in a second")

@@ -15,6 +15,7 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/scenario"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/worker"
+	"github.com/yardarm-dev/yardarm/pkg/render"
 )
 
 // spokesInTest is a fleet that is small and more than one process can be given.
@@ -24,6 +25,7 @@ var programs fleet.Programs
 
 func TestMain(m *testing.M) {
 	worker.Main() // this program is its own workers
+	render.Child()
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "fleetsim-test")
 		if err != nil {
@@ -118,6 +120,14 @@ func TestOpen(t *testing.T) {
 func TestAPI(t *testing.T) {
 	f := small[report.API](t, "api")
 	if f.Clusters != 50 || f.Watchers != 50 || f.ListP99 <= 0 || f.FacetsP99 <= 0 || f.FloorP99 <= 0 || f.WatchP99 <= 0 || f.Authz <= 0 || f.Messages == 0 {
+		t.Errorf("got %+v", f)
+	}
+}
+
+// TestSource: whatever the machine does beside it, repositories without news are asked once a poll and cost no write, and a revision is rendered once.
+func TestSource(t *testing.T) {
+	f := small[report.Source](t, "source")
+	if f.Clusters != 50 || f.Pushes != 2 || f.PushP99 <= 0 || f.PollRefs != 1 || f.PollWrites != 0 || f.Helm <= 0 || f.RendersPerVariant != 1 {
 		t.Errorf("got %+v", f)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/api"
@@ -51,8 +52,9 @@ type Config struct {
 	// Dialer says which servers may be asked.
 	Dialer reach.Dialer
 	// MaxSize is the largest repository, in bytes. Default: that of package git.
-	MaxSize int64
-	Logger  *slog.Logger
+	MaxSize    int64
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
 	// Clock is time.Now by default.
 	Clock func() time.Time
 }
@@ -60,8 +62,9 @@ type Config struct {
 // Controller keeps the bundles of one store at what their sources hold.
 type Controller struct {
 	Config
-	looks chan func(*yardarmv1.Source) bool
-	done  chan result
+	metrics *metrics
+	looks   chan func(*yardarmv1.Source) bool
+	done    chan result
 
 	// What follows belongs to Run.
 	repositories map[place]*repository
@@ -118,7 +121,7 @@ func New(c Config) (*Controller, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	return &Controller{Config: c, looks: make(chan func(*yardarmv1.Source) bool), done: make(chan result, lookers),
+	return &Controller{Config: c, metrics: newMetrics(c.Registerer), looks: make(chan func(*yardarmv1.Source) bool), done: make(chan result, lookers),
 		repositories: make(map[place]*repository), followers: make(map[string]*follower)}, nil
 }
 

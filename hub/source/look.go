@@ -89,6 +89,7 @@ func (c *Controller) look(ctx context.Context, j job) result {
 
 // publish renders what was found for a bundle, and publishes what comes out.
 func (c *Controller) publish(ctx context.Context, f *follower, seen finding) (held string, err error) {
+	c.metrics.renders.Inc()
 	rendered, err := render.Render(ctx, render.Input{FS: seen.tree, Path: pathOf(f.source), Rendering: f.source.GetRendering(), Name: f.name, Namespace: f.namespace})
 	if err != nil {
 		return "", err

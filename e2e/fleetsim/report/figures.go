@@ -176,3 +176,21 @@ type Growth struct {
 	// TenOfManyRatio is what a change of ten clusters costs among all, to what it costs among the fewest.
 	TenOfManyRatio float64 `json:"ten_of_many_ratio"`
 }
+
+// Source is bundles that follow repositories, and a chart.
+type Source struct {
+	Clusters int `json:"clusters"`
+	// PushP99 is from the end of a push of one of so many files until there is a revision of it.
+	Files   int     `json:"files"`
+	Pushes  int     `json:"pushes"`
+	PushP99 float64 `json:"push_p99_ms"`
+	// PollRefs is what a repository is asked when it is polled and has nothing new, PollWrites what the hub writes while all are polled.
+	Repositories int     `json:"repositories"`
+	PollRefs     float64 `json:"poll_refs"`
+	PollWrites   int     `json:"poll_writes"`
+	// Helm is how long a chart of so many objects takes, the median.
+	Objects int     `json:"objects"`
+	Helm    float64 `json:"helm_ms"`
+	// RendersPerVariant is how often the hub has rendered for each revision that so many clusters run.
+	RendersPerVariant float64 `json:"renders_per_variant"`
+}

@@ -19,6 +19,7 @@ func TestLines(t *testing.T) {
 		"storm":   {&Storm{Ratio: 1.3, ResyncBytesPerSpoke: 250, RSSPeakRatio: 1.5}, &Storm{Ratio: 1.31, ResyncBytesPerSpoke: 251, RSSPeakRatio: 1.51}},
 		"write":   {&Write{WritesPerSecond: 20_000, SequentialRatio: 0.35}, &Write{WritesPerSecond: 19_999, SequentialRatio: 0.34}},
 		"open":    {&Open{Seconds: 10, RSS: 2 << 30}, &Open{Seconds: 10.1, RSS: 2<<30 + 1}},
+		"source":  {&Source{PushP99: 1000, PollRefs: 1, Helm: 200, RendersPerVariant: 1}, &Source{PushP99: 1001, PollRefs: 2, PollWrites: 1, Helm: 201, RendersPerVariant: 2}},
 		"growth":  {&Growth{MemoryExponent: 1.05, ChangeExponent: 1.05, TenOfManyRatio: 1.2}, &Growth{MemoryExponent: 1.06, ChangeExponent: 1.06, TenOfManyRatio: 1.21}},
 	} {
 		met, missed := Lines(c.met), Lines(c.missed)
@@ -38,6 +39,7 @@ func TestFieldNames(t *testing.T) {
 	for figures, names := range map[any]string{
 		&Connect{}: "spokes drops handshakes_per_s hub_rss_per_spoke_bytes rss_ratio_to_bare generator_cpu_s hub_cpu_s",
 		&Idle{}:    "spokes hub_cpu_percent fsyncs",
+		&Source{}:  "push_p99_ms poll_refs poll_writes helm_ms renders_per_variant",
 		&Change{}:  "spokes p50_ms p99_ms floor_p99_ms ratio bytes_per_spoke artifact_bytes",
 		&Storm{}:   "spokes converged_s jitter_window_s floor_full_s floor_resumed_s ratio resync_bytes_per_spoke rss_peak_ratio",
 		&Write{}:   "writers writes_per_s sequential_writes_per_s api_writes_per_s fdatasyncs_per_s sequential_ratio",

@@ -71,6 +71,14 @@ func Lines(figures any) []Line {
 			{"dashboard", "states that are drawn wrong after it", fmt.Sprint(f.Dropped), "0", f.Dropped == 0},
 			{"dashboard", fmt.Sprintf("memory of the page after it, beyond %.1f MB", float64(f.Heap)/1e6), fmt.Sprintf("%.2f MB", float64(f.HeapGrowth)/1e6), "≤ 1 MB", f.HeapGrowth <= 1e6},
 		}
+	case *Source:
+		return []Line{
+			{"source", fmt.Sprintf("a push of one of %d files until its revision, p99", f.Files), fmt.Sprintf("%.0f ms", f.PushP99), "≤ 1,000 ms", f.PushP99 <= 1000},
+			{"source", fmt.Sprintf("requests to each of %d repositories that have nothing new", f.Repositories), fmt.Sprintf("%.2f", f.PollRefs), "1", f.PollRefs == 1},
+			{"source", "writes while they are polled", fmt.Sprint(f.PollWrites), "0", f.PollWrites == 0},
+			{"source", fmt.Sprintf("a chart of %d objects", f.Objects), fmt.Sprintf("%.0f ms", f.Helm), "≤ 200 ms", f.Helm <= 200},
+			{"source", fmt.Sprintf("renders of a revision that %d clusters run", f.Clusters), fmt.Sprintf("%.2f", f.RendersPerVariant), "1", f.RendersPerVariant == 1},
+		}
 	case *Growth:
 		return []Line{
 			{"growth", "exponent of memory", fmt.Sprintf("%.2f", f.MemoryExponent), "≤ 1.05", f.MemoryExponent <= 1.05},

@@ -26,7 +26,7 @@ type Config struct {
 	Spokes int
 	// Bundles that each cluster runs. Default 5.
 	Bundles int
-	// Changes that are made, where several are. Default 20.
+	// Changes that are made, or pushed, where several are. Default 20.
 	Changes int
 	// Hold is how long a connected fleet is to stay so (connect). Default 1 min.
 	Hold time.Duration
@@ -35,7 +35,7 @@ type Config struct {
 	// Writers of the write scenario, and for how long each part of it writes. Default 256, 5 s.
 	Writers int
 	Writing time.Duration
-	// Clusters and ClusterBundles of the database that the open, api, rollout and dashboard scenarios open. Default: Spokes, 100.
+	// Clusters and ClusterBundles of the database that the open, api, rollout, dashboard and source scenarios open. Default: Spokes, 100.
 	Clusters, ClusterBundles int
 	// PerProcess is how many spokes one process runs; at most 9,000, with two files each and some to spare. Default 5,000.
 	PerProcess int
@@ -104,11 +104,11 @@ type run func(ctx context.Context, c Config) (any, error)
 // all are the scenarios by name.
 var all = map[string]run{
 	"connect": connect, "idle": idle, "change": change, "storm": storm, "write": write, "open": open, "growth": growth, "api": api, "stalled": stalled, "rollout": rollout,
-	"dashboard": dashboard,
+	"dashboard": dashboard, "source": source,
 }
 
 // Names lists the scenarios, the quick ones first.
-var Names = []string{"write", "open", "api", "dashboard", "rollout", "change", "stalled", "idle", "storm", "connect", "growth"}
+var Names = []string{"write", "open", "api", "dashboard", "source", "rollout", "change", "stalled", "idle", "storm", "connect", "growth"}
 
 // Start runs one scenario.
 func Start(ctx context.Context, name string, c Config) (any, error) {

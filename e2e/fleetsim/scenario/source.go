@@ -1,0 +1,285 @@
+package scenario
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing/fstest"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/yardarm-dev/yardarm/e2e/fleet"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
+	"github.com/yardarm-dev/yardarm/pkg/render"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+const (
+	// sourceFiles is how many files the repository has of which one changes; sourceDir those of the bundle.
+	sourceFiles = 5_000
+	sourceDir   = "d00"
+	// sourcePolls is how many repositories are polled, and pollInterval how often: as often as a bundle may ask for.
+	sourcePolls  = 100
+	pollInterval = 10 * time.Second
+	// seldom is an interval that never comes to pass here.
+	seldom = 24 * time.Hour
+	// chartObjects is how many a chart has that is rendered chartRenders times.
+	chartObjects = 100
+	chartRenders = 10
+	// rendersMetric and commitsMetric are the hub's own counts of what it renders, and of what it writes.
+	rendersMetric = "yardarm_source_renders_total"
+	commitsMetric = "yardarm_store_commit_seconds_count"
+)
+
+// source pushes to a repository that a bundle of the whole fleet follows, polls others in which nothing changes, and renders a chart.
+func source(ctx context.Context, c Config) (_ any, err error) {
+	if c.Given != nil {
+		return nil, errGiven
+	}
+	server, err := newGitServer(ctx, filepath.Join(c.Dir, "git"))
+	if err != nil {
+		return nil, err
+	}
+	defer server.Close()
+	own, err := fleet.NewHub(fleet.HubConfig{Programs: c.Programs, Dir: filepath.Join(c.Dir, "hub"), Flags: slices.Concat(oneCaller, []string{"--source-local"}),
+		Env: []string{"SSL_CERT_FILE=" + server.ca}})
+	if err != nil {
+		return nil, err
+	}
+	w := &sourced{Config: c, hub: &hub{own: own}, git: server}
+	if err := w.hub.start(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.hub.close()) }()
+	if err := own.Stop(); err != nil {
+		return nil, err
+	}
+	if _, err := seed.Hub(ctx, own.DataDir(), seed.Fleet{Clusters: c.Clusters, Bundles: 1}); err != nil {
+		return nil, fmt.Errorf("write the database: %w", err)
+	}
+	if err := w.hub.start(ctx); err != nil {
+		return nil, err
+	}
+	out := &report.Source{Clusters: c.Clusters, Files: sourceFiles, Repositories: sourcePolls, Objects: chartObjects}
+	if err := w.pushes(ctx, out); err != nil {
+		return nil, err
+	}
+	if err := w.polls(ctx, out); err != nil {
+		return nil, err
+	}
+	out.Helm, err = timeChart(ctx)
+	return out, err
+}
+
+// sourced is a hub whose bundles follow repositories.
+type sourced struct {
+	Config
+	hub *hub
+	git *gitServer
+}
+
+// pushes times from the end of a push until there is a revision of it. The hub is told by a call that changes the bundle's interval, which has it look at once.
+func (w *sourced) pushes(ctx context.Context, out *report.Source) error {
+	const name = "pushed"
+	files := make(map[string]string, sourceFiles)
+	for i := range sourceFiles {
+		files[fmt.Sprintf("d%02d/f%02d.yaml", i/100, i%100)] = configMap(fmt.Sprintf("c-%d", i), "begin")
+	}
+	work, err := w.git.create(ctx, name, files)
+	if err != nil {
+		return err
+	}
+	if err := w.apply(ctx, seldom, seed.GroupAll, name); err != nil {
+		return err
+	}
+	if err := w.await(ctx, name, func(b *yardarmv1.Bundle) bool { return b.GetStatus().GetLatestRevision() == 1 }); err != nil {
+		return err
+	}
+	renders, err := w.metric(ctx, rendersMetric)
+	if err != nil {
+		return err
+	}
+	var samples []time.Duration
+	for i := range w.Changes {
+		if err := work.push(ctx, map[string]string{sourceDir + "/f00.yaml": configMap("c-0", strconv.Itoa(i))}); err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := w.apply(ctx, seldom-time.Duration(i+1)*time.Second, seed.GroupAll, name); err != nil {
+			return err
+		}
+		if err := w.await(ctx, name, func(b *yardarmv1.Bundle) bool { return b.GetStatus().GetLatestRevision() == uint32(i+2) }); err != nil {
+			return err
+		}
+		samples = append(samples, time.Since(began))
+	}
+	after, err := w.metric(ctx, rendersMetric)
+	if err != nil {
+		return err
+	}
+	out.PushP99, out.Pushes = measure.Milliseconds(measure.Percentile(samples, 0.99)), w.Changes
+	out.RendersPerVariant = (after - renders) / float64(w.Changes)
+	w.say("a push of one of %d files is a revision after %.0f ms (p99)", sourceFiles, out.PushP99)
+	return nil
+}
+
+// polls counts what repositories are asked in which nothing has changed, from one look of each to its next, and what the hub writes meanwhile.
+func (w *sourced) polls(ctx context.Context, out *report.Source) error {
+	var names []string
+	for i := range sourcePolls {
+		names = append(names, fmt.Sprintf("polled-%d", i))
+		if _, err := w.git.create(ctx, names[i], map[string]string{sourceDir + "/a.yaml": configMap(names[i], "one")}); err != nil {
+			return err
+		}
+	}
+	if err := w.apply(ctx, pollInterval, "", names...); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := w.await(ctx, name, func(b *yardarmv1.Bundle) bool { return b.GetStatus().GetLatestRevision() == 1 }); err != nil {
+			return err
+		}
+	}
+	w.say("polling %d repositories", sourcePolls)
+	if err := pause(ctx, flushed); err != nil {
+		return err
+	}
+	writes, err := w.metric(ctx, commitsMetric)
+	if err != nil {
+		return err
+	}
+	requests, err := w.nextLooks(ctx, names)
+	if err != nil {
+		return err
+	}
+	after, err := w.metric(ctx, commitsMetric)
+	if err != nil {
+		return err
+	}
+	out.PollRefs, out.PollWrites = float64(requests)/sourcePolls, int(after-writes)
+	return nil
+}
+
+// nextLooks waits until each bundle's source has been looked at twice, and answers what was asked of their repositories from the first until the second.
+func (w *sourced) nextLooks(ctx context.Context, names []string) (requests int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	seen, looks, first := make(map[string]time.Time), make(map[string]int), make(map[string]int)
+	for done := 0; done < len(names); {
+		for _, name := range names {
+			b, err := w.hub.client.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
+			if err != nil {
+				return 0, err
+			}
+			at := b.GetStatus().GetSource().GetAsOf().AsTime()
+			if before, known := seen[name]; looks[name] == 2 || known && at.Equal(before) {
+				continue
+			} else if seen[name] = at; !known {
+				continue
+			}
+			if looks[name]++; looks[name] == 1 {
+				first[name] = w.git.asked(name)
+				continue
+			}
+			requests += w.git.asked(name) - first[name]
+			done++
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+	return requests, nil
+}
+
+// apply makes bundles that follow the repositories of their names, or changes how often those are asked.
+func (w *sourced) apply(ctx context.Context, interval time.Duration, group string, names ...string) error {
+	r := &hubv1.ApplyRequest{}
+	for _, name := range names {
+		spec := &yardarmv1.BundleSpec{Source: &yardarmv1.Source{From: &yardarmv1.Source_Git{Git: &yardarmv1.GitSource{
+			Url: w.git.url(name), Path: sourceDir, Interval: durationpb.New(interval)}}}}
+		if group != "" {
+			spec.Targets = []*yardarmv1.Target{{Group: group}}
+		}
+		r.Resources = append(r.Resources, &hubv1.Resource{Resource: &hubv1.Resource_Bundle{Bundle: &yardarmv1.Bundle{Metadata: &yardarmv1.ObjectMeta{Name: name}, Spec: spec}}})
+	}
+	_, err := w.hub.client.Apply(ctx, r)
+	return err
+}
+
+func (w *sourced) await(ctx context.Context, name string, wanted func(*yardarmv1.Bundle) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		b, err := w.hub.client.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
+		if err != nil {
+			return err
+		}
+		if wanted(b) {
+			return nil
+		}
+		if p := b.GetStatus().GetSource().GetProblem(); p != nil {
+			return fmt.Errorf("the source of bundle %s fails: %s: %s", name, p.GetReason(), p.GetMessage())
+		}
+		if err := pause(ctx, 2*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// metric is the value of one of the hub's metrics.
+func (w *sourced) metric(ctx context.Context, name string) (float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.hub.own.MetricsURL()+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, errors.Join(lines.Err(), fmt.Errorf("the hub has no metric %s", name))
+}
+
+// timeChart is how long a chart takes until its objects are parsed, the start of the process that renders included: the median of some, in milliseconds.
+func timeChart(ctx context.Context) (float64, error) {
+	chart := fstest.MapFS{"Chart.yaml": {Data: []byte("apiVersion: v2\nname: many\nversion: 1.0.0\n")}, "values.yaml": {Data: []byte("labels: {team: shop, tier: web}\n")},
+		"templates/_helpers.tpl": {Data: []byte("{{- define \"labels\" }}\n{{- range $k, $v := .Values.labels }}\n    {{ $k }}: {{ $v | quote }}\n{{- end }}\n{{- end }}\n")}}
+	for i := range chartObjects {
+		chart[fmt.Sprintf("templates/c%d.yaml", i)] = &fstest.MapFile{Data: fmt.Appendf(nil,
+			"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-%d\n  labels:{{ include \"labels\" . }}\ndata: {key: {{ .Values.value | default \"one\" | b64enc }}}\n", i)}
+	}
+	var samples []time.Duration
+	for range chartRenders {
+		began := time.Now()
+		out, err := render.Render(ctx, render.Input{FS: chart, Name: "many"})
+		if err != nil {
+			return 0, err
+		}
+		if set, err := manifest.Parse(out.Files, manifest.Limits{}); err != nil || set.Len() != chartObjects {
+			return 0, errors.Join(err, errors.New("the chart has not come out whole"))
+		}
+		samples = append(samples, time.Since(began))
+	}
+	return measure.Milliseconds(measure.Percentile(samples, 0.5)), nil
+}
+
+func configMap(name, value string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n  namespace: default\ndata:\n  key: %s\n", name, value)
+}
