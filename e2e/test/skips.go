@@ -28,6 +28,8 @@ var allowedSkips = []allowedSkip{
 	{pkg: "e2e/outbound", test: "TestOutbound", why: "only root may make network namespaces; CI is root"},
 	{pkg: "hub/source/oci", test: "Test*", why: "an OCI registry is installed only for CI, as root on a Debian"},
 	{pkg: "hub/source", test: "TestArtifact*", why: "an OCI registry is installed only for CI, as root on a Debian"},
+	{pkg: "hub/source/git", test: "TestSSH*", why: "an SSH server is installed only for CI, as root on a Debian"},
+	{pkg: "hub/source", test: "TestSSH*", why: "an SSH server is installed only for CI, as root on a Debian"},
 	{pkg: "e2e/node", test: "TestInstall", why: "only root on a Debian may start a node; CI is both"},
 }
 

@@ -56,7 +56,7 @@ func (c checker) sourceCredentials(spec *yardarmv1.SourceCredentialsSpec) {
 	case n > maxCA:
 		c.add("knownHosts", fmt.Sprintf("has %d bytes; at most %d are kept", n, maxCA))
 	case n > 0:
-		c.usable("knownHosts", git.CheckKnownHosts([]byte(spec.KnownHosts)))
+		c.usable("knownHosts", git.CheckKnownHosts([]byte(spec.KnownHosts), spec.Urls))
 	}
 	if n := len(spec.WebhookSecret); n != 0 && (n < minSecret || n > maxSecret) {
 		c.add("webhookSecret", fmt.Sprintf("has %d bytes; between %d and %d are needed", n, minSecret, maxSecret))

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -9,10 +10,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,7 +47,31 @@ type world struct {
 	hub        *apitest.Hub
 	sealer     credentials.Sealer
 	controller *Controller
-	stop       func()
+	// logged is what the hub and the controller log.
+	logged record
+	stop   func()
+}
+
+// record is a log to read.
+type record struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (r *record) Write(line []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(line)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
+func (w *world) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(&w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func newWorld(t *testing.T) *world {
@@ -56,7 +83,9 @@ func newWorldOf(t *testing.T, config *tls.Config) *world {
 	t.Helper()
 	r := gittest.New(t)
 	w := &world{Repository: r, server: gittest.Serve(r, config)}
-	w.hub = apitest.Start(t, func(c *api.Config, _ *gateway.Config) { w.sealer = c.Sealer })
+	w.hub = apitest.Start(t, func(c *api.Config, g *gateway.Config) {
+		w.sealer, c.Logger, g.Logger = c.Sealer, w.logger(), w.logger()
+	})
 	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, Ca: string(w.server.CA)})
 	w.run()
 	t.Cleanup(func() { w.stop() })
@@ -69,7 +98,7 @@ func (w *world) run() {
 	if w.stop != nil {
 		w.stop()
 	}
-	c, err := New(Config{Store: w.hub.Store, Publisher: w.hub.API, Sealer: w.sealer, Dir: filepath.Join(w.hub.Dir, "sources"), Dialer: reach.Dialer{Local: true}})
+	c, err := New(Config{Store: w.hub.Store, Publisher: w.hub.API, Sealer: w.sealer, Dir: filepath.Join(w.hub.Dir, "sources"), Dialer: reach.Dialer{Local: true}, Logger: w.logger()})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -89,10 +118,15 @@ func (w *world) run() {
 // keep makes the source credentials "git" what they are to be.
 func (w *world) keep(spec *yardarmv1.SourceCredentialsSpec) {
 	w.Helper()
-	if _, err := w.hub.Apply(w.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_SourceCredentials{SourceCredentials: &yardarmv1.SourceCredentials{
-		Metadata: &yardarmv1.ObjectMeta{Name: "git"}, Spec: spec}}}}}); err != nil {
+	if err := w.tryKeep(spec); err != nil {
 		w.Fatal(err)
 	}
+}
+
+func (w *world) tryKeep(spec *yardarmv1.SourceCredentialsSpec) error {
+	_, err := w.hub.Apply(w.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_SourceCredentials{SourceCredentials: &yardarmv1.SourceCredentials{
+		Metadata: &yardarmv1.ObjectMeta{Name: "git"}, Spec: spec}}}}})
+	return err
 }
 
 // apply makes the bundle web, or changes its source.
@@ -152,6 +186,15 @@ func (w *world) look() {
 	w.Helper()
 	if err := w.controller.Look(w.Context(), func(*yardarmv1.Source) bool { return true }); err != nil {
 		w.Fatal(err)
+	}
+}
+
+// stays tells whether the last good revision is still the one there is.
+func (w *world) stays(commit string, revision uint32) {
+	w.Helper()
+	b, err := w.hub.GetBundle(w.Context(), &hubv1.GetBundleRequest{Name: "web"})
+	if err != nil || b.Status.LatestRevision != revision || b.Status.Source.Commit != commit {
+		w.Errorf("revision %d of commit %s has not stayed: %v, %v", revision, commit, b.GetStatus(), err)
 	}
 }
 
@@ -224,24 +267,17 @@ func TestFailures(t *testing.T) {
 	good := w.Commit("good", "apps/web/a.yaml", configMap("a", "one"))
 	w.apply(nil)
 	w.untilCommit(good)
-	stays := func() {
-		t.Helper()
-		b, err := w.hub.GetBundle(t.Context(), &hubv1.GetBundleRequest{Name: "web"})
-		if err != nil || b.Status.LatestRevision != 1 || b.Status.Source.Commit != good {
-			t.Errorf("the last good revision has not stayed: %v, %v", b.GetStatus(), err)
-		}
-	}
 
 	bad := w.Commit("bad", "apps/web/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: [\n")
 	w.look()
 	if p := w.untilProblem(yardarmv1.SourceNotRendered); p.Commit != bad || p.File != "apps/web/b.yaml" || p.Line == 0 || p.Since == nil {
 		t.Errorf("the problem is %v", p)
 	}
-	stays()
+	w.stays(good, 1)
 	w.Git("reset", "-q", "--hard", good) // a force-push, which takes it back
 	w.look()
 	w.until("recovery", func(b *yardarmv1.Bundle) bool { return b.Status.Source.Problem == nil })
-	stays()
+	w.stays(good, 1)
 
 	w.apply(func(s *yardarmv1.Source) { s.GetGit().Ref = &yardarmv1.GitRef{Branch: "gone"} })
 	if p := w.untilProblem(yardarmv1.SourceRefNotFound); !strings.Contains(p.Message, `no branch "gone"`) {

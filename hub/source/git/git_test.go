@@ -369,6 +369,7 @@ func TestParseURL(t *testing.T) {
 		"https:///app":                          "names no host",
 		"https://ada:hunter2@git.example.com/a": "make source credentials",
 		"https://token@git.example.com/a":       "make source credentials",
+		"git@h:-x":                              "begins with -",
 		"ssh://git@h/it's":                      "characters in its path",
 		"https://h/a?b":                         "a query",
 		"https://h/%zz":                         "is no URL",

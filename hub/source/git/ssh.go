@@ -2,24 +2,29 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
+// handshakeTime is how long a server may take to show its key and to judge the hub's, for which some ask others.
+const handshakeTime = 30 * time.Second
+
 // sshSession is git-upload-pack run on a server.
 type sshSession struct {
+	ctx     context.Context
+	host    string
 	client  *ssh.Client
 	session *ssh.Session
 	in      io.WriteCloser
@@ -39,21 +44,23 @@ func dialSSH(ctx context.Context, r Remote) (session, error) {
 	}
 	// A handshake knows no context: the end of the connection ends it.
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(handshakeTime))
 	handshake, channels, requests, err := ssh.NewClientConn(conn, address(r.URL), config)
 	if err != nil {
 		stop()
 		_ = conn.Close()
-		return nil, handshakeFailed(host, err)
+		return nil, handshakeFailed(host, cmp.Or(context.Cause(ctx), err))
 	}
-	s := &sshSession{client: ssh.NewClient(handshake, channels, requests), stop: stop}
+	_ = conn.SetDeadline(time.Time{})
+	s := &sshSession{ctx: ctx, host: host, client: ssh.NewClient(handshake, channels, requests), stop: stop}
 	if err := s.start(r.URL.Path); err != nil {
 		_ = s.Close()
-		return nil, reach.Unreachable(host, err)
+		return nil, reach.Unreachable(host, cmp.Or(context.Cause(ctx), err))
 	}
 	return s, nil
 }
 
-// start runs the program that gives packs. ParseURL lets no quote into a path.
+// start runs the program that gives packs. ParseURL lets no quote into a path, and no path be an option. As with Git, one below ~ begins in a home.
 func (s *sshSession) start(path string) (err error) {
 	if s.session, err = s.client.NewSession(); err != nil {
 		return err
@@ -64,6 +71,9 @@ func (s *sshSession) start(path string) (err error) {
 	if s.out, err = s.session.StdoutPipe(); err != nil {
 		return err
 	}
+	if strings.HasPrefix(path, "/~") {
+		path = path[1:]
+	}
 	return s.session.Start(uploadPack + " '" + path + "'")
 }
 
@@ -71,9 +81,19 @@ func (s *sshSession) refs() (io.Reader, error) {
 	// A server that has no such repository says so on its other stream, and nothing on this one.
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(s.out, first); err != nil {
-		return nil, reach.Failed(yardarmv1.SourceNotFound, "the server has no such repository, or does not show it to this key")
+		return nil, s.ended()
 	}
 	return io.MultiReader(bytes.NewReader(first), s.out), nil
+}
+
+// ended says why there is no answer: the server's program has ended by itself, or the connection has.
+func (s *sshSession) ended() error {
+	err := s.session.Wait()
+	var exit *ssh.ExitError
+	if err == nil || errors.As(err, &exit) {
+		return reach.Failed(yardarmv1.SourceNotFound, "%s has no such repository, or does not show it to this key", s.host)
+	}
+	return reach.Unreachable(s.host, cmp.Or(context.Cause(s.ctx), err))
 }
 
 func (s *sshSession) ask(request []byte) (io.Reader, error) {
@@ -97,16 +117,23 @@ func sshConfig(r Remote) (*ssh.ClientConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	algorithms, err := hostKeyAlgorithms(r.Credentials.KnownHosts)
+	hosts, err := parseKnownHosts(r.Credentials.KnownHosts)
 	if err != nil {
 		return nil, err
 	}
-	check, err := hostKeys(r.Credentials.KnownHosts)
-	if err != nil {
-		return nil, err
+	// Left to itself, a server may show a key of another kind than the one that is known. None is shown by SHA-1, which can be forged.
+	algorithms := slices.DeleteFunc(hosts.HostKeyAlgorithms(address(r.URL)), func(a string) bool { return a == ssh.KeyAlgoRSA || a == ssh.CertAlgoRSAv01 })
+	if len(algorithms) == 0 {
+		return nil, reach.Failed(yardarmv1.SourceNotTrusted, "the credentials' known hosts hold no key of %s (%s)", r.URL.Host, keyscan(r.URL))
 	}
-	return &ssh.ClientConfig{User: r.URL.User.Username(), Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: check,
-		HostKeyAlgorithms: algorithms, Timeout: reach.DialTimeout}, nil
+	known := hosts.HostKeyCallback()
+	return &ssh.ClientConfig{User: r.URL.User.Username(), Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyAlgorithms: algorithms,
+		HostKeyCallback: func(name string, from net.Addr, key ssh.PublicKey) error {
+			if err := known(name, from, key); err != nil {
+				return otherKey(r.URL.Host, err)
+			}
+			return nil
+		}}, nil
 }
 
 func privateKey(key []byte) (ssh.Signer, error) {
@@ -123,66 +150,18 @@ func CheckKey(key []byte) error {
 	return err
 }
 
-// CheckKnownHosts tells whether known hosts can be used.
-func CheckKnownHosts(known []byte) error {
-	_, err := hostKeyAlgorithms(known)
-	return err
-}
-
-// hostKeys checks a server's key against known ones. The library reads files alone.
-func hostKeys(known []byte) (ssh.HostKeyCallback, error) {
-	file, err := os.CreateTemp("", "known-hosts-")
-	if err != nil {
-		return nil, fmt.Errorf("check the server's key: %w", err)
-	}
-	defer os.Remove(file.Name())
-	defer file.Close()
-	if _, err := file.Write(known); err != nil {
-		return nil, fmt.Errorf("check the server's key: %w", err)
-	}
-	check, err := knownhosts.New(file.Name())
-	if err != nil {
-		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the known hosts cannot be read; they are lines as in OpenSSH's known_hosts")
-	}
-	return check, nil
-}
-
-// hostKeyAlgorithms are those that the known keys can be shown by: left to itself, a server may show a key of another kind than the one that is known.
-func hostKeyAlgorithms(known []byte) ([]string, error) {
-	var out []string
-	for rest := known; len(rest) > 0; {
-		_, _, key, _, next, err := ssh.ParseKnownHosts(rest)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, reach.Failed(yardarmv1.SourceNoCredentials, "the known hosts cannot be read; they are lines as in OpenSSH's known_hosts")
-		}
-		kinds := []string{key.Type()}
-		if key.Type() == ssh.KeyAlgoRSA {
-			kinds = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
-		}
-		out, rest = append(out, kinds...), next
-	}
-	if len(out) == 0 {
-		return nil, reach.Failed(yardarmv1.SourceNoCredentials, "SSH wants the server's key; the credentials need known hosts, as ssh-keyscan prints them")
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
-}
-
+// handshakeFailed says why a server and the hub have not come to terms. For some reasons the library has words alone.
 func handshakeFailed(host string, err error) error {
-	var key *knownhosts.KeyError
-	var network net.Error
+	var kinds *ssh.AlgorithmNegotiationError
 	switch {
-	case errors.As(err, &key) && len(key.Want) > 0:
-		return reach.Failed(yardarmv1.SourceNotTrusted, "%s shows another key than the known one; if that is meant, put the new one into the credentials' known hosts: %w", host, err)
-	case errors.As(err, &key):
-		return reach.Failed(yardarmv1.SourceNotTrusted, "the key of %s is not among the credentials' known hosts: %w", host, err)
-	case errors.As(err, &network):
-		return reach.Unreachable(host, err)
-	case strings.Contains(err.Error(), "unable to authenticate"): // the library has no error of its own for it
+	case errors.As(err, &kinds) && kinds.What == "host key":
+		return otherKey(host, err)
+	case strings.Contains(err.Error(), "unable to authenticate"):
 		return reach.Failed(yardarmv1.SourceDenied, "%s refuses the credentials' key", host)
 	}
 	return reach.Unreachable(host, err)
+}
+
+func otherKey(host string, err error) error {
+	return reach.Failed(yardarmv1.SourceNotTrusted, "%s shows another key than the credentials' known hosts hold; if that is meant, put the new one into them: %w", host, err)
 }

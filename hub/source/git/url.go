@@ -16,7 +16,7 @@ const (
 	sshUser = "git"
 )
 
-// scp is git@host:path, which is short for ssh://git@host/path.
+// scp is git@host:path, which is ssh://git@host/path, but that the path begins where the server's user is at home; to hosts of repositories, both are one.
 var scp = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]*)@([A-Za-z0-9.-]+):([^/].*)$`)
 
 // ParseURL takes a repository's URL as people write it: https, ssh, or git@host:path for the latter.
@@ -36,12 +36,16 @@ func ParsePrefix(text string) (*url.URL, error) {
 	if len(text) > maxURL {
 		return nil, fmt.Errorf("is longer than %d bytes", maxURL)
 	}
-	if m := scp.FindStringSubmatch(text); m != nil {
+	m := scp.FindStringSubmatch(text)
+	if m != nil {
 		text = "ssh://" + m[1] + "@" + m[2] + "/" + m[3]
 	}
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, errors.New("is no URL") // what is wrong with it quotes it, and there may be a password in it
+	}
+	if m != nil {
+		u.Path = strings.TrimPrefix(u.Path, "/")
 	}
 	if _, password := u.User.Password(); password || u.Scheme == "https" && u.User != nil {
 		return nil, errors.New("holds a name or a password; make source credentials of them, and name those")
@@ -55,6 +59,8 @@ func ParsePrefix(text string) (*url.URL, error) {
 		return nil, errors.New("has a query or a fragment, which repositories have not")
 	case strings.ContainsAny(u.Path, "'\x00\n"):
 		return nil, errors.New("has characters in its path that are not for names")
+	case strings.HasPrefix(u.Path, "-"):
+		return nil, errors.New("has a path that begins with -, as options of programs do")
 	}
 	if u.Scheme == "ssh" && u.User == nil {
 		u.User = url.User(sshUser)
@@ -67,8 +73,12 @@ func Below(top, u *url.URL) bool {
 	if u.Scheme != top.Scheme || u.Host != top.Host || u.User.String() != top.User.String() {
 		return false
 	}
-	return strings.HasPrefix(u.Path+"/", strings.TrimSuffix(top.Path, "/")+"/") && !strings.Contains(u.Path, "/..")
+	to := rooted(u)
+	return strings.HasPrefix(to+"/", strings.TrimSuffix(rooted(top), "/")+"/") && !strings.Contains(to, "/..")
 }
+
+// rooted is a URL's path, from the root.
+func rooted(u *url.URL) string { return "/" + strings.TrimPrefix(u.Path, "/") }
 
 // address is the host and port that a URL leads to.
 func address(u *url.URL) string {
