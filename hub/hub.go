@@ -293,11 +293,6 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
-	checks := h.checks(db, authority)
-	gate, err := h.gateway(fleet, authority, sealer, users, listener, &checks)
-	if err != nil {
-		return err
-	}
 	rollouts, err := drive.New(drive.Config{Store: db, Logger: c.Logger})
 	if err != nil {
 		return err
@@ -310,6 +305,11 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		Store: db, Publisher: fleet, Sealer: sealer, Dir: filepath.Join(c.DataDir, "sources"), Dialer: reach.Dialer{Hosts: c.SourceHosts, Local: c.SourceLocal},
 		MaxSize: c.SourceMaxSize, Logger: c.Logger, Registerer: h.metrics,
 	})
+	if err != nil {
+		return err
+	}
+	checks := h.checks(db, authority)
+	gate, err := h.gateway(fleet, authority, sealer, users, sources, listener, &checks)
 	if err != nil {
 		return err
 	}
@@ -411,7 +411,7 @@ func (h *Hub) adminFile(authority *ca.CA, port string) (authz.Admin, error) {
 	return admin, nil
 }
 
-func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, users *oidc.Verifier, listener net.Listener, checks *run.Checks) (*gateway.Gateway, error) {
+func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, users *oidc.Verifier, sources *source.Controller, listener net.Listener, checks *run.Checks) (*gateway.Gateway, error) {
 	config, err := authority.ServerTLS(hostsOf(h.config.Addresses, h.config.APIAddress))
 	if err != nil {
 		return nil, err
@@ -433,7 +433,7 @@ func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, 
 	healthv1.RegisterHealthServer(server, h.alive)
 	return gateway.New(gateway.Config{
 		GRPC: server, Listener: listener, TLS: config, SignIn: login.Announcement{Providers: users.Login()}, Providers: users.Pages(), Logger: h.config.Logger, Drain: drainTime,
-		Who: fleet.Who, Ready: *checks, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
+		Who: fleet.Who, Webhook: sources.Hear, Stranger: fleet.Stranger, Ready: *checks, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
 		Sealer: sealer, Pages: dashboard.Handler(), Registerer: h.metrics,
 	})
 }

@@ -1,7 +1,12 @@
 package scenarios
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +16,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/source/git/gittest"
 )
 
-// What is pushed becomes a revision, is rolled out, and is in the cluster. A push that breaks rendering changes nothing there, and whoever asks is told what is wrong, in
+// What is pushed becomes a revision, is rolled out, and is in the cluster, at once: by a webhook, as a server of Git sends it. A push that breaks rendering changes nothing there, and whoever asks is told what is wrong, in
 // which file, line and commit; the next good one is rolled out.
 func TestPushReachesClusters(t *testing.T) {
 	t.Parallel()
@@ -23,7 +28,12 @@ func TestPushReachesClusters(t *testing.T) {
 	if err := os.WriteFile(ca, server.CA, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	secret := filepath.Join(t.TempDir(), "webhook-secret")
+	if err := os.WriteFile(secret, []byte("the secret of webhooks\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	w := newWorldOf(t, fleet.HubConfig{Flags: []string{"--source-local"}, Env: []string{"SSL_CERT_FILE=" + ca}})
+	w.do("credentials", "set", "fleet-repo", "--url", server.URL, "--webhook-secret-file", secret)
 	w.enrol(tokyo)
 	w.group("all")
 
@@ -34,10 +44,11 @@ func TestPushReachesClusters(t *testing.T) {
 		text := strings.ReplaceAll(strings.Join(texts, "---\n"), "NS", w.id)
 		commit := clone.Commit(subject, "apps/web/all.yaml", text)
 		clone.Git("push", "-q", "origin", "main")
+		w.tellOfPush("fleet-repo", "the secret of webhooks", commit)
 		return commit
 	}
 	first := push("one", namespace, settings("one", "1"))
-	w.apply("apiVersion: yardarm.dev/v1\nkind: Bundle\nmetadata: {name: web}\nspec:\n  targets: [{group: all}]\n  source: {git: {url: " + server.Repo + ", ref: {branch: main}, path: apps/web, interval: 10s}}\n")
+	w.apply("apiVersion: yardarm.dev/v1\nkind: Bundle\nmetadata: {name: web}\nspec:\n  targets: [{group: all}]\n  source: {git: {url: " + server.Repo + ", ref: {branch: main}, path: apps/web, credentials: fleet-repo, interval: 1h}}\n")
 	w.eventuallyHolds(tokyo, "one", "1")
 	w.ready("web", 1)
 	reader := w.newReader()
@@ -66,5 +77,27 @@ func TestPushReachesClusters(t *testing.T) {
 	w.ready("web", 3)
 	if out := w.do("problems"); strings.Contains(out, "gets no new revision") {
 		t.Errorf("it is still told:\n%s", out)
+	}
+}
+
+// tellOfPush sends the webhook that GitHub would send to source credentials.
+func (w *world) tellOfPush(credentials, secret, commit string) {
+	w.t.Helper()
+	body := fmt.Sprintf(`{"ref":"refs/heads/main","after":%q}`, commit)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(body))
+	client, _, err := w.hub.HTTP()
+	w.must(err)
+	defer client.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(w.ctx, http.MethodPost, w.hub.URL()+"/webhooks/source/"+credentials, strings.NewReader(body))
+	w.must(err)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-GitHub-Event", "push")
+	r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	answer, err := client.Do(r)
+	w.must(err)
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusAccepted {
+		w.t.Errorf("the webhook was answered %s", answer.Status)
 	}
 }

@@ -77,8 +77,8 @@ func (r *rates) take(who string, now time.Time) time.Duration {
 func (s *Server) admit(ctx context.Context, c *call) error {
 	who, err := s.authenticate(ctx)
 	if status.Code(err) == codes.Unauthenticated {
-		if wait := s.failures.take(site(addressOf(ctx)), s.cfg.Clock()); wait > 0 {
-			return tooOften("calls without a credential that is known here have come from this address", wait)
+		if often := s.failed(addressOf(ctx)); often != nil {
+			return often
 		}
 	}
 	if err != nil {
@@ -87,6 +87,27 @@ func (s *Server) admit(ctx context.Context, c *call) error {
 	c.who = who
 	if wait := s.calls.take(who.Actor(), s.cfg.Clock()); wait > 0 {
 		return tooOften(fmt.Sprintf("calls have come from %s", clip(who.Actor())), wait)
+	}
+	return nil
+}
+
+// Stranger counts a request beside the calls that shows no credential, by where it comes from (host:port); the error refuses one too many.
+func (s *Server) Stranger(remote string) error {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = ""
+	}
+	if often := s.failed(ipIn(host)); often != nil {
+		st, _ := toStatus(often, "")
+		return st.Err()
+	}
+	return nil
+}
+
+// failed counts a request whose sender nobody knows, by its address.
+func (s *Server) failed(address string) error {
+	if wait := s.failures.take(site(address), s.cfg.Clock()); wait > 0 {
+		return tooOften("calls without a credential that is known here have come from this address", wait)
 	}
 	return nil
 }
@@ -111,6 +132,11 @@ func addressOf(ctx context.Context) string {
 	} else if h, _, err := net.SplitHostPort(from.Addr.String()); err == nil {
 		host = h
 	}
+	return ipIn(host)
+}
+
+// ipIn is the one way in which an IP is written; empty where there is none.
+func ipIn(host string) string {
 	address, err := netip.ParseAddr(host)
 	if err != nil {
 		return ""

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -39,11 +40,14 @@ func (p patience) rest(next http.Handler) http.Handler {
 		control := http.NewResponseController(w)
 		answer := &patientWriter{ResponseWriter: w, control: control, stall: p.writeStall}
 		if r.Body != nil && r.Body != http.NoBody {
-			limit := p.other
-			if r.URL.Path == publishPath {
+			limit, within := p.other, bodyTimeout
+			switch {
+			case r.URL.Path == publishPath:
 				limit = p.publish
+			case strings.HasPrefix(r.URL.Path, webhookPath):
+				limit, within = maxWebhook, webhookTime
 			}
-			body := &patientBody{ReadCloser: http.MaxBytesReader(w, r.Body, limit), control: control, end: time.Now().Add(bodyTimeout)}
+			body := &patientBody{ReadCloser: http.MaxBytesReader(w, r.Body, limit), control: control, end: time.Now().Add(within)}
 			r.Body = body
 			answer.body = body
 		}

@@ -30,7 +30,9 @@ func (f refuser) write(ctx context.Context, _ *runtime.ServeMux, marshaler runti
 	st := status.Convert(err)
 	if pw, ok := w.(*patientWriter); ok && pw.body != nil && pw.body.tooLarge.Load() {
 		code = http.StatusRequestEntityTooLarge
-		st = status.New(codes.ResourceExhausted, "the request body is too large; publish smaller artifacts, or raise the hub's limit")
+		if st.Code() != codes.ResourceExhausted {
+			st = status.New(codes.ResourceExhausted, "the request body is too large; publish smaller artifacts, or raise the hub's limit")
+		}
 	}
 	if code == 0 {
 		code = httpStatus(st.Code())

@@ -6,6 +6,7 @@
 //	          └─ everything else ─▶ REST ─▶ grpc-gateway ─────────┘
 //	                     ├─ /openapi.json, /api (the same to read), /.well-known/yardarm (how to sign in)
 //	                     ├─ /livez, /readyz?verbose
+//	                     ├─ /webhooks/source/NAME (webhook.go: servers of Git, which are nobody otherwise)
 //	                     └─ /session (signin.go: by an identity provider), and the pages
 //
 // It holds no rule of its own about who may do what: the Authorization header and the client certificate travel on, and the interceptors
@@ -20,6 +21,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -77,6 +79,10 @@ type Config struct {
 	Who func(ctx context.Context, authorization []string, certificate *x509.Certificate) string
 	// Ready answers /readyz. Default: no checks, and so always ready.
 	Ready http.Handler
+	// Webhook hears what a server of sources sends to source credentials of a name, with the errors of package webhook among others. May be nil: none is heard.
+	Webhook func(ctx context.Context, name string, header http.Header, body io.Reader) error
+	// Stranger counts a request that shows no credential, by where it comes from (host:port), with the calls that do not; the error refuses one too many. May be nil.
+	Stranger func(remote string) error
 	// Stopping is called when Run is about to end, and makes endless streams end. May be nil.
 	Stopping func()
 	// MaxArtifactSize bounds the body of a publication, in bytes. Default 64 MiB.

@@ -72,6 +72,9 @@ func newREST(cfg Config, conn *grpc.ClientConn, by *providers) (http.Handler, er
 		mux.Handle("/v1/", s.wrap(calls))
 		s.register(mux)
 	}
+	if cfg.Webhook != nil {
+		mux.Handle("POST "+webhookPath+"{name}", webhooks{hear: cfg.Webhook, stranger: cfg.Stranger, refuse: refuse, log: cfg.Logger})
+	}
 	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
 	reference, err := newReference(hubv1.OpenAPI)
 	if err != nil {

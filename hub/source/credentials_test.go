@@ -139,7 +139,7 @@ func TestSSH(t *testing.T) {
 	for _, known := range []string{"", "git.example.com" + strings.TrimPrefix(s.KnownHosts, strings.Fields(s.KnownHosts)[0])} {
 		without := spec()
 		without.KnownHosts = known
-		if err := w.tryKeep(without); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "ssh-keyscan") {
+		if err := w.tryKeep("git", without); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "ssh-keyscan") {
 			t.Errorf("known hosts %q: %v", known, err)
 		}
 	}

@@ -10,9 +10,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -84,7 +86,11 @@ func newWorldOf(t *testing.T, config *tls.Config) *world {
 	r := gittest.New(t)
 	w := &world{Repository: r, server: gittest.Serve(r, config)}
 	w.hub = apitest.Start(t, func(c *api.Config, g *gateway.Config) {
-		w.sealer, c.Logger, g.Logger = c.Sealer, w.logger(), w.logger()
+		w.sealer, c.Limits.FailureRate, c.Logger, g.Logger = c.Sealer, 5, w.logger(), w.logger()
+		g.Webhook = func(ctx context.Context, name string, header http.Header, body io.Reader) error {
+			return w.controller.Hear(ctx, name, header, body)
+		}
+		g.Stranger = func(remote string) error { return w.hub.API.Stranger(remote) }
 	})
 	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, Ca: string(w.server.CA)})
 	w.run()
@@ -118,14 +124,19 @@ func (w *world) run() {
 // keep makes the source credentials "git" what they are to be.
 func (w *world) keep(spec *yardarmv1.SourceCredentialsSpec) {
 	w.Helper()
-	if err := w.tryKeep(spec); err != nil {
+	w.keepAs("git", spec)
+}
+
+func (w *world) keepAs(name string, spec *yardarmv1.SourceCredentialsSpec) {
+	w.Helper()
+	if err := w.tryKeep(name, spec); err != nil {
 		w.Fatal(err)
 	}
 }
 
-func (w *world) tryKeep(spec *yardarmv1.SourceCredentialsSpec) error {
+func (w *world) tryKeep(name string, spec *yardarmv1.SourceCredentialsSpec) error {
 	_, err := w.hub.Apply(w.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_SourceCredentials{SourceCredentials: &yardarmv1.SourceCredentials{
-		Metadata: &yardarmv1.ObjectMeta{Name: "git"}, Spec: spec}}}}})
+		Metadata: &yardarmv1.ObjectMeta{Name: name}, Spec: spec}}}}})
 	return err
 }
 

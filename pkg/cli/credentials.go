@@ -56,7 +56,11 @@ Sources that name them are asked again at once.`,
   # SSH, with the keys that the server may have
   ssh-keyscan git.example.com > known_hosts   # compare them with what the server's owner says
   yardarm credentials set team-ssh --url git@git.example.com:team/ --key-file id_ed25519 \
-    --known-hosts-file known_hosts`,
+    --known-hosts-file known_hosts
+
+  # A public repository, whose server sends webhooks to https://HUB/webhooks/source/site
+  openssl rand -hex 32 > webhook-secret
+  yardarm credentials set site --url https://git.example.com/site/ --webhook-secret-file webhook-secret`,
 		Args:              arguments(1, 1, "the name of the credentials"),
 		ValidArgsFunction: a.completeNames(resource.Credentials),
 		RunE: func(cmd *cobra.Command, args []string) error {
