@@ -23,13 +23,16 @@ const maxSleep = time.Hour
 // retryAfter is how long a driver waits whose changes the store did not take, as while its disk is full.
 const retryAfter = 5 * time.Second
 
-// watched are the tables that rollouts follow from.
-var watched = []store.Table{
-	store.Bundles, store.Rollouts, // of a bundle in all its clusters
-	store.Clusters, store.Members, store.Presences, // of a cluster with all its bundles
-	store.ObservedBundles, store.Acceptances, store.Reconciliations, store.Turns, // of a bundle in a cluster
-	store.Gates, // of whatever they are about
-}
+// Rollouts follow from these tables.
+var (
+	// ofBundles have rows that say which rollouts there are, and which clusters belong to them.
+	ofBundles = []store.Table{store.Bundles, store.Rollouts, store.Reconciliations, store.Turns}
+	// ofClusters have rows of a cluster with all its bundles, and ofPairs of one bundle in it.
+	ofClusters = []store.Table{store.Clusters, store.Members, store.Presences}
+	ofPairs    = []store.Table{store.ObservedBundles, store.Acceptances}
+	// watched are all of them, and the gates.
+	watched = slices.Concat(ofBundles, ofClusters, ofPairs, []store.Table{store.Gates})
+)
 
 // Config of a Driver. Store and Logger are needed.
 type Config struct {
@@ -106,7 +109,7 @@ func (d *Driver) Step(ctx context.Context) (wake time.Duration, err error) {
 		return 0, fmt.Errorf("%w: %s", store.ErrReadOnly, reason)
 	}
 	changed := d.sub.Take()
-	s := step{Driver: d, tx: d.Store.Read(), now: d.Elapsed(), time: d.Clock(), due: map[string]*track{}}
+	s := step{Driver: d, tx: newSnapshot(d.Store.Read()), now: d.Elapsed(), time: d.Clock(), due: map[string]*track{}}
 	s.find(changed)
 	err = s.write(ctx)
 	if errors.Is(err, errGates) {
@@ -141,7 +144,7 @@ func earlier(a, b time.Duration) time.Duration {
 // step is one run of Step, on one snapshot.
 type step struct {
 	*Driver
-	tx *store.ReadTx
+	tx *snapshot
 	// now is by Elapsed, and time by Clock.
 	now  time.Duration
 	time time.Time
@@ -151,10 +154,7 @@ type step struct {
 
 // find brings what is known up to the snapshot, and finds what is due.
 func (s *step) find(changed store.Changed) {
-	all := !s.looked
-	for _, t := range watched {
-		all = all || changed.All(t)
-	}
+	all := !s.looked || slices.ContainsFunc(ofBundles, changed.All)
 	s.looked = true
 	s.gates(all || changed.Any(store.Gates))
 	if all {
@@ -173,12 +173,6 @@ func (s *step) find(changed store.Changed) {
 			}
 		}
 	}
-	for _, t := range []store.Table{store.ObservedBundles, store.Acceptances} {
-		for key := range changed.Keys(t) {
-			cluster, bundle, _ := strings.Cut(key, "/")
-			s.pair(cluster, bundle)
-		}
-	}
 	for _, key := range slices.Sorted(changed.Keys(store.Turns)) { // many that join at once go in the same order each time
 		bundle, cluster, _ := strings.Cut(key, "/")
 		if s.tracks[bundle] == nil {
@@ -194,14 +188,33 @@ func (s *step) find(changed store.Changed) {
 			s.open(bundle)
 		}
 	}
-	for _, t := range []store.Table{store.Clusters, store.Members, store.Presences} {
-		for cluster := range changed.Keys(t) {
-			s.cluster(cluster)
-		}
-	}
+	s.clusters(changed)
 	for uid, t := range s.tracks {
 		if t.out.Wake > 0 && t.out.Wake <= s.now {
 			s.due[uid] = t
+		}
+	}
+}
+
+// clusters brings what is known of clusters up to the snapshot: of those that have changed, or of all if they are too many to be told apart.
+func (s *step) clusters(changed store.Changed) {
+	if slices.ContainsFunc(ofClusters, changed.All) || slices.ContainsFunc(ofPairs, changed.All) {
+		for uid, t := range s.tracks {
+			if t.lookAtAll(s) {
+				s.due[uid] = t
+			}
+		}
+		return
+	}
+	for _, t := range ofPairs {
+		for key := range changed.Keys(t) {
+			cluster, bundle, _ := strings.Cut(key, "/")
+			s.pair(cluster, bundle)
+		}
+	}
+	for _, t := range ofClusters {
+		for cluster := range changed.Keys(t) {
+			s.cluster(cluster)
 		}
 	}
 }

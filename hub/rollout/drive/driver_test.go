@@ -195,42 +195,20 @@ func TestDriverTakesOverFromHubsWithoutRollouts(t *testing.T) {
 	}
 }
 
-// What a report costs in a fleet of 10,000 clusters.
-func BenchmarkReport(b *testing.B) {
-	h := newHub(b, 0, inOrder(&yardarmv1.Stage{Clusters: 1, Approval: yardarmv1.ApprovalAfter}, &yardarmv1.Stage{}))
-	h.update(func(tx *store.Tx) error {
-		for i := range 10_000 {
-			if err := tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: fmt.Sprintf("c%d", i), Uid: fmt.Sprintf("c%d", i)}}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err := h.store.Observe(b.Context(), func(tx *store.Tx) error {
-		for i := range 10_000 {
-			if err := tx.PutPresence(&store.Presence{ClusterUID: fmt.Sprintf("c%d", i), State: yardarmv1.PresenceConnected, Confirmed: true}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		b.Fatal(err)
+// Of more clusters than a subscription tells apart, none is passed over.
+func TestDriverSeesMoreThanItIsTold(t *testing.T) {
+	const clusters = 4_500 // of 4,096
+	h := newFleet(t, clusters, inOrder(&yardarmv1.Stage{Concurrency: "100%"}))
+	h.presences(clusters, false)
+	for i := range clusters {
+		h.report(fmt.Sprintf("c%d", i), yardarmv1.PhaseReady)
 	}
-	h.publish()
-	uid := ""
-	for m := range h.store.Read().RolloutMembers(theBundle) {
-		if m.Runs == 1 {
-			uid = m.UID
-		}
+	if h.step(); h.show().GetStatus().GetPhase() != yardarmv1.RolloutProgressing {
+		t.Fatal("what is not confirmed counts")
 	}
-	phases := []string{yardarmv1.PhaseReady, yardarmv1.PhaseProgressing}
-	i := 0
-	for b.Loop() {
-		b.StopTimer()
-		h.report(uid, phases[i%2])
-		i++
-		b.StartTimer()
-		h.step()
+	h.presences(clusters, true)
+	if h.step(); h.show().GetStatus().GetPhase() != yardarmv1.RolloutCompleted {
+		t.Errorf("all are ready, and the rollout is %s", h.show().GetStatus().GetPhase())
 	}
 }
 

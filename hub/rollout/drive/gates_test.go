@@ -187,7 +187,7 @@ func TestDriverPassesNoGateThatWasJustWritten(t *testing.T) {
 			BundleUid: theBundle, Bundle: theBundle, Number: 2, Digest: "sha256:2"}}), tx.PutBundle(next))
 	})
 	changed := h.driver.sub.Take()
-	s := step{Driver: h.driver, tx: h.store.Read(), now: h.now, time: h.time(), due: map[string]*track{}}
+	s := step{Driver: h.driver, tx: newSnapshot(h.store.Read()), now: h.now, time: h.time(), due: map[string]*track{}}
 	s.find(changed)
 	h.gate("all", freeze())
 	if err := s.write(t.Context()); !errors.Is(err, errGates) {

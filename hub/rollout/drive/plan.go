@@ -18,7 +18,7 @@ const maxExamples = 3
 // time: by the driver's own first step. It is nil where the rollout has begun already. sees says which clusters may be named.
 func Plan(tx *store.ReadTx, b *yardarmv1.Bundle, now time.Time, sees func(*yardarmv1.Cluster) bool) (*yardarmv1.RolloutPlan, error) {
 	set := gate.NewSet(tx.Gates())
-	s := &step{Driver: &Driver{placer: placement.NewPlacer(), set: set, moment: set.At(now)}, tx: tx, time: now}
+	s := &step{Driver: &Driver{placer: placement.NewPlacer(), set: set, moment: set.At(now)}, tx: newSnapshot(tx), time: now}
 	t, err := openTrack(s, b.GetMetadata().GetUid(), nil)
 	if err != nil || t == nil || !t.begins {
 		return nil, err

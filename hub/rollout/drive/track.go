@@ -61,7 +61,7 @@ func openTrack(s *step, uid string, old *track) (*track, error) {
 		return nil, nil
 	case latest.Spec.Number > row.GetRevision() || row.GetRetry():
 		return t, t.begin(s, latest, old)
-	case rollout.Phase(row.Phase) == rollout.Completed && row.Chunks == 0 && !waited(s.tx, uid):
+	case rollout.Phase(row.Phase) == rollout.Completed && row.Chunks == 0 && !waited(s.tx.ReadTx, uid):
 		return nil, nil
 	}
 	return t, t.read(s, latest, old)
@@ -73,7 +73,7 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 	again := t.row.GetRevision() == latest.Spec.Number
 	t.override = again && t.row.GetOverride()
 	if t.row != nil {
-		if err := before.readRows(s.tx, latest); err != nil {
+		if err := before.readRows(s.tx.ReadTx, latest); err != nil {
 			return err
 		}
 	}
@@ -116,17 +116,17 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 	return nil
 }
 
-func candidateOf(tx *store.ReadTx, c *yardarmv1.Cluster, known rollout.Seen, runs, good uint32) rollout.Candidate {
+func candidateOf(r placement.Reader, c *yardarmv1.Cluster, known rollout.Seen, runs, good uint32) rollout.Candidate {
 	current := runs != 0 && known.Of == runs
 	return rollout.Candidate{
-		UID: c.Metadata.Uid, Labels: c.Metadata.Labels, Groups: tx.GroupsOf(c.Metadata.Uid), Present: known.Present, Runs: runs, Good: good, Kept: known.Kept,
+		UID: c.Metadata.Uid, Labels: c.Metadata.Labels, Groups: r.GroupsOf(c.Metadata.Uid), Present: known.Present, Runs: runs, Good: good, Kept: known.Kept,
 		Ready: known.Present && current && known.Health == rollout.Ready, Failing: current && (known.Health == rollout.Broken || known.Health == rollout.Degraded),
 	}
 }
 
 // read takes the rollout from its rows.
 func (t *track) read(s *step, latest *yardarmv1.Revision, old *track) error {
-	if err := t.readRows(s.tx, latest); err != nil {
+	if err := t.readRows(s.tx.ReadTx, latest); err != nil {
 		return err
 	}
 	for i := range t.r.Members {
@@ -134,16 +134,12 @@ func (t *track) read(s *step, latest *yardarmv1.Revision, old *track) error {
 		t.seen[i] = t.observe(s, t.r.Members[i].UID)
 	}
 	t.resume(old)
-	if t.admits() {
-		for c := range s.tx.ClustersOf(t.uid()) {
-			t.look(s, c.Metadata.Uid)
-		}
-	}
+	t.lookForMore(s)
 	for turn := range s.tx.TurnsOf(t.uid()) {
 		t.look(s, turn.ClusterUid)
 	}
 	if t.r.Phase == rollout.Completed {
-		t.discount(t.sum() - size(s.tx, t.bundle))
+		t.discount(t.sum() - size(s.tx.ReadTx, t.bundle))
 	}
 	return nil
 }
@@ -231,10 +227,13 @@ func (t *track) admits() bool { return t.r.Phase == rollout.Progressing || t.r.P
 
 // look takes in what is known of a cluster, and tells whether that is news to the rollout.
 func (t *track) look(s *step, clusterUID string) bool {
-	known := t.observe(s, clusterUID)
 	turn := s.tx.Turn(t.uid(), clusterUID)
 	waits := t.wait(turn, clusterUID)
 	i, member := t.at[clusterUID]
+	if !member && !waits && !t.admits() {
+		return false
+	}
+	known := t.observe(s, clusterUID)
 	switch {
 	case !member && known.Targeted && (waits || t.admits()):
 		t.join(s, clusterUID, known)
@@ -263,6 +262,27 @@ func (t *track) look(s *step, clusterUID string) bool {
 	}
 	t.seen[i] = known
 	return true
+}
+
+// lookAtAll looks at all clusters, and tells whether there is any news.
+func (t *track) lookAtAll(s *step) (news bool) {
+	for _, m := range t.r.Members {
+		news = t.look(s, m.UID) || news
+	}
+	return t.lookForMore(s) || news
+}
+
+// lookForMore looks at the clusters that are no members yet, if they may become any.
+func (t *track) lookForMore(s *step) (news bool) {
+	if !t.admits() {
+		return false
+	}
+	for c := range s.tx.ClustersOf(t.uid()) {
+		if _, member := t.at[c.Metadata.Uid]; !member {
+			news = t.look(s, c.Metadata.Uid) || news
+		}
+	}
+	return news
 }
 
 // wait notes what a cluster waits for, and tells whether that is something new.
@@ -325,22 +345,20 @@ func (t *track) gate(s *step, clusterUID string) rollout.Gate {
 	return s.moment.Judge(subject(s.tx, t.bundle, clusterUID)).Gate
 }
 
-func subject(tx *store.ReadTx, b *yardarmv1.Bundle, clusterUID string) gate.Subject {
-	return gate.Subject{Bundle: b.GetMetadata(), Cluster: tx.Cluster(clusterUID).GetMetadata(), Groups: tx.GroupsOf(clusterUID)}
+func subject(r placement.Reader, b *yardarmv1.Bundle, clusterUID string) gate.Subject {
+	return gate.Subject{Bundle: b.GetMetadata(), Cluster: r.Cluster(clusterUID).GetMetadata(), Groups: r.GroupsOf(clusterUID)}
 }
 
 // observe is what is known of a cluster, as from now on.
 func (t *track) observe(s *step, clusterUID string) rollout.Seen {
 	known := rollout.Seen{Since: s.now}
-	cluster := s.tx.Cluster(clusterUID)
+	about := s.tx.about(clusterUID)
+	cluster := about.cluster
 	if cluster == nil || cluster.GetSpec().GetRemoval() != nil {
 		return known
 	}
-	known.Targeted = placement.Targets(t.bundle, s.tx.GroupsOf(clusterUID))
+	known.Targeted, known.Present = placement.Targets(t.bundle, about.groups), about.present
 	known.Gate, known.Kept = t.gate(s, clusterUID), s.tx.Before(t.uid(), clusterUID) != nil
-	if p := s.tx.Presence(clusterUID); p != nil {
-		known.Present = p.State == yardarmv1.PresenceConnected && p.Confirmed
-	}
 	report := s.tx.ObservedBundle(clusterUID, t.uid()).GetReport()
 	if report == nil || !known.Targeted {
 		return known
