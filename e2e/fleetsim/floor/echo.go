@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -40,6 +41,7 @@ func ServeEcho(listener net.Listener, id Identity) (*EchoServer, error) {
 		grpc.MaxConcurrentStreams(16),
 		// Read straight from the connection, which has a buffer for TLS as it is: what costs most. Written buffers are shared by default.
 		grpc.ReadBufferSize(0),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAfter / 2}),
 	)
 	s.grpc.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "floor.Echo", HandlerType: (*any)(nil),
@@ -65,6 +67,9 @@ func (s *EchoServer) serve(stream grpc.ServerStream) error {
 		s.acks.Add(1)
 	}
 }
+
+// Answers is how many have come since it began to serve.
+func (s *EchoServer) Answers() int64 { return s.acks.Load() }
 
 // Streams is how many there are.
 func (s *EchoServer) Streams() int {
@@ -119,10 +124,17 @@ func (s *EchoServer) Broadcast(ctx context.Context, size int) (began time.Time, 
 // Stop ends it.
 func (s *EchoServer) Stop() { s.grpc.Stop() }
 
+// pingAfter and pingTimeout are how spokes find out that a connection is half-open.
+const (
+	pingAfter   = time.Minute
+	pingTimeout = 15 * time.Second
+)
+
 // EchoClients are streams to an EchoServer, each on a connection of its own, that answer what comes.
 type EchoClients struct {
-	answer *wrapperspb.BytesValue
-	conns  []*grpc.ClientConn
+	answer  *wrapperspb.BytesValue
+	conns   []*grpc.ClientConn
+	streams []grpc.ClientStream
 
 	mu   sync.Mutex
 	came []time.Time
@@ -134,19 +146,20 @@ func DialEcho(address string, id Identity, network, n, size int) (*EchoClients, 
 	if err != nil {
 		return nil, err
 	}
-	c := &EchoClients{answer: wrapperspb.Bytes(make([]byte, size)), conns: make([]*grpc.ClientConn, n)}
+	c := &EchoClients{answer: wrapperspb.Bytes(make([]byte, size)), conns: make([]*grpc.ClientConn, n), streams: make([]grpc.ClientStream, n)}
 	var group errgroup.Group
 	group.SetLimit(shaking)
 	for i := range n {
 		group.Go(func() error {
 			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, byte(network), byte(i/200/250), byte(1+i/200%250))}, Timeout: shakeTimeout}
 			conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
+				grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}),
 				grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }))
 			if err != nil {
 				return err
 			}
 			c.conns[i] = conn
-			return c.open(conn)
+			return c.open(i)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -155,12 +168,13 @@ func DialEcho(address string, id Identity, network, n, size int) (*EchoClients, 
 	return c, nil
 }
 
-func (c *EchoClients) open(conn *grpc.ClientConn) error {
+func (c *EchoClients) open(i int) error {
 	// Close ends the stream.
-	stream, err := conn.NewStream(context.Background(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method)
+	stream, err := c.conns[i].NewStream(context.Background(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method)
 	if err != nil {
 		return err
 	}
+	c.streams[i] = stream
 	go func() {
 		var m wrapperspb.BytesValue
 		for {
@@ -177,6 +191,20 @@ func (c *EchoClients) open(conn *grpc.ClientConn) error {
 		}
 	}()
 	return nil
+}
+
+// Beat has each stream say its answer once in every, unasked and evenly spread, until Close. It excludes broadcasts: a stream is one goroutine's to send on.
+func (c *EchoClients) Beat(every time.Duration) {
+	go func() {
+		ticks := time.NewTicker(max(every/time.Duration(len(c.streams)), time.Microsecond))
+		defer ticks.Stop()
+		for i := 0; ; i++ {
+			<-ticks.C
+			if err := c.streams[i%len(c.streams)].SendMsg(c.answer); err != nil {
+				return // closed
+			}
+		}
+	}()
 }
 
 // Take answers when messages have come since the last Take.

@@ -77,3 +77,24 @@ func TestEcho(t *testing.T) {
 		}
 	}
 }
+
+// TestBeat: each stream is heard again and again without having been asked.
+func TestBeat(t *testing.T) {
+	id, l := identity(t), listen(t)
+	server, err := ServeEcho(l, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	clients, err := DialEcho(l.Addr().String(), id, 99, 10, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer clients.Close()
+	clients.Beat(10 * time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); server.Answers() < 100; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d beats were heard", server.Answers())
+		}
+	}
+}

@@ -28,8 +28,10 @@ type Idle struct {
 	Spokes        int     `json:"spokes"`
 	Seconds       float64 `json:"seconds"`
 	HubCPUPercent float64 `json:"hub_cpu_percent"`
-	Fsyncs        int     `json:"fsyncs"`
-	GeneratorCPU  float64 `json:"generator_cpu_s"`
+	// FloorCPUPercent is what a bare gRPC server takes that hears from as many streams as often.
+	FloorCPUPercent float64 `json:"floor_cpu_percent"`
+	Fsyncs          int     `json:"fsyncs"`
+	GeneratorCPU    float64 `json:"generator_cpu_s"`
 }
 
 // Change is one changed field for all: times from the answer to the publication until spokes have it on disk.

@@ -38,7 +38,7 @@ func TestLines(t *testing.T) {
 func TestFieldNames(t *testing.T) {
 	for figures, names := range map[any]string{
 		&Connect{}: "spokes drops handshakes_per_s hub_rss_per_spoke_bytes rss_ratio_to_bare generator_cpu_s hub_cpu_s",
-		&Idle{}:    "spokes hub_cpu_percent fsyncs",
+		&Idle{}:    "spokes hub_cpu_percent floor_cpu_percent fsyncs",
 		&Source{}:  "push_p99_ms poll_refs poll_writes helm_ms renders_per_variant",
 		&Change{}:  "spokes p50_ms p99_ms floor_p99_ms ratio bytes_per_spoke artifact_bytes",
 		&Storm{}:   "spokes converged_s jitter_window_s floor_full_s floor_resumed_s ratio resync_bytes_per_spoke rss_peak_ratio",

@@ -18,7 +18,7 @@ func Lines(figures any) []Line {
 		}
 	case *Idle:
 		return []Line{
-			{"idle", fmt.Sprintf("hub CPU with %d spokes", f.Spokes), fmt.Sprintf("%.1f %%", f.HubCPUPercent), "≤ 5 %", f.HubCPUPercent <= 5},
+			{"idle", fmt.Sprintf("hub CPU with %d spokes", f.Spokes), fmt.Sprintf("%.1f %% (bare: %.1f %%)", f.HubCPUPercent, f.FloorCPUPercent), "≤ 5 %", f.HubCPUPercent <= 5},
 			{"idle", "fsyncs", fmt.Sprint(f.Fsyncs), "0", f.Fsyncs == 0},
 		}
 	case *Change:

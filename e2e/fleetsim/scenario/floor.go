@@ -26,75 +26,109 @@ type echo struct {
 	slope int64
 }
 
-// echoFloor measures a bare fan-out of down bytes at the socket to n streams, each of which answers up bytes, rounds times.
-func echoFloor(ctx context.Context, c Config, n int, down, up float64, rounds int) (out echo, err error) {
+// bareFleet is a bare server, the first of the workers, and clients of it.
+type bareFleet struct {
+	Config
+	id      floor.Identity
+	address string
+	workers []*worker.Worker
+	streams int
+}
+
+// newBareFleet starts the server.
+func newBareFleet(c Config) (*bareFleet, error) {
 	id, err := floor.NewIdentity()
 	if err != nil {
-		return echo{}, err
+		return nil, err
 	}
-	var workers []*worker.Worker
-	defer func() {
-		for _, w := range workers {
-			err = errors.Join(err, w.Stop())
-		}
-	}()
-	start := func(name string) (*worker.Worker, error) {
-		w, err := worker.Start(filepath.Join(c.Dir, name))
-		if err == nil {
-			workers = append(workers, w)
-		}
-		return w, err
+	b := &bareFleet{Config: c, id: id}
+	server, err := b.start("floor-server")
+	if err != nil {
+		return nil, err
 	}
-	server, err := start("floor-server")
+	if b.address, err = server.ServeEcho(worker.FloorArgs{Identity: id, Address: fmt.Sprintf("127.%d.0.1:0", firstNetwork-1)}); err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return b, nil
+}
+
+func (b *bareFleet) start(name string) (*worker.Worker, error) {
+	w, err := worker.Start(filepath.Join(b.Dir, name))
+	if err == nil {
+		b.workers = append(b.workers, w)
+	}
+	return w, err
+}
+
+func (b *bareFleet) server() *worker.Worker    { return b.workers[0] }
+func (b *bareFleet) clients() []*worker.Worker { return b.workers[1:] }
+
+// dial opens n more streams, which answer size bytes.
+func (b *bareFleet) dial(n, size int) error {
+	for n > 0 {
+		i := len(b.clients())
+		client, err := b.start(fmt.Sprintf("floor-clients-%d", i))
+		if err != nil {
+			return err
+		}
+		some := min(n, b.PerProcess)
+		if err := client.DialEcho(worker.FloorArgs{Identity: b.id, Address: b.address, Network: firstNetwork + i, N: some, Size: size}); err != nil {
+			return err
+		}
+		n, b.streams = n-some, b.streams+some
+	}
+	return nil
+}
+
+func (b *bareFleet) close() (err error) {
+	for _, w := range b.workers {
+		err = errors.Join(err, w.Stop())
+	}
+	return err
+}
+
+// message is how large a bare message is made of which so many bytes are wanted at the socket.
+func message(bytes float64) int { return max(int(bytes)-framing, 1) }
+
+// echoFloor measures a bare fan-out of down bytes at the socket to n streams, each of which answers up bytes, rounds times.
+func echoFloor(ctx context.Context, c Config, n int, down, up float64, rounds int) (out echo, err error) {
+	b, err := newBareFleet(c)
 	if err != nil {
 		return echo{}, err
 	}
-	address, err := server.ServeEcho(worker.FloorArgs{Identity: id, Address: fmt.Sprintf("127.%d.0.1:0", firstNetwork-1)})
-	if err != nil {
-		return echo{}, err
-	}
-	before, err := measure.MemoryOf(server.PID())
+	defer func() { err = errors.Join(err, b.close()) }()
+	before, err := measure.MemoryOf(b.server().PID())
 	if err != nil {
 		return echo{}, err
 	}
 	half := max(n/2, 1)
-	between := before
-	for left, i := n, 0; left > 0; i++ {
-		client, err := start(fmt.Sprintf("floor-clients-%d", i))
-		if err != nil {
-			return echo{}, err
-		}
-		some := min(left, c.PerProcess)
-		if n-left < half {
-			some = min(some, half-(n-left))
-		}
-		left -= some
-		if err := client.DialEcho(worker.FloorArgs{Identity: id, Address: address, Network: firstNetwork + i, N: some, Size: max(int(up)-framing, 1)}); err != nil {
-			return echo{}, err
-		}
-		if n-left == half {
-			if between, err = settledEcho(workers, down); err != nil {
-				return echo{}, err
-			}
-		}
+	if err := b.dial(half, message(up)); err != nil {
+		return echo{}, err
+	}
+	between, err := b.settled(down)
+	if err != nil {
+		return echo{}, err
+	}
+	if err := b.dial(n-half, message(up)); err != nil {
+		return echo{}, err
 	}
 	var samples []time.Duration
 	var spent time.Duration
 	for range rounds {
-		cpuBefore, err := cpuOf(workers)
+		cpuBefore, err := cpuOf(b.workers)
 		if err != nil {
 			return echo{}, err
 		}
-		began, err := server.Broadcast(worker.FloorArgs{Size: max(int(down)-framing, 1), Timeout: patience})
+		began, err := b.server().Broadcast(worker.FloorArgs{Size: message(down), Timeout: patience})
 		if err != nil {
 			return echo{}, err
 		}
-		cpuAfter, err := cpuOf(workers)
+		cpuAfter, err := cpuOf(b.workers)
 		if err != nil {
 			return echo{}, err
 		}
 		spent += cpuAfter - cpuBefore
-		for _, client := range workers[1:] {
+		for _, client := range b.clients() {
 			came, err := client.TakeEcho()
 			if err != nil {
 				return echo{}, err
@@ -104,7 +138,7 @@ func echoFloor(ctx context.Context, c Config, n int, down, up float64, rounds in
 			}
 		}
 	}
-	after, err := measure.MemoryOf(server.PID())
+	after, err := measure.MemoryOf(b.server().PID())
 	if err != nil {
 		return echo{}, err
 	}
@@ -113,20 +147,60 @@ func echoFloor(ctx context.Context, c Config, n int, down, up float64, rounds in
 	return out, nil
 }
 
-// settledEcho answers the memory of a bare server, the first of the workers, after a few messages to its streams.
-func settledEcho(workers []*worker.Worker, down float64) (measure.Memory, error) {
-	server, clients := workers[0], workers[1:]
+// settled answers the server's memory after a few messages to its streams.
+func (b *bareFleet) settled(down float64) (measure.Memory, error) {
 	for range 5 {
-		if _, err := server.Broadcast(worker.FloorArgs{Size: max(int(down)-framing, 1), Timeout: patience}); err != nil {
+		if _, err := b.server().Broadcast(worker.FloorArgs{Size: message(down), Timeout: patience}); err != nil {
 			return measure.Memory{}, err
 		}
 	}
-	for _, client := range clients {
+	for _, client := range b.clients() {
 		if _, err := client.TakeEcho(); err != nil { // of no interest
 			return measure.Memory{}, err
 		}
 	}
-	return measure.MemoryOf(server.PID())
+	return measure.MemoryOf(b.server().PID())
+}
+
+// beat is how often a spoke says that it is there, and beatBytes about what it says takes at the socket.
+const (
+	beat      = 30 * time.Second
+	beatBytes = 50
+)
+
+// beatFloor measures what a bare server with n streams takes of a core that hears from each of them as often as a hub hears from its spokes.
+func beatFloor(ctx context.Context, c Config, n int) (percent float64, err error) {
+	b, err := newBareFleet(c)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.dial(n, message(beatBytes)); err != nil {
+		return 0, err
+	}
+	for _, client := range b.clients() {
+		if err := client.Beat(worker.FloorArgs{Every: beat}); err != nil {
+			return 0, err
+		}
+	}
+	if err := pause(ctx, beat); err != nil { // what the handshakes have left behind is collected
+		return 0, err
+	}
+	began := time.Now()
+	before, err := measure.CPU(b.server().PID())
+	if err != nil {
+		return 0, err
+	}
+	if err := pause(ctx, c.Idle); err != nil {
+		return 0, err
+	}
+	after, err := measure.CPU(b.server().PID())
+	if err != nil {
+		return 0, err
+	}
+	percent = 100 * (after - before).Seconds() / time.Since(began).Seconds()
+	c.say("floor: %d bare streams that beat take %.1f %% of a core", n, percent)
+	return percent, nil
 }
 
 func cpuOf(workers []*worker.Worker) (sum time.Duration, err error) {

@@ -43,9 +43,16 @@ func idle(ctx context.Context, c Config) (_ any, err error) {
 		return nil, err
 	}
 	spent := after.since(before)
+	if err := w.close(); err != nil { // the floor has the machine to itself
+		return nil, err
+	}
+	bare, err := beatFloor(ctx, c, stats.Connected)
+	if err != nil {
+		return nil, err
+	}
 	return &report.Idle{
 		Spokes: stats.Connected, Seconds: took.Seconds(), HubCPUPercent: 100 * spent.hub.Seconds() / took.Seconds(),
-		Fsyncs: syncs, GeneratorCPU: spent.generator.Seconds(),
+		FloorCPUPercent: bare, Fsyncs: syncs, GeneratorCPU: spent.generator.Seconds(),
 	}, nil
 }
 

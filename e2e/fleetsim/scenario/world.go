@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/artifact"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
@@ -252,11 +254,21 @@ func (w *world) change(ctx context.Context, bundle, group string) error {
 const (
 	quietFor   = time.Second
 	quietEvery = 100 * time.Millisecond
+	// rolloutEvery is how often one asks for a rollout, which counts its members.
+	rolloutEvery = 500 * time.Millisecond
 )
 
-// settle waits until spokes and hub say no more to each other than heartbeats: reports follow a change by a while.
+// settle waits until the rollouts have come to their end, and spokes and hub say no more to each other than heartbeats: reports follow a change by a while,
+// and the hub's own work follows them.
 func (w *world) settle(ctx context.Context) error {
 	deadline := time.Now().Add(patience)
+	if w.started == w.Spokes && len(w.stalled) == 0 { // otherwise rollouts wait for those who are away
+		for i := range w.Bundles {
+			if err := w.awaitRollout(ctx, seed.BundleName(i), deadline); err != nil {
+				return err
+			}
+		}
+	}
 	last, since := int64(-1), time.Now()
 	for time.Since(since) < quietFor {
 		stats, err := w.stats()
@@ -275,6 +287,24 @@ func (w *world) settle(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// awaitRollout waits until a bundle's rollout, if it has any, is over.
+func (w *world) awaitRollout(ctx context.Context, bundle string, deadline time.Time) error {
+	for {
+		r, err := w.hub.client.GetRollout(ctx, &hubv1.GetRolloutRequest{Bundle: bundle})
+		switch {
+		case status.Code(err) == codes.NotFound, err == nil && r.GetStatus().GetPhase() == yardarmv1.RolloutCompleted:
+			return nil
+		case err != nil:
+			return err
+		case time.Now().After(deadline):
+			return fmt.Errorf("the rollout of %s does not come to its end: %s", bundle, r.GetStatus().GetPhase())
+		}
+		if err := pause(ctx, rolloutEvery); err != nil {
+			return err
+		}
+	}
 }
 
 // stats sums up what the workers' spokes have seen.

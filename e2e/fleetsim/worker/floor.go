@@ -23,6 +23,8 @@ type FloorArgs struct {
 	// N streams or handshakes, and the Size of a message in bytes.
 	N, Size int
 	Timeout time.Duration
+	// Every is how often each stream beats.
+	Every time.Duration
 }
 
 // ServeEcho answers where it serves.
@@ -56,6 +58,12 @@ func (f *Floor) TakeEcho(_ none, came *[]time.Time) error {
 	return nil
 }
 
+// Beat has the streams of DialEcho beat.
+func (f *Floor) Beat(args FloorArgs, _ *none) error {
+	f.clients.Beat(args.Every)
+	return nil
+}
+
 // ServeHandshakes answers where it serves.
 func (f *Floor) ServeHandshakes(args FloorArgs, address *string) error {
 	listener, err := net.Listen("tcp", args.Address)
@@ -86,6 +94,9 @@ func (w *Worker) TakeEcho() (came []time.Time, err error) {
 	err = w.call("Floor.TakeEcho", none(false), &came)
 	return came, err
 }
+
+// Beat has the streams say something so often, from now on.
+func (w *Worker) Beat(args FloorArgs) error { return w.call("Floor.Beat", args, new(none)) }
 
 // ServeHandshakes starts the other side of floor.Handshakes, and answers where it serves.
 func (w *Worker) ServeHandshakes(args FloorArgs) (address string, err error) {
