@@ -33,7 +33,7 @@ func TestPushReachesClusters(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorldOf(t, fleet.HubConfig{Flags: []string{"--source-local"}, Env: []string{"SSL_CERT_FILE=" + ca}})
-	w.do("credentials", "set", "fleet-repo", "--url", server.URL, "--webhook-secret-file", secret)
+	w.do("credentials", "set", "fleet-repo", "--bundle", "web", "--url", server.URL, "--webhook-secret-file", secret)
 	w.enrol(tokyo)
 	w.group("all")
 

@@ -183,9 +183,9 @@ func describe(r *hubv1.Resource) (kind string, meta *yardarmv1.ObjectMeta) {
 }
 
 // passes are the kinds in the order in which they are written: groups first, since bundles and gates may name them, clusters next, since claims depend on their
-// labels, strategies before the bundles that name them, and roles before what gives them.
-var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindStrategy, yardarmv1.KindBundle, yardarmv1.KindGate, yardarmv1.KindRole, yardarmv1.KindRoleBinding, yardarmv1.KindNotification,
-	yardarmv1.KindSourceCredentials}
+// labels, strategies and source credentials before the bundles that name them, and roles before what gives them.
+var passes = []string{yardarmv1.KindClusterGroup, yardarmv1.KindCluster, yardarmv1.KindStrategy, yardarmv1.KindSourceCredentials, yardarmv1.KindBundle, yardarmv1.KindGate, yardarmv1.KindRole,
+	yardarmv1.KindRoleBinding, yardarmv1.KindNotification}
 
 // run writes all resources.
 func (a *application) run(c *change) error {
@@ -311,6 +311,7 @@ func (a *application) bundle(c *change, i int, in *yardarmv1.Bundle) error {
 	}
 	unknownStages(c, a.checker(i).at("spec.rollout."), in.GetSpec().GetRollout())
 	c.checkNamed(a.checker(i).at("spec."), in.GetSpec())
+	c.checkCredentialsOf(a.checker(i).at("spec.source."), in)
 	sameSpec := current != nil && proto.Equal(current.Spec, in.Spec)
 	next := replacing(current, &yardarmv1.Bundle{})
 	if next.Spec = proto.CloneOf(in.Spec); next.Status == nil {
@@ -404,6 +405,7 @@ func (a *application) response(v view, dryRun bool) *hubv1.ApplyResponse {
 		case *storev1.SourceCredentials:
 			shown := sourceCredentialsView(v.ReadTx, row)
 			out.Resource, meta = &hubv1.Resource_SourceCredentials{SourceCredentials: shown}, shown.Metadata
+			warnings = scopeWarnings(v.ReadTx, shown)
 		}
 		if dryRun && a.outcomes[i] != outcomeUnchanged {
 			meta.ResourceVersion = ""

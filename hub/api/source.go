@@ -50,14 +50,26 @@ func (c checker) source(s *yardarmv1.Source) {
 		field, message, _ := strings.Cut(err.Error(), ": ")
 		c.add("rendering."+field, message)
 	}
+	at := c.at(originField(s) + ".")
 	switch {
 	case s.GetHelm() != nil:
-		c.at("helm.").helmSource(s.GetHelm(), s.GetRendering())
+		at.helmSource(s.GetHelm(), s.GetRendering())
 	case s.GetOci() != nil:
-		c.at("oci.").ociSource(s.GetOci())
+		at.ociSource(s.GetOci())
 	default:
-		c.at("git.").gitSource(s.GetGit())
+		at.gitSource(s.GetGit())
 	}
+}
+
+// originField is the field of a source that says where it is.
+func originField(s *yardarmv1.Source) string {
+	switch {
+	case s.GetHelm() != nil:
+		return "helm"
+	case s.GetOci() != nil:
+		return "oci"
+	}
+	return "git"
 }
 
 func (c checker) gitSource(g *yardarmv1.GitSource) {

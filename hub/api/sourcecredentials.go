@@ -188,6 +188,32 @@ func (a *application) checkCredentials(i int, in *yardarmv1.SourceCredentialsSpe
 	}
 }
 
+// checkCredentialsOf notes that the credentials which a bundle's source names are not for it. Those that there are not are told of when the source is looked at.
+func (c *change) checkCredentialsOf(check checker, in *yardarmv1.Bundle) {
+	for _, name := range credentialsNamedBy(in.GetSpec().GetSource()) {
+		if row := c.SourceCredentials(name); row != nil && !credentials.For(row.GetCredentials().GetSpec(), in.GetMetadata()) {
+			check.add(originField(in.Spec.Source)+".credentials", "names what it may not: "+credentials.NotFor(name, in.Metadata.Name))
+		}
+	}
+}
+
+// scopeWarnings tell of credentials that are of no use, and of bundles that they have been taken from.
+func scopeWarnings(tx *store.ReadTx, c *yardarmv1.SourceCredentials) (warnings []string) {
+	if c.GetSpec().GetBundles() == nil {
+		warnings = append(warnings, fmt.Sprintf("no bundle may name the source credentials %q until their spec.bundles says which", c.GetMetadata().GetName()))
+	}
+	var without []string
+	for _, name := range c.GetStatus().GetBundles() {
+		if !credentials.For(c.GetSpec(), tx.BundleByName(name).GetMetadata()) {
+			without = append(without, name)
+		}
+	}
+	if len(without) > 0 {
+		warnings = append(warnings, fmt.Sprintf("bundles that the source credentials %q are not for name them, and get no new revisions: %s", c.GetMetadata().GetName(), strings.Join(without, ", ")))
+	}
+	return warnings
+}
+
 func credentialsNotFound(name string) error {
 	return notFound(yardarmv1.KindSourceCredentials, clip(name), "`yardarm get sourcecredentials` lists them")
 }

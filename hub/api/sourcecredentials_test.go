@@ -62,7 +62,7 @@ func TestSourceCredentials(t *testing.T) {
 		}
 	}
 	spec := &yardarmv1.SourceCredentialsSpec{Urls: []string{"https://git.example.com/team/", "git@git.example.com:team/"}, Username: "ann", Password: password, PrivateKey: key,
-		KnownHosts: known, WebhookSecret: webhook}
+		KnownHosts: known, WebhookSecret: webhook, Bundles: &yardarmv1.Scope{Names: []string{"web"}}}
 	for _, step := range []struct {
 		why, want string
 		change    func(*yardarmv1.SourceCredentialsSpec)
@@ -151,6 +151,8 @@ func TestInvalidSourceCredentials(t *testing.T) {
 		{"new", &yardarmv1.SourceCredentialsSpec{Urls: here, PrivateKey: key}, "knownHosts", "ssh-keyscan"},
 		{"new", &yardarmv1.SourceCredentialsSpec{Urls: here, PrivateKey: key, KnownHosts: "git.example.com"}, "knownHosts", "ssh-keyscan prints"},
 		{"new", &yardarmv1.SourceCredentialsSpec{Urls: here, WebhookSecret: "hidden"}, "webhookSecret", "between 16 and 1024"},
+		{"new", &yardarmv1.SourceCredentialsSpec{Urls: here, Password: "hidden", Bundles: &yardarmv1.Scope{}}, "bundles", "leave it out for no bundle"},
+		{"new", &yardarmv1.SourceCredentialsSpec{Urls: here, Password: "hidden", Bundles: &yardarmv1.Scope{Names: []string{"No Name"}}}, "bundles.names[0]", ""},
 		// Who may write them, but does not know them, is not to have them sent to a server of their own.
 		{"kept", &yardarmv1.SourceCredentialsSpec{Urls: []string{"https://git.example.com/", "https://evil.example.com/"}, Username: "ann"}, "urls[1]", "password that is kept"},
 		{"kept", &yardarmv1.SourceCredentialsSpec{Urls: []string{"https://git.example.com.evil.org/"}, Username: "ann"}, "urls[0]", "password that is kept"},
@@ -160,5 +162,59 @@ func TestInvalidSourceCredentials(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "hidden") {
 			t.Errorf("%s: the answer repeats it: %v", test.field, err)
 		}
+	}
+}
+
+// TestCredentialsScope names credentials in bundles that they are for, and in others.
+func TestCredentialsScope(t *testing.T) {
+	h := apitest.Start(t)
+	spec := func(scope *yardarmv1.Scope) *yardarmv1.SourceCredentialsSpec {
+		return &yardarmv1.SourceCredentialsSpec{Urls: []string{"https://git.example.com/"}, BearerToken: "t", Bundles: scope}
+	}
+	warnings := func(spec *yardarmv1.SourceCredentialsSpec) string {
+		t.Helper()
+		resp := must[*hubv1.ApplyResponse](t)(h.Apply(t.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{sourceCredentials("team", spec)}}))
+		return strings.Join(resp.Results[0].Warnings, "\n")
+	}
+	bundle := func(name, team string, from *yardarmv1.Source) *hubv1.Resource {
+		return &hubv1.Resource{Resource: &hubv1.Resource_Bundle{Bundle: &yardarmv1.Bundle{Metadata: &yardarmv1.ObjectMeta{Name: name, Labels: map[string]string{"team": team}},
+			Spec: &yardarmv1.BundleSpec{Source: from}}}}
+	}
+	git := &yardarmv1.Source{From: &yardarmv1.Source_Git{Git: &yardarmv1.GitSource{Url: "https://git.example.com/app", Credentials: "team"}}}
+	helm := &yardarmv1.Source{From: &yardarmv1.Source_Helm{Helm: &yardarmv1.HelmSource{Url: "https://git.example.com/charts", Chart: "app", Credentials: "team"}}}
+	oci := &yardarmv1.Source{From: &yardarmv1.Source_Oci{Oci: &yardarmv1.OciSource{Url: "oci://git.example.com/app", Credentials: "team"}}}
+
+	if said := warnings(spec(nil)); !strings.Contains(said, `no bundle may name the source credentials "team"`) {
+		t.Errorf("of credentials without a scope, it is told %q", said)
+	}
+	some := &yardarmv1.Scope{Names: []string{"web", "shop"}, Selector: &yardarmv1.LabelSelector{MatchLabels: map[string]string{"team": "ours"}}}
+	for _, test := range []struct {
+		why   string
+		scope *yardarmv1.Scope
+		in    *hubv1.Resource
+		field string
+	}{
+		{"there is no scope", nil, bundle("web", "ours", git), "git"},
+		{"its name is in it", some, bundle("web", "", git), ""},
+		{"its labels are", some, bundle("api", "ours", helm), ""},
+		{"neither is", some, bundle("other", "theirs", git), "git"},
+		{"nor of a chart", some, bundle("other", "theirs", helm), "helm"},
+		{"nor of an artifact", some, bundle("other", "theirs", oci), "oci"},
+		{"all are", &yardarmv1.Scope{Selector: &yardarmv1.LabelSelector{}}, bundle("other", "theirs", oci), ""},
+		{"it names others, which are not there yet", nil, bundle("late", "", &yardarmv1.Source{From: &yardarmv1.Source_Git{Git: &yardarmv1.GitSource{Url: "https://git.example.com/app", Credentials: "late"}}}), ""},
+	} {
+		warnings(spec(test.scope))
+		_, err := h.Apply(t.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{test.in}})
+		if test.field == "" && err != nil {
+			t.Errorf("%s: %v", test.why, err)
+		}
+		if test.field != "" {
+			refused(t, err, codes.InvalidArgument, "spec.source."+test.field+".credentials", `the source credentials "team" are not for bundle`)
+		}
+	}
+	// Together with the bundle, in whatever order.
+	must[any](t)(h.Apply(t.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{bundle("shop", "theirs", git), sourceCredentials("team", spec(some))}}))
+	if said := warnings(spec(&yardarmv1.Scope{Names: []string{"web"}})); !strings.Contains(said, "get no new revisions: api, other, shop") {
+		t.Errorf("of credentials that were taken from bundles, it is told %q", said)
 	}
 }

@@ -30,6 +30,7 @@ func (c checker) sourceCredentials(spec *yardarmv1.SourceCredentialsSpec) {
 			c.add(fmt.Sprintf("urls[%d]", i), err.Error())
 		}
 	}
+	c.scopeOr("bundles", spec.Bundles, "no bundle")
 	c.credential("username", spec.Username)
 	c.credential("password", spec.Password)
 	c.credential("bearerToken", spec.BearerToken)

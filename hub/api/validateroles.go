@@ -82,12 +82,15 @@ func (c checker) roleBinding(b *yardarmv1.RoleBinding) {
 }
 
 // scope checks a part of a binding; none is everything.
-func (c checker) scope(field string, s *yardarmv1.Scope) {
+func (c checker) scope(field string, s *yardarmv1.Scope) { c.scopeOr(field, s, "everything") }
+
+// scopeOr checks a scope, where none is what it says.
+func (c checker) scopeOr(field string, s *yardarmv1.Scope, none string) {
 	switch {
 	case s == nil:
 		return
 	case len(s.GetNames()) == 0 && s.GetSelector() == nil:
-		c.add(field, "is empty; give names, a selector or both, or leave it out for everything")
+		c.add(field, "is empty; give names, a selector or both, or leave it out for "+none)
 	case len(s.GetNames()) > maxScope:
 		c.add(field+".names", fmt.Sprintf("has %d entries; at most %d are kept", len(s.GetNames()), maxScope))
 		return

@@ -126,7 +126,7 @@ func (a *Access) Bundle(verb, resource string, b *yardarmv1.ObjectMeta, targets 
 // any scope of groups, unless the scope of bundles has it.
 func (a *Access) BundleAnywhere(verb, resource string, b *yardarmv1.ObjectMeta, targets []string) bool {
 	for g := range a.allowing(verb, resource) {
-		if holds(g.bundles, b) && (g.anyGroup(a.tx, targets) || len(targets) == 0 && g.bundles != nil) {
+		if Holds(g.bundles, b) && (g.anyGroup(a.tx, targets) || len(targets) == 0 && g.bundles != nil) {
 			return true
 		}
 	}
@@ -136,7 +136,7 @@ func (a *Access) BundleAnywhere(verb, resource string, b *yardarmv1.ObjectMeta, 
 // Assignment tells whether the caller may do it to what concerns both a bundle and a cluster that belongs to these groups.
 func (a *Access) Assignment(verb, resource string, b *yardarmv1.ObjectMeta, groups []string) bool {
 	for g := range a.allowing(verb, resource) {
-		if holds(g.bundles, b) && g.anyGroup(a.tx, groups) {
+		if Holds(g.bundles, b) && g.anyGroup(a.tx, groups) {
 			return true
 		}
 	}
@@ -202,7 +202,7 @@ func (g *grant) anyGroup(tx *store.ReadTx, groups []string) bool {
 	for _, name := range groups {
 		in, known := g.within[name]
 		if !known {
-			in = holds(g.groups, &yardarmv1.ObjectMeta{Name: name, Labels: tx.Group(name).GetMetadata().GetLabels()})
+			in = Holds(g.groups, &yardarmv1.ObjectMeta{Name: name, Labels: tx.Group(name).GetMetadata().GetLabels()})
 			if g.within == nil {
 				g.within = make(map[string]bool)
 			}

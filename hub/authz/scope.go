@@ -9,8 +9,8 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// holds tells whether a resource is within a scope; nil is all there is.
-func holds(s *yardarmv1.Scope, m *yardarmv1.ObjectMeta) bool {
+// Holds tells whether a resource is within a scope; nil is all there is.
+func Holds(s *yardarmv1.Scope, m *yardarmv1.ObjectMeta) bool {
 	return s == nil || slices.Contains(s.Names, m.GetName()) || s.Selector != nil && matches(s.Selector, m.GetLabels())
 }
 

@@ -105,6 +105,8 @@ type repository struct {
 type follower struct {
 	uid, name, namespace string
 	source               *yardarmv1.Source
+	// labels are those of the bundle, which a scope of credentials may be over.
+	labels map[string]string
 	// mark is the commit or the digest that needs no more to be looked into; empty if none does.
 	mark   string
 	status *yardarmv1.SourceStatus
@@ -205,8 +207,12 @@ func (c *Controller) follow(uid string) {
 	b := c.Store.Read().Bundle(uid)
 	from := b.GetSpec().GetSource().Origin()
 	old := c.followers[uid]
-	namespace := b.GetSpec().GetDelivery().GetNamespace()
+	namespace, labels := b.GetSpec().GetDelivery().GetNamespace(), b.GetMetadata().GetLabels()
 	if old != nil && from != nil && proto.Equal(old.source, b.Spec.Source) && old.namespace == namespace {
+		if from.GetCredentials() != "" && !maps.Equal(old.labels, labels) {
+			old.labels = labels
+			c.repositories[placeOf(old.source)].soon(c.Clock())
+		}
 		return
 	}
 	if old != nil {
@@ -215,7 +221,7 @@ func (c *Controller) follow(uid string) {
 	if from == nil {
 		return
 	}
-	f := &follower{uid: uid, name: b.Metadata.Name, namespace: namespace, source: b.Spec.Source}
+	f := &follower{uid: uid, name: b.Metadata.Name, namespace: namespace, source: b.Spec.Source, labels: labels}
 	p := placeOf(f.source)
 	r := c.repositories[p]
 	if r == nil {

@@ -25,6 +25,26 @@ func (c *Controller) shown(name, url string) (*yardarmv1.SourceCredentialsSpec, 
 	return credentials.Open(c.Sealer, row)
 }
 
+// permitted is a job without the bundles that name credentials which are not for them, and what is told of those. It is asked with each look, since scopes may have changed,
+// and the labels that they are over.
+func (c *Controller) permitted(j job) (rest job, refused []outcome) {
+	tx, name := c.Store.Read(), j.place.credentials
+	row := tx.SourceCredentials(name)
+	if row == nil {
+		return j, nil // nothing is shown, or the server's answer is what there is to tell
+	}
+	rest = job{repository: j.repository, place: j.place}
+	for i, f := range j.followers {
+		if credentials.For(row.GetCredentials().GetSpec(), tx.Bundle(f.uid).GetMetadata()) {
+			rest.followers, rest.seen, rest.marks = append(rest.followers, f), append(rest.seen, j.seen[i]), append(rest.marks, j.marks[i])
+			continue
+		}
+		err := &reach.Error{Reason: yardarmv1.SourceNotAllowed, Message: credentials.NotFor(name, f.name)}
+		refused = append(refused, outcome{follower: f, status: c.status(f, j.seen[i], finding{err: err}, j.seen[i].GetHeld())})
+	}
+	return rest, refused
+}
+
 // remote is where a repository is, with what its server wants to see.
 func (c *Controller) remote(p place) (git.Remote, error) {
 	u, err := git.ParseURL(p.url)

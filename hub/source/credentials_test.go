@@ -144,3 +144,46 @@ func TestSSH(t *testing.T) {
 		}
 	}
 }
+
+// TestScope takes credentials from a bundle, and gives them back: by its name, and by its labels. Meanwhile its source is told what is wrong, the last good revision stays,
+// and the server is neither asked nor shown anything.
+func TestScope(t *testing.T) {
+	w := newWorld(t)
+	first := w.Commit("first", "apps/web/a.yaml", configMap("a", "one"))
+	w.apply(nil)
+	w.untilCommit(first)
+	second := w.Commit("second", "apps/web/a.yaml", configMap("a", "two"))
+	are := func(scope *yardarmv1.Scope) {
+		t.Helper()
+		if err := w.tryKeep("git", &yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, Ca: string(w.server.CA), Bundles: scope}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last, revision := first, uint32(1)
+	for _, scope := range []*yardarmv1.Scope{nil, {Names: []string{"other"}}, {Selector: &yardarmv1.LabelSelector{MatchLabels: map[string]string{"team": "web"}}}} {
+		refs := w.server.Refs.Load()
+		are(scope)
+		if p := w.untilProblem(yardarmv1.SourceNotAllowed); !strings.Contains(p.Message, `"git" are not for bundle "web"`) {
+			t.Errorf("the problem is %v", p)
+		}
+		if err := w.tryApply(nil, nil); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "not for bundle") {
+			t.Errorf("the bundle was applied: %v", err)
+		}
+		w.stays(last, revision)
+		if scope.GetSelector() == nil {
+			are(&yardarmv1.Scope{Names: []string{"web"}})
+		} else if err := w.tryApply(map[string]string{"team": "web"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		w.until("recovery", func(b *yardarmv1.Bundle) bool { return b.Status.Source.Problem == nil })
+		w.stays(second, 2)
+		if n := w.server.Refs.Load() - refs; n != 1 {
+			t.Errorf("the server was asked %d times", n)
+		}
+		last, revision = second, 2
+	}
+	// Without the label, it is another bundle's again.
+	if err := w.tryApply(nil, nil); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("the bundle was applied: %v", err)
+	}
+}

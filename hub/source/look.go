@@ -59,8 +59,12 @@ func (c *Controller) job(r *repository) job {
 func (c *Controller) look(ctx context.Context, j job) result {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
+	j, refused := c.permitted(j)
+	out := result{repository: j.repository, outcomes: refused}
+	if len(j.followers) == 0 {
+		return out
+	}
 	found, err := c.ask(ctx, j)
-	out := result{repository: j.repository}
 	for i, f := range j.followers {
 		seen := finding{err: err}
 		if err == nil {

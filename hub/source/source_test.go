@@ -121,7 +121,7 @@ func (w *world) run() {
 	}
 }
 
-// keep makes the source credentials "git" what they are to be.
+// keep makes the source credentials "git" what they are to be: for the bundle web, where that is not said.
 func (w *world) keep(spec *yardarmv1.SourceCredentialsSpec) {
 	w.Helper()
 	w.keepAs("git", spec)
@@ -129,6 +129,9 @@ func (w *world) keep(spec *yardarmv1.SourceCredentialsSpec) {
 
 func (w *world) keepAs(name string, spec *yardarmv1.SourceCredentialsSpec) {
 	w.Helper()
+	if spec.Bundles == nil {
+		spec.Bundles = &yardarmv1.Scope{Names: []string{"web"}}
+	}
 	if err := w.tryKeep(name, spec); err != nil {
 		w.Fatal(err)
 	}
@@ -143,15 +146,20 @@ func (w *world) tryKeep(name string, spec *yardarmv1.SourceCredentialsSpec) erro
 // apply makes the bundle web, or changes its source.
 func (w *world) apply(change func(*yardarmv1.Source)) {
 	w.Helper()
+	if err := w.tryApply(nil, change); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) tryApply(labels map[string]string, change func(*yardarmv1.Source)) error {
 	s := &yardarmv1.Source{From: &yardarmv1.Source_Git{Git: &yardarmv1.GitSource{
 		Url: w.server.Repo, Path: "apps/web", Credentials: "git", Interval: durationpb.New(time.Hour)}}}
 	if change != nil {
 		change(s)
 	}
-	if _, err := w.hub.Apply(w.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_Bundle{Bundle: &yardarmv1.Bundle{
-		Metadata: &yardarmv1.ObjectMeta{Name: "web"}, Spec: &yardarmv1.BundleSpec{Source: s}}}}}}); err != nil {
-		w.Fatal(err)
-	}
+	_, err := w.hub.Apply(w.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_Bundle{Bundle: &yardarmv1.Bundle{
+		Metadata: &yardarmv1.ObjectMeta{Name: "web", Labels: labels}, Spec: &yardarmv1.BundleSpec{Source: s}}}}}})
+	return err
 }
 
 func configMap(name, value string) string {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // TestNewerFormat refuses a database of a newer hub, whatever else is in it, and changes nothing.
@@ -151,6 +152,40 @@ func TestMigrateFromFormat1(t *testing.T) {
 	})
 	if n := reopened(t, s).Read().Reconciliations("c1", "b1"); n != 1 {
 		t.Errorf("the new table has %d", n)
+	}
+}
+
+// TestMigrateScopes opens a database of before source credentials had scopes: they are for the bundles that name them, and for no others.
+func TestMigrateScopes(t *testing.T) {
+	s := opened(t, Config{})
+	credentials := func(name string) *storev1.SourceCredentials {
+		return &storev1.SourceCredentials{Credentials: &yardarmv1.SourceCredentials{Metadata: &yardarmv1.ObjectMeta{Name: name}, Spec: &yardarmv1.SourceCredentialsSpec{Username: "ann"}},
+			Secrets: map[string]*storev1.SealedSecret{"password": {Ciphertext: []byte("sealed")}}}
+	}
+	from := func(uid, name, credentials string) *yardarmv1.Bundle {
+		b := bundle(uid, name)
+		b.Spec = &yardarmv1.BundleSpec{Source: &yardarmv1.Source{From: &yardarmv1.Source_Helm{Helm: &yardarmv1.HelmSource{Credentials: credentials}}}}
+		return b
+	}
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(tx.PutSourceCredentials(credentials("used")), tx.PutSourceCredentials(credentials("unused")),
+			tx.PutBundle(from("b1", "web", "used")), tx.PutBundle(from("b2", "api", "used")), tx.PutBundle(from("b3", "open", "")), tx.PutBundle(bundle("b4", "by-hand")))
+	})
+	m := proto.CloneOf(s.Meta())
+	m.Format = 12
+	if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error { return putMeta(tx, m) }); err != nil {
+		t.Fatal(err)
+	}
+	crash(t, s) // its last word would be the format that it knows
+	tx := opened(t, Config{Dir: s.config.Dir}).Read()
+	want := credentials("used")
+	want.Credentials.Spec.Bundles = &yardarmv1.Scope{Names: []string{"api", "web"}}
+	got := tx.SourceCredentials("used")
+	if want.Credentials.Metadata = got.GetCredentials().GetMetadata(); !proto.Equal(got, want) {
+		t.Errorf("they are %v, want %v", got, want)
+	}
+	if got := tx.SourceCredentials("unused"); got == nil || got.GetCredentials().GetSpec().GetBundles() != nil {
+		t.Errorf("those that nothing names are %v", got)
 	}
 }
 

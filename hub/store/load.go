@@ -114,7 +114,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 12
+const Format = 13
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -145,6 +145,8 @@ func migrations() []migration {
 		addTable(SourceCredentials),
 		// Format 12 has turns. An older hub would give clusters at once what they are to wait for. Without one, a cluster is in already.
 		addTable(Turns),
+		// Format 13 has scopes of source credentials. An older hub would show them to every bundle's source.
+		scopeCredentials,
 	}
 }
 

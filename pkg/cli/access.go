@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/table"
@@ -76,8 +77,12 @@ func scope(s *yardarmv1.Scope) string {
 		return "all"
 	}
 	parts := s.GetNames()
-	if s.GetSelector() != nil {
-		parts = append(parts[:len(parts):len(parts)], cmp.Or(selectorText(&yardarmv1.ClusterGroupSpec{Selector: s.GetSelector()}), "all"))
+	switch {
+	case s.GetSelector() == nil:
+	case proto.Size(s.GetSelector()) == 0:
+		return "all"
+	default:
+		parts = append(parts[:len(parts):len(parts)], selectorText(&yardarmv1.ClusterGroupSpec{Selector: s.GetSelector()}))
 	}
 	return strings.Join(parts, ",")
 }

@@ -1,5 +1,5 @@
 // Package credentials says what source credentials are made of: which of their fields are secrets and what those are sealed under, whether they can be used at all,
-// and which servers they may be shown to. The API keeps them, and package source shows them; neither needs the other for that.
+// for which bundles they are, and which servers they may be shown to. The API keeps them, and package source shows them; neither needs the other for that.
 package credentials
 
 import (
@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/source/git"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -81,4 +82,16 @@ func Allow(urls []string, place string) bool {
 		u, err := git.ParsePrefix(text)
 		return err == nil && git.Below(u, to)
 	})
+}
+
+// For tells whether a bundle's source may name credentials. Those without a scope are for none: were they everybody's unless said otherwise, whoever may apply one bundle
+// could read what all credentials open that nobody has thought about.
+func For(spec *yardarmv1.SourceCredentialsSpec, bundle *yardarmv1.ObjectMeta) bool {
+	return spec.GetBundles() != nil && authz.Holds(spec.GetBundles(), bundle)
+}
+
+// NotFor is what is told of a bundle whose source names credentials that are not for it.
+func NotFor(name, bundle string) string {
+	return fmt.Sprintf("the source credentials %q are not for bundle %q; spec.bundles of them says for which, and who keeps them may change that (`yardarm credentials set %s --bundle %s …`)",
+		name, bundle, name, bundle)
 }

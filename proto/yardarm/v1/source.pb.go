@@ -796,8 +796,8 @@ func (x *SourceCredentials) GetStatus() *SourceCredentialsStatus {
 
 type SourceCredentialsSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The URLs that they may be shown to, each with all below it, as in "https://git.example.com/team/" or "git@git.example.com:team/". Whoever may apply a bundle can name any
-	// credentials in it, and these bound where they go: where one is added, the secrets have to be given again. At least 1, at most 64.
+	// The URLs that they may be shown to, each with all below it, as in "https://git.example.com/team/" or "git@git.example.com:team/". They bound where the secrets go: where
+	// one is added, the secrets have to be given again. At least 1, at most 64.
 	Urls []string `protobuf:"bytes,1,rep,name=urls,proto3" json:"urls,omitempty"`
 	// For HTTPS: either a name and a password (an access token is one for most servers), or a bearer token.
 	Username string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
@@ -812,6 +812,9 @@ type SourceCredentialsSpec struct {
 	KnownHosts string `protobuf:"bytes,7,opt,name=known_hosts,json=knownHosts,proto3" json:"known_hosts,omitempty"`
 	// What webhooks are signed with: 16 to 1024 bytes.
 	WebhookSecret string `protobuf:"bytes,8,opt,name=webhook_secret,json=webhookSecret,proto3" json:"webhook_secret,omitempty"`
+	// The bundles whose sources may name them; an empty selector is all. Left out, none may: what they open is not for whoever may apply some bundle. A selector is over the
+	// bundle's labels, which are written by those who apply it: where role bindings do not bound these, give names.
+	Bundles       *Scope `protobuf:"bytes,9,opt,name=bundles,proto3" json:"bundles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -902,6 +905,13 @@ func (x *SourceCredentialsSpec) GetWebhookSecret() string {
 	return ""
 }
 
+func (x *SourceCredentialsSpec) GetBundles() *Scope {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
 type SourceCredentialsStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which secrets there are: bearerToken, password, privateKey, webhookSecret.
@@ -970,7 +980,7 @@ var File_yardarm_v1_source_proto protoreflect.FileDescriptor
 const file_yardarm_v1_source_proto_rawDesc = "" +
 	"\n" +
 	"\x17yardarm/v1/source.proto\x12\n" +
-	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15yardarm/v1/meta.proto\x1a\x17yardarm/v1/render.proto\"\xc9\x01\n" +
+	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17yardarm/v1/access.proto\x1a\x15yardarm/v1/meta.proto\x1a\x17yardarm/v1/render.proto\"\xc9\x01\n" +
 	"\x06Source\x12)\n" +
 	"\x03git\x18\x01 \x01(\v2\x15.yardarm.v1.GitSourceH\x00R\x03git\x12,\n" +
 	"\x04helm\x18\x03 \x01(\v2\x16.yardarm.v1.HelmSourceH\x00R\x04helm\x12)\n" +
@@ -1028,7 +1038,7 @@ const file_yardarm_v1_source_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x125\n" +
 	"\x04spec\x18\x04 \x01(\v2!.yardarm.v1.SourceCredentialsSpecR\x04spec\x12;\n" +
-	"\x06status\x18\x05 \x01(\v2#.yardarm.v1.SourceCredentialsStatusR\x06status\"\xff\x01\n" +
+	"\x06status\x18\x05 \x01(\v2#.yardarm.v1.SourceCredentialsStatusR\x06status\"\xac\x02\n" +
 	"\x15SourceCredentialsSpec\x12\x12\n" +
 	"\x04urls\x18\x01 \x03(\tR\x04urls\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x1a\n" +
@@ -1039,7 +1049,8 @@ const file_yardarm_v1_source_proto_rawDesc = "" +
 	"privateKey\x12\x1f\n" +
 	"\vknown_hosts\x18\a \x01(\tR\n" +
 	"knownHosts\x12%\n" +
-	"\x0ewebhook_secret\x18\b \x01(\tR\rwebhookSecret\"_\n" +
+	"\x0ewebhook_secret\x18\b \x01(\tR\rwebhookSecret\x12+\n" +
+	"\abundles\x18\t \x01(\v2\x11.yardarm.v1.ScopeR\abundles\"_\n" +
 	"\x17SourceCredentialsStatus\x12\x14\n" +
 	"\x05holds\x18\x01 \x03(\tR\x05holds\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x18\n" +
@@ -1074,6 +1085,7 @@ var file_yardarm_v1_source_proto_goTypes = []any{
 	(*durationpb.Duration)(nil),     // 12: google.protobuf.Duration
 	(*timestamppb.Timestamp)(nil),   // 13: google.protobuf.Timestamp
 	(*ObjectMeta)(nil),              // 14: yardarm.v1.ObjectMeta
+	(*Scope)(nil),                   // 15: yardarm.v1.Scope
 }
 var file_yardarm_v1_source_proto_depIdxs = []int32{
 	1,  // 0: yardarm.v1.Source.git:type_name -> yardarm.v1.GitSource
@@ -1091,11 +1103,12 @@ var file_yardarm_v1_source_proto_depIdxs = []int32{
 	14, // 12: yardarm.v1.SourceCredentials.metadata:type_name -> yardarm.v1.ObjectMeta
 	9,  // 13: yardarm.v1.SourceCredentials.spec:type_name -> yardarm.v1.SourceCredentialsSpec
 	10, // 14: yardarm.v1.SourceCredentials.status:type_name -> yardarm.v1.SourceCredentialsStatus
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	15, // 15: yardarm.v1.SourceCredentialsSpec.bundles:type_name -> yardarm.v1.Scope
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_source_proto_init() }
@@ -1103,6 +1116,7 @@ func file_yardarm_v1_source_proto_init() {
 	if File_yardarm_v1_source_proto != nil {
 		return
 	}
+	file_yardarm_v1_access_proto_init()
 	file_yardarm_v1_meta_proto_init()
 	file_yardarm_v1_render_proto_init()
 	file_yardarm_v1_source_proto_msgTypes[0].OneofWrappers = []any{
