@@ -126,10 +126,11 @@ func (r *Retainer) Collect(ctx context.Context) error {
 	return nil
 }
 
-// audit drops entries of the audit log that are older than they are to be kept.
+// audit drops entries of the audit log that are older than they are to be kept, or too many.
 func (r *Retainer) audit(ctx context.Context) (int, error) {
-	if r.Audit == 0 {
-		return 0, nil
+	var before time.Time
+	if r.Audit != 0 {
+		before = r.Clock().Add(-r.Audit)
 	}
-	return r.Store.TrimAudit(ctx, r.Clock().Add(-r.Audit))
+	return r.Store.TrimAudit(ctx, before)
 }

@@ -30,7 +30,7 @@ const (
 	auditFormat = 5
 	// maxAuditChanges is how many rows an entry names, so that one that ends a bundle in 10,000 clusters is of some 10 KB.
 	maxAuditChanges = 100
-	// maxAuditCut is how many entries one commit drops, so that a smaller Keep does not hold up an update.
+	// maxAuditCut is how many entries one commit drops, so that it holds up nobody's update; and how many there may be beyond Keep before it is worth one.
 	maxAuditCut = 256
 	// defaultAuditKeep is some 40 MB: a year of 250 changes a day.
 	defaultAuditKeep = 100_000
@@ -40,7 +40,7 @@ const (
 type Audit struct {
 	// Key seals the log: whoever does not have it can make no entry, and no head, that fits.
 	Key []byte
-	// Keep is how many entries are kept. Default: 100,000.
+	// Keep is how many entries are kept. Default: 100,000. Those beyond are dropped by [Store.Run] and [Store.TrimAudit], and until then there are some hundred more.
 	Keep uint64
 }
 
@@ -103,12 +103,18 @@ func (a *auditor) entry(tx *Tx, author Author, now time.Time) ([]Op, error) {
 	return []Op{{Table: auditTable, Key: eventKey(e.Sequence), Value: value}}, nil
 }
 
-// cut returns the writes that drop the oldest entries: those before a sequence, and those that are too many. It counts them out. The head, which says where the log
-// begins, makes that no truncation.
+// tooMany is how many entries there are beyond those that are kept.
+func (a *auditor) tooMany(at auditState) uint64 {
+	if have := at.last + 1 - at.first; have > a.Keep {
+		return have - a.Keep
+	}
+	return 0
+}
+
+// cut returns the writes that drop the entries before a sequence, and counts them out. The head, which says where the log begins, makes that no truncation.
 func (a *auditor) cut(at *auditState, until uint64) (ops []Op) {
-	for len(ops) < maxAuditCut && (at.first < until || at.last-at.first+1 > a.Keep) {
+	for ; at.first < until; at.first++ {
 		ops = append(ops, Op{Table: auditTable, Key: eventKey(at.first)})
-		at.first++
 	}
 	return ops
 }

@@ -1,11 +1,14 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,11 +114,81 @@ func TestAuditKeep(t *testing.T) {
 		for _, name := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
 			update(t, s, func(tx *Tx) error { return tx.PutGroup(group(name, nil)) })
 		}
+		if _, err := s.TrimAudit(t.Context(), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
 		closed(t, s)
 		if n := len(audited(t, dir)); uint64(n) != keep {
 			t.Errorf("%d entries are kept, want %d", n, keep)
 		}
 	}
+}
+
+// TestAuditIsBounded has Run drop what is too much, with nobody else to do it; and keep all of a log that was altered, once it has said so.
+func TestAuditIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	var said atomic.Bool
+	logger := slog.New(slog.NewTextHandler(hearing(func(line string) {
+		said.CompareAndSwap(false, strings.Contains(line, "nothing of it is dropped"))
+	}), nil))
+	running := func(act func(*Store)) {
+		t.Helper()
+		s := opened(t, Config{Dir: dir, Audit: &Audit{Key: auditKey, Keep: 4}, FlushInterval: time.Millisecond, Logger: logger})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		act(s)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		closed(t, s)
+	}
+	put := func(s *Store) {
+		for i := range maxAuditCut + 4 {
+			update(t, s, func(tx *Tx) error {
+				return tx.PutGroup(group("g", map[string]string{"i": fmt.Sprint(i), "at": fmt.Sprint(tx.index)}))
+			})
+		}
+	}
+	length := func(s *Store) uint64 {
+		first, last, err := s.AuditRange()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return last + 1 - first
+	}
+	running(func(s *Store) {
+		put(s)
+		wait(t, func() bool { return length(s) < maxAuditCut+4 })
+	})
+	before := audited(t, dir)
+	rows := map[string][]byte{}
+	log := forgedLog(t, dir, rows)
+	m, err := log.Meta()
+	if err != nil {
+		t.Fatal(err)
+	}
+	altered := eventKey(before[1].Sequence)
+	if err := errors.Join(log.Append(&Batch{Meta: m, Ops: []Op{{Table: auditTable, Key: altered, Value: elsewhere(rows[altered])}}}), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	running(func(s *Store) {
+		put(s)
+		wait(t, said.Load)
+		put(s)
+		if n := length(s); n != uint64(len(before)+2*(maxAuditCut+4)) {
+			t.Errorf("%d entries are left of an altered log", n)
+		}
+	})
+}
+
+// hearing is called with each line of a log.
+type hearing func(line string)
+
+func (h hearing) Write(line []byte) (int, error) {
+	h(string(line))
+	return len(line), nil
 }
 
 // TestAuditForged does to a log what somebody with the file, and all of this package but for the key, could.

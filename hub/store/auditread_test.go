@@ -28,12 +28,15 @@ func TestAuditEntries(t *testing.T) {
 	if got, err := readBack(s, 0); err != nil || len(got) > 0 {
 		t.Fatalf("an empty log gives %v, %v", got, err)
 	}
-	put := func(i int) {
-		update(t, s, func(tx *Tx) error { return tx.PutGroup(group("g", map[string]string{"i": fmt.Sprint(i)})) })
+	put := func(from, to int) {
+		for i := from; i < to; i++ {
+			update(t, s, func(tx *Tx) error { return tx.PutGroup(group("g", map[string]string{"i": fmt.Sprint(i)})) })
+		}
+		if n, err := s.TrimAudit(t.Context(), time.Time{}); err != nil || n != to-max(from, keep) {
+			t.Fatalf("%d entries are dropped: %v", n, err)
+		}
 	}
-	for i := range entries {
-		put(i)
-	}
+	put(0, entries)
 	for _, before := range []uint64{0, entries + 1, entries + 7, entries, auditChunk + 60, entries - keep + 1, 1} {
 		newest := before - 1
 		if before == 0 || before > entries {
@@ -58,9 +61,7 @@ func TestAuditEntries(t *testing.T) {
 			t.Fatalf("after %d entries: %v", read, err)
 		}
 		if read++; read == 1 { // the chunk after the one that was read is gone when it is asked for
-			for i := range keep {
-				put(entries + i)
-			}
+			put(entries, entries+keep)
 		}
 		if e.Sequence < entries-auditChunk+1 {
 			t.Fatalf("entry %d was dropped, and is read", e.Sequence)

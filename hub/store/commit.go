@@ -234,9 +234,6 @@ func (s *Store) commitUpdates(requests []*request) int {
 		flushed, rows := s.takeDirty(txn, maxSoftWithUpdate)
 		chunks, subjects := s.takeHistory(maxSoftWithUpdate - len(rows))
 		flushed = append(flushed, chunks...)
-		if s.audit != nil {
-			ops = append(ops, s.audit.cut(&s.state.audit, 0)...)
-		}
 		if err = s.commit(txn, append(flushed, ops...), rows); err == nil {
 			s.history.written(subjects)
 		}
@@ -318,10 +315,7 @@ func (s *Store) opsOf(tx *Tx, author Author) ([]Op, error) {
 	}
 	entry, err := s.audit.entry(tx, author, s.config.Clock())
 	ops = append(ops, entry...)
-	if tx.auditUntil > 0 {
-		ops = append(ops, s.audit.cut(&tx.state.audit, tx.auditUntil)...)
-	}
-	return ops, err
+	return append(ops, s.audit.cut(&tx.state.audit, tx.auditUntil)...), err
 }
 
 // auditHead returns the head of the audit log as it is to be written; nil if no log is kept.

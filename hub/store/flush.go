@@ -53,9 +53,9 @@ func (d dirtyRows) written(rows []dirtyRow) {
 	}
 }
 
-// askForFlush tells Run that something waits for being written, or that the disk is to be tried again. The caller has the turn.
+// askForFlush tells Run that something waits for being written, that the audit log is too long, or that the disk is to be tried again. The caller has the turn.
 func (s *Store) askForFlush() {
-	if len(s.dirty)+len(s.history) == 0 && s.diskFull.Load() == nil {
+	if len(s.dirty)+len(s.history) == 0 && s.diskFull.Load() == nil && !s.auditTooLong() {
 		return
 	}
 	select {

@@ -132,12 +132,12 @@ func open(config Config, log Log) (*Store, error) {
 	return s, err
 }
 
-// Run writes observed state to disk when it is due. It returns nil after ctx has ended and the last of it is written, or a [*FailedError] as soon as
+// Run writes observed state to disk when it is due, and keeps the audit log from growing too long. It returns nil after ctx has ended and the last of it is written, or a [*FailedError] as soon as
 // the disk has failed. Nothing is written while nothing changes.
 func (s *Store) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	<-timer.C
-	armed := false
+	armed, bounds := false, true
 	defer timer.Stop()
 	for {
 		select {
@@ -162,6 +162,7 @@ func (s *Store) Run(ctx context.Context) error {
 			if err := s.flush(); err != nil && !errors.Is(err, ErrReadOnly) {
 				return err
 			}
+			bounds = bounds && s.boundAudit(ctx)
 		}
 	}
 }
