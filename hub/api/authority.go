@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 
 	"google.golang.org/grpc/codes"
@@ -18,61 +17,56 @@ const maxLacking = 100
 
 // Authority is the hub's CA; *ca.CA is one.
 type Authority interface {
-	// Roots are its certificates, the newest first, and Lacking the clusters that need the older one of two.
-	Roots() []*x509.Certificate
-	Lacking() []ca.Lack
-	// Rotate makes a second one; the error is ca.ErrRotating if there are two. CanRotate only answers that.
-	Rotate(context.Context) error
-	CanRotate() error
-	// Retire ends the older of two; the error is ca.ErrNotRotating, or a *ca.LackingError, if that cannot be. CanRetire only answers that.
-	Retire(context.Context) error
-	CanRetire() error
+	// Standing is how it stands.
+	Standing() ca.Standing
+	// Rotate makes a second one; the step's error is ca.ErrRotating if there are two.
+	Rotate(commit func(ca.Step) error) error
+	// Retire ends the older of two; the step's error is ca.ErrNotRotating, or a *ca.LackingError, if that cannot be.
+	Retire(commit func(ca.Step) error) error
 }
 
 // GetAuthority implements FleetService.
 func (s *Server) GetAuthority(context.Context, *hubv1.GetAuthorityRequest) (*hubv1.Authority, error) {
-	return s.authority(), nil
+	return authorityOf(s.cfg.Authority.Standing()), nil
 }
 
 // RotateAuthority implements FleetService.
 func (s *Server) RotateAuthority(ctx context.Context, req *hubv1.RotateAuthorityRequest) (*hubv1.Authority, error) {
-	if req.GetDryRun() {
-		return s.authority(), authorityRefusal(s.cfg.Authority.CanRotate())
-	}
-	if err := s.cfg.Authority.Rotate(ctx); err != nil {
-		return nil, authorityRefusal(err)
-	}
-	return s.noteAuthority(ctx, req, "CARotating", "the CA is being rotated: there is a new one")
+	return s.changeAuthority(ctx, req, s.cfg.Authority.Rotate, &yardarmv1.Event{Reason: "CARotating", Message: "the CA is being rotated: there is a new one"})
 }
 
 // RetireAuthority implements FleetService.
 func (s *Server) RetireAuthority(ctx context.Context, req *hubv1.RetireAuthorityRequest) (*hubv1.Authority, error) {
-	if req.GetDryRun() {
-		return s.authority(), authorityRefusal(s.cfg.Authority.CanRetire())
-	}
-	if err := s.cfg.Authority.Retire(ctx); err != nil {
-		return nil, authorityRefusal(err)
-	}
-	return s.noteAuthority(ctx, req, "CARetired", "the old CA is retired")
+	return s.changeAuthority(ctx, req, s.cfg.Authority.Retire, &yardarmv1.Event{Reason: "CARetired", Message: "the old CA is retired"})
 }
 
-// noteAuthority adds an event. What it is about has been done before: it is on disk.
-func (s *Server) noteAuthority(ctx context.Context, req mutation, reason, message string) (*hubv1.Authority, error) {
-	return transact(ctx, s, req, func(c *change) (func(view) *hubv1.Authority, error) {
-		return as(s.authority()), c.event(&yardarmv1.Event{Reason: reason, Message: message})
+// changeAuthority takes the CA a step on, in the transaction that tells of it. A dry run shows the CA as it is: the new one would be another.
+func (s *Server) changeAuthority(ctx context.Context, req mutation, take func(func(ca.Step) error) error, event *yardarmv1.Event) (answer *hubv1.Authority, err error) {
+	now := s.cfg.Authority.Standing()
+	err = take(func(step ca.Step) (err error) {
+		answer, err = transact(ctx, s, req, func(c *change) (func(view) *hubv1.Authority, error) {
+			standing, err := step(c.Tx)
+			if err != nil {
+				return nil, authorityRefusal(err)
+			}
+			if req.GetDryRun() {
+				standing = now
+			}
+			return as(authorityOf(standing)), c.event(event)
+		})
+		return err
 	})
+	return answer, err
 }
 
-func (s *Server) authority() *hubv1.Authority {
-	a := &hubv1.Authority{}
-	for _, root := range s.cfg.Authority.Roots() {
+func authorityOf(standing ca.Standing) *hubv1.Authority {
+	a := &hubv1.Authority{LackingTotal: uint32(len(standing.Lacking))}
+	for _, root := range standing.Roots {
 		a.Roots = append(a.Roots, &hubv1.Root{
 			Pin: certs.PinOf(root).String(), Expires: stamp(root.NotAfter), Certificate: string(certs.EncodeChain([][]byte{root.Raw})),
 		})
 	}
-	lacking := s.cfg.Authority.Lacking()
-	a.LackingTotal = uint32(len(lacking))
-	for _, l := range lacking[:min(len(lacking), maxLacking)] {
+	for _, l := range standing.Lacking[:min(len(standing.Lacking), maxLacking)] {
 		a.Lacking = append(a.Lacking, &hubv1.Lack{Cluster: l.Cluster, Why: l.Why})
 	}
 	return a

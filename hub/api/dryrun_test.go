@@ -12,6 +12,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
+	"github.com/yardarm-dev/yardarm/hub/ca"
 	"github.com/yardarm-dev/yardarm/hub/gateway"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -63,23 +64,18 @@ func TestEveryChangeHasADryRunAndAPrecondition(t *testing.T) {
 	}
 }
 
-// retirable is a CA whose old root nobody needs, and which a dry run had better leave alone.
-type retirable struct {
-	api.Authority
-	t *testing.T
-}
+// retirable is a CA whose old root nobody needs.
+type retirable struct{ api.Authority }
 
-func (r retirable) CanRetire() error { return nil }
-
-func (r retirable) Retire(context.Context) error {
-	r.t.Error("a dry run has retired the CA")
-	return nil
+func (r retirable) Retire(commit func(ca.Step) error) error {
+	now := r.Standing()
+	return commit(func(*store.Tx) (ca.Standing, error) { return now, nil })
 }
 
 // changeableFleet is a small fleet in which each method has something to change.
 func changeableFleet(t *testing.T) *apitest.Hub {
 	t.Helper()
-	h := smallFleet(t, func(c *api.Config, _ *gateway.Config) { c.Authority = retirable{c.Authority, t} })
+	h := smallFleet(t, func(c *api.Config, _ *gateway.Config) { c.Authority = retirable{c.Authority} })
 	apply(t, h, ownRole(), ownBinding(), freezing("own", "nothing"), careful(), notification("ops", &yardarmv1.NotificationSpec{Url: "https://ops.example.com"}),
 		sourceCredentials("own", &yardarmv1.SourceCredentialsSpec{Urls: []string{"https://git.example.com/"}, BearerToken: "t"}))
 	must[*hubv1.CreateTokenResponse](t)(h.CreateToken(t.Context(), &hubv1.CreateTokenRequest{Name: "old"}))

@@ -71,7 +71,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err := s.permit(c, req); err != nil {
 		return nil, err
 	}
-	if c.key, err = idempotencyKey(ctx, c); err != nil {
+	if c.key, err = idempotencyKey(ctx); err != nil {
 		return nil, err
 	}
 	fields, err := maskOf(ctx, info.FullMethod)
@@ -99,7 +99,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	if err := s.admit(ctx, &c); err != nil {
 		return err
 	}
-	if c.key, err = idempotencyKey(ctx, c); err != nil {
+	if c.key, err = idempotencyKey(ctx); err != nil {
 		return err
 	}
 	fields, err := maskOf(ctx, info.FullMethod)

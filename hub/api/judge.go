@@ -24,6 +24,7 @@ var resourceIn = map[store.Table]string{
 	store.Notifications:     yardarmv1.ResourceNotifications,
 	store.Strategies:        yardarmv1.ResourceStrategies,
 	store.SourceCredentials: yardarmv1.ResourceSourceCredentials,
+	store.Secrets:           yardarmv1.ResourceHub, // the CA is one
 }
 
 // followers are the tables whose rows change only along with one that is judged.

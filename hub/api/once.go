@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 )
 
@@ -40,11 +39,8 @@ type Sealer interface {
 	Open(name string, secret *storev1.SealedSecret) ([]byte, error)
 }
 
-// onceByItself are methods whose repetition is refused by what the first has done, so that there is nothing to remember.
-var onceByItself = []string{hubv1.FleetService_RotateAuthority_FullMethodName, hubv1.FleetService_RetireAuthority_FullMethodName}
-
 // idempotencyKey is the one that a call has; empty for none. The draft of its standard has it in quotes, and many send it without.
-func idempotencyKey(ctx context.Context, c call) (string, error) {
+func idempotencyKey(ctx context.Context) (string, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	values := md.Get(idempotencyKeyHeader)
 	if len(values) == 0 {
@@ -56,11 +52,8 @@ func idempotencyKey(ctx context.Context, c call) (string, error) {
 			key = ""
 		}
 	}
-	switch {
-	case len(values) > 1 || key == "" || len(key) > maxIdempotencyKey || strings.ContainsAny(key, `"\`):
+	if len(values) > 1 || key == "" || len(key) > maxIdempotencyKey || strings.ContainsAny(key, `"\`) {
 		return "", invalid("Idempotency-Key", fmt.Sprintf("must be one text of 1 to %d characters, such as a random UUID, without quotes in it", maxIdempotencyKey))
-	case slices.Contains(onceByItself, c.method):
-		return "", invalid("Idempotency-Key", "does not go with this call: what it does cannot be done twice; leave it out")
 	}
 	return key, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
 	"github.com/yardarm-dev/yardarm/hub/gateway"
+	"github.com/yardarm-dev/yardarm/pkg/certs"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -29,9 +30,6 @@ func keyed(ctx context.Context, key string) context.Context {
 // TestEveryChangeIsDoneOnce makes every call that changes something twice under one key: it is done once, and answered the same, secrets included.
 func TestEveryChangeIsDoneOnce(t *testing.T) {
 	for _, name := range changing() {
-		if strings.HasSuffix(name, "Authority") {
-			continue // which refuse a key
-		}
 		t.Run(name, func(t *testing.T) {
 			h := changeableFleet(t)
 			call := changesOf(h, false, "")[name]
@@ -86,8 +84,6 @@ func TestIdempotencyKeys(t *testing.T) {
 	}
 	_, err = label(keyed(keyed(t.Context(), "a"), "b"), "1", false)
 	refused(t, err, codes.InvalidArgument, "Idempotency-Key")
-	_, err = h.RotateAuthority(keyed(t.Context(), "k"), &hubv1.RotateAuthorityRequest{})
-	refused(t, err, codes.InvalidArgument, "leave it out")
 
 	now = now.Add(24 * time.Hour)
 	if again := must[*yardarmv1.Cluster](t)(label(keyed(t.Context(), "k"), "1", false)); again.Metadata.ResourceVersion == first.Metadata.ResourceVersion {
@@ -99,6 +95,48 @@ func TestIdempotencyKeys(t *testing.T) {
 	}
 	if kept != 1 {
 		t.Errorf("%d answers are kept, and one has not ended", kept)
+	}
+}
+
+// TestRotationIsDoneOnce has a step of a rotation, made again under its key, answered as before: also when it could not be made any more, nor is what it answers true.
+func TestRotationIsDoneOnce(t *testing.T) {
+	h := apitest.Start(t)
+	rotate := func(key string) (*hubv1.Authority, error) {
+		return h.RotateAuthority(keyed(t.Context(), key), &hubv1.RotateAuthorityRequest{})
+	}
+	retire := func(key string) (*hubv1.Authority, error) {
+		return h.RetireAuthority(keyed(t.Context(), key), &hubv1.RetireAuthorityRequest{})
+	}
+	events := func() (n int) {
+		for range h.Store.Read().Events(0) {
+			n++
+		}
+		return n
+	}
+	_, err := retire("a")
+	refused(t, err, codes.FailedPrecondition, "rotate it first")
+	before := events()
+	rotated := must[*hubv1.Authority](t)(rotate("b"))
+	if now := must[*hubv1.Authority](t)(h.GetAuthority(t.Context(), &hubv1.GetAuthorityRequest{})); len(rotated.Roots) != 2 || !proto.Equal(rotated, now) {
+		t.Errorf("it answers %v, and then there is %v", rotated, now)
+	}
+	_, err = rotate("c")
+	refused(t, err, codes.FailedPrecondition, "rotated already")
+	if again := must[*hubv1.Authority](t)(rotate("b")); !proto.Equal(again, rotated) {
+		t.Errorf("made again it answers %v", again)
+	}
+	retired := must[*hubv1.Authority](t)(retire("a")) // a refusal is not kept
+	for key, want := range map[string]*hubv1.Authority{"a": retired, "b": rotated} {
+		call := map[string]func(string) (*hubv1.Authority, error){"a": retire, "b": rotate}[key]
+		if again := must[*hubv1.Authority](t)(call(key)); !proto.Equal(again, want) {
+			t.Errorf("made again it answers %v", again)
+		}
+	}
+	if roots := h.CA.Standing().Roots; len(roots) != 1 || len(retired.Roots) != 1 || certs.PinOf(roots[0]).String() != rotated.Roots[0].Pin {
+		t.Errorf("it has come to %d CAs", len(roots))
+	}
+	if n := events() - before; n != 2 {
+		t.Errorf("%d events tell of two steps", n)
 	}
 }
 

@@ -39,7 +39,7 @@ func TestRestartKeepsTheSecrets(t *testing.T) {
 	if got := h.tickets.Load().keys; len(got) != 1 || got[0] != tickets[0] {
 		t.Error("the ticket keys are others after a restart, so no session would resume")
 	}
-	if life := h.Roots()[0].NotAfter.Sub(h.now()); life < 10*365*24*time.Hour {
+	if life := h.Standing().Roots[0].NotAfter.Sub(h.now()); life < 10*365*24*time.Hour {
 		t.Errorf("the root lives %v, want 10 years", life)
 	}
 }

@@ -83,7 +83,7 @@ func TestRequestGivesItsKeyAndNothingElse(t *testing.T) {
 	if public := got.PublicKey.(*ecdsa.PublicKey); !public.Equal(key.Public()) {
 		t.Error("the key is not the request's")
 	}
-	if err := got.CheckSignatureFrom(h.Roots()[0]); err != nil {
+	if err := got.CheckSignatureFrom(h.Standing().Roots[0]); err != nil {
 		t.Error(err)
 	}
 }
@@ -160,8 +160,8 @@ func TestClusterLifeIsConfigurable(t *testing.T) {
 		t.Fatalf("ends %v, %v; want in a minute", notAfter, err)
 	}
 	// No certificate outlives the root.
-	h.clock.pass(h.Roots()[0].NotAfter.Sub(h.now()) - time.Hour)
-	if _, notAfter, err = h.IssueCluster(newKey(t).Public(), "uid", "prod-1"); err != nil || !notAfter.Equal(h.Roots()[0].NotAfter) {
+	h.clock.pass(h.Standing().Roots[0].NotAfter.Sub(h.now()) - time.Hour)
+	if _, notAfter, err = h.IssueCluster(newKey(t).Public(), "uid", "prod-1"); err != nil || !notAfter.Equal(h.Standing().Roots[0].NotAfter) {
 		t.Fatalf("ends %v, %v; want with the root", notAfter, err)
 	}
 }

@@ -34,7 +34,7 @@ func TestRenewal(t *testing.T) {
 	if row.GetKubeUid() != "prod-1-kube" {
 		t.Error("the renewal has changed the row")
 	}
-	if !bytes.Equal(identity.GetTrustBundle()[0], h.Roots()[0].Raw) || len(identity.GetHubAddresses()) != 1 {
+	if !bytes.Equal(identity.GetTrustBundle()[0], h.Standing().Roots[0].Raw) || len(identity.GetHubAddresses()) != 1 {
 		t.Error("the answer lacks what the spoke has to trust and to dial")
 	}
 }

@@ -2,7 +2,6 @@ package ca
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -44,28 +43,44 @@ func (e *LackingError) Error() string {
 // Lack is a cluster that does not have all that it needs of the newest CA, and why.
 type Lack struct{ Cluster, Why string }
 
-// Roots returns the CA's certificates, the newest first: two while it is rotated.
-func (c *CA) Roots() []*x509.Certificate {
-	var all []*x509.Certificate
-	for _, r := range c.roots.Load().all {
-		all = append(all, r.certificate)
+// Standing is how the CA stands: its certificates, the newest first, two while it is rotated, and then the clusters that keep the old one from being retired, by name.
+type Standing struct {
+	Roots   []*x509.Certificate
+	Lacking []Lack
+}
+
+// Step is a part of a transaction that takes the CA a step on, and returns how it stands then. Its errors are those of [CA.Rotate] or [CA.Retire].
+type Step func(*store.Tx) (Standing, error)
+
+// Standing returns how the CA stands now.
+func (c *CA) Standing() Standing { return c.standing(c.store.Read(), c.roots.Load()) }
+
+func (c *CA) standing(tx *store.ReadTx, roots *roots) Standing {
+	var s Standing
+	for _, r := range roots.all {
+		s.Roots = append(s.Roots, r.certificate)
 	}
-	return all
+	if len(roots.all) == maxRoots {
+		s.Lacking = c.lacking(tx, roots)
+	}
+	return s
 }
 
 // TrustChanged is closed once the trust bundle is another one than at the call.
 func (c *CA) TrustChanged() <-chan struct{} { return c.roots.Load().replaced }
 
 // Rotate makes a new CA beside the one that there is. From now on it issues clusters' certificates, and spokes are told to trust both. The hub
-// itself goes on to be known by the old one until that is retired, since whoever has not heard of the new one is to find the hub. It
-// returns once that is on disk; [ErrRotating] if there are two already.
-func (c *CA) Rotate(ctx context.Context) error {
+// itself goes on to be known by the old one until that is retired, since whoever has not heard of the new one is to find the hub. The step is
+// refused with [ErrRotating] if there are two already.
+//
+// commit runs the step in a transaction of its own, or finds that it has nothing to do. What is on disk when it returns, counts.
+func (c *CA) Rotate(commit func(Step) error) error {
 	c.changing.Lock()
 	defer c.changing.Unlock()
-	if err := c.CanRotate(); err != nil {
-		return err
-	}
 	before := c.roots.Load()
+	if len(before.all) == maxRoots {
+		return commit(func(*store.Tx) (Standing, error) { return Standing{}, ErrRotating })
+	}
 	text, err := c.makeRoot()
 	if err != nil {
 		return err
@@ -74,71 +89,56 @@ func (c *CA) Rotate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.keep(ctx, map[string][]byte{secretRoot: after.encode()}); err != nil {
-		return err
+	changed, err := c.change(after, commit, func(*store.Tx) error { return nil })
+	if changed {
+		c.log.Info("rotating the CA", "pin", after.serving().pin.String(), "new_pin", after.issuing().pin.String())
 	}
-	c.replace(after)
-	c.log.Info("rotating the CA", "pin", after.serving().pin.String(), "new_pin", after.issuing().pin.String())
-	return nil
+	return err
 }
 
-// CanRotate answers what Rotate would refuse with.
-func (c *CA) CanRotate() error {
-	if len(c.roots.Load().all) == maxRoots {
-		return ErrRotating
-	}
-	return nil
-}
-
-// CanRetire answers what Retire would refuse with.
-func (c *CA) CanRetire() error {
-	roots := c.roots.Load()
-	if len(roots.all) < maxRoots {
-		return ErrNotRotating
-	}
-	if lacking := c.lacking(c.store.Read(), roots); len(lacking) > 0 {
-		return &LackingError{lacking}
-	}
-	return nil
-}
-
-// Retire ends the old CA: nothing that it has issued, and nobody who trusts it alone, is served any more. It is a [*LackingError] if that would lose
-// somebody, and [ErrNotRotating] if there is one CA only.
-func (c *CA) Retire(ctx context.Context) error {
+// Retire ends the old CA: nothing that it has issued, and nobody who trusts it alone, is served any more. The step is refused with a [*LackingError] if that
+// would lose somebody, and with [ErrNotRotating] if there is one CA only. commit is as with [CA.Rotate].
+func (c *CA) Retire(commit func(Step) error) error {
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	before := c.roots.Load()
 	if len(before.all) < maxRoots {
-		return ErrNotRotating
+		return commit(func(*store.Tx) (Standing, error) { return Standing{}, ErrNotRotating })
 	}
 	after := newRoots(before.issuing())
-	row, err := c.sealer.Seal(secretRoot, after.encode())
-	if err != nil {
-		return err
-	}
-	if _, err := c.store.Update(ctx, func(tx *store.Tx) error {
+	changed, err := c.change(after, commit, func(tx *store.Tx) error {
 		if lacking := c.lacking(&tx.ReadTx, before); len(lacking) > 0 {
 			return &LackingError{lacking}
 		}
-		return tx.PutSecret(row)
-	}); err != nil {
-		return err
+		return nil
+	})
+	if changed {
+		c.log.Info("retired the old CA", "pin", after.serving().pin.String(), "retired_pin", before.serving().pin.String())
 	}
-	c.replace(after)
-	c.log.Info("retired the old CA", "pin", after.serving().pin.String(), "retired_pin", before.serving().pin.String())
-	return nil
+	return err
+}
+
+// change has commit write the roots, unless allowed refuses. They are in use once they are on disk, whatever commit has to say: whoever it was for may have gone.
+func (c *CA) change(after *roots, commit func(Step) error, allowed func(*store.Tx) error) (changed bool, err error) {
+	row, err := c.sealer.Seal(secretRoot, after.encode())
+	if err != nil {
+		return false, err
+	}
+	err = commit(func(tx *store.Tx) (Standing, error) {
+		if err := allowed(tx); err != nil {
+			return Standing{}, err
+		}
+		return c.standing(&tx.ReadTx, after), tx.PutSecret(row)
+	})
+	// No two secrets are sealed to the same.
+	changed = bytes.Equal(c.store.Read().Secret(secretRoot).GetCiphertext(), row.Ciphertext)
+	if changed {
+		c.replace(after)
+	}
+	return changed, err
 }
 
 func (c *CA) replace(after *roots) { close(c.roots.Swap(after).replaced) }
-
-// Lacking lists the clusters that keep the old CA from being retired, by name; none if there is one CA only.
-func (c *CA) Lacking() []Lack {
-	roots := c.roots.Load()
-	if len(roots.all) < maxRoots {
-		return nil
-	}
-	return c.lacking(c.store.Read(), roots)
-}
 
 // lacking looks for two things: certificates of the old CA, and spokes that do not trust the new one. A token that has not been used names the old
 // one, too.

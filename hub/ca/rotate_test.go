@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/certs"
 )
 
@@ -24,7 +25,7 @@ func (h *hub) renew(s *spoke, trusts ...[]byte) {
 func (h *hub) lacks(want ...string) {
 	h.t.Helper()
 	var got []string
-	for _, l := range h.Lacking() {
+	for _, l := range h.Standing().Lacking {
 		got = append(got, l.Cluster)
 	}
 	if strings.Join(got, " ") != strings.Join(want, " ") {
@@ -32,18 +33,57 @@ func (h *hub) lacks(want ...string) {
 	}
 }
 
+// commit makes a step in a transaction of its own.
+func (h *hub) commit(step Step) error {
+	_, err := h.store.Update(context.Background(), func(tx *store.Tx) error {
+		_, err := step(tx)
+		return err
+	})
+	return err
+}
+
+// TestStepThatIsNotTaken leaves the CA as it is: where the transaction fails after the step, and where nobody runs it.
+func TestStepThatIsNotTaken(t *testing.T) {
+	h := newHub(t)
+	errTest := errors.New("test")
+	if err := h.Rotate(func(step Step) error {
+		_, err := h.store.Update(t.Context(), func(tx *store.Tx) error {
+			standing, err := step(tx)
+			if err != nil || len(standing.Roots) != 2 {
+				t.Errorf("it would come to %v, %v", standing, err)
+			}
+			return errTest
+		})
+		return err
+	}); !errors.Is(err, errTest) {
+		t.Errorf("error %v", err)
+	}
+	if err := h.Rotate(func(Step) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	if n := len(h.Standing().Roots); n != 1 {
+		t.Errorf("there are %d CAs", n)
+	}
+	// What is on disk counts, though whoever asked for it is told of an error.
+	if err := h.Rotate(func(step Step) error { return errors.Join(h.commit(step), errTest) }); !errors.Is(err, errTest) {
+		t.Errorf("error %v", err)
+	}
+	if n := len(h.Standing().Roots); n != 2 {
+		t.Errorf("there are %d CAs", n)
+	}
+}
+
 // TestRotation takes a hub from one CA to another, with restarts between the steps.
 func TestRotation(t *testing.T) {
-	ctx := context.Background()
 	h := newHub(t)
-	old := h.Roots()[0]
+	old := h.Standing().Roots[0]
 	stays, away := h.enrol("stays"), h.enrol("away")
-	if err := h.Retire(ctx); !errors.Is(err, ErrNotRotating) {
+	if err := h.Retire(h.commit); !errors.Is(err, ErrNotRotating) {
 		t.Errorf("retiring the only CA: %v", err)
 	}
 	h.lacks()
 	changed := h.TrustChanged()
-	if err := h.Rotate(ctx); err != nil {
+	if err := h.Rotate(h.commit); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -51,16 +91,16 @@ func TestRotation(t *testing.T) {
 	default:
 		t.Error("nobody is told")
 	}
-	if err := h.Rotate(ctx); !errors.Is(err, ErrRotating) {
+	if err := h.Rotate(h.commit); !errors.Is(err, ErrRotating) {
 		t.Errorf("rotating again: %v", err)
 	}
 	h.stop()
 	h.start()
 
 	// The hub is known as before, and issues by the new one.
-	now := h.Roots()[0]
-	if len(h.Roots()) != 2 || !h.Roots()[1].Equal(old) || len(h.TrustBundle()) != 2 || h.Pin() != certs.PinOf(old).String() {
-		t.Fatalf("there are %d CAs, and tokens name %s", len(h.Roots()), h.Pin())
+	now := h.Standing().Roots[0]
+	if len(h.Standing().Roots) != 2 || !h.Standing().Roots[1].Equal(old) || len(h.TrustBundle()) != 2 || h.Pin() != certs.PinOf(old).String() {
+		t.Fatalf("there are %d CAs, and tokens name %s", len(h.Standing().Roots), h.Pin())
 	}
 	if server, err := h.ServerCertificate([]string{"hub.example"}); err != nil || server.current.Leaf.CheckSignatureFrom(old) != nil {
 		t.Errorf("the hub's certificate is not by the old CA (%v)", err)
@@ -80,12 +120,12 @@ func TestRotation(t *testing.T) {
 	h.lacks("away", "waits")
 
 	var lacking *LackingError
-	if err := h.Retire(ctx); !errors.As(err, &lacking) || !strings.Contains(err.Error(), "away: its spoke has never connected") ||
+	if err := h.Retire(h.commit); !errors.As(err, &lacking) || !strings.Contains(err.Error(), "away: its spoke has never connected") ||
 		!strings.Contains(err.Error(), "waits: its enrolment token") || strings.Contains(err.Error(), "stays") {
 		t.Fatalf("retiring gives %v", err)
 	}
 	h.ban("away")
-	if err := h.Retire(ctx); err == nil || !strings.Contains(err.Error(), "away: it is banned") {
+	if err := h.Retire(h.commit); err == nil || !strings.Contains(err.Error(), "away: it is banned") {
 		t.Fatalf("retiring gives %v", err)
 	}
 	h.remove("away")
@@ -94,7 +134,7 @@ func TestRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Retire(ctx); err != nil {
+	if err := h.Retire(h.commit); err != nil {
 		t.Fatal(err)
 	}
 	if certificate, err := server.GetCertificate(nil); err != nil || certificate.Leaf.CheckSignatureFrom(now) != nil {
@@ -102,8 +142,8 @@ func TestRotation(t *testing.T) {
 	}
 	h.stop()
 	h.start()
-	if len(h.Roots()) != 1 || !h.Roots()[0].Equal(now) || h.Pin() != pin.String() {
-		t.Fatalf("there are %d CAs, and tokens name %s", len(h.Roots()), h.Pin())
+	if len(h.Standing().Roots) != 1 || !h.Standing().Roots[0].Equal(now) || h.Pin() != pin.String() {
+		t.Fatalf("there are %d CAs, and tokens name %s", len(h.Standing().Roots), h.Pin())
 	}
 	for _, s := range []*spoke{stays, joins} {
 		h.peer(s)

@@ -29,7 +29,7 @@ func TestTokenEnrols(t *testing.T) {
 	if got := s.identity.GetHubAddresses(); len(got) != 1 || got[0] != "hub.example:8443" {
 		t.Errorf("hub addresses %v", got)
 	}
-	if len(s.identity.GetTrustBundle()) != 1 || !bytes.Equal(s.identity.GetTrustBundle()[0], h.Roots()[0].Raw) {
+	if len(s.identity.GetTrustBundle()) != 1 || !bytes.Equal(s.identity.GetTrustBundle()[0], h.Standing().Roots[0].Raw) {
 		t.Error("the trust bundle is not the CA")
 	}
 	row := h.store.Read().Identity("prod-1-uid")
