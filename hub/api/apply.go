@@ -323,8 +323,10 @@ func (a *application) bundle(c *change, i int, in *yardarmv1.Bundle) error {
 		return nil
 	}
 	if rev := c.Revision(current.GetMetadata().GetUid(), current.GetStatus().GetLatestRevision()); rev != nil {
-		// Delivery policy and customizations are part of a revision, so that a change of them reaches clusters as any other does.
-		if parts := changed(rev.Spec, snapshot(next.Spec, rev.Spec)); len(parts) > 0 {
+		// Delivery policy, customizations and the targets' variants are part of a revision, so that a change of them reaches clusters as any other does. With a variant that
+		// the source has yet to come to, it does so by the source's next revision.
+		content := snapshot(next.Spec, rev.Spec)
+		if parts := changed(rev.Spec, content); len(parts) > 0 && lacks(content) == nil {
 			if _, err := c.addRevision(next, a.revisionUIDs[i], rev.Spec,
 				&yardarmv1.Provenance{Message: fmt.Sprintf("%s changed; content of revision %d", strings.Join(parts, " and "), rev.Spec.Number)}); err != nil {
 				return err

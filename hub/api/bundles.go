@@ -58,7 +58,9 @@ func (s *Server) DeleteBundle(ctx context.Context, req *hubv1.DeleteBundleReques
 		}
 		digests := make(map[string]bool)
 		for r := range c.Revisions(b.Metadata.Uid) {
-			digests[r.GetSpec().GetDigest()] = true
+			for _, digest := range r.GetSpec().Digests() {
+				digests[digest] = true
+			}
 		}
 		if err := c.DeleteBundle(b.Metadata.Uid); err != nil {
 			return nil, err

@@ -2,8 +2,10 @@ package api
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 
+	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -27,17 +29,15 @@ func checkClaims(tx *store.ReadTx, b *yardarmv1.Bundle) error {
 		if other.GetMetadata().GetUid() == uid {
 			continue
 		}
-		var both []string
+		both := false
 		for object := range objectsOf(tx, other) {
-			if mine[object] {
-				both = append(both, object)
-			}
+			both = both || mine[object]
 		}
-		if len(both) == 0 {
+		if !both {
 			continue
 		}
-		if cluster := sharedCluster(tx, uid, other.GetMetadata().GetUid()); cluster != nil {
-			return claimed(both, b, other, cluster)
+		if cluster, objects := sharedCluster(tx, b, other); cluster != nil {
+			return claimed(objects, b, other, cluster)
 		}
 	}
 	return nil
@@ -46,8 +46,10 @@ func checkClaims(tx *store.ReadTx, b *yardarmv1.Bundle) error {
 // checkClusterClaims refuses labels that bring two bundles with the same object into a cluster.
 func checkClusterClaims(tx *store.ReadTx, c *yardarmv1.Cluster) error {
 	holder := make(map[string]*yardarmv1.Bundle)
+	groups := tx.GroupsOf(c.GetMetadata().GetUid())
 	for b := range tx.BundlesOf(c.GetMetadata().GetUid()) {
-		for object := range objectsOf(tx, b) {
+		rev := latest(tx, b)
+		for object := range objectsIn(tx, rev, placement.ArtifactFor(rev.GetSpec(), groups).GetDigest()) {
 			if other := holder[object]; other != nil {
 				return claimed([]string{object}, b, other, c)
 			}
@@ -76,28 +78,65 @@ func claimed(objects []string, b, other *yardarmv1.Bundle, c *yardarmv1.Cluster)
 		name, otherName, list, c.GetMetadata().GetName()))
 }
 
-func sharedCluster(tx *store.ReadTx, uid, otherUID string) *yardarmv1.Cluster {
+// sharedCluster is the first cluster in which two bundles hold the same objects, and which; nil where there is none. Of each two variants it looks at one
+// cluster: the others have the same.
+func sharedCluster(tx *store.ReadTx, b, other *yardarmv1.Bundle) (*yardarmv1.Cluster, []string) {
 	mine := make(map[string]bool)
-	for c := range tx.ClustersOf(uid) {
+	for c := range tx.ClustersOf(b.GetMetadata().GetUid()) {
 		mine[c.GetMetadata().GetUid()] = true
 	}
-	for c := range tx.ClustersOf(otherUID) {
-		if mine[c.GetMetadata().GetUid()] {
-			return c
+	rev, otherRev := latest(tx, b), latest(tx, other)
+	compared := make(map[[2]string]bool)
+	for c := range tx.ClustersOf(other.GetMetadata().GetUid()) {
+		if !mine[c.GetMetadata().GetUid()] {
+			continue
+		}
+		groups := tx.GroupsOf(c.GetMetadata().GetUid())
+		digests := [2]string{placement.ArtifactFor(rev.GetSpec(), groups).GetDigest(), placement.ArtifactFor(otherRev.GetSpec(), groups).GetDigest()}
+		if compared[digests] {
+			continue
+		}
+		compared[digests] = true
+		holds := make(map[string]bool)
+		for object := range objectsIn(tx, rev, digests[0]) {
+			holds[object] = true
+		}
+		var both []string
+		for object := range objectsIn(tx, otherRev, digests[1]) {
+			if holds[object] {
+				both = append(both, object)
+			}
+		}
+		if len(both) > 0 {
+			return c, both
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// objectsOf yields the keys of what a bundle's latest revision holds, with the namespaces that they get in a cluster.
-func objectsOf(tx *store.ReadTx, b *yardarmv1.Bundle) func(yield func(string) bool) {
+func latest(tx *store.ReadTx, b *yardarmv1.Bundle) *yardarmv1.Revision {
+	return tx.Revision(b.GetMetadata().GetUid(), b.GetStatus().GetLatestRevision())
+}
+
+// objectsOf yields the keys of what a bundle's latest revision holds, of each of its variants.
+func objectsOf(tx *store.ReadTx, b *yardarmv1.Bundle) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		rev := tx.Revision(b.GetMetadata().GetUid(), b.GetStatus().GetLatestRevision())
-		if rev == nil {
-			return
+		rev := latest(tx, b)
+		for _, digest := range rev.GetSpec().Digests() {
+			for object := range objectsIn(tx, rev, digest) {
+				if !yield(object) {
+					return
+				}
+			}
 		}
+	}
+}
+
+// objectsIn yields the keys of what an artifact of a revision holds, with the namespaces that they get in a cluster.
+func objectsIn(tx *store.ReadTx, rev *yardarmv1.Revision, digest string) iter.Seq[string] {
+	return func(yield func(string) bool) {
 		namespace := effective(rev.GetSpec().GetDelivery()).Namespace
-		for _, key := range tx.Artifact(rev.GetSpec().GetDigest()).GetObjects() {
+		for _, key := range tx.Artifact(digest).GetObjects() {
 			if !yield(inNamespace(key, namespace)) {
 				return
 			}

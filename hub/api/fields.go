@@ -177,7 +177,7 @@ var revisionFields = &query.Schema[*yardarmv1.Revision]{
 	Name: func(r *yardarmv1.Revision) string { return r.GetMetadata().GetName() },
 	Fields: []query.Field[*yardarmv1.Revision]{
 		{Name: "number", Number: func(r *yardarmv1.Revision) int64 { return int64(r.GetSpec().GetNumber()) }},
-		{Name: "digest", Text: func(r *yardarmv1.Revision) string { return r.GetSpec().GetDigest() }},
+		{Name: "digest", Texts: func(r *yardarmv1.Revision) []string { return r.GetSpec().Digests() }},
 		{Name: "objects", Number: func(r *yardarmv1.Revision) int64 { return int64(r.GetSpec().GetObjects()) }},
 		{Name: "size", Number: func(r *yardarmv1.Revision) int64 { return int64(r.GetSpec().GetSize()) }},
 		{Name: "actor", Text: func(r *yardarmv1.Revision) string { return r.GetSpec().GetProvenance().GetActor() }},

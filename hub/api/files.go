@@ -49,15 +49,20 @@ func moved(row, newer *storev1.Artifact) *storev1.Artifact {
 	return row
 }
 
-// files tells which file each object of a revision was published from. The zero value knows none.
+// files tells which file each object of one of a revision's artifacts was published from. The zero value knows none.
 type files struct {
 	artifact  *storev1.Artifact
 	namespace string // of objects that name none
 }
 
-func (v view) files(bundleUID string, revision uint32) files {
+// files are those of the artifact with the digest, as a spoke names it: of no other than the revision's.
+func (v view) files(bundleUID string, revision uint32, digest string) files {
 	rev := v.Revision(bundleUID, revision)
-	return files{v.Artifact(rev.GetSpec().GetDigest()), cmp.Or(rev.GetSpec().GetDelivery().GetNamespace(), defaultNamespace)}
+	of := rev.GetSpec().Artifacts()[0].GetDigest()
+	if slices.Contains(rev.GetSpec().Digests(), digest) {
+		of = digest
+	}
+	return files{v.Artifact(of), cmp.Or(rev.GetSpec().GetDelivery().GetNamespace(), defaultNamespace)}
 }
 
 // of answers the file of an object, named as the cluster does or as its manifest does; "" where it is not known.

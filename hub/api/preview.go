@@ -44,7 +44,7 @@ func (s *Server) PreviewAssignment(req *hubv1.PreviewAssignmentRequest, stream g
 		return err
 	}
 	defer share.keep(0)
-	set, err := s.render(row, a, v.Observed(c.GetMetadata().GetUid()).GetFacts(), v.files(it.BundleUID, a.GetRevision()))
+	set, err := s.render(row, a, v.Observed(c.GetMetadata().GetUid()).GetFacts(), v.files(it.BundleUID, a.GetRevision(), a.GetDigest()))
 	if err != nil {
 		return err
 	}

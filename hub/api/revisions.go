@@ -83,6 +83,10 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 		if restore(next.Spec, target.Spec) {
 			next.Metadata.Generation++
 		}
+		if t := lacks(snapshot(next.Spec, target.Spec)); t != nil {
+			return nil, precondition(reasonState, yardarmv1.KindBundle, b.Metadata.Name, fmt.Sprintf(
+				"revision %d has nothing for the variant %q of the target %q; apply the bundle without that target, or with another variant, and undo then", target.Spec.Number, t.Variant, t.Group))
+		}
 		if current != nil && sameContent(current.Spec, snapshot(next.Spec, target.Spec)) {
 			return publishedAs(current, outcomeUnchanged, req), nil
 		}

@@ -12,22 +12,37 @@ import (
 
 // snapshot is a revision with a content, and with what it takes of its bundle's spec: all that assignments follow from, so that changing any of it is a
 // change of revision like any other. Targets are those up to the last with a customization, and none where none has one: the order of the others means
-// nothing.
+// nothing. With variants it is all of them: each says which one it gets.
 func snapshot(spec *yardarmv1.BundleSpec, content *yardarmv1.RevisionSpec) *yardarmv1.RevisionSpec {
 	out := &yardarmv1.RevisionSpec{
 		Digest: content.GetDigest(), Size: content.GetSize(), Objects: content.GetObjects(),
 		Delivery: effective(spec.GetDelivery()), Customization: said(spec.GetCustomization()),
 	}
-	last := -1
-	for i, t := range spec.GetTargets() {
-		if said(t.GetCustomization()) != nil {
-			last = i
-		}
+	for _, variant := range content.GetVariants() {
+		out.Variants = append(out.Variants, proto.CloneOf(variant))
 	}
-	for _, t := range spec.GetTargets()[:last+1] {
-		out.Targets = append(out.Targets, &yardarmv1.Target{Group: t.GetGroup(), Customization: said(t.GetCustomization())})
+	targets := customized(spec.GetTargets())
+	if len(out.Variants) > 0 {
+		targets = spec.GetTargets()
+	}
+	for _, t := range targets {
+		target := &yardarmv1.Target{Group: t.GetGroup(), Customization: said(t.GetCustomization())}
+		if len(out.Variants) > 0 {
+			target.Variant = t.GetVariant()
+		}
+		out.Targets = append(out.Targets, target)
 	}
 	return out
+}
+
+// customized are the targets up to the last with a customization.
+func customized(targets []*yardarmv1.Target) []*yardarmv1.Target {
+	for last := len(targets); last > 0; last-- {
+		if said(targets[last-1].GetCustomization()) != nil {
+			return targets[:last]
+		}
+	}
+	return nil
 }
 
 // said is a copy of a customization; nil if it says nothing.
@@ -49,15 +64,23 @@ func changed(a, b *yardarmv1.RevisionSpec) []string {
 	if !proto.Equal(effective(a.GetDelivery()), effective(b.GetDelivery())) {
 		parts = append(parts, "delivery policy")
 	}
-	sameTargets := slices.EqualFunc(a.GetTargets(), b.GetTargets(), func(x, y *yardarmv1.Target) bool { return proto.Equal(x, y) })
-	if !sameTargets || !proto.Equal(a.GetCustomization(), b.GetCustomization()) {
+	same := slices.EqualFunc(customized(a.GetTargets()), customized(b.GetTargets()), func(x, y *yardarmv1.Target) bool {
+		return x.GetGroup() == y.GetGroup() && proto.Equal(x.GetCustomization(), y.GetCustomization())
+	})
+	if !same || !proto.Equal(a.GetCustomization(), b.GetCustomization()) {
 		parts = append(parts, "customization")
+	}
+	same = slices.EqualFunc(a.GetTargets(), b.GetTargets(), func(x, y *yardarmv1.Target) bool {
+		return x.GetGroup() == y.GetGroup() && x.GetVariant() == y.GetVariant()
+	})
+	if len(a.GetVariants())+len(b.GetVariants()) > 0 && !(same && sameArtifacts(a, b)) {
+		parts = append(parts, "variants")
 	}
 	return parts
 }
 
 // restore gives a bundle's spec what a revision has snapshotted of it, and tells whether that changes anything. Which groups the bundle is for stays as
-// it is: that is no part of a revision.
+// it is: that is no part of a revision. So does which variants they get of which the revision says nothing.
 func restore(spec *yardarmv1.BundleSpec, r *yardarmv1.RevisionSpec) bool {
 	before := proto.CloneOf(spec)
 	if !proto.Equal(effective(spec.Delivery), r.Delivery) {
@@ -67,6 +90,11 @@ func restore(spec *yardarmv1.BundleSpec, r *yardarmv1.RevisionSpec) bool {
 		spec.Customization = proto.CloneOf(r.Customization)
 	}
 	spec.Targets = retarget(r.Targets, groupsOf(spec.Targets))
+	for _, t := range before.GetTargets() {
+		if len(r.Variants) == 0 || !slices.Contains(groupsOf(r.Targets), t.GetGroup()) {
+			spec.Targets[slices.Index(groupsOf(spec.Targets), t.GetGroup())].Variant = t.GetVariant()
+		}
+	}
 	return !proto.Equal(before, spec)
 }
 
@@ -109,11 +137,13 @@ func (c *change) labelsUsed(r *yardarmv1.RevisionSpec) ([]string, error) {
 	if !substitutes {
 		return nil, nil
 	}
-	inArtifact, err := c.labelsIn(r.Digest)
-	if err != nil {
-		return nil, err
+	for _, digest := range r.Digests() {
+		inArtifact, err := c.labelsIn(digest)
+		if err != nil {
+			return nil, err
+		}
+		used = append(used, inArtifact...)
 	}
-	used = append(used, inArtifact...)
 	slices.Sort(used)
 	return slices.Compact(used), nil
 }

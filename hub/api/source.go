@@ -17,7 +17,6 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/source/git"
 	"github.com/yardarm-dev/yardarm/hub/source/oci"
 	"github.com/yardarm-dev/yardarm/hub/store"
-	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/render"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -182,8 +181,9 @@ func sourceConditions(s *yardarmv1.SourceStatus) []*yardarmv1.Condition {
 type SourcePublication struct {
 	BundleUID, Bundle string
 	// Source is what the bundle had when it was looked at; if it has another one by now, nothing is published.
-	Source     *yardarmv1.Source
-	Files      []manifest.File
+	Source *yardarmv1.Source
+	// Renderings are what BundleSpec.Renderings asks for, in that order.
+	Renderings []SourceRendering
 	Provenance *yardarmv1.Provenance
 }
 
@@ -194,7 +194,7 @@ func (s *Server) PublishSource(ctx context.Context, p SourcePublication) (held s
 	who := authz.OfSource(p.Bundle)
 	ctx = context.WithValue(ctx, callKey{}, call{who: who, need: needs[hubv1.FleetService_PublishRevision_FullMethodName]})
 	ctx = store.WithAuthor(ctx, store.Author{Who: who.Actor()})
-	a, err := s.parse(ctx, p.Files)
+	a, err := s.parseAll(ctx, p.Renderings)
 	if err != nil {
 		return "", err
 	}
@@ -213,6 +213,10 @@ func (s *Server) PublishSource(ctx context.Context, p SourcePublication) (held s
 			return show, nil
 		}
 		next := proto.CloneOf(c.Bundle(p.BundleUID))
+		if t := lacks(snapshot(next.Spec, a.content)); t != nil {
+			return nil, precondition(reasonState, yardarmv1.KindBundle, p.Bundle, fmt.Sprintf(
+				"the target %q names the variant %q, which the source does not have any more; apply the bundle with it, or with another one for the target", t.Group, t.Variant))
+		}
 		if err := a.put(c); err != nil {
 			return nil, err
 		}
@@ -228,9 +232,9 @@ func (s *Server) PublishSource(ctx context.Context, p SourcePublication) (held s
 }
 
 // sourced tells whether there is nothing to publish.
-func (s *Server) sourced(tx *store.ReadTx, actor string, p SourcePublication, a *artifact) (held string, done bool) {
+func (s *Server) sourced(tx *store.ReadTx, actor string, p SourcePublication, a artifacts) (held string, done bool) {
 	b := tx.Bundle(p.BundleUID)
-	if b == nil || !proto.Equal(b.GetSpec().GetSource(), p.Source) {
+	if b == nil || !proto.Equal(b.GetSpec().GetSource(), p.Source) || !sameNames(b.GetSpec(), p.Renderings) {
 		return "", true // it is looked at anew
 	}
 	current := tx.Revision(p.BundleUID, b.GetStatus().GetLatestRevision())
@@ -244,7 +248,7 @@ func (s *Server) sourced(tx *store.ReadTx, actor string, p SourcePublication, a 
 		if r.GetSpec().GetProvenance().GetActor() != actor {
 			continue
 		}
-		if r.Spec.Digest != a.row.Digest || r == current {
+		if !sameArtifacts(r.Spec, a.content) || r == current {
 			return "", false
 		}
 		return fmt.Sprintf("%s has returned from revision %d to an earlier one, which stays until the source has something else",

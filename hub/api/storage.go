@@ -46,30 +46,64 @@ func definitionOf(object manifest.Object) *storev1.Definition {
 // storageChanges are the definitions that a revision, which is the bundle's next, stores in another way than what the bundle's clusters run now: not the
 // revision before, which need not have reached them. Customizations, which say how clusters differ, are not looked into.
 func (c *change) storageChanges(b *yardarmv1.Bundle, next *yardarmv1.RevisionSpec) ([]*yardarmv1.StorageChange, error) {
-	after, err := c.definitionsIn(next.GetDigest())
-	if err != nil || len(after) == 0 {
-		return nil, err
+	defines := false
+	for _, digest := range next.Digests() {
+		definitions, err := c.definitionsIn(digest)
+		if err != nil {
+			return nil, err
+		}
+		defines = defines || len(definitions) > 0
 	}
+	if !defines {
+		return nil, nil
+	}
+	var moves []rollout.Move
+	for step := range c.moves(b, next) {
+		before, err := c.definitionsIn(step.from)
+		if err != nil {
+			return nil, err
+		}
+		after, err := c.definitionsIn(step.to)
+		if err != nil {
+			return nil, err
+		}
+		moves = append(moves, rollout.Move{Before: before, After: after})
+	}
+	return rollout.StorageChanges(moves), nil
+}
+
+// move is from one artifact to another, by their digests.
+type move struct{ from, to string }
+
+// moves are those that a bundle's clusters make, each once, from what they run to the revision that is next. With variants, only clusters tell which of them
+// follows which.
+func (c *change) moves(b *yardarmv1.Bundle, next *yardarmv1.RevisionSpec) map[move]bool {
+	out := make(map[move]bool)
 	uid := b.GetMetadata().GetUid()
 	runs := map[uint32]bool{placement.Settled(&c.ReadTx, b): true}
 	for m := range c.RolloutMembers(uid) {
 		runs[m.Runs] = true
 	}
-	digests := map[string]bool{next.GetDigest(): true, "": true}
-	var before [][]*storev1.Definition
+	varied := len(next.GetVariants()) > 0
 	for number := range runs {
-		digest := c.Revision(uid, number).GetSpec().GetDigest()
-		if digests[digest] {
-			continue
-		}
-		digests[digest] = true
-		definitions, err := c.definitionsIn(digest)
-		if err != nil {
-			return nil, err
-		}
-		before = append(before, definitions)
+		spec := c.Revision(uid, number).GetSpec()
+		out[move{spec.GetDigest(), next.GetDigest()}] = true
+		varied = varied || len(spec.GetVariants()) > 0
 	}
-	return rollout.StorageChanges(before, after), nil
+	if varied {
+		clear(out)
+		for cluster := range c.ClustersOf(uid) {
+			groups := c.GroupsOf(cluster.GetMetadata().GetUid())
+			spec := c.Revision(uid, placement.RevisionFor(&c.ReadTx, cluster.GetMetadata().GetUid(), b)).GetSpec()
+			out[move{placement.ArtifactFor(spec, groups).GetDigest(), placement.ArtifactFor(next, groups).GetDigest()}] = true
+		}
+	}
+	for step := range out {
+		if step.from == "" || step.to == "" || step.from == step.to {
+			delete(out, step)
+		}
+	}
+	return out
 }
 
 // definitionsIn are the definitions in an artifact. Hubs before did not look for them: then it is done here, once.

@@ -112,5 +112,6 @@ func (c checker) bundle(b *yardarmv1.Bundle) {
 	c.at("spec.delivery.").delivery(b.GetMetadata().GetName(), b.GetSpec().GetDelivery())
 	c.customizations(b.GetSpec())
 	c.at("spec.source.").source(b.GetSpec().GetSource())
+	c.at("spec.").variants(b.GetSpec())
 	c.at("spec.").rollout(b.GetSpec().GetRollout(), groupsOf(targets))
 }

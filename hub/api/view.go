@@ -183,7 +183,7 @@ func (v view) assignment(row *yardarmv1.Cluster, it index.Item) *yardarmv1.Assig
 		}
 	}
 	if r := out.Status.Report; r != nil {
-		out.Status.Report = v.files(it.BundleUID, r.GetRevision()).name(r)
+		out.Status.Report = v.files(it.BundleUID, r.GetRevision(), r.GetDigest()).name(r)
 	}
 	return out
 }

@@ -44,8 +44,8 @@ func newAssigner(bundle *yardarmv1.Bundle, revision *yardarmv1.Revision) *Assign
 	return &Assigner{bundle: bundle, revision: revision, customizations: map[int]*yardarmv1.Customization{}, hashes: map[string][]byte{}}
 }
 
-// Assign derives the assignment of a cluster, which the bundle targets; nil where there is no such revision. What is read of
-// the cluster may be of a later snapshot, as long as that has the same bundle.
+// Assign derives the assignment of a cluster, which the bundle targets; nil where there is no such revision, or it has no variant for the cluster. What
+// is read of the cluster may be of a later snapshot, as long as that has the same bundle.
 func (s *Assigner) Assign(r Reader, cluster *yardarmv1.Cluster) *yardarmv1.AssignmentSpec {
 	if s.revision == nil {
 		return nil
@@ -59,15 +59,20 @@ func (s *Assigner) Assign(r Reader, cluster *yardarmv1.Cluster) *yardarmv1.Assig
 	if len(spec.Targets) > 0 {
 		target = targetOf(spec, groups(uid))
 	}
+	artifact := artifactOf(spec, target)
+	if artifact == nil {
+		return nil
+	}
 	a := &yardarmv1.AssignmentSpec{
 		Cluster:           cluster.Metadata.Name,
 		Bundle:            s.bundle.Metadata.Name,
 		BundleUid:         s.bundle.Metadata.Uid,
 		Revision:          spec.Number,
-		Digest:            spec.Digest,
-		Size:              spec.Size,
+		Variant:           artifact.Name,
+		Digest:            artifact.Digest,
+		Size:              artifact.Size,
 		Delivery:          spec.Delivery,
-		AcceptedDeletions: s.accepted(r, uid),
+		AcceptedDeletions: s.accepted(r, uid, artifact.Digest),
 		Customization:     s.customization(target),
 		Labels:            labelsUsed(spec.Labels, labels),
 		Reconcile:         r.Reconciliations(uid, s.bundle.Metadata.Uid),
@@ -76,12 +81,12 @@ func (s *Assigner) Assign(r Reader, cluster *yardarmv1.Cluster) *yardarmv1.Assig
 	return a
 }
 
-// accepted are the deletions that operators have accepted. Each counts for the one step it was given for, so that it does
+// accepted are the deletions on the way to an artifact that operators have accepted. Each counts for the one step it was given for, so that it does
 // not make another assignment of the next revision.
-func (s *Assigner) accepted(r Reader, clusterUID string) []*yardarmv1.AcceptedDeletion {
+func (s *Assigner) accepted(r Reader, clusterUID, digest string) []*yardarmv1.AcceptedDeletion {
 	var out []*yardarmv1.AcceptedDeletion
 	for acc := range r.Acceptances(clusterUID, s.bundle.Metadata.Uid) {
-		if d := acc.Deletion; d != nil && d.ToDigest == s.revision.Spec.Digest {
+		if d := acc.Deletion; d != nil && d.ToDigest == digest {
 			out = append(out, d)
 		}
 	}
@@ -90,7 +95,7 @@ func (s *Assigner) accepted(r Reader, clusterUID string) []*yardarmv1.AcceptedDe
 
 // targetOf is the first of the revision's targets that a cluster of these groups belongs to.
 func targetOf(spec *yardarmv1.RevisionSpec, groups []string) int {
-	for i, t := range spec.Targets {
+	for i, t := range spec.GetTargets() {
 		if slices.Contains(groups, t.Group) {
 			return i
 		}
@@ -98,16 +103,41 @@ func targetOf(spec *yardarmv1.RevisionSpec, groups []string) int {
 	return noTarget
 }
 
+// artifactOf is what the clusters of a target get of a revision; nil for nothing.
+func artifactOf(spec *yardarmv1.RevisionSpec, target int) *yardarmv1.RevisionVariant {
+	switch {
+	case len(spec.GetVariants()) == 0:
+		return spec.Variant("")
+	case target == noTarget:
+		return nil // which variant is meant, only a target says
+	}
+	return spec.Variant(spec.Targets[target].Variant)
+}
+
+// ArtifactFor is what a cluster of these groups gets of a revision, which may be nil; nil for nothing.
+func ArtifactFor(spec *yardarmv1.RevisionSpec, groups []string) *yardarmv1.RevisionVariant {
+	return artifactOf(spec, targetOf(spec, groups))
+}
+
 // Alike tells whether a revision comes to the same for a cluster that was one thing and is another.
 func Alike(revision *yardarmv1.Revision, was, is *storev1.Before) bool {
 	spec := revision.Spec
-	own := func(b *storev1.Before) *yardarmv1.Customization {
-		if i := targetOf(spec, b.Groups); i != noTarget {
-			return spec.Targets[i].Customization
+	own := func(b *storev1.Before) (*yardarmv1.Customization, string) {
+		i := targetOf(spec, b.Groups)
+		digest := artifactOf(spec, i).GetDigest()
+		if i == noTarget {
+			return nil, digest
 		}
-		return nil
+		return spec.Targets[i].Customization, digest
 	}
-	return maps.Equal(labelsUsed(spec.Labels, was.Labels), labelsUsed(spec.Labels, is.Labels)) && proto.Equal(own(was), own(is))
+	before, held := own(was)
+	after, wanted := own(is)
+	return held == wanted && proto.Equal(before, after) && maps.Equal(labelsUsed(spec.Labels, was.Labels), labelsUsed(spec.Labels, is.Labels))
+}
+
+// Same tells whether two assignments of a bundle, either of which may be nil, put the same into the cluster.
+func Same(a, b *yardarmv1.AssignmentSpec) bool {
+	return a != nil && b != nil && a.Digest == b.Digest && maps.Equal(a.Labels, b.Labels) && proto.Equal(a.Delivery, b.Delivery) && proto.Equal(a.Customization, b.Customization)
 }
 
 func (s *Assigner) customization(target int) *yardarmv1.Customization {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -174,6 +175,27 @@ func TestArtifacts(t *testing.T) {
 	}
 	if _, err := w.Content("y"); err == nil {
 		t.Error("a content of nobody is still on disk")
+	}
+}
+
+// TestVariants: the artifacts of a revision stay with it, and it stays while a cluster holds any of them.
+func TestVariants(t *testing.T) {
+	w := newWorld(t)
+	for n := uint32(1); n <= 6; n++ {
+		w.publish(n, fmt.Sprint("a", n), 0)
+		w.update(func(tx *store.Tx) error {
+			r := proto.CloneOf(tx.Revision("b", n))
+			r.Spec.Variants = []*yardarmv1.RevisionVariant{{Digest: r.Spec.Digest}, {Name: "other", Digest: fmt.Sprint("b", n)}, {Name: "same", Digest: r.Spec.Digest}}
+			return errors.Join(tx.PutArtifact(&storev1.Artifact{Digest: fmt.Sprint("b", n)}, []byte("content")), tx.PutRevision(r))
+		})
+	}
+	w.observe("b", 0, "b2")
+	w.collect()
+	if got, want := w.revisions(), []uint32{2, 4, 5, 6}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got, want := w.artifacts(), []string{"a2", "a4", "a5", "a6", "b2", "b4", "b5", "b6"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

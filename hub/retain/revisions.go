@@ -2,6 +2,7 @@ package retain
 
 import (
 	"context"
+	"slices"
 
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -61,7 +62,8 @@ func (r *Retainer) spare(tx *store.ReadTx, bundleUID string) []uint32 {
 	}
 	var spare []uint32
 	for _, rev := range old {
-		if !needed[rev.Spec.Number] && !digests[rev.Spec.Digest] {
+		holds := slices.ContainsFunc(rev.Spec.Digests(), func(digest string) bool { return digests[digest] })
+		if !needed[rev.Spec.Number] && !holds {
 			spare = append(spare, rev.Spec.Number)
 		}
 	}

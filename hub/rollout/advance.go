@@ -183,7 +183,7 @@ func (a *advance) become(m *Member, s State) {
 
 func (a *advance) count(m *Member, s Seen) {
 	t := &a.tallies[m.Stage]
-	if m.State != Left {
+	if m.State != Left && m.State != Unmoved {
 		t.members++
 	}
 	switch m.State {
@@ -400,6 +400,8 @@ func (a *advance) giveBack() {
 	for i := range a.Members {
 		m, s := &a.Members[i], a.seen[i]
 		switch {
+		case m.State == Unmoved:
+			a.become(m, Returned) // as little moves as when it was given it
 		case !m.State.Touched() || m.Good == 0:
 		case s.Gate.Keeps():
 			held = true

@@ -63,13 +63,13 @@ func (c *course) after(d time.Duration) Outlook {
 	return c.r.Advance(c.seen, c.now)
 }
 
-// expect compares the states in the members' order, a letter each: w(aiting), g(iven), d(one), f(ailed), l(ost), b(ack), B(ack already), -(left).
+// expect compares the states in the members' order, a letter each: w(aiting), g(iven), d(one), f(ailed), l(ost), b(ack), B(ack already), -(left), e(ntering), u(nmoved).
 func (c *course) expect(states string, phase Phase, wait Wait) {
 	c.t.Helper()
 	out := c.after(0)
 	var got strings.Builder
 	for _, m := range c.r.Members {
-		got.WriteByte("wgdflbB-"[m.State])
+		got.WriteByte("wgdflbB-eu"[m.State])
 	}
 	if got.String() != states || c.r.Phase != phase || out.Wait != wait {
 		c.t.Fatalf("%s, phase %d, waits for %d; want %s, %d, %d", got.String(), c.r.Phase, out.Wait, states, phase, wait)

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"time"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -19,11 +20,20 @@ type Candidate struct {
 	Runs, Good uint32
 	// Kept: as a member's.
 	Kept bool
+	// Unmoved: it is ready, and the revision puts into it what it has.
+	Unmoved bool
 }
 
 // Begin makes the rollout of a revision by a strategy that Check found nothing wrong with. Each candidate becomes a member, in the
-// stage that takes it first. Timeout is what the delivery policy allows one cluster.
+// stage that takes it first; those in which nothing moves are divided into none. Timeout is what the delivery policy allows one cluster.
 func Begin(revision uint32, bundleUID string, strategy *yardarmv1.RolloutStrategy, timeout time.Duration, candidates []Candidate) *Rollout {
+	var unmoved []Candidate
+	candidates = slices.DeleteFunc(slices.Clone(candidates), func(c Candidate) bool {
+		if c.Unmoved {
+			unmoved = append(unmoved, c)
+		}
+		return c.Unmoved
+	})
 	divided := divide(bundleUID, strategy.Stages, candidates)
 	sizes := make([]int, len(divided))
 	r := &Rollout{Revision: revision, Pauses: strategy.OnFailure == yardarmv1.OnFailurePause}
@@ -32,6 +42,9 @@ func Begin(revision uint32, bundleUID string, strategy *yardarmv1.RolloutStrateg
 		for _, c := range members {
 			r.Members = append(r.Members, Member{UID: c.UID, Stage: stage, From: c.Runs, Good: c.Good, Prior: c.Failing, Kept: c.Kept})
 		}
+	}
+	for _, c := range unmoved {
+		r.Members = append(r.Members, Member{UID: c.UID, Stage: len(strategy.Stages) - 1, State: Unmoved, From: c.Runs, Good: c.Runs})
 	}
 	r.Stages = Resolve(strategy.Stages, sizes, timeout)
 	return r
@@ -56,7 +69,7 @@ func StageOf(strategy *yardarmv1.RolloutStrategy, labels map[string]string, grou
 // After is what a rollout that takes over from this one finds in a member's cluster: the revision that it is to run, and the last
 // that was good there.
 func (r *Rollout) After(m *Member) (runs, good uint32) {
-	if m.State == Done {
+	if m.State == Done || m.State == Unmoved {
 		return r.Revision, r.Revision
 	}
 	return r.Runs(m), m.Good

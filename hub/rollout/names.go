@@ -18,7 +18,7 @@ func (w Wait) String() string {
 // String returns the state in the words of the API.
 func (s State) String() string {
 	return word(int(s), yardarmv1.MemberWaiting, yardarmv1.MemberGiven, yardarmv1.MemberDone, yardarmv1.MemberFailed, yardarmv1.MemberLost,
-		yardarmv1.MemberReturning, yardarmv1.MemberReturned, yardarmv1.MemberLeft, yardarmv1.MemberEntering)
+		yardarmv1.MemberReturning, yardarmv1.MemberReturned, yardarmv1.MemberLeft, yardarmv1.MemberEntering, yardarmv1.MemberUnmoved)
 }
 
 // word is empty for a number that this hub does not know.

@@ -29,7 +29,12 @@ func (r *Rollout) Renew(i int, now time.Duration) {
 }
 
 // Keep has a member that runs something wait with what has changed of its cluster.
-func (r *Rollout) Keep(i int) { r.Members[i].Kept = true }
+func (r *Rollout) Keep(i int) {
+	m := &r.Members[i]
+	if m.Kept = true; m.State == Unmoved {
+		m.State = Done // what has changed does move something
+	}
+}
 
 // Waits tells whether a member waits for its turn to be given its first revision, or what has changed of its cluster.
 func (r *Rollout) Waits(i int) bool {

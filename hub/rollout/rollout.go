@@ -25,6 +25,9 @@ const (
 	Left
 	// Entering: it is new to the bundle, and is to run the settled revision until its stage is reached. It does not count yet.
 	Entering
+	// Unmoved: the revision puts the same into it as what it ran, and it was ready with that. It is to run the revision, which changes nothing there, and so
+	// it takes no place in a stage, waits for no gate, and tells nothing of the revision, neither good nor bad.
+	Unmoved
 )
 
 // Touched tells whether a cluster in this state is to run the rollout's revision.

@@ -13,17 +13,19 @@ import (
 // maxStorageChanges is how many definitions a revision tells of, as the proto says.
 const maxStorageChanges = 100
 
-// StorageChanges are the definitions that are in several contents and store objects in another way after than in any of those before, each such step once. A
-// definition that is new stores nothing yet, and one that goes is a mass deletion, which asks by itself. Whether objects are stored in a version that goes
-// only the clusters know, so that each counts.
-func StorageChanges(before [][]*storev1.Definition, after []*storev1.Definition) []*yardarmv1.StorageChange {
-	next := make(map[string]*storev1.Definition, len(after))
-	for _, d := range after {
-		next[d.GetName()] = d
-	}
+// Move is from one content to another in some cluster.
+type Move struct{ Before, After []*storev1.Definition }
+
+// StorageChanges are the definitions that moves have store objects in another way, each such step once. A definition that is new stores nothing yet, and one
+// that goes is a mass deletion, which asks by itself. Whether objects are stored in a version that goes only the clusters know, so that each counts.
+func StorageChanges(moves []Move) []*yardarmv1.StorageChange {
 	steps := make(map[string]*yardarmv1.StorageChange)
-	for _, definitions := range before {
-		for _, old := range definitions {
+	for _, m := range moves {
+		next := make(map[string]*storev1.Definition, len(m.After))
+		for _, d := range m.After {
+			next[d.GetName()] = d
+		}
+		for _, old := range m.Before {
 			if now := next[old.GetName()]; now != nil {
 				if c := storageChange(old, now); c != nil {
 					steps[fmt.Sprint(c.Definition, c.From, c.To, c.Removed)] = c

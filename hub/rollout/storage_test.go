@@ -46,7 +46,11 @@ func TestStorageChanges(t *testing.T) {
 		"two, in their order":      {[][]*storev1.Definition{defined("ships=v1*,v2", "masts=v1*,v2")}, defined("ships=v1,v2*", "masts=v2*,v1"), "masts: objects are stored as v2 instead of v1; ships: objects are stored as v2 instead of v1"},
 		"it goes back as it moved": {[][]*storev1.Definition{defined("ships=v1,v2*")}, defined("ships=v1*,v2"), "ships: objects are stored as v1 instead of v2"},
 	} {
-		if got := Confirmation(StorageChanges(test.before, test.after)); got != test.want {
+		var moves []Move
+		for _, before := range test.before {
+			moves = append(moves, Move{before, test.after})
+		}
+		if got := Confirmation(StorageChanges(moves)); got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}

@@ -107,6 +107,8 @@ type follower struct {
 	source               *yardarmv1.Source
 	// labels are those of the bundle, which a scope of credentials may be over.
 	labels map[string]string
+	// variants are what is to be rendered, of which the bundle's targets are a part, too.
+	variants []*yardarmv1.Variant
 	// mark is the commit or the digest that needs no more to be looked into; empty if none does.
 	mark   string
 	status *yardarmv1.SourceStatus
@@ -207,8 +209,9 @@ func (c *Controller) follow(uid string) {
 	b := c.Store.Read().Bundle(uid)
 	from := b.GetSpec().GetSource().Origin()
 	old := c.followers[uid]
-	namespace, labels := b.GetSpec().GetDelivery().GetNamespace(), b.GetMetadata().GetLabels()
-	if old != nil && from != nil && proto.Equal(old.source, b.Spec.Source) && old.namespace == namespace {
+	namespace, labels, variants := b.GetSpec().GetDelivery().GetNamespace(), b.GetMetadata().GetLabels(), b.GetSpec().Renderings()
+	// Of the same source, there is one more to be rendered or one less where targets begin or cease to ask for none of its variants.
+	if old != nil && from != nil && proto.Equal(old.source, b.Spec.Source) && old.namespace == namespace && len(old.variants) == len(variants) {
 		if from.GetCredentials() != "" && !maps.Equal(old.labels, labels) {
 			old.labels = labels
 			c.repositories[placeOf(old.source)].soon(c.Clock())
@@ -221,7 +224,7 @@ func (c *Controller) follow(uid string) {
 	if from == nil {
 		return
 	}
-	f := &follower{uid: uid, name: b.Metadata.Name, namespace: namespace, source: b.Spec.Source, labels: labels}
+	f := &follower{uid: uid, name: b.Metadata.Name, namespace: namespace, source: b.Spec.Source, labels: labels, variants: variants}
 	p := placeOf(f.source)
 	r := c.repositories[p]
 	if r == nil {

@@ -91,16 +91,28 @@ func (c *Controller) look(ctx context.Context, j job) result {
 	return out
 }
 
-// publish renders what was found for a bundle, and publishes what comes out.
+// publish renders what was found for a bundle, each of its variants once, and publishes what comes out.
 func (c *Controller) publish(ctx context.Context, f *follower, seen finding) (held string, err error) {
-	c.metrics.renders.Inc()
-	rendered, err := render.Render(ctx, render.Input{FS: seen.tree, Path: pathOf(f.source), Rendering: f.source.GetRendering(), Name: f.name, Namespace: f.namespace})
-	if err != nil {
-		return "", err
+	var renderings []api.SourceRendering
+	for _, variant := range f.variants {
+		c.metrics.renders.Inc()
+		rendered, err := render.Render(ctx, render.Input{FS: seen.tree, Path: pathOf(f.source), Rendering: f.source.GetRendering(), Variant: variant, Name: f.name, Namespace: f.namespace})
+		if err != nil {
+			return "", ofVariant(variant, err)
+		}
+		renderings = append(renderings, api.SourceRendering{Variant: variant.GetName(), Files: rendered.Files})
 	}
-	return c.Publisher.PublishSource(ctx, api.SourcePublication{BundleUID: f.uid, Bundle: f.name, Source: f.source, Files: rendered.Files, Provenance: &yardarmv1.Provenance{
+	return c.Publisher.PublishSource(ctx, api.SourcePublication{BundleUID: f.uid, Bundle: f.name, Source: f.source, Renderings: renderings, Provenance: &yardarmv1.Provenance{
 		Message: seen.subject, Source: nameOf(f.source), Commit: seen.commit, Digest: seen.digest, Author: seen.author, Ref: seen.ref,
 	}})
+}
+
+// ofVariant says which variant an error is about.
+func ofVariant(variant *yardarmv1.Variant, err error) error {
+	if variant.GetName() == "" {
+		return err
+	}
+	return fmt.Errorf("variant %s: %w", variant.GetName(), err)
 }
 
 // unreadable tells whether an error may come of what the cache holds, rather than of what the repository does.

@@ -114,7 +114,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 13
+const Format = 14
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -147,6 +147,8 @@ func migrations() []migration {
 		addTable(Turns),
 		// Format 13 has scopes of source credentials. An older hub would show them to every bundle's source.
 		scopeCredentials,
+		// Format 14 has revisions of several artifacts. An older hub would give the first one to all clusters.
+		func(Log) ([]Op, error) { return nil, nil },
 	}
 }
 

@@ -7,14 +7,14 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// digestIndex finds revisions by the artifact that they name.
+// digestIndex finds revisions by the artifacts that they name.
 const digestIndex = "digest"
 
 var revisions = durable(Revisions, hard,
 	func(r *yardarmv1.Revision) string {
 		return revisionKey(r.GetSpec().GetBundleUid(), r.GetSpec().GetNumber())
 	},
-	index[yardarmv1.Revision]{digestIndex, false, func(r *yardarmv1.Revision) []string { return []string{r.GetSpec().GetDigest()} }})
+	index[yardarmv1.Revision]{digestIndex, false, func(r *yardarmv1.Revision) []string { return r.GetSpec().Digests() }})
 
 // revisionKey has as many digits as the largest number, so that keys are in the order of numbers.
 func revisionKey(bundleUID string, number uint32) string {

@@ -47,7 +47,9 @@ func (e *explainer) allowed(p part) bool {
 		return e.keptBack(p)
 	}
 	message := "nothing holds the revision back"
-	if p.joined && p.readable() {
+	if p.joined && rollout.State(p.member.State) == rollout.Unmoved {
+		message = "the revision changes nothing in the cluster, so that it waits for no stage"
+	} else if p.joined && p.readable() {
 		message = fmt.Sprintf("stage %s of its rollout has reached the cluster", p.stage())
 	}
 	if p.member.Prior {

@@ -33,7 +33,13 @@ func (a *app) printPlan(p *yardarmv1.RolloutPlan) error {
 		t.Add(table.Text(s.GetName()), table.Text(plannedClusters(s)), table.Text(fmt.Sprint(s.GetConcurrency())), table.Text(may), table.Text(soak), table.Text(approval),
 			table.Text(a.plannedGates(s)))
 	}
-	return a.write(t)
+	if err := a.write(t); err != nil {
+		return err
+	}
+	if n := p.GetUnmoved(); n > 0 {
+		a.print("\n%s with no stage: nothing changes there.", plural(n, "cluster"))
+	}
+	return nil
 }
 
 // plannedClusters is as in "12, 1 away (eu-1, eu-2, eu-3…)".

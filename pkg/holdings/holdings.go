@@ -14,11 +14,11 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// AssignmentHash identifies an assignment: SHA-256 over every field that affects what the cluster holds. The cluster's name
-// and the hash itself are left out, so that one assignment serves all clusters of a group. A field that is unset does not
+// AssignmentHash identifies an assignment: SHA-256 over every field that affects what the cluster holds. The cluster's name,
+// the variant's, and the hash itself are left out, so that one assignment serves all clusters of a group. A field that is unset does not
 // count, so a hub that knows more fields comes to the same hash as long as it does not set them.
 func AssignmentHash(a *yardarmv1.AssignmentSpec) []byte {
-	return sum(appendMessage(nil, a.ProtoReflect(), func(name protoreflect.Name) bool { return name == "cluster" || name == "hash" }))
+	return sum(appendMessage(nil, a.ProtoReflect(), func(name protoreflect.Name) bool { return name == "cluster" || name == "variant" || name == "hash" }))
 }
 
 // MessageHash is SHA-256 over the set fields of a message.

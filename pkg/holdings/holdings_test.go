@@ -16,7 +16,7 @@ func assignment() *yardarmv1.AssignmentSpec {
 		Cluster: "edge-1", Bundle: "web", BundleUid: "b1", Revision: 3, Digest: "sha256:aa", Size: 42,
 		Delivery:          &yardarmv1.DeliveryPolicy{Atomic: true, Namespace: "prod"},
 		AcceptedDeletions: []*yardarmv1.AcceptedDeletion{{FromDigest: "sha256:bb", ToDigest: "sha256:aa"}},
-		Customization:     &yardarmv1.Customization{Substitute: true}, Labels: map[string]string{"region": "eu"}, Reconcile: 1,
+		Customization:     &yardarmv1.Customization{Substitute: true}, Labels: map[string]string{"region": "eu"}, Reconcile: 1, Variant: "small",
 	}
 }
 
@@ -36,7 +36,7 @@ func TestAssignmentHashCoversEveryField(t *testing.T) {
 			changed.ProtoReflect().Clear(fd)
 		}
 		same := bytes.Equal(whole, AssignmentHash(changed))
-		if want := fd.Name() == "cluster" || fd.Name() == "hash"; same != want {
+		if want := fd.Name() == "cluster" || fd.Name() == "variant" || fd.Name() == "hash"; same != want {
 			t.Errorf("without %s: same hash %v, want %v", fd.Name(), same, want)
 		}
 	}

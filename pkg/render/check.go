@@ -14,6 +14,8 @@ const (
 	maxReleaseName = 53
 	maxValueFiles  = 32
 	maxAPIVersions = 256
+	// maxPath is the longest path, in bytes: Linux' own limit.
+	maxPath = 4096
 )
 
 var (
@@ -50,13 +52,8 @@ func checkHelm(h *yardarmv1.HelmRendering) error {
 	if v := h.GetKubeVersion(); v != "" && !kubeVersion.MatchString(v) {
 		return fmt.Errorf("helm.kubeVersion: %q is no version of Kubernetes, such as 1.34.2", v)
 	}
-	if n := len(h.GetValueFiles()); n > maxValueFiles {
-		return fmt.Errorf("helm.valueFiles: there are %d, and at most %d may be", n, maxValueFiles)
-	}
-	for i, name := range h.GetValueFiles() {
-		if name == "" || strings.HasPrefix(name, "/") || strings.ContainsAny(name, "\\\x00") {
-			return fmt.Errorf("helm.valueFiles[%d]: it has to be a path from the chart's directory, with slashes", i)
-		}
+	if err := checkValueFiles(h.GetValueFiles()); err != nil {
+		return fmt.Errorf("helm.%w", err)
 	}
 	if n := len(h.GetApiVersions()); n > maxAPIVersions {
 		return fmt.Errorf("helm.apiVersions: there are %d, and at most %d may be", n, maxAPIVersions)
@@ -67,4 +64,40 @@ func checkHelm(h *yardarmv1.HelmRendering) error {
 		}
 	}
 	return nil
+}
+
+func checkValueFiles(files []string) error {
+	if n := len(files); n > maxValueFiles {
+		return fmt.Errorf("valueFiles: there are %d, and at most %d may be", n, maxValueFiles)
+	}
+	for i, name := range files {
+		if !isReference(name) {
+			return fmt.Errorf("valueFiles[%d]: it has to be a path from the chart's directory, with slashes", i)
+		}
+	}
+	return nil
+}
+
+// isReference says whether a text may name a file by the way to it.
+func isReference(name string) bool {
+	return name != "" && !strings.HasPrefix(name, "/") && !strings.ContainsAny(name, "\\\x00")
+}
+
+// CheckVariant says what is wrong with a Variant, which may be nil, of what is rendered so, naming the field.
+func CheckVariant(r *yardarmv1.Rendering, v *yardarmv1.Variant) error {
+	if p := v.GetPath(); p != "" && (!isReference(p) || len(p) > maxPath) {
+		return fmt.Errorf("path: it has to be a path from the source's directory, with slashes")
+	}
+	given := "valueFiles"
+	switch {
+	case len(v.GetValueFiles()) > 0:
+	case v.GetValues() != nil:
+		given = "values"
+	default:
+		return nil
+	}
+	if t := r.GetType(); t != "" && t != yardarmv1.RenderHelm {
+		return fmt.Errorf("%s: it is for charts, and the type is %q", given, t)
+	}
+	return checkValueFiles(v.GetValueFiles())
 }

@@ -32,6 +32,7 @@ func Child() {
 type worker struct {
 	job       job
 	rendering *yardarmv1.Rendering
+	variant   *yardarmv1.Variant
 	source    *remote
 	watch     *watch
 	warnings  []string
@@ -46,11 +47,14 @@ func child(in io.Reader, out io.Writer) int {
 	if err != nil || kind != frameJob {
 		return 1
 	}
-	c := worker{rendering: &yardarmv1.Rendering{}, source: &remote{wire: w}}
+	c := worker{rendering: &yardarmv1.Rendering{}, variant: &yardarmv1.Variant{}, source: &remote{wire: w}}
 	if err := json.Unmarshal(content, &c.job); err != nil {
 		return 1
 	}
 	if err := protojson.Unmarshal(c.job.Rendering, c.rendering); err != nil {
+		return 1
+	}
+	if err := protojson.Unmarshal(c.job.Variant, c.variant); err != nil {
 		return 1
 	}
 	w.max = c.job.Limits.Bytes + maxMessage

@@ -18,6 +18,8 @@ import (
 	dependencies "helm.sh/helm/v4/pkg/chart/v2/util"
 	"helm.sh/helm/v4/pkg/engine"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 )
 
@@ -93,15 +95,21 @@ func (c *worker) capabilities() (*common.Capabilities, error) {
 	return capabilities, nil
 }
 
-// chosenValues are those of the files and of the Rendering, in order.
+// chosenValues are those of the Rendering and then of the Variant: of its files and then its own, in order.
 func (c *worker) chosenValues() (map[string]any, error) {
-	h := c.rendering.GetHelm()
-	chosen := map[string]any{}
+	chosen, err := c.addValues(map[string]any{}, c.rendering.GetHelm().GetValueFiles(), c.rendering.GetHelm().GetValues())
+	if err != nil {
+		return nil, err
+	}
+	return c.addValues(chosen, c.variant.GetValueFiles(), c.variant.GetValues())
+}
+
+func (c *worker) addValues(chosen map[string]any, files []string, own *structpb.Struct) (map[string]any, error) {
 	dir := c.job.Path
 	if isArchive(dir) {
 		dir = path.Dir(dir)
 	}
-	for _, ref := range h.GetValueFiles() {
+	for _, ref := range files {
 		name, err := within(dir, ref)
 		if err != nil {
 			return nil, manifest.Problem{File: clip(ref), Message: "a file of values " + err.Error()}
@@ -116,16 +124,16 @@ func (c *worker) chosenValues() (map[string]any, error) {
 		}
 		chosen = loader.MergeMaps(chosen, values)
 	}
-	if h.GetValues() == nil {
+	if own == nil {
 		return chosen, nil
 	}
-	data, err := h.GetValues().MarshalJSON()
+	data, err := own.MarshalJSON()
 	if err != nil {
-		return nil, fmt.Errorf("read helm.values: %w", err)
+		return nil, fmt.Errorf("read values: %w", err)
 	}
 	values, err := loader.LoadValues(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("read helm.values: %w", err)
+		return nil, fmt.Errorf("read values: %w", err)
 	}
 	return loader.MergeMaps(chosen, values), nil
 }

@@ -32,7 +32,7 @@ const (
 // job is what a process is told to do.
 type job struct {
 	Path, Name, Namespace string
-	Rendering             json.RawMessage
+	Rendering, Variant    json.RawMessage
 	Limits                Limits
 }
 
@@ -52,6 +52,10 @@ func inProcess(ctx context.Context, in Input) (Output, error) {
 		return Output{}, errors.New("render: this process was started to render and did not call render.Child")
 	}
 	rendering, err := protojson.Marshal(in.Rendering)
+	if err != nil {
+		return Output{}, fmt.Errorf("render: %w", err)
+	}
+	variant, err := protojson.Marshal(in.Variant)
 	if err != nil {
 		return Output{}, fmt.Errorf("render: %w", err)
 	}
@@ -75,7 +79,7 @@ func inProcess(ctx context.Context, in Input) (Output, error) {
 		return Output{}, fmt.Errorf("render: start a process: %w", err)
 	}
 	p := &process{in: in, wire: newWire(stdout, stdin, in.Limits.Bytes), reader: reader{fs: in.FS, limits: in.Limits}, at: in.Path, out: Output{Type: in.Rendering.GetType()}}
-	err = p.serve(job{Path: in.Path, Name: in.Name, Namespace: in.Namespace, Rendering: rendering, Limits: in.Limits})
+	err = p.serve(job{Path: in.Path, Name: in.Name, Namespace: in.Namespace, Rendering: rendering, Variant: variant, Limits: in.Limits})
 	cancel() // whatever it still does
 	ended := cmd.Wait()
 	switch {

@@ -24,6 +24,8 @@ type Input struct {
 	Path string
 	// Rendering says how. Nil is by what is in the directory.
 	Rendering *yardarmv1.Rendering
+	// Variant says how it differs from other renderings of the same. Nil is not at all.
+	Variant *yardarmv1.Variant
 	// Name is the bundle's: a chart's release has it if it is given no other.
 	Name string
 	// Namespace is the one that the bundle's objects go to which name none. Default: "default".
@@ -105,7 +107,9 @@ func (in *Input) settle() error {
 	if err != nil {
 		return manifest.Problem{File: in.Path, Message: "the path " + err.Error()}
 	}
-	in.Path = name
+	if in.Path, err = within(name, in.Variant.GetPath()); err != nil {
+		return manifest.Problem{File: in.Variant.GetPath(), Message: "the path " + err.Error()}
+	}
 	in.Namespace = cmp.Or(in.Namespace, "default")
 	rendering := &yardarmv1.Rendering{}
 	if in.Rendering != nil {
@@ -117,5 +121,17 @@ func (in *Input) settle() error {
 		}
 	}
 	in.Rendering = rendering
-	return Check(rendering)
+	if err := Check(rendering); err != nil {
+		return in.misfit("rendering.", err)
+	}
+	if err := CheckVariant(rendering, in.Variant); err != nil {
+		return in.misfit("variant.", err)
+	}
+	return nil
+}
+
+// misfit is the problem of a directory that is not what its rendering is for: what is wrong whatever it is used for, is refused before.
+func (in *Input) misfit(part string, err error) error {
+	field, message, _ := strings.Cut(err.Error(), ": ")
+	return manifest.Problem{File: in.Path, Field: part + field, Message: message}
 }

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/yardarm-dev/yardarm/hub/placement"
+	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/rollout/gate"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -34,6 +35,10 @@ func Plan(tx *store.ReadTx, b *yardarmv1.Bundle, now time.Time, sees func(*yarda
 		held[i] = newHolds(tx, b, nil, now)
 	}
 	for i, m := range t.r.Members {
+		if m.State == rollout.Unmoved {
+			out.Unmoved++
+			continue
+		}
 		stage := out.Stages[m.Stage]
 		stage.Clusters++
 		if !t.seen[i].Present {

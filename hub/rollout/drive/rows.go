@@ -38,7 +38,7 @@ func (t *track) readRows(tx *store.ReadTx, latest *yardarmv1.Revision) error {
 		Phase: rollout.Phase(row.Phase), At: int(row.At), Unconfirmed: row.Unconfirmed}
 	members := slices.SortedFunc(tx.RolloutMembers(row.BundleUid), func(a, b store.RolloutMember) int { return int(a.Place) - int(b.Place) })
 	for i, m := range members {
-		if int(m.Stage) >= len(stages) || rollout.State(m.State) > rollout.Entering {
+		if int(m.Stage) >= len(stages) || rollout.State(m.State) > rollout.Unmoved {
 			return rollout.ErrUnreadable
 		}
 		t.r.Members = append(t.r.Members, rollout.Member{UID: m.UID, Stage: int(m.Stage), State: rollout.State(m.State), From: m.From, Good: m.Good, Prior: m.Prior})
@@ -55,7 +55,9 @@ func (t *track) readStages() {
 		sizes[i] = int(done)
 	}
 	for _, m := range t.r.Members {
-		sizes[m.Stage]++
+		if m.State != rollout.Unmoved {
+			sizes[m.Stage]++
+		}
 	}
 	t.r.Stages = rollout.Resolve(t.strategy.Stages, sizes, t.timeout)
 	for i, s := range t.row.Stages {
@@ -176,7 +178,7 @@ func (t *track) members(row *storev1.Rollout) []store.RolloutMember {
 	for i := range t.r.Members {
 		m := &t.r.Members[i]
 		switch completed := t.r.Phase == rollout.Completed; {
-		case completed && m.State == rollout.Done && !m.Kept:
+		case completed && (m.State == rollout.Done && !m.Kept || m.State == rollout.Unmoved):
 			row.Stages[m.Stage].Done++
 			continue
 		case completed && m.State == rollout.Left:
@@ -256,7 +258,17 @@ func (t *track) tell(tx *store.Tx, row *storev1.Rollout, now time.Time) error {
 	was, at := rollout.Phase(t.row.GetPhase()), t.row.GetAt()
 	if t.begins {
 		was, at = rollout.Progressing, 0
-		err = say(yardarmv1.EventNormal, "RolloutBegun", "revision %d begins its way through %d clusters in %d stages", t.r.Revision, len(t.r.Members), len(t.r.Stages))
+		unmoved := 0
+		for _, m := range t.r.Members {
+			if m.State == rollout.Unmoved {
+				unmoved++
+			}
+		}
+		text := fmt.Sprintf("revision %d begins its way through %d clusters in %d stages", t.r.Revision, len(t.r.Members)-unmoved, len(t.r.Stages))
+		if unmoved > 0 {
+			text += fmt.Sprintf("; nothing changes in %d more", unmoved)
+		}
+		err = say(yardarmv1.EventNormal, "RolloutBegun", "%s", text)
 	}
 	stage := t.r.Stages[t.r.At].Name
 	if row.At != at && t.r.Phase == rollout.Progressing {

@@ -85,7 +85,7 @@ func count(s *yardarmv1.StageStatus, m store.RolloutMember, away bool) {
 		}
 	case rollout.Given:
 		s.Given++
-	case rollout.Done:
+	case rollout.Done, rollout.Unmoved:
 		s.Done++
 	case rollout.Failed:
 		s.Failed++

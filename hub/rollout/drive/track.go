@@ -102,7 +102,9 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 		if turn := t.turns[uid]; turn != nil && turn.Before == nil {
 			runs = 0
 		}
-		candidates, seen[uid] = append(candidates, candidateOf(s.tx, c, known, runs, good)), known
+		candidate := candidateOf(s.tx, c, known, runs, good)
+		candidate.Unmoved = candidate.Ready && !known.Kept && runs != latest.Spec.Number && placement.Same(t.assigned(s, c, runs), t.assigned(s, c, latest.Spec.Number))
+		candidates, seen[uid] = append(candidates, candidate), known
 	}
 	t.begins, t.chunks, t.timeout = true, store.RolloutChunks(len(candidates)), timeoutOf(latest)
 	t.r = rollout.Begin(latest.Spec.Number, t.uid(), t.strategy, t.timeout, candidates)
@@ -114,6 +116,11 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 	}
 	t.resume(old)
 	return nil
+}
+
+// assigned is what a cluster gets by the revision with the number.
+func (t *track) assigned(s *step, c *yardarmv1.Cluster, number uint32) *yardarmv1.AssignmentSpec {
+	return s.placer.Assigner(s.tx, t.bundle, number).Assign(s.tx, c)
 }
 
 func candidateOf(r placement.Reader, c *yardarmv1.Cluster, known rollout.Seen, runs, good uint32) rollout.Candidate {
@@ -364,7 +371,7 @@ func (t *track) observe(s *step, clusterUID string) rollout.Seen {
 		return known
 	}
 	// A report counts for the assignment whose hash it names: what has changed since then, such as a label that the revision refers to, it knows nothing of.
-	a := s.placer.Assigner(s.tx, t.bundle, report.GetRevision()).Assign(s.tx, cluster)
+	a := t.assigned(s, cluster, report.GetRevision())
 	if a != nil && string(a.Hash) == string(report.GetAssignmentHash()) {
 		known.Of, known.Health = a.Revision, healthOf(report.GetPhase())
 	}

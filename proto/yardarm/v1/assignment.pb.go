@@ -119,6 +119,8 @@ type AssignmentSpec struct {
 	Labels map[string]string `protobuf:"bytes,10,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Counts requests to reconcile now (FleetService.Reconcile): a spoke that sees another number begins a whole pass at once.
 	Reconcile uint64 `protobuf:"varint,11,opt,name=reconcile,proto3" json:"reconcile,omitempty"`
+	// The variant of the revision that this is, for people: the digest says it all, and it is no part of the hash.
+	Variant string `protobuf:"bytes,12,opt,name=variant,proto3" json:"variant,omitempty"`
 	// SHA-256 over all fields above that affect what the cluster holds. Reports name it, and gates compare it.
 	Hash          []byte `protobuf:"bytes,15,opt,name=hash,proto3" json:"hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -230,6 +232,13 @@ func (x *AssignmentSpec) GetReconcile() uint64 {
 		return x.Reconcile
 	}
 	return 0
+}
+
+func (x *AssignmentSpec) GetVariant() string {
+	if x != nil {
+		return x.Variant
+	}
+	return ""
 }
 
 func (x *AssignmentSpec) GetHash() []byte {
@@ -835,7 +844,7 @@ const file_yardarm_v1_assignment_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12.\n" +
 	"\x04spec\x18\x04 \x01(\v2\x1a.yardarm.v1.AssignmentSpecR\x04spec\x124\n" +
-	"\x06status\x18\x05 \x01(\v2\x1c.yardarm.v1.AssignmentStatusR\x06status\"\x9c\x04\n" +
+	"\x06status\x18\x05 \x01(\v2\x1c.yardarm.v1.AssignmentStatusR\x06status\"\xb6\x04\n" +
 	"\x0eAssignmentSpec\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\tR\x06bundle\x12\x1d\n" +
@@ -849,7 +858,8 @@ const file_yardarm_v1_assignment_proto_rawDesc = "" +
 	"\rcustomization\x18\t \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x12>\n" +
 	"\x06labels\x18\n" +
 	" \x03(\v2&.yardarm.v1.AssignmentSpec.LabelsEntryR\x06labels\x12\x1c\n" +
-	"\treconcile\x18\v \x01(\x04R\treconcile\x12\x12\n" +
+	"\treconcile\x18\v \x01(\x04R\treconcile\x12\x18\n" +
+	"\avariant\x18\f \x01(\tR\avariant\x12\x12\n" +
 	"\x04hash\x18\x0f \x01(\fR\x04hash\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

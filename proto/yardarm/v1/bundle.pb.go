@@ -187,6 +187,8 @@ type Target struct {
 	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
 	// For the group's clusters. Of the targets that a cluster belongs to, the first that is listed counts.
 	Customization *Customization `protobuf:"bytes,2,opt,name=customization,proto3" json:"customization,omitempty"`
+	// The name of a variant of the bundle's source. Default: its rendering without one.
+	Variant       string `protobuf:"bytes,3,opt,name=variant,proto3" json:"variant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -233,6 +235,13 @@ func (x *Target) GetCustomization() *Customization {
 		return x.Customization
 	}
 	return nil
+}
+
+func (x *Target) GetVariant() string {
+	if x != nil {
+		return x.Variant
+	}
+	return ""
 }
 
 // DeliveryPolicy says how a spoke delivers a bundle. It is snapshotted into each revision, so that changing it is a change
@@ -587,7 +596,7 @@ type BundleStatus struct {
 	// The newest revision whose rollout came to its end, 0 while none did. Its clusters are to run it, but for those that the rollout of
 	// another one has reached, or has yet to.
 	Revision uint32 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	// The digest of that revision's artifact.
+	// The digest of that revision's artifact, of its first where it has several.
 	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	// Its clusters by effective phase.
 	Clusters   *PhaseCounts `protobuf:"bytes,4,opt,name=clusters,proto3" json:"clusters,omitempty"`
@@ -866,14 +875,14 @@ type RevisionSpec struct {
 	BundleUid string                 `protobuf:"bytes,2,opt,name=bundle_uid,json=bundleUid,proto3" json:"bundle_uid,omitempty"`
 	// Counts from 1 within the bundle; never used twice.
 	Number uint32 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
-	// The artifact: "sha256:" and 64 hexadecimal digits, over its canonical form.
+	// The artifact: "sha256:" and 64 hexadecimal digits, over its canonical form. Of several, the first of variants.
 	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
 	// The canonical form's size in bytes.
 	Size       uint64          `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
 	Objects    uint32          `protobuf:"varint,6,opt,name=objects,proto3" json:"objects,omitempty"`
 	Delivery   *DeliveryPolicy `protobuf:"bytes,7,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	Provenance *Provenance     `protobuf:"bytes,8,opt,name=provenance,proto3" json:"provenance,omitempty"`
-	// The customizations, as the bundle had them: its own, and its targets up to the last that has one, in order.
+	// The customizations, as the bundle had them: its own, and its targets up to the last that has one, in order. With variants, all targets.
 	Customization *Customization `protobuf:"bytes,9,opt,name=customization,proto3" json:"customization,omitempty"`
 	Targets       []*Target      `protobuf:"bytes,10,rep,name=targets,proto3" json:"targets,omitempty"`
 	// The labels of clusters that the artifact or the customizations refer to, sorted: their values are part of assignments.
@@ -881,8 +890,11 @@ type RevisionSpec struct {
 	// The CustomResourceDefinitions whose stored versions are others than in what the bundle's clusters ran when it was published: its rollout
 	// waits for somebody to confirm that. At most 100, by name.
 	StorageChanges []*StorageChange `protobuf:"bytes,12,rep,name=storage_changes,json=storageChanges,proto3" json:"storage_changes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Its artifacts, where its source has variants: what is rendered without one first, if any target asks for it, and then by name. A cluster gets that of the first target
+	// that it belongs to, and none where there is no such artifact or target.
+	Variants      []*RevisionVariant `protobuf:"bytes,13,rep,name=variants,proto3" json:"variants,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RevisionSpec) Reset() {
@@ -999,6 +1011,84 @@ func (x *RevisionSpec) GetStorageChanges() []*StorageChange {
 	return nil
 }
 
+func (x *RevisionSpec) GetVariants() []*RevisionVariant {
+	if x != nil {
+		return x.Variants
+	}
+	return nil
+}
+
+// RevisionVariant is one of several artifacts of a revision.
+type RevisionVariant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty for what is rendered without a variant.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// As of the revision.
+	Digest        string `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	Size          uint64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	Objects       uint32 `protobuf:"varint,4,opt,name=objects,proto3" json:"objects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevisionVariant) Reset() {
+	*x = RevisionVariant{}
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevisionVariant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevisionVariant) ProtoMessage() {}
+
+func (x *RevisionVariant) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevisionVariant.ProtoReflect.Descriptor instead.
+func (*RevisionVariant) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RevisionVariant) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RevisionVariant) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *RevisionVariant) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *RevisionVariant) GetObjects() uint32 {
+	if x != nil {
+		return x.Objects
+	}
+	return 0
+}
+
 // StorageChange says how a CustomResourceDefinition stores objects in another way: what a cluster has stored in a version that goes cannot be read any
 // more, and going back to an earlier definition does not bring back how objects were stored.
 type StorageChange struct {
@@ -1016,7 +1106,7 @@ type StorageChange struct {
 
 func (x *StorageChange) Reset() {
 	*x = StorageChange{}
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[11]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1118,7 @@ func (x *StorageChange) String() string {
 func (*StorageChange) ProtoMessage() {}
 
 func (x *StorageChange) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[11]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1131,7 @@ func (x *StorageChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StorageChange.ProtoReflect.Descriptor instead.
 func (*StorageChange) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StorageChange) GetDefinition() string {
@@ -1095,7 +1185,7 @@ type Provenance struct {
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[12]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1197,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_bundle_proto_msgTypes[12]
+	mi := &file_yardarm_v1_bundle_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1210,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_v1_bundle_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Provenance) GetActor() string {
@@ -1205,10 +1295,11 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\bdelivery\x18\x02 \x01(\v2\x1a.yardarm.v1.DeliveryPolicyR\bdelivery\x12?\n" +
 	"\rcustomization\x18\x03 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x125\n" +
 	"\arollout\x18\x04 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\arollout\x12*\n" +
-	"\x06source\x18\x05 \x01(\v2\x12.yardarm.v1.SourceR\x06source\"_\n" +
+	"\x06source\x18\x05 \x01(\v2\x12.yardarm.v1.SourceR\x06source\"y\n" +
 	"\x06Target\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12?\n" +
-	"\rcustomization\x18\x02 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\"\xb9\x03\n" +
+	"\rcustomization\x18\x02 \x01(\v2\x19.yardarm.v1.CustomizationR\rcustomization\x12\x18\n" +
+	"\avariant\x18\x03 \x01(\tR\avariant\"\xb9\x03\n" +
 	"\x0eDeliveryPolicy\x12\x16\n" +
 	"\x06atomic\x18\x01 \x01(\bR\x06atomic\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1a\n" +
@@ -1264,7 +1355,7 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"apiVersion\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.yardarm.v1.ObjectMetaR\bmetadata\x12,\n" +
-	"\x04spec\x18\x04 \x01(\v2\x18.yardarm.v1.RevisionSpecR\x04spec\"\xde\x03\n" +
+	"\x04spec\x18\x04 \x01(\v2\x18.yardarm.v1.RevisionSpecR\x04spec\"\x97\x04\n" +
 	"\fRevisionSpec\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1d\n" +
 	"\n" +
@@ -1281,7 +1372,13 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\atargets\x18\n" +
 	" \x03(\v2\x12.yardarm.v1.TargetR\atargets\x12\x16\n" +
 	"\x06labels\x18\v \x03(\tR\x06labels\x12B\n" +
-	"\x0fstorage_changes\x18\f \x03(\v2\x19.yardarm.v1.StorageChangeR\x0estorageChanges\"m\n" +
+	"\x0fstorage_changes\x18\f \x03(\v2\x19.yardarm.v1.StorageChangeR\x0estorageChanges\x127\n" +
+	"\bvariants\x18\r \x03(\v2\x1b.yardarm.v1.RevisionVariantR\bvariants\"k\n" +
+	"\x0fRevisionVariant\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\tR\x06digest\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x18\n" +
+	"\aobjects\x18\x04 \x01(\rR\aobjects\"m\n" +
 	"\rStorageChange\x12\x1e\n" +
 	"\n" +
 	"definition\x18\x01 \x01(\tR\n" +
@@ -1313,7 +1410,7 @@ func file_yardarm_v1_bundle_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_bundle_proto_rawDescData
 }
 
-var file_yardarm_v1_bundle_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_yardarm_v1_bundle_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_yardarm_v1_bundle_proto_goTypes = []any{
 	(*Bundle)(nil),                // 0: yardarm.v1.Bundle
 	(*BundleSpec)(nil),            // 1: yardarm.v1.BundleSpec
@@ -1326,51 +1423,53 @@ var file_yardarm_v1_bundle_proto_goTypes = []any{
 	(*PhaseCounts)(nil),           // 8: yardarm.v1.PhaseCounts
 	(*Revision)(nil),              // 9: yardarm.v1.Revision
 	(*RevisionSpec)(nil),          // 10: yardarm.v1.RevisionSpec
-	(*StorageChange)(nil),         // 11: yardarm.v1.StorageChange
-	(*Provenance)(nil),            // 12: yardarm.v1.Provenance
-	(*ObjectMeta)(nil),            // 13: yardarm.v1.ObjectMeta
-	(*Customization)(nil),         // 14: yardarm.v1.Customization
-	(*RolloutStrategy)(nil),       // 15: yardarm.v1.RolloutStrategy
-	(*Source)(nil),                // 16: yardarm.v1.Source
-	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
-	(*ObjectSelector)(nil),        // 18: yardarm.v1.ObjectSelector
-	(*Condition)(nil),             // 19: yardarm.v1.Condition
-	(*RolloutSummary)(nil),        // 20: yardarm.v1.RolloutSummary
-	(*SourceStatus)(nil),          // 21: yardarm.v1.SourceStatus
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*RevisionVariant)(nil),       // 11: yardarm.v1.RevisionVariant
+	(*StorageChange)(nil),         // 12: yardarm.v1.StorageChange
+	(*Provenance)(nil),            // 13: yardarm.v1.Provenance
+	(*ObjectMeta)(nil),            // 14: yardarm.v1.ObjectMeta
+	(*Customization)(nil),         // 15: yardarm.v1.Customization
+	(*RolloutStrategy)(nil),       // 16: yardarm.v1.RolloutStrategy
+	(*Source)(nil),                // 17: yardarm.v1.Source
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(*ObjectSelector)(nil),        // 19: yardarm.v1.ObjectSelector
+	(*Condition)(nil),             // 20: yardarm.v1.Condition
+	(*RolloutSummary)(nil),        // 21: yardarm.v1.RolloutSummary
+	(*SourceStatus)(nil),          // 22: yardarm.v1.SourceStatus
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
 }
 var file_yardarm_v1_bundle_proto_depIdxs = []int32{
-	13, // 0: yardarm.v1.Bundle.metadata:type_name -> yardarm.v1.ObjectMeta
+	14, // 0: yardarm.v1.Bundle.metadata:type_name -> yardarm.v1.ObjectMeta
 	1,  // 1: yardarm.v1.Bundle.spec:type_name -> yardarm.v1.BundleSpec
 	7,  // 2: yardarm.v1.Bundle.status:type_name -> yardarm.v1.BundleStatus
 	2,  // 3: yardarm.v1.BundleSpec.targets:type_name -> yardarm.v1.Target
 	3,  // 4: yardarm.v1.BundleSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
-	14, // 5: yardarm.v1.BundleSpec.customization:type_name -> yardarm.v1.Customization
-	15, // 6: yardarm.v1.BundleSpec.rollout:type_name -> yardarm.v1.RolloutStrategy
-	16, // 7: yardarm.v1.BundleSpec.source:type_name -> yardarm.v1.Source
-	14, // 8: yardarm.v1.Target.customization:type_name -> yardarm.v1.Customization
+	15, // 5: yardarm.v1.BundleSpec.customization:type_name -> yardarm.v1.Customization
+	16, // 6: yardarm.v1.BundleSpec.rollout:type_name -> yardarm.v1.RolloutStrategy
+	17, // 7: yardarm.v1.BundleSpec.source:type_name -> yardarm.v1.Source
+	15, // 8: yardarm.v1.Target.customization:type_name -> yardarm.v1.Customization
 	4,  // 9: yardarm.v1.DeliveryPolicy.ignore:type_name -> yardarm.v1.IgnoreRule
 	5,  // 10: yardarm.v1.DeliveryPolicy.depends_on:type_name -> yardarm.v1.Dependency
-	17, // 11: yardarm.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
+	18, // 11: yardarm.v1.DeliveryPolicy.timeout:type_name -> google.protobuf.Duration
 	6,  // 12: yardarm.v1.DeliveryPolicy.health:type_name -> yardarm.v1.HealthRule
-	18, // 13: yardarm.v1.IgnoreRule.target:type_name -> yardarm.v1.ObjectSelector
+	19, // 13: yardarm.v1.IgnoreRule.target:type_name -> yardarm.v1.ObjectSelector
 	8,  // 14: yardarm.v1.BundleStatus.clusters:type_name -> yardarm.v1.PhaseCounts
-	19, // 15: yardarm.v1.BundleStatus.conditions:type_name -> yardarm.v1.Condition
-	20, // 16: yardarm.v1.BundleStatus.rollout:type_name -> yardarm.v1.RolloutSummary
-	21, // 17: yardarm.v1.BundleStatus.source:type_name -> yardarm.v1.SourceStatus
-	13, // 18: yardarm.v1.Revision.metadata:type_name -> yardarm.v1.ObjectMeta
+	20, // 15: yardarm.v1.BundleStatus.conditions:type_name -> yardarm.v1.Condition
+	21, // 16: yardarm.v1.BundleStatus.rollout:type_name -> yardarm.v1.RolloutSummary
+	22, // 17: yardarm.v1.BundleStatus.source:type_name -> yardarm.v1.SourceStatus
+	14, // 18: yardarm.v1.Revision.metadata:type_name -> yardarm.v1.ObjectMeta
 	10, // 19: yardarm.v1.Revision.spec:type_name -> yardarm.v1.RevisionSpec
 	3,  // 20: yardarm.v1.RevisionSpec.delivery:type_name -> yardarm.v1.DeliveryPolicy
-	12, // 21: yardarm.v1.RevisionSpec.provenance:type_name -> yardarm.v1.Provenance
-	14, // 22: yardarm.v1.RevisionSpec.customization:type_name -> yardarm.v1.Customization
+	13, // 21: yardarm.v1.RevisionSpec.provenance:type_name -> yardarm.v1.Provenance
+	15, // 22: yardarm.v1.RevisionSpec.customization:type_name -> yardarm.v1.Customization
 	2,  // 23: yardarm.v1.RevisionSpec.targets:type_name -> yardarm.v1.Target
-	11, // 24: yardarm.v1.RevisionSpec.storage_changes:type_name -> yardarm.v1.StorageChange
-	22, // 25: yardarm.v1.Provenance.time:type_name -> google.protobuf.Timestamp
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	12, // 24: yardarm.v1.RevisionSpec.storage_changes:type_name -> yardarm.v1.StorageChange
+	11, // 25: yardarm.v1.RevisionSpec.variants:type_name -> yardarm.v1.RevisionVariant
+	23, // 26: yardarm.v1.Provenance.time:type_name -> google.protobuf.Timestamp
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_bundle_proto_init() }
@@ -1388,7 +1487,7 @@ func file_yardarm_v1_bundle_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_bundle_proto_rawDesc), len(file_yardarm_v1_bundle_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

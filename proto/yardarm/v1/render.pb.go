@@ -88,6 +88,80 @@ func (x *Rendering) GetHelm() *HelmRendering {
 	return nil
 }
 
+// Variant is a rendering of a source's files that differs from the others of the bundle.
+type Variant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What targets name it by: as the names of resources.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The directory that is rendered in place of the source's, and relative to it, as in "overlays/prod". It may lead out of it, but not out of the source. Not for charts of a
+	// Helm repository.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// For charts: over what the source's rendering says, in the same way and bounds.
+	ValueFiles []string `protobuf:"bytes,3,rep,name=value_files,json=valueFiles,proto3" json:"value_files,omitempty"`
+	// For charts: over those of the files.
+	Values        *structpb.Struct `protobuf:"bytes,4,opt,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Variant) Reset() {
+	*x = Variant{}
+	mi := &file_yardarm_v1_render_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Variant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Variant) ProtoMessage() {}
+
+func (x *Variant) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_render_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Variant.ProtoReflect.Descriptor instead.
+func (*Variant) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_render_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Variant) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Variant) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Variant) GetValueFiles() []string {
+	if x != nil {
+		return x.ValueFiles
+	}
+	return nil
+}
+
+func (x *Variant) GetValues() *structpb.Struct {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 // HelmRendering is what a chart is rendered with. Templates see an install, of revision 1.
 type HelmRendering struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -114,7 +188,7 @@ type HelmRendering struct {
 
 func (x *HelmRendering) Reset() {
 	*x = HelmRendering{}
-	mi := &file_yardarm_v1_render_proto_msgTypes[1]
+	mi := &file_yardarm_v1_render_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -126,7 +200,7 @@ func (x *HelmRendering) String() string {
 func (*HelmRendering) ProtoMessage() {}
 
 func (x *HelmRendering) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_render_proto_msgTypes[1]
+	mi := &file_yardarm_v1_render_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -139,7 +213,7 @@ func (x *HelmRendering) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelmRendering.ProtoReflect.Descriptor instead.
 func (*HelmRendering) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_render_proto_rawDescGZIP(), []int{1}
+	return file_yardarm_v1_render_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *HelmRendering) GetReleaseName() string {
@@ -207,7 +281,13 @@ const file_yardarm_v1_render_proto_rawDesc = "" +
 	"\tRendering\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05hooks\x18\x02 \x01(\tR\x05hooks\x12-\n" +
-	"\x04helm\x18\x03 \x01(\v2\x19.yardarm.v1.HelmRenderingR\x04helm\"\xa6\x02\n" +
+	"\x04helm\x18\x03 \x01(\v2\x19.yardarm.v1.HelmRenderingR\x04helm\"\x83\x01\n" +
+	"\aVariant\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1f\n" +
+	"\vvalue_files\x18\x03 \x03(\tR\n" +
+	"valueFiles\x12/\n" +
+	"\x06values\x18\x04 \x01(\v2\x17.google.protobuf.StructR\x06values\"\xa6\x02\n" +
 	"\rHelmRendering\x12!\n" +
 	"\frelease_name\x18\x01 \x01(\tR\vreleaseName\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1f\n" +
@@ -232,20 +312,22 @@ func file_yardarm_v1_render_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_render_proto_rawDescData
 }
 
-var file_yardarm_v1_render_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_yardarm_v1_render_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_yardarm_v1_render_proto_goTypes = []any{
 	(*Rendering)(nil),       // 0: yardarm.v1.Rendering
-	(*HelmRendering)(nil),   // 1: yardarm.v1.HelmRendering
-	(*structpb.Struct)(nil), // 2: google.protobuf.Struct
+	(*Variant)(nil),         // 1: yardarm.v1.Variant
+	(*HelmRendering)(nil),   // 2: yardarm.v1.HelmRendering
+	(*structpb.Struct)(nil), // 3: google.protobuf.Struct
 }
 var file_yardarm_v1_render_proto_depIdxs = []int32{
-	1, // 0: yardarm.v1.Rendering.helm:type_name -> yardarm.v1.HelmRendering
-	2, // 1: yardarm.v1.HelmRendering.values:type_name -> google.protobuf.Struct
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 0: yardarm.v1.Rendering.helm:type_name -> yardarm.v1.HelmRendering
+	3, // 1: yardarm.v1.Variant.values:type_name -> google.protobuf.Struct
+	3, // 2: yardarm.v1.HelmRendering.values:type_name -> google.protobuf.Struct
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_render_proto_init() }
@@ -259,7 +341,7 @@ func file_yardarm_v1_render_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_render_proto_rawDesc), len(file_yardarm_v1_render_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

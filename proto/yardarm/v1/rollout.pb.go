@@ -218,7 +218,9 @@ type RolloutPlan struct {
 	// The name of the strategy; empty for the bundle's own, and for the default.
 	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
 	// In their order.
-	Stages        []*PlannedStage `protobuf:"bytes,2,rep,name=stages,proto3" json:"stages,omitempty"`
+	Stages []*PlannedStage `protobuf:"bytes,2,rep,name=stages,proto3" json:"stages,omitempty"`
+	// Clusters in which nothing changes. They have the revision at once, and go with no stage.
+	Unmoved       uint32 `protobuf:"varint,3,opt,name=unmoved,proto3" json:"unmoved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -265,6 +267,13 @@ func (x *RolloutPlan) GetStages() []*PlannedStage {
 		return x.Stages
 	}
 	return nil
+}
+
+func (x *RolloutPlan) GetUnmoved() uint32 {
+	if x != nil {
+		return x.Unmoved
+	}
+	return 0
 }
 
 // PlannedStage is a stage with its shares made numbers of clusters.
@@ -1373,10 +1382,11 @@ const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\x04spec\x18\x04 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\x04spec\x122\n" +
 	"\x06status\x18\x05 \x01(\v2\x1a.yardarm.v1.StrategyStatusR\x06status\"*\n" +
 	"\x0eStrategyStatus\x12\x18\n" +
-	"\abundles\x18\x01 \x03(\tR\abundles\"[\n" +
+	"\abundles\x18\x01 \x03(\tR\abundles\"u\n" +
 	"\vRolloutPlan\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x120\n" +
-	"\x06stages\x18\x02 \x03(\v2\x18.yardarm.v1.PlannedStageR\x06stages\"\x95\x03\n" +
+	"\x06stages\x18\x02 \x03(\v2\x18.yardarm.v1.PlannedStageR\x06stages\x12\x18\n" +
+	"\aunmoved\x18\x03 \x01(\rR\aunmoved\"\x95\x03\n" +
 	"\fPlannedStage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bclusters\x18\x02 \x01(\rR\bclusters\x12\x12\n" +

@@ -33,7 +33,10 @@ type Source struct {
 	//	*Source_Oci
 	From isSource_From `protobuf_oneof:"from"`
 	// How its files become objects. Default: by what is in the directory.
-	Rendering     *Rendering `protobuf:"bytes,2,opt,name=rendering,proto3" json:"rendering,omitempty"`
+	Rendering *Rendering `protobuf:"bytes,2,opt,name=rendering,proto3" json:"rendering,omitempty"`
+	// Different renderings of the same files, which targets name. Each is rendered once, however many clusters have it. What targets get that name none is rendered without
+	// a variant. At most 16.
+	Variants      []*Variant `protobuf:"bytes,5,rep,name=variants,proto3" json:"variants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -105,6 +108,13 @@ func (x *Source) GetOci() *OciSource {
 func (x *Source) GetRendering() *Rendering {
 	if x != nil {
 		return x.Rendering
+	}
+	return nil
+}
+
+func (x *Source) GetVariants() []*Variant {
+	if x != nil {
+		return x.Variants
 	}
 	return nil
 }
@@ -980,12 +990,13 @@ var File_yardarm_v1_source_proto protoreflect.FileDescriptor
 const file_yardarm_v1_source_proto_rawDesc = "" +
 	"\n" +
 	"\x17yardarm/v1/source.proto\x12\n" +
-	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17yardarm/v1/access.proto\x1a\x15yardarm/v1/meta.proto\x1a\x17yardarm/v1/render.proto\"\xc9\x01\n" +
+	"yardarm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17yardarm/v1/access.proto\x1a\x15yardarm/v1/meta.proto\x1a\x17yardarm/v1/render.proto\"\xfa\x01\n" +
 	"\x06Source\x12)\n" +
 	"\x03git\x18\x01 \x01(\v2\x15.yardarm.v1.GitSourceH\x00R\x03git\x12,\n" +
 	"\x04helm\x18\x03 \x01(\v2\x16.yardarm.v1.HelmSourceH\x00R\x04helm\x12)\n" +
 	"\x03oci\x18\x04 \x01(\v2\x15.yardarm.v1.OciSourceH\x00R\x03oci\x123\n" +
-	"\trendering\x18\x02 \x01(\v2\x15.yardarm.v1.RenderingR\trenderingB\x06\n" +
+	"\trendering\x18\x02 \x01(\v2\x15.yardarm.v1.RenderingR\trendering\x12/\n" +
+	"\bvariants\x18\x05 \x03(\v2\x13.yardarm.v1.VariantR\bvariantsB\x06\n" +
 	"\x04from\"\xb0\x01\n" +
 	"\tGitSource\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12$\n" +
@@ -1082,33 +1093,35 @@ var file_yardarm_v1_source_proto_goTypes = []any{
 	(*SourceCredentialsSpec)(nil),   // 9: yardarm.v1.SourceCredentialsSpec
 	(*SourceCredentialsStatus)(nil), // 10: yardarm.v1.SourceCredentialsStatus
 	(*Rendering)(nil),               // 11: yardarm.v1.Rendering
-	(*durationpb.Duration)(nil),     // 12: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 13: google.protobuf.Timestamp
-	(*ObjectMeta)(nil),              // 14: yardarm.v1.ObjectMeta
-	(*Scope)(nil),                   // 15: yardarm.v1.Scope
+	(*Variant)(nil),                 // 12: yardarm.v1.Variant
+	(*durationpb.Duration)(nil),     // 13: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 14: google.protobuf.Timestamp
+	(*ObjectMeta)(nil),              // 15: yardarm.v1.ObjectMeta
+	(*Scope)(nil),                   // 16: yardarm.v1.Scope
 }
 var file_yardarm_v1_source_proto_depIdxs = []int32{
 	1,  // 0: yardarm.v1.Source.git:type_name -> yardarm.v1.GitSource
 	3,  // 1: yardarm.v1.Source.helm:type_name -> yardarm.v1.HelmSource
 	4,  // 2: yardarm.v1.Source.oci:type_name -> yardarm.v1.OciSource
 	11, // 3: yardarm.v1.Source.rendering:type_name -> yardarm.v1.Rendering
-	2,  // 4: yardarm.v1.GitSource.ref:type_name -> yardarm.v1.GitRef
-	12, // 5: yardarm.v1.GitSource.interval:type_name -> google.protobuf.Duration
-	12, // 6: yardarm.v1.HelmSource.interval:type_name -> google.protobuf.Duration
-	5,  // 7: yardarm.v1.OciSource.ref:type_name -> yardarm.v1.OciRef
-	12, // 8: yardarm.v1.OciSource.interval:type_name -> google.protobuf.Duration
-	13, // 9: yardarm.v1.SourceStatus.as_of:type_name -> google.protobuf.Timestamp
-	7,  // 10: yardarm.v1.SourceStatus.problem:type_name -> yardarm.v1.SourceProblem
-	13, // 11: yardarm.v1.SourceProblem.since:type_name -> google.protobuf.Timestamp
-	14, // 12: yardarm.v1.SourceCredentials.metadata:type_name -> yardarm.v1.ObjectMeta
-	9,  // 13: yardarm.v1.SourceCredentials.spec:type_name -> yardarm.v1.SourceCredentialsSpec
-	10, // 14: yardarm.v1.SourceCredentials.status:type_name -> yardarm.v1.SourceCredentialsStatus
-	15, // 15: yardarm.v1.SourceCredentialsSpec.bundles:type_name -> yardarm.v1.Scope
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	12, // 4: yardarm.v1.Source.variants:type_name -> yardarm.v1.Variant
+	2,  // 5: yardarm.v1.GitSource.ref:type_name -> yardarm.v1.GitRef
+	13, // 6: yardarm.v1.GitSource.interval:type_name -> google.protobuf.Duration
+	13, // 7: yardarm.v1.HelmSource.interval:type_name -> google.protobuf.Duration
+	5,  // 8: yardarm.v1.OciSource.ref:type_name -> yardarm.v1.OciRef
+	13, // 9: yardarm.v1.OciSource.interval:type_name -> google.protobuf.Duration
+	14, // 10: yardarm.v1.SourceStatus.as_of:type_name -> google.protobuf.Timestamp
+	7,  // 11: yardarm.v1.SourceStatus.problem:type_name -> yardarm.v1.SourceProblem
+	14, // 12: yardarm.v1.SourceProblem.since:type_name -> google.protobuf.Timestamp
+	15, // 13: yardarm.v1.SourceCredentials.metadata:type_name -> yardarm.v1.ObjectMeta
+	9,  // 14: yardarm.v1.SourceCredentials.spec:type_name -> yardarm.v1.SourceCredentialsSpec
+	10, // 15: yardarm.v1.SourceCredentials.status:type_name -> yardarm.v1.SourceCredentialsStatus
+	16, // 16: yardarm.v1.SourceCredentialsSpec.bundles:type_name -> yardarm.v1.Scope
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_source_proto_init() }

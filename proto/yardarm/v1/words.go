@@ -391,6 +391,7 @@ const (
 	MemberReturned  = "Returned"
 	MemberLeft      = "Left"
 	MemberEntering  = "Entering"
+	MemberUnmoved   = "Unmoved"
 )
 
 // What somebody does to a rollout.
