@@ -155,6 +155,7 @@ func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error
 		}
 	}
 	s.sent = next
+	s.deltas.note()
 	s.metrics.deltas.Inc()
 	s.metrics.deltaBytes.Add(float64(message.size()))
 	s.logger.Debug("delta", "changes", changes, "contents", len(next.digests), "index", cursor.Index)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -20,6 +21,13 @@ import (
 // intakeEvery is the least time between two batches: a change of a fleet has all of it report within moments, and many at a time
 // cost the store a fraction of what they cost one by one.
 const intakeEvery = 50 * time.Millisecond
+
+// What clusters are to run goes before what is said of it, since both take the same cores: reports wait while deltas go out, until none has for deltaPause,
+// which to a fleet's is long and to a person is nothing, but no longer than maxYield, so that the view of a fleet that always changes stays fresh.
+const (
+	deltaPause = 20 * time.Millisecond
+	maxYield   = time.Second
+)
 
 // intake takes what spokes observe into the store, many at a time. Of each bundle in each cluster only the newest report
 // waits, so what waits is bounded by the inventory however fast reports come.
@@ -112,6 +120,7 @@ func (in *intake) run(ctx context.Context) error {
 			case <-again:
 			}
 		}
+		in.yield(ctx)
 		again = time.After(intakeEvery)
 		in.mu.Lock()
 		batch := in.pending
@@ -129,6 +138,36 @@ func (in *intake) run(ctx context.Context) error {
 			in.Logger.Error("reports could not be taken in", "error", err)
 		}
 	}
+}
+
+// yield waits for deltas to have gone out, or for ctx to end.
+func (in *intake) yield(ctx context.Context) {
+	for end := time.Now().Add(maxYield); ; {
+		wait := min(time.Until(in.deltas.last().Add(deltaPause)), time.Until(end))
+		if wait <= 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// sendings notes that something goes out, and when it last did.
+type sendings struct{ at atomic.Pointer[time.Time] }
+
+func (s *sendings) note() {
+	now := time.Now()
+	s.at.Store(&now)
+}
+
+func (s *sendings) last() time.Time {
+	if at := s.at.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }
 
 func (in *intake) write(ctx context.Context, batch map[*session]*observation) error {

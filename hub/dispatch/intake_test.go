@@ -1,12 +1,48 @@
 package dispatch
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
+
+// Reports wait while deltas go out, and not for ever.
+func TestReportsYieldToDeltas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := newIntake(&Server{})
+		took := func() time.Duration {
+			began := time.Now()
+			in.yield(t.Context())
+			return time.Since(began)
+		}
+		if d := took(); d != 0 {
+			t.Errorf("it waits %s for nothing", d)
+		}
+		in.deltas.note()
+		if d := took(); d != deltaPause {
+			t.Errorf("after one delta it waits %s", d)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		go func() {
+			for ctx.Err() == nil {
+				in.deltas.note()
+				time.Sleep(deltaPause / 2)
+			}
+		}()
+		synctest.Wait()
+		if d := took(); d != maxYield {
+			t.Errorf("among deltas without end it waits %s", d)
+		}
+		stop()
+		if in.yield(ctx); ctx.Err() == nil {
+			t.Error("it outlasts its context")
+		}
+	})
+}
 
 // One cluster that flaps does not push everybody's events out.
 func TestEventsOfOneClusterAreBounded(t *testing.T) {

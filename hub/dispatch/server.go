@@ -112,6 +112,8 @@ type Server struct {
 	admit     *rate.Limiter
 	again     *again
 	metrics   *metrics
+	// deltas are those of all sessions.
+	deltas sendings
 	// elapsed is how long the server has been there, by a clock that nobody sets: presence goes by it.
 	elapsed func() time.Duration
 }
