@@ -114,6 +114,12 @@ func TestEveryChangeIsAudited(t *testing.T) {
 			return err
 		}},
 		{"RevokeToken", func() error { _, err := h.RevokeToken(ctx, &hubv1.RevokeTokenRequest{Name: "ci"}); return err }},
+		{"AcceptDrift", func() error {
+			h.Report(t, h.Store.Read().ClusterByName("berlin").Metadata.Uid, &yardarmv1.Report{Bundle: "web", BundleUid: h.Store.Read().BundleByName("web").Metadata.Uid, Phase: yardarmv1.PhaseReady,
+				AssignmentHash: assignment(t, h, "berlin", "web").Spec.Hash, Drift: []*yardarmv1.Drift{differing("data.key", `"2"`, `"3"`)}})
+			_, err := h.AcceptDrift(ctx, &hubv1.AcceptDriftRequest{Bundle: "web", Clusters: []string{"berlin"}})
+			return err
+		}},
 		{"PublishRevision", func() error {
 			_, err := h.Publish(ctx, &hubv1.Publication{Bundle: "web"}, apitest.ConfigMap("", "web", "3"))
 			return err

@@ -38,6 +38,16 @@ func (c checker) customization(custom *yardarmv1.Customization) bool {
 	for _, v := range found {
 		c.add("."+v.Field, v.Message)
 	}
+	for i, p := range custom.GetPatches() {
+		field := fmt.Sprintf(".patches[%d].clusters", i)
+		if len(p.GetClusters()) > maxPatchClusters {
+			c.add(field, fmt.Sprintf("has %d entries; at most %d are kept: make a group of them, and target it", len(p.GetClusters()), maxPatchClusters))
+			continue
+		}
+		for j, name := range p.GetClusters() {
+			c.name(fmt.Sprintf("%s[%d]", field, j), name)
+		}
+	}
 	if custom.GetLanguage() != 0 {
 		c.add(".language", "is set by the hub; leave it out")
 	}

@@ -104,9 +104,12 @@ func (v view) mayDiff(call call, bundle string, targets []string) error {
 	return denied(call.who, yardarmv1.VerbGet, yardarmv1.ResourceArtifacts, fmt.Sprintf("%q", clip(bundle)))
 }
 
-// diff answers what changes.
+// diff answers what changes. published is nil where what would be is of artifacts that there are.
 func (d *differ) diff(ctx context.Context, published *artifact) (*hubv1.Diff, error) {
-	weight, sizes := previewWeight*int64(len(published.canonical)), map[string]bool{}
+	weight, sizes := int64(0), map[string]bool{}
+	if published != nil {
+		weight = previewWeight * int64(len(published.canonical))
+	}
 	for _, spec := range d.before {
 		if !sizes[spec.GetDigest()] {
 			sizes[spec.GetDigest()] = true
@@ -126,12 +129,16 @@ func (d *differ) diff(ctx context.Context, published *artifact) (*hubv1.Diff, er
 	}
 	defer share.keep(0)
 	d.contents, d.refers = map[string]*content{}, map[*yardarmv1.Customization]references{}
-	if d.contents[published.row.Digest], err = newContent(published.canonical); err != nil {
-		return nil, err
-	}
-	for _, spec := range d.before {
-		if err := d.load(spec.GetDigest()); err != nil {
+	if published != nil {
+		if d.contents[published.row.Digest], err = newContent(published.canonical); err != nil {
 			return nil, err
+		}
+	}
+	for _, side := range []assigned{d.before, d.after} {
+		for _, spec := range side {
+			if err := d.load(spec.GetDigest()); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return d.parts(ctx)

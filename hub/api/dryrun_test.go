@@ -82,6 +82,8 @@ func changeableFleet(t *testing.T) *apitest.Hub {
 	web := h.Store.Read().BundleByName("web")
 	h.Report(t, h.Store.Read().ClusterByName("paris").Metadata.Uid, &yardarmv1.Report{Bundle: "web", BundleUid: web.Metadata.Uid, Phase: yardarmv1.PhaseHeld,
 		Reason: yardarmv1.ReasonNewerThanHub, AssignmentHash: []byte("newer")})
+	h.Report(t, h.Store.Read().ClusterByName("berlin").Metadata.Uid, &yardarmv1.Report{Bundle: "web", BundleUid: web.Metadata.Uid, Phase: yardarmv1.PhaseReady,
+		AssignmentHash: assignment(t, h, "berlin", "web").Spec.Hash, Drift: []*yardarmv1.Drift{differing("data.key", `"2"`, `"3"`)}})
 	for name, row := range map[string]*storev1.Rollout{
 		"failing": {Phase: uint32(rollout.Progressing), Failure: "berlin failed"}, "waiting": {Wait: uint32(rollout.WaitApproval)}, "paused": {Phase: uint32(rollout.Paused)},
 	} {
@@ -142,6 +144,9 @@ func changesOf(h *apitest.Hub, dryRun bool, version string) map[string]func(cont
 		},
 		"UndoRollout": func(ctx context.Context) (proto.Message, error) {
 			return h.UndoRollout(ctx, &hubv1.UndoRolloutRequest{Bundle: "web", DryRun: dryRun, ResourceVersion: version})
+		},
+		"AcceptDrift": func(ctx context.Context) (proto.Message, error) {
+			return h.AcceptDrift(ctx, &hubv1.AcceptDriftRequest{Bundle: "web", Clusters: []string{"berlin"}, DryRun: dryRun, ResourceVersion: version})
 		},
 		"PauseRollout":   func(ctx context.Context) (proto.Message, error) { return h.PauseRollout(ctx, steer("failing")) },
 		"ResumeRollout":  func(ctx context.Context) (proto.Message, error) { return h.ResumeRollout(ctx, steer("paused")) },

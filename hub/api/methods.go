@@ -38,6 +38,7 @@ var needs = map[string]need{
 
 	hubv1.FleetService_PublishRevision_FullMethodName: {verb: yardarmv1.VerbPublish, resource: yardarmv1.ResourceBundles, objects: published},
 	hubv1.FleetService_UndoRollout_FullMethodName:     {verb: yardarmv1.VerbUndo, resource: yardarmv1.ResourceBundles, objects: ofBundle},
+	hubv1.FleetService_AcceptDrift_FullMethodName:     {verb: yardarmv1.VerbApply, resource: yardarmv1.ResourceBundles, objects: ofBundle},
 	hubv1.FleetService_ListRevisions_FullMethodName:   {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRevisions, objects: ofBundle},
 	hubv1.FleetService_GetRevision_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceRevisions, objects: ofBundle},
 	hubv1.FleetService_GetArtifact_FullMethodName:     {verb: yardarmv1.VerbGet, resource: yardarmv1.ResourceArtifacts},

@@ -27,9 +27,22 @@ type Assigner struct {
 	revision *yardarmv1.Revision
 
 	mu sync.Mutex // guards the rest
-	// customizations are by target, and hashes by all in which the assignments of clusters differ.
-	customizations map[int]*yardarmv1.Customization
+	// merged are by target, customizations by what shares them, and hashes by all in which the assignments of clusters differ.
+	merged         map[int]*merged
+	customizations map[sharing]*yardarmv1.Customization
 	hashes         map[string][]byte
+}
+
+// merged is the customization of one target, and which of its patches that name clusters each of those gets: their places, as in " 2 5".
+type merged struct {
+	customization *yardarmv1.Customization
+	own           map[string]string
+}
+
+// sharing is what clusters share a customization by.
+type sharing struct {
+	target int
+	own    string
 }
 
 // noTarget is the target of a cluster that belongs to none that the revision lists.
@@ -41,7 +54,7 @@ func NewAssigner(r Reader, bundle *yardarmv1.Bundle, number uint32) *Assigner {
 }
 
 func newAssigner(bundle *yardarmv1.Bundle, revision *yardarmv1.Revision) *Assigner {
-	return &Assigner{bundle: bundle, revision: revision, customizations: map[int]*yardarmv1.Customization{}, hashes: map[string][]byte{}}
+	return &Assigner{bundle: bundle, revision: revision, merged: map[int]*merged{}, customizations: map[sharing]*yardarmv1.Customization{}, hashes: map[string][]byte{}}
 }
 
 // Assign derives the assignment of a cluster, which the bundle targets; nil where there is no such revision, or it has no variant for the cluster. What
@@ -63,6 +76,7 @@ func (s *Assigner) Assign(r Reader, cluster *yardarmv1.Cluster) *yardarmv1.Assig
 	if artifact == nil {
 		return nil
 	}
+	customization, shared := s.customization(target, cluster.Metadata.Name)
 	a := &yardarmv1.AssignmentSpec{
 		Cluster:           cluster.Metadata.Name,
 		Bundle:            s.bundle.Metadata.Name,
@@ -73,11 +87,11 @@ func (s *Assigner) Assign(r Reader, cluster *yardarmv1.Cluster) *yardarmv1.Assig
 		Size:              artifact.Size,
 		Delivery:          spec.Delivery,
 		AcceptedDeletions: s.accepted(r, uid, artifact.Digest),
-		Customization:     s.customization(target),
+		Customization:     customization,
 		Labels:            labelsUsed(spec.Labels, labels),
 		Reconcile:         r.Reconciliations(uid, s.bundle.Metadata.Uid),
 	}
-	a.Hash = s.hash(a, target)
+	a.Hash = s.hash(a, shared)
 	return a
 }
 
@@ -140,26 +154,38 @@ func Same(a, b *yardarmv1.AssignmentSpec) bool {
 	return a != nil && b != nil && a.Digest == b.Digest && maps.Equal(a.Labels, b.Labels) && proto.Equal(a.Delivery, b.Delivery) && proto.Equal(a.Customization, b.Customization)
 }
 
-func (s *Assigner) customization(target int) *yardarmv1.Customization {
+// customization is that of a cluster that goes by a target, and what other clusters share it by.
+func (s *Assigner) customization(target int, cluster string) (*yardarmv1.Customization, sharing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	merged, ok := s.customizations[target]
-	if !ok {
+	m := s.merged[target]
+	if m == nil {
 		var own *yardarmv1.Customization
 		if target != noTarget {
 			own = s.revision.Spec.Targets[target].Customization
 		}
-		merged = Merge(s.revision.Spec.Customization, own)
-		s.customizations[target] = merged
+		m = &merged{customization: Merge(s.revision.Spec.Customization, own), own: map[string]string{}}
+		for i, p := range m.customization.GetPatches() {
+			for _, name := range p.GetClusters() {
+				m.own[name] += fmt.Sprint(" ", i)
+			}
+		}
+		s.merged[target] = m
 	}
-	return merged
+	by := sharing{target, m.own[cluster]}
+	customization, ok := s.customizations[by]
+	if !ok {
+		customization = In(m.customization, cluster)
+		s.customizations[by] = customization
+	}
+	return customization, by
 }
 
-func (s *Assigner) hash(a *yardarmv1.AssignmentSpec, target int) []byte {
+func (s *Assigner) hash(a *yardarmv1.AssignmentSpec, by sharing) []byte {
 	if len(a.AcceptedDeletions) > 0 {
 		return holdings.AssignmentHash(a)
 	}
-	key := differences(s.revision.Spec.Labels, a, target)
+	key := differences(s.revision.Spec.Labels, a, by)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	hash := s.hashes[key]
@@ -173,9 +199,9 @@ func (s *Assigner) hash(a *yardarmv1.AssignmentSpec, target int) []byte {
 }
 
 // differences is all in which an assignment without accepted deletions may differ from others of its revision.
-func differences(used []string, a *yardarmv1.AssignmentSpec, target int) string {
+func differences(used []string, a *yardarmv1.AssignmentSpec, by sharing) string {
 	var b strings.Builder
-	fmt.Fprint(&b, target, a.Reconcile)
+	fmt.Fprintf(&b, "%d%s,%d", by.target, by.own, a.Reconcile)
 	for _, key := range used {
 		if value, ok := a.Labels[key]; ok {
 			fmt.Fprintf(&b, " %q", value)

@@ -78,6 +78,10 @@ func example() *snapshot {
 	}
 }
 
+func named(text string, clusters ...string) *yardarmv1.Patch {
+	return &yardarmv1.Patch{Patch: text, Clusters: clusters}
+}
+
 func texts(c *yardarmv1.Customization) string {
 	var out []string
 	for _, p := range c.GetPatches() {
@@ -126,19 +130,47 @@ func TestAssign(t *testing.T) {
 	}
 }
 
+// A patch that names clusters is in the assignments of those, without the names, and clusters that get the same share it.
+func TestAssignPatchesOfSomeClusters(t *testing.T) {
+	s := example()
+	s.revision.Spec.Customization.Patches = append(s.revision.Spec.Customization.Patches, named("some", "one", "two", "four", "five"))
+	s.revision.Spec.Targets[2].Customization = &yardarmv1.Customization{Patches: []*yardarmv1.Patch{named("own", "two", "five")}}
+	all := assignAll(s)
+	for uid, want := range map[string]string{"one": "all some canary", "two": "all some own", "three": "all", "four": "all some", "five": "all some own"} {
+		if got := texts(all[uid].Customization); got != want {
+			t.Errorf("%s: patches %q, want %q", uid, got, want)
+		}
+		for _, p := range all[uid].Customization.GetPatches() {
+			if len(p.Clusters) > 0 {
+				t.Errorf("%s is told of others: %v", uid, p)
+			}
+		}
+	}
+	if all["two"].Customization != all["five"].Customization {
+		t.Error("clusters that get the same do not share it")
+	}
+	s.revision.Spec.Customization, s.revision.Spec.Targets = nil, []*yardarmv1.Target{{Group: "prod", Customization: &yardarmv1.Customization{Patches: []*yardarmv1.Patch{named("own", "two")}}}}
+	if c := assignAll(s)["three"].Customization; c != nil {
+		t.Errorf("where nothing is left, there is %v", c)
+	}
+}
+
 // Each input of an assignment changes it, in the clusters that it is about and in no others, and a kept hash is never that of another assignment.
 func TestAssignChanges(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*snapshot)
 		want   []string // clusters whose assignment changes
 	}{
-		"a label that is used":            {func(s *snapshot) { s.clusters["two"].Metadata.Labels["region"] = "us" }, []string{"two"}},
-		"a label that is used and new":    {func(s *snapshot) { s.clusters["one"].Metadata.Labels["zone"] = "" }, []string{"one"}},
-		"a label that is not used":        {func(s *snapshot) { s.clusters["two"].Metadata.Labels["other"] = "3" }, nil},
-		"another group":                   {func(s *snapshot) { s.groups["two"] = []string{"canary", "prod"} }, []string{"two"}},
-		"a group that changes nothing":    {func(s *snapshot) { s.groups["two"] = []string{"all", "prod"} }, nil},
-		"the bundle's customization":      {func(s *snapshot) { s.revision.Spec.Customization.Substitute = true }, []string{"five", "four", "one", "three", "two"}},
-		"a target's customization":        {func(s *snapshot) { s.revision.Spec.Targets[1].Customization = nil }, []string{"one"}},
+		"a label that is used":         {func(s *snapshot) { s.clusters["two"].Metadata.Labels["region"] = "us" }, []string{"two"}},
+		"a label that is used and new": {func(s *snapshot) { s.clusters["one"].Metadata.Labels["zone"] = "" }, []string{"one"}},
+		"a label that is not used":     {func(s *snapshot) { s.clusters["two"].Metadata.Labels["other"] = "3" }, nil},
+		"another group":                {func(s *snapshot) { s.groups["two"] = []string{"canary", "prod"} }, []string{"two"}},
+		"a group that changes nothing": {func(s *snapshot) { s.groups["two"] = []string{"all", "prod"} }, nil},
+		"the bundle's customization":   {func(s *snapshot) { s.revision.Spec.Customization.Substitute = true }, []string{"five", "four", "one", "three", "two"}},
+		"a target's customization":     {func(s *snapshot) { s.revision.Spec.Targets[1].Customization = nil }, []string{"one"}},
+		"a patch for some clusters": {func(s *snapshot) {
+			s.revision.Spec.Targets[2].Customization.Patches = append(patches("prod", "own").Patches[:1], named("own", "two", "four"))
+		}, []string{"two"}},
 		"a request to reconcile in one":   {func(s *snapshot) { s.reconciles = map[string]uint64{"two": 1} }, []string{"two"}},
 		"a deletion that is accepted":     {func(s *snapshot) { s.accept("two", "d3") }, []string{"two"}},
 		"a deletion that is about before": {func(s *snapshot) { s.accept("two", "d2") }, nil},

@@ -26,8 +26,33 @@ func Merge(bundle, target *yardarmv1.Customization) *yardarmv1.Customization {
 		maps.Copy(out.Variables, bundle.GetVariables())
 		maps.Copy(out.Variables, target.GetVariables())
 	}
-	if len(out.Patches) == 0 && !out.Substitute && len(out.Variables) == 0 {
+	return said(out)
+}
+
+// In is a customization as one cluster gets it: without the patches that are for others, and without the names that its own are for. It is c itself where
+// no patch names clusters, and nil if nothing is said.
+func In(c *yardarmv1.Customization, cluster string) *yardarmv1.Customization {
+	if !slices.ContainsFunc(c.GetPatches(), namesClusters) {
+		return c
+	}
+	out := &yardarmv1.Customization{Substitute: c.Substitute, Variables: c.Variables, Language: c.Language}
+	for _, p := range c.Patches {
+		switch {
+		case len(p.GetClusters()) == 0:
+			out.Patches = append(out.Patches, p)
+		case slices.Contains(p.GetClusters(), cluster):
+			out.Patches = append(out.Patches, &yardarmv1.Patch{Target: p.GetTarget(), Patch: p.GetPatch()})
+		}
+	}
+	return said(out)
+}
+
+func namesClusters(p *yardarmv1.Patch) bool { return len(p.GetClusters()) > 0 }
+
+// said is nil for a customization that says nothing.
+func said(c *yardarmv1.Customization) *yardarmv1.Customization {
+	if len(c.Patches) == 0 && !c.Substitute && len(c.Variables) == 0 {
 		return nil
 	}
-	return out
+	return c
 }

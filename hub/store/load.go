@@ -114,7 +114,7 @@ func readRows(log Log) (*memdb.MemDB, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 14
+const Format = 15
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -148,6 +148,8 @@ func migrations() []migration {
 		// Format 13 has scopes of source credentials. An older hub would show them to every bundle's source.
 		scopeCredentials,
 		// Format 14 has revisions of several artifacts. An older hub would give the first one to all clusters.
+		func(Log) ([]Op, error) { return nil, nil },
+		// Format 15 has patches that are for some clusters only. An older hub would hand them out to all.
 		func(Log) ([]Op, error) { return nil, nil },
 	}
 }

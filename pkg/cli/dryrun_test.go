@@ -13,7 +13,7 @@ import (
 
 // changeless are the commands that change nothing at the hub.
 var changeless = strings.Split(`audit, auth, auth can-i, auth whoami, completion bash, completion fish, completion powershell, completion zsh, config, config current-context,
-config delete-context, config get-contexts, config import, config set-context, config use-context, config view, credentials, dashboard, describe, diff, events, get, help, history, login,
+config delete-context, config get-contexts, config import, config set-context, config use-context, config view, credentials, dashboard, describe, diff, drift, events, get, help, history, login,
 logout, notification, notification test, preview, problems, render, rollout, rollout history, rollout status, rollout watch, status, support-bundle, token, version, wait, why`, ",")
 
 // TestEveryChangeHasADryRun goes through all commands, so that a new one cannot be forgotten, and finds that no request of a dry run is meant.
@@ -22,7 +22,7 @@ func TestEveryChangeHasADryRun(t *testing.T) {
 	write(t, dir, "web.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: web}\n")
 	groups := write(t, t.TempDir(), "groups.yaml", groupsYAML)
 	lines := map[string][]string{
-		"accept": {"bundle/web"}, "apply": {"-f", groups}, "ban": {"eu-1"}, "unban": {"eu-1"}, "enroll": {"eu-9"}, "label": {"eu-1", "a=b"},
+		"accept": {"bundle/web"}, "drift accept": {"bundle/web", "cluster/eu-1"}, "apply": {"-f", groups}, "ban": {"eu-1"}, "unban": {"eu-1"}, "enroll": {"eu-9"}, "label": {"eu-1", "a=b"},
 		"publish": {dir, "--bundle", "web"}, "credentials set": {"git", "--url", "https://git.example.com/", "--ca-file", groups}, "reconcile": {"bundle/web"}, "token create": {"ci"}, "token revoke": {"ci"},
 		"delete": {"bundle/web", "cluster/eu-1", "clustergroup/big", "gate/own", "role/own", "rolebinding/own", "--remove"},
 		"freeze": {"--all"}, "unfreeze": {"own"}, "rollout override": {"web", "-m", "why"},

@@ -28,6 +28,8 @@ func TestOutput(t *testing.T) {
 		{"describe", []string{"describe group prod", "describe group big", "describe bundle web", "describe bundle draft", "describe rev web-2", "describe assignment eu-2.web us-1.web", "describe assignment eu-1.db", "describe bundle nope", "describe bundles"}},
 		{"status", []string{"status", "status --limit 1 --exit-code", "status bundle/web", "status bundle/web --exit-code", "status bundle db --exit-code", "status cluster/us-1", "status bundle/draft", "status bundle/nope", "status group/prod"}},
 		{"problems", []string{"problems", "problems bundle/db cluster/eu-1", "problems --exit-code", "problems -o yaml", "problems group/prod", "problems --limit 0"}},
+		{"drift", []string{"drift", "drift bundle/web", "drift cluster/eu-1 bundle/db --filter env=prod", "drift nope", "drift accept bundle/db cluster/eu-1 --dry-run",
+			"drift accept bundle/db cluster/eu-1 --field spec.nope", "drift accept bundle/db cluster/eu-1 --object Pod", "drift accept bundle/db", "drift accept cluster/eu-1 bundle/a bundle/b", "drift accept cluster/eu-1 cluster/eu-2"}},
 		{"why", []string{"why eu-2 web", "why cluster/eu-1 bundle/web", "why lab-1 web", "why eu-2 web -o yaml", "why eu-2", "why nope web"}},
 		{"events", []string{"events", "events --tail 1", "events --cluster cluster/eu-1", "events --bundle web -o json", "events --bundle none"}},
 		{"history", []string{"rollout history bundle/web", "rollout history web --limit 1", "rollout history draft", "rollout history bundle/nope", "rollout"}},

@@ -110,7 +110,7 @@ connection, hub), 3 rolled back, 4 awaits an approval, 5 superseded, 124 out of 
 	}
 	add(groupDeliver, a.publishCommand(), a.diffCommand(), a.renderCommand(), a.applyCommand(), a.rolloutCommand(), a.waitCommand(), a.freezeCommand(),
 		a.unfreezeCommand(), a.deleteCommand(), a.acceptCommand(), a.reconcileCommand())
-	add(groupLook, a.statusCommand(), a.problemsCommand(), a.whyCommand(), a.getCommand(), a.describeCommand(), a.previewCommand(), a.eventsCommand(), a.pastCommand(), a.auditCommand(),
+	add(groupLook, a.statusCommand(), a.problemsCommand(), a.driftCommand(), a.whyCommand(), a.getCommand(), a.describeCommand(), a.previewCommand(), a.eventsCommand(), a.pastCommand(), a.auditCommand(),
 		a.dashboardCommand())
 	add(groupClusters, a.enrollCommand(), a.labelCommand(), a.banCommand(), a.unbanCommand())
 	add(groupSettings, a.loginCommand(), a.logoutCommand(), a.configCommand(), a.tokenCommand(), a.authCommand(), a.credentialsCommand(), a.notificationCommand(),

@@ -29,9 +29,6 @@ const (
 	goneAgain = time.Minute
 )
 
-// reasonReportOnly is why drift stands that the bundle's policy, or the object's annotation, only wants to be told of.
-const reasonReportOnly = "ReportOnly"
-
 // difference is one field of an object that differs from what was applied, or did.
 type difference struct {
 	drift.Difference

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/spoke/drift"
 	"github.com/yardarm-dev/yardarm/spoke/live"
@@ -26,12 +28,12 @@ func TestDriftIsToldNewestFirst(t *testing.T) {
 	if len(d.repaired) != keptDrift {
 		t.Errorf("%d are kept", len(d.repaired))
 	}
-	d.leave(web, judgement{differs: true}, []drift.Difference{{Path: "data.a"}, {Path: "data.b"}}, reasonReportOnly, noon)
+	d.leave(web, judgement{differs: true}, []drift.Difference{{Path: "data.a"}, {Path: "data.b"}}, yardarmv1.ReasonReportOnly, noon)
 	told := d.told(at)
 	if len(told) != maxDrift || d.count() != 1 {
 		t.Fatalf("%d are told, of %d objects", len(told), d.count())
 	}
-	if told[0].Path != "data.b" || told[0].Reason != reasonReportOnly || told[0].Corrected != nil {
+	if told[0].Path != "data.b" || told[0].Reason != yardarmv1.ReasonReportOnly || told[0].Corrected != nil {
 		t.Errorf("first: %v", told[0])
 	}
 	if told[2].Object != "ConfigMap 59" || told[2].Corrected.AsTime() != at || told[2].Reason != "" {
@@ -45,11 +47,11 @@ func TestDriftIsToldNewestFirst(t *testing.T) {
 func TestDriftIsToldSinceItBegan(t *testing.T) {
 	var d drifts
 	found := []drift.Difference{{Path: "data.a", Live: `"x"`}}
-	if news := d.leave(web, judgement{differs: true}, found, reasonReportOnly, noon); len(news) != 1 {
+	if news := d.leave(web, judgement{differs: true}, found, yardarmv1.ReasonReportOnly, noon); len(news) != 1 {
 		t.Errorf("news: %v", news)
 	}
 	found = []drift.Difference{{Path: "data.a", Live: `"y"`}, {Path: "data.b"}}
-	if news := d.leave(web, judgement{differs: true}, found, reasonReportOnly, noon.Add(time.Minute)); len(news) != 1 || news[0].Path != "data.b" {
+	if news := d.leave(web, judgement{differs: true}, found, yardarmv1.ReasonReportOnly, noon.Add(time.Minute)); len(news) != 1 || news[0].Path != "data.b" {
 		t.Errorf("news: %v", news)
 	}
 	told := d.told(noon)

@@ -232,7 +232,7 @@ func TestHeldPolicyTellsNoOtherDrift(t *testing.T) {
 	e.policy.set("")
 	s.await("web", "the drift stands for its own reason", func(r *yardarmv1.Report) bool {
 		d := driftOf(r, "/told", "data.key")
-		return r.Phase == yardarmv1.PhaseReady && d != nil && d.Reason == reasonReportOnly && r.Objects.Drifted == 1
+		return r.Phase == yardarmv1.PhaseReady && d != nil && d.Reason == yardarmv1.ReasonReportOnly && r.Objects.Drifted == 1
 	})
 	for _, name := range []string{"once", "told", "ignored"} {
 		if got := value(e.get(name)); got != "edited" {

@@ -74,7 +74,7 @@ func (b *bundle) examine(ctx context.Context, w work, suspects []suspect, renewe
 		case s.item.Delivery.Drift == yardarmv1.DriftCorrect:
 			again = b.redo(again, s, out)
 		default:
-			b.left(s, f, reasonReportOnly)
+			b.left(s, f, yardarmv1.ReasonReportOnly)
 			out.applied++
 		}
 	}

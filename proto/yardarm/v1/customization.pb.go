@@ -110,7 +110,10 @@ type Patch struct {
 	// YAML or JSON: a map is a strategic merge patch (a JSON merge patch for kinds that are not built in), a list is a JSON
 	// patch (RFC 6902, at most 1,000 operations). It must not change what an object is: its apiVersion, kind, name and
 	// namespace; nor delete it. At most 256 KiB.
-	Patch         string `protobuf:"bytes,2,opt,name=patch,proto3" json:"patch,omitempty"`
+	Patch string `protobuf:"bytes,2,opt,name=patch,proto3" json:"patch,omitempty"`
+	// Only in the clusters of these names; in all that the customization is for when empty. It is for the hub to see to: no other cluster's
+	// assignment has the patch, and no assignment has the names. At most 1,000.
+	Clusters      []string `protobuf:"bytes,3,rep,name=clusters,proto3" json:"clusters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -157,6 +160,13 @@ func (x *Patch) GetPatch() string {
 		return x.Patch
 	}
 	return ""
+}
+
+func (x *Patch) GetClusters() []string {
+	if x != nil {
+		return x.Clusters
+	}
+	return nil
 }
 
 // ObjectSelector selects objects of a bundle; what is empty matches all.
@@ -261,10 +271,11 @@ const file_yardarm_v1_customization_proto_rawDesc = "" +
 	"\blanguage\x18\x04 \x01(\rR\blanguage\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Q\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"m\n" +
 	"\x05Patch\x122\n" +
 	"\x06target\x18\x01 \x01(\v2\x1a.yardarm.v1.ObjectSelectorR\x06target\x12\x14\n" +
-	"\x05patch\x18\x02 \x01(\tR\x05patch\"\x9e\x01\n" +
+	"\x05patch\x18\x02 \x01(\tR\x05patch\x12\x1a\n" +
+	"\bclusters\x18\x03 \x03(\tR\bclusters\"\x9e\x01\n" +
 	"\x0eObjectSelector\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +

@@ -213,6 +213,9 @@ const (
 	ReasonReadOnly     = "ReadOnly"
 	ReasonPolicyDenied = "PolicyDenied"
 
+	// Why drift stands that the bundle's policy, or the object's annotation, only wants to be told of.
+	ReasonReportOnly = "ReportOnly"
+
 	// Why a tombstone was sent.
 	ReasonBundleDeleted    = "BundleDeleted"
 	ReasonClusterDeleted   = "ClusterDeleted"

@@ -3542,7 +3542,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1eyardarm/hub/v1/authority.proto\x1a yardarm/hub/v1/credentials.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1cyardarm/hub/v1/history.proto\x1a!yardarm/hub/v1/notification.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x1dyardarm/v1/notification.proto\x1a\x18yardarm/v1/rollout.proto\x1a\x17yardarm/v1/source.proto\"\x0f\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1eyardarm/hub/v1/authority.proto\x1a yardarm/hub/v1/credentials.proto\x1a\x1ayardarm/hub/v1/drift.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1cyardarm/hub/v1/history.proto\x1a!yardarm/hub/v1/notification.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x1dyardarm/v1/notification.proto\x1a\x18yardarm/v1/rollout.proto\x1a\x17yardarm/v1/source.proto\"\x0f\n" +
 	"\rGetHubRequest\"\xfc\x01\n" +
 	"\x03Hub\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
@@ -3792,7 +3792,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x11.yardarm.v1.EventR\x05event\"\x0f\n" +
 	"\rBackupRequest\"$\n" +
 	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xc5.\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data2\xa1/\n" +
 	"\fFleetService\x12<\n" +
 	"\x06GetHub\x12\x1d.yardarm.hub.v1.GetHubRequest\x1a\x13.yardarm.hub.v1.Hub\x12D\n" +
 	"\x05Apply\x12\x1c.yardarm.hub.v1.ApplyRequest\x1a\x1d.yardarm.hub.v1.ApplyResponse\x12Y\n" +
@@ -3815,7 +3815,8 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\rListRevisions\x12$.yardarm.hub.v1.ListRevisionsRequest\x1a%.yardarm.hub.v1.ListRevisionsResponse\x12G\n" +
 	"\vGetRevision\x12\".yardarm.hub.v1.GetRevisionRequest\x1a\x14.yardarm.v1.Revision\x12X\n" +
 	"\vGetArtifact\x12\".yardarm.hub.v1.GetArtifactRequest\x1a#.yardarm.hub.v1.GetArtifactResponse0\x01\x12Z\n" +
-	"\vUndoRollout\x12\".yardarm.hub.v1.UndoRolloutRequest\x1a'.yardarm.hub.v1.PublishRevisionResponse\x12D\n" +
+	"\vUndoRollout\x12\".yardarm.hub.v1.UndoRolloutRequest\x1a'.yardarm.hub.v1.PublishRevisionResponse\x12Z\n" +
+	"\vAcceptDrift\x12\".yardarm.hub.v1.AcceptDriftRequest\x1a'.yardarm.hub.v1.PublishRevisionResponse\x12D\n" +
 	"\n" +
 	"GetRollout\x12!.yardarm.hub.v1.GetRolloutRequest\x1a\x13.yardarm.v1.Rollout\x12J\n" +
 	"\fWatchRollout\x12#.yardarm.hub.v1.WatchRolloutRequest\x1a\x13.yardarm.v1.Rollout0\x01\x12H\n" +
@@ -3959,70 +3960,71 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(*v1.RolloutPlan)(nil),                  // 70: yardarm.v1.RolloutPlan
 	(*v1.Assignment)(nil),                   // 71: yardarm.v1.Assignment
 	(*v1.Event)(nil),                        // 72: yardarm.v1.Event
-	(*GetRolloutRequest)(nil),               // 73: yardarm.hub.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil),             // 74: yardarm.hub.v1.WatchRolloutRequest
-	(*SteerRolloutRequest)(nil),             // 75: yardarm.hub.v1.SteerRolloutRequest
-	(*ListGatesRequest)(nil),                // 76: yardarm.hub.v1.ListGatesRequest
-	(*GetGateRequest)(nil),                  // 77: yardarm.hub.v1.GetGateRequest
-	(*DeleteGateRequest)(nil),               // 78: yardarm.hub.v1.DeleteGateRequest
-	(*ListStrategiesRequest)(nil),           // 79: yardarm.hub.v1.ListStrategiesRequest
-	(*GetStrategyRequest)(nil),              // 80: yardarm.hub.v1.GetStrategyRequest
-	(*DeleteStrategyRequest)(nil),           // 81: yardarm.hub.v1.DeleteStrategyRequest
-	(*GetExplanationRequest)(nil),           // 82: yardarm.hub.v1.GetExplanationRequest
-	(*ListProblemsRequest)(nil),             // 83: yardarm.hub.v1.ListProblemsRequest
-	(*GetFacetsRequest)(nil),                // 84: yardarm.hub.v1.GetFacetsRequest
-	(*WatchOverviewRequest)(nil),            // 85: yardarm.hub.v1.WatchOverviewRequest
-	(*GetHistoryRequest)(nil),               // 86: yardarm.hub.v1.GetHistoryRequest
-	(*ListAuditRequest)(nil),                // 87: yardarm.hub.v1.ListAuditRequest
-	(*ListRolesRequest)(nil),                // 88: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),                  // 89: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),               // 90: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),         // 91: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),           // 92: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),        // 93: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*ListNotificationsRequest)(nil),        // 94: yardarm.hub.v1.ListNotificationsRequest
-	(*GetNotificationRequest)(nil),          // 95: yardarm.hub.v1.GetNotificationRequest
-	(*DeleteNotificationRequest)(nil),       // 96: yardarm.hub.v1.DeleteNotificationRequest
-	(*TestNotificationRequest)(nil),         // 97: yardarm.hub.v1.TestNotificationRequest
-	(*ListSourceCredentialsRequest)(nil),    // 98: yardarm.hub.v1.ListSourceCredentialsRequest
-	(*GetSourceCredentialsRequest)(nil),     // 99: yardarm.hub.v1.GetSourceCredentialsRequest
-	(*DeleteSourceCredentialsRequest)(nil),  // 100: yardarm.hub.v1.DeleteSourceCredentialsRequest
-	(*CreateTokenRequest)(nil),              // 101: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),               // 102: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),                 // 103: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),              // 104: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),                   // 105: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                     // 106: yardarm.hub.v1.CanIRequest
-	(*GetAuthorityRequest)(nil),             // 107: yardarm.hub.v1.GetAuthorityRequest
-	(*RotateAuthorityRequest)(nil),          // 108: yardarm.hub.v1.RotateAuthorityRequest
-	(*RetireAuthorityRequest)(nil),          // 109: yardarm.hub.v1.RetireAuthorityRequest
-	(*v1.Rollout)(nil),                      // 110: yardarm.v1.Rollout
-	(*ListGatesResponse)(nil),               // 111: yardarm.hub.v1.ListGatesResponse
-	(*DeleteGateResponse)(nil),              // 112: yardarm.hub.v1.DeleteGateResponse
-	(*ListStrategiesResponse)(nil),          // 113: yardarm.hub.v1.ListStrategiesResponse
-	(*DeleteStrategyResponse)(nil),          // 114: yardarm.hub.v1.DeleteStrategyResponse
-	(*v1.Explanation)(nil),                  // 115: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),            // 116: yardarm.hub.v1.ListProblemsResponse
-	(*Facets)(nil),                          // 117: yardarm.hub.v1.Facets
-	(*WatchOverviewResponse)(nil),           // 118: yardarm.hub.v1.WatchOverviewResponse
-	(*History)(nil),                         // 119: yardarm.hub.v1.History
-	(*ListAuditResponse)(nil),               // 120: yardarm.hub.v1.ListAuditResponse
-	(*ListRolesResponse)(nil),               // 121: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),              // 122: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),        // 123: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),       // 124: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*ListNotificationsResponse)(nil),       // 125: yardarm.hub.v1.ListNotificationsResponse
-	(*DeleteNotificationResponse)(nil),      // 126: yardarm.hub.v1.DeleteNotificationResponse
-	(*TestNotificationResponse)(nil),        // 127: yardarm.hub.v1.TestNotificationResponse
-	(*ListSourceCredentialsResponse)(nil),   // 128: yardarm.hub.v1.ListSourceCredentialsResponse
-	(*DeleteSourceCredentialsResponse)(nil), // 129: yardarm.hub.v1.DeleteSourceCredentialsResponse
-	(*CreateTokenResponse)(nil),             // 130: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),              // 131: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                        // 132: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),             // 133: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),                  // 134: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),                    // 135: yardarm.hub.v1.CanIResponse
-	(*Authority)(nil),                       // 136: yardarm.hub.v1.Authority
+	(*AcceptDriftRequest)(nil),              // 73: yardarm.hub.v1.AcceptDriftRequest
+	(*GetRolloutRequest)(nil),               // 74: yardarm.hub.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),             // 75: yardarm.hub.v1.WatchRolloutRequest
+	(*SteerRolloutRequest)(nil),             // 76: yardarm.hub.v1.SteerRolloutRequest
+	(*ListGatesRequest)(nil),                // 77: yardarm.hub.v1.ListGatesRequest
+	(*GetGateRequest)(nil),                  // 78: yardarm.hub.v1.GetGateRequest
+	(*DeleteGateRequest)(nil),               // 79: yardarm.hub.v1.DeleteGateRequest
+	(*ListStrategiesRequest)(nil),           // 80: yardarm.hub.v1.ListStrategiesRequest
+	(*GetStrategyRequest)(nil),              // 81: yardarm.hub.v1.GetStrategyRequest
+	(*DeleteStrategyRequest)(nil),           // 82: yardarm.hub.v1.DeleteStrategyRequest
+	(*GetExplanationRequest)(nil),           // 83: yardarm.hub.v1.GetExplanationRequest
+	(*ListProblemsRequest)(nil),             // 84: yardarm.hub.v1.ListProblemsRequest
+	(*GetFacetsRequest)(nil),                // 85: yardarm.hub.v1.GetFacetsRequest
+	(*WatchOverviewRequest)(nil),            // 86: yardarm.hub.v1.WatchOverviewRequest
+	(*GetHistoryRequest)(nil),               // 87: yardarm.hub.v1.GetHistoryRequest
+	(*ListAuditRequest)(nil),                // 88: yardarm.hub.v1.ListAuditRequest
+	(*ListRolesRequest)(nil),                // 89: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),                  // 90: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),               // 91: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),         // 92: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),           // 93: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),        // 94: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*ListNotificationsRequest)(nil),        // 95: yardarm.hub.v1.ListNotificationsRequest
+	(*GetNotificationRequest)(nil),          // 96: yardarm.hub.v1.GetNotificationRequest
+	(*DeleteNotificationRequest)(nil),       // 97: yardarm.hub.v1.DeleteNotificationRequest
+	(*TestNotificationRequest)(nil),         // 98: yardarm.hub.v1.TestNotificationRequest
+	(*ListSourceCredentialsRequest)(nil),    // 99: yardarm.hub.v1.ListSourceCredentialsRequest
+	(*GetSourceCredentialsRequest)(nil),     // 100: yardarm.hub.v1.GetSourceCredentialsRequest
+	(*DeleteSourceCredentialsRequest)(nil),  // 101: yardarm.hub.v1.DeleteSourceCredentialsRequest
+	(*CreateTokenRequest)(nil),              // 102: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),               // 103: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),                 // 104: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),              // 105: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),                   // 106: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                     // 107: yardarm.hub.v1.CanIRequest
+	(*GetAuthorityRequest)(nil),             // 108: yardarm.hub.v1.GetAuthorityRequest
+	(*RotateAuthorityRequest)(nil),          // 109: yardarm.hub.v1.RotateAuthorityRequest
+	(*RetireAuthorityRequest)(nil),          // 110: yardarm.hub.v1.RetireAuthorityRequest
+	(*v1.Rollout)(nil),                      // 111: yardarm.v1.Rollout
+	(*ListGatesResponse)(nil),               // 112: yardarm.hub.v1.ListGatesResponse
+	(*DeleteGateResponse)(nil),              // 113: yardarm.hub.v1.DeleteGateResponse
+	(*ListStrategiesResponse)(nil),          // 114: yardarm.hub.v1.ListStrategiesResponse
+	(*DeleteStrategyResponse)(nil),          // 115: yardarm.hub.v1.DeleteStrategyResponse
+	(*v1.Explanation)(nil),                  // 116: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),            // 117: yardarm.hub.v1.ListProblemsResponse
+	(*Facets)(nil),                          // 118: yardarm.hub.v1.Facets
+	(*WatchOverviewResponse)(nil),           // 119: yardarm.hub.v1.WatchOverviewResponse
+	(*History)(nil),                         // 120: yardarm.hub.v1.History
+	(*ListAuditResponse)(nil),               // 121: yardarm.hub.v1.ListAuditResponse
+	(*ListRolesResponse)(nil),               // 122: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),              // 123: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),        // 124: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),       // 125: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*ListNotificationsResponse)(nil),       // 126: yardarm.hub.v1.ListNotificationsResponse
+	(*DeleteNotificationResponse)(nil),      // 127: yardarm.hub.v1.DeleteNotificationResponse
+	(*TestNotificationResponse)(nil),        // 128: yardarm.hub.v1.TestNotificationResponse
+	(*ListSourceCredentialsResponse)(nil),   // 129: yardarm.hub.v1.ListSourceCredentialsResponse
+	(*DeleteSourceCredentialsResponse)(nil), // 130: yardarm.hub.v1.DeleteSourceCredentialsResponse
+	(*CreateTokenResponse)(nil),             // 131: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),              // 132: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                        // 133: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),             // 134: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),                  // 135: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),                    // 136: yardarm.hub.v1.CanIResponse
+	(*Authority)(nil),                       // 137: yardarm.hub.v1.Authority
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	54,  // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
@@ -4086,128 +4088,130 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	32,  // 58: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
 	33,  // 59: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
 	35,  // 60: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	73,  // 61: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
-	74,  // 62: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
-	75,  // 63: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	75,  // 64: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	75,  // 65: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	75,  // 66: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	75,  // 67: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	75,  // 68: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	76,  // 69: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
-	77,  // 70: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
-	78,  // 71: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
-	79,  // 72: yardarm.hub.v1.FleetService.ListStrategies:input_type -> yardarm.hub.v1.ListStrategiesRequest
-	80,  // 73: yardarm.hub.v1.FleetService.GetStrategy:input_type -> yardarm.hub.v1.GetStrategyRequest
-	81,  // 74: yardarm.hub.v1.FleetService.DeleteStrategy:input_type -> yardarm.hub.v1.DeleteStrategyRequest
-	36,  // 75: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	38,  // 76: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	39,  // 77: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	82,  // 78: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
-	42,  // 79: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	44,  // 80: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	83,  // 81: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
-	84,  // 82: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	46,  // 83: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	85,  // 84: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
-	48,  // 85: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	86,  // 86: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
-	87,  // 87: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
-	88,  // 88: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	89,  // 89: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	90,  // 90: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	91,  // 91: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	92,  // 92: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	93,  // 93: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	94,  // 94: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
-	95,  // 95: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
-	96,  // 96: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
-	97,  // 97: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
-	98,  // 98: yardarm.hub.v1.FleetService.ListSourceCredentials:input_type -> yardarm.hub.v1.ListSourceCredentialsRequest
-	99,  // 99: yardarm.hub.v1.FleetService.GetSourceCredentials:input_type -> yardarm.hub.v1.GetSourceCredentialsRequest
-	100, // 100: yardarm.hub.v1.FleetService.DeleteSourceCredentials:input_type -> yardarm.hub.v1.DeleteSourceCredentialsRequest
-	101, // 101: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	102, // 102: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	103, // 103: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	104, // 104: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	105, // 105: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	106, // 106: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	50,  // 107: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	107, // 108: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	108, // 109: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	109, // 110: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	1,   // 111: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	4,   // 112: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	7,   // 113: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	55,  // 114: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	55,  // 115: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	11,  // 116: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	55,  // 117: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	55,  // 118: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	15,  // 119: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	17,  // 120: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	56,  // 121: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	20,  // 122: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	22,  // 123: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	57,  // 124: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	25,  // 125: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	29,  // 126: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	31,  // 127: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	68,  // 128: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	34,  // 129: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	29,  // 130: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	110, // 131: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	110, // 132: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	110, // 133: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	110, // 134: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	110, // 135: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	110, // 136: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	110, // 137: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	110, // 138: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
-	111, // 139: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
-	60,  // 140: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
-	112, // 141: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
-	113, // 142: yardarm.hub.v1.FleetService.ListStrategies:output_type -> yardarm.hub.v1.ListStrategiesResponse
-	62,  // 143: yardarm.hub.v1.FleetService.GetStrategy:output_type -> yardarm.v1.Strategy
-	114, // 144: yardarm.hub.v1.FleetService.DeleteStrategy:output_type -> yardarm.hub.v1.DeleteStrategyResponse
-	37,  // 145: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	71,  // 146: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	40,  // 147: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	115, // 148: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	43,  // 149: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	45,  // 150: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	116, // 151: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	117, // 152: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	47,  // 153: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	118, // 154: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
-	49,  // 155: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	119, // 156: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
-	120, // 157: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
-	121, // 158: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	58,  // 159: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	122, // 160: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	123, // 161: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	59,  // 162: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	124, // 163: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	125, // 164: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
-	61,  // 165: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
-	126, // 166: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
-	127, // 167: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
-	128, // 168: yardarm.hub.v1.FleetService.ListSourceCredentials:output_type -> yardarm.hub.v1.ListSourceCredentialsResponse
-	63,  // 169: yardarm.hub.v1.FleetService.GetSourceCredentials:output_type -> yardarm.v1.SourceCredentials
-	129, // 170: yardarm.hub.v1.FleetService.DeleteSourceCredentials:output_type -> yardarm.hub.v1.DeleteSourceCredentialsResponse
-	130, // 171: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	131, // 172: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	132, // 173: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	133, // 174: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	134, // 175: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	135, // 176: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	51,  // 177: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	136, // 178: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	136, // 179: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	136, // 180: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	111, // [111:181] is the sub-list for method output_type
-	41,  // [41:111] is the sub-list for method input_type
+	73,  // 61: yardarm.hub.v1.FleetService.AcceptDrift:input_type -> yardarm.hub.v1.AcceptDriftRequest
+	74,  // 62: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
+	75,  // 63: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
+	76,  // 64: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	76,  // 65: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	76,  // 66: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	76,  // 67: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	76,  // 68: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	76,  // 69: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	77,  // 70: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
+	78,  // 71: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
+	79,  // 72: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
+	80,  // 73: yardarm.hub.v1.FleetService.ListStrategies:input_type -> yardarm.hub.v1.ListStrategiesRequest
+	81,  // 74: yardarm.hub.v1.FleetService.GetStrategy:input_type -> yardarm.hub.v1.GetStrategyRequest
+	82,  // 75: yardarm.hub.v1.FleetService.DeleteStrategy:input_type -> yardarm.hub.v1.DeleteStrategyRequest
+	36,  // 76: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	38,  // 77: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	39,  // 78: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	83,  // 79: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
+	42,  // 80: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	44,  // 81: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	84,  // 82: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
+	85,  // 83: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	46,  // 84: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	86,  // 85: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
+	48,  // 86: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	87,  // 87: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
+	88,  // 88: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
+	89,  // 89: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	90,  // 90: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	91,  // 91: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	92,  // 92: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	93,  // 93: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	94,  // 94: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	95,  // 95: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
+	96,  // 96: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
+	97,  // 97: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
+	98,  // 98: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
+	99,  // 99: yardarm.hub.v1.FleetService.ListSourceCredentials:input_type -> yardarm.hub.v1.ListSourceCredentialsRequest
+	100, // 100: yardarm.hub.v1.FleetService.GetSourceCredentials:input_type -> yardarm.hub.v1.GetSourceCredentialsRequest
+	101, // 101: yardarm.hub.v1.FleetService.DeleteSourceCredentials:input_type -> yardarm.hub.v1.DeleteSourceCredentialsRequest
+	102, // 102: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	103, // 103: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	104, // 104: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	105, // 105: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	106, // 106: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	107, // 107: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	50,  // 108: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	108, // 109: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	109, // 110: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	110, // 111: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	1,   // 112: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	4,   // 113: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	7,   // 114: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	55,  // 115: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	55,  // 116: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	11,  // 117: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	55,  // 118: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	55,  // 119: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	15,  // 120: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	17,  // 121: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	56,  // 122: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	20,  // 123: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	22,  // 124: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	57,  // 125: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	25,  // 126: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	29,  // 127: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	31,  // 128: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	68,  // 129: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	34,  // 130: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	29,  // 131: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	29,  // 132: yardarm.hub.v1.FleetService.AcceptDrift:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	111, // 133: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	111, // 134: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	111, // 135: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	111, // 136: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	111, // 137: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	111, // 138: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	111, // 139: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	111, // 140: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
+	112, // 141: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
+	60,  // 142: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
+	113, // 143: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
+	114, // 144: yardarm.hub.v1.FleetService.ListStrategies:output_type -> yardarm.hub.v1.ListStrategiesResponse
+	62,  // 145: yardarm.hub.v1.FleetService.GetStrategy:output_type -> yardarm.v1.Strategy
+	115, // 146: yardarm.hub.v1.FleetService.DeleteStrategy:output_type -> yardarm.hub.v1.DeleteStrategyResponse
+	37,  // 147: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	71,  // 148: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	40,  // 149: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	116, // 150: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	43,  // 151: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	45,  // 152: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	117, // 153: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	118, // 154: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	47,  // 155: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	119, // 156: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	49,  // 157: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	120, // 158: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
+	121, // 159: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
+	122, // 160: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	58,  // 161: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	123, // 162: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	124, // 163: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	59,  // 164: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	125, // 165: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	126, // 166: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
+	61,  // 167: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
+	127, // 168: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
+	128, // 169: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
+	129, // 170: yardarm.hub.v1.FleetService.ListSourceCredentials:output_type -> yardarm.hub.v1.ListSourceCredentialsResponse
+	63,  // 171: yardarm.hub.v1.FleetService.GetSourceCredentials:output_type -> yardarm.v1.SourceCredentials
+	130, // 172: yardarm.hub.v1.FleetService.DeleteSourceCredentials:output_type -> yardarm.hub.v1.DeleteSourceCredentialsResponse
+	131, // 173: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	132, // 174: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	133, // 175: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	134, // 176: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	135, // 177: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	136, // 178: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	51,  // 179: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	137, // 180: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	137, // 181: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	137, // 182: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	112, // [112:183] is the sub-list for method output_type
+	41,  // [41:112] is the sub-list for method input_type
 	41,  // [41:41] is the sub-list for extension type_name
 	41,  // [41:41] is the sub-list for extension extendee
 	0,   // [0:41] is the sub-list for field type_name
@@ -4222,6 +4226,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	file_yardarm_hub_v1_audit_proto_init()
 	file_yardarm_hub_v1_authority_proto_init()
 	file_yardarm_hub_v1_credentials_proto_init()
+	file_yardarm_hub_v1_drift_proto_init()
 	file_yardarm_hub_v1_explain_proto_init()
 	file_yardarm_hub_v1_facets_proto_init()
 	file_yardarm_hub_v1_gate_proto_init()

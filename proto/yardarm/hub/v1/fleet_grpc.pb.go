@@ -42,6 +42,7 @@ const (
 	FleetService_GetRevision_FullMethodName             = "/yardarm.hub.v1.FleetService/GetRevision"
 	FleetService_GetArtifact_FullMethodName             = "/yardarm.hub.v1.FleetService/GetArtifact"
 	FleetService_UndoRollout_FullMethodName             = "/yardarm.hub.v1.FleetService/UndoRollout"
+	FleetService_AcceptDrift_FullMethodName             = "/yardarm.hub.v1.FleetService/AcceptDrift"
 	FleetService_GetRollout_FullMethodName              = "/yardarm.hub.v1.FleetService/GetRollout"
 	FleetService_WatchRollout_FullMethodName            = "/yardarm.hub.v1.FleetService/WatchRollout"
 	FleetService_PauseRollout_FullMethodName            = "/yardarm.hub.v1.FleetService/PauseRollout"
@@ -132,6 +133,9 @@ type FleetServiceClient interface {
 	GetArtifact(ctx context.Context, in *GetArtifactRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetArtifactResponse], error)
 	// UndoRollout makes a new revision with the content of an earlier one.
 	UndoRollout(ctx context.Context, in *UndoRolloutRequest, opts ...grpc.CallOption) (*PublishRevisionResponse, error)
+	// AcceptDrift makes the live values of fields that differ desired, for the clusters that have them or for a group: by patches of the bundle's
+	// customization, and so by a new revision of the same content. A dry run answers the difference, too.
+	AcceptDrift(ctx context.Context, in *AcceptDriftRequest, opts ...grpc.CallOption) (*PublishRevisionResponse, error)
 	// GetRollout answers how the latest revision of a bundle goes through its clusters.
 	GetRollout(ctx context.Context, in *GetRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
 	// WatchRollout answers it now, and again whenever it has changed, coalesced. It goes on with later revisions, and ends with the bundle.
@@ -433,6 +437,16 @@ func (c *fleetServiceClient) UndoRollout(ctx context.Context, in *UndoRolloutReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PublishRevisionResponse)
 	err := c.cc.Invoke(ctx, FleetService_UndoRollout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fleetServiceClient) AcceptDrift(ctx context.Context, in *AcceptDriftRequest, opts ...grpc.CallOption) (*PublishRevisionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PublishRevisionResponse)
+	err := c.cc.Invoke(ctx, FleetService_AcceptDrift_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -1031,6 +1045,9 @@ type FleetServiceServer interface {
 	GetArtifact(*GetArtifactRequest, grpc.ServerStreamingServer[GetArtifactResponse]) error
 	// UndoRollout makes a new revision with the content of an earlier one.
 	UndoRollout(context.Context, *UndoRolloutRequest) (*PublishRevisionResponse, error)
+	// AcceptDrift makes the live values of fields that differ desired, for the clusters that have them or for a group: by patches of the bundle's
+	// customization, and so by a new revision of the same content. A dry run answers the difference, too.
+	AcceptDrift(context.Context, *AcceptDriftRequest) (*PublishRevisionResponse, error)
 	// GetRollout answers how the latest revision of a bundle goes through its clusters.
 	GetRollout(context.Context, *GetRolloutRequest) (*v1.Rollout, error)
 	// WatchRollout answers it now, and again whenever it has changed, coalesced. It goes on with later revisions, and ends with the bundle.
@@ -1185,6 +1202,9 @@ func (UnimplementedFleetServiceServer) GetArtifact(*GetArtifactRequest, grpc.Ser
 }
 func (UnimplementedFleetServiceServer) UndoRollout(context.Context, *UndoRolloutRequest) (*PublishRevisionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UndoRollout not implemented")
+}
+func (UnimplementedFleetServiceServer) AcceptDrift(context.Context, *AcceptDriftRequest) (*PublishRevisionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptDrift not implemented")
 }
 func (UnimplementedFleetServiceServer) GetRollout(context.Context, *GetRolloutRequest) (*v1.Rollout, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRollout not implemented")
@@ -1695,6 +1715,24 @@ func _FleetService_UndoRollout_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FleetServiceServer).UndoRollout(ctx, req.(*UndoRolloutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FleetService_AcceptDrift_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptDriftRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FleetServiceServer).AcceptDrift(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FleetService_AcceptDrift_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FleetServiceServer).AcceptDrift(ctx, req.(*AcceptDriftRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -2635,6 +2673,10 @@ var FleetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UndoRollout",
 			Handler:    _FleetService_UndoRollout_Handler,
+		},
+		{
+			MethodName: "AcceptDrift",
+			Handler:    _FleetService_AcceptDrift_Handler,
 		},
 		{
 			MethodName: "GetRollout",
