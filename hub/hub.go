@@ -285,7 +285,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		return err
 	}
 	fleet, err := api.New(api.Config{
-		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Sealer: sealer, Deliveries: spokes, Notifier: notifier, Version: version.String(),
+		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Sealer: sealer, Deliveries: spokes, Trials: spokes, Notifier: notifier, Version: version.String(),
 		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize, CallRate: c.CallRate, FailureRate: c.FailureRate, CallTimeout: c.CallTimeout,
 			Clusters: c.MaxClusters, ClusterGroups: c.MaxClusterGroups, Bundles: c.MaxBundles, Tokens: c.MaxTokens,
 			Roles: c.MaxRoles, RoleBindings: c.MaxRoleBindings}, Logger: c.Logger, Registerer: h.metrics,

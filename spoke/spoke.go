@@ -150,7 +150,7 @@ func (s *Spoke) run(ctx context.Context, cluster *kube.Client) error {
 		return err
 	}
 	stream := session.New(session.Config{
-		Identity: identity, State: holdings, Book: book, Facts: cluster.Facts,
+		Identity: identity, State: holdings, Book: book, Facts: cluster.Facts, Try: reconciler.Try,
 		Version: version.String(), Instance: identity.Instance(), KubeUID: uid, Logger: logger,
 		Status: s.link.observe,
 	})

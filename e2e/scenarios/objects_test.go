@@ -22,15 +22,21 @@ var (
 // objects reads and writes a kind of a cluster as its administrator, in the test's namespace.
 func (w *world) objects(cluster string, kind schema.GroupVersionResource) dynamic.ResourceInterface {
 	w.t.Helper()
+	if kind == namespaces || kind == definitions {
+		return w.everywhere(cluster, kind)
+	}
+	return w.everywhere(cluster, kind).Namespace(w.id)
+}
+
+// everywhere is objects in all namespaces, or in none.
+func (w *world) everywhere(cluster string, kind schema.GroupVersionResource) dynamic.NamespaceableResourceInterface {
+	w.t.Helper()
 	config, err := clientcmd.RESTConfigFromKubeConfig(clusters.Cluster(cluster).Kubeconfig())
 	w.must(err)
 	config.QPS = -1
 	client, err := dynamic.NewForConfig(config)
 	w.must(err)
-	if kind == namespaces || kind == definitions {
-		return client.Resource(kind)
-	}
-	return client.Resource(kind).Namespace(w.id)
+	return client.Resource(kind)
 }
 
 // value answers one key of a config map in a cluster.

@@ -122,6 +122,7 @@ type spoke struct {
 	state   *state.State
 	book    *report.Book
 	dial    []grpc.DialOption
+	try     func(context.Context, *yardarmv1.AssignmentSpec, []byte) *yardarmv1.TrialResult // nil: it tries nothing
 
 	mu       sync.Mutex
 	facts    *yardarmv1.Facts
@@ -167,7 +168,7 @@ func (s *spoke) start() {
 	client := session.New(session.Config{
 		Identity: s.id, State: s.state, Book: s.book, Version: "test", Instance: "1", KubeUID: s.id.kube,
 		Logger: slog.New(slog.NewTextHandler(logTo{s.t, s.cluster}, nil)),
-		Facts:  s.observe, DialOptions: s.dial,
+		Facts:  s.observe, Try: s.try, DialOptions: s.dial,
 		Status: func(st session.Status) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

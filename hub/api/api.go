@@ -102,6 +102,8 @@ type Config struct {
 	Sealer        Sealer
 	// Deliveries tell how far bundles are on their way to spokes; nil where nobody knows.
 	Deliveries Deliveries
+	// Trials try in clusters what would be assigned to them; nil where nobody does.
+	Trials Trials
 	// Notifier tells the receivers of notifications; nil where nobody does.
 	Notifier Notifier
 	// Version is the hub's.
@@ -137,11 +139,11 @@ type Server struct {
 	// run tells this run of the hub from others, in bookmarks.
 	run [8]byte
 
-	// publications, parses and previews are semaphores: of uploads in memory, of parsers at work, and of previews from their making to
-	// their last byte.
-	publications, parses, previews chan struct{}
-	downloads                      *downloads
-	watches                        atomic.Int32
+	// publications, parses, previews and trials are semaphores: of uploads in memory, of parsers at work, of previews from their making to
+	// their last byte, and of publications that clusters are trying.
+	publications, parses, previews, trials chan struct{}
+	downloads                              *downloads
+	watches                                atomic.Int32
 	// calls are counted by identity, failures to show one by address.
 	calls, failures *rates
 	denials         *denials
@@ -190,6 +192,7 @@ func New(cfg Config) (*Server, error) {
 		publications: make(chan struct{}, cfg.Limits.Publications),
 		parses:       make(chan struct{}, parsers),
 		previews:     make(chan struct{}, cfg.Limits.Previews),
+		trials:       make(chan struct{}, trialsAtOnce),
 		downloads:    newDownloads(cfg.Limits.Downloads),
 		denials:      newDenials(cfg.Store.AuditDenials, cfg.Logger, cfg.DenialsSoonest),
 		stopping:     make(chan struct{}),

@@ -126,6 +126,7 @@ func checkPublication(p *hubv1.Publication) error {
 		}
 	}
 	check.rollout(p.GetRollout(), p.GetGroups())
+	check.at("trial.").trial(p.GetTrial())
 	check.text("provenance.message", p.GetProvenance().GetMessage())
 	check.text("provenance.source", p.GetProvenance().GetSource())
 	check.text("provenance.commit", p.GetProvenance().GetCommit())
@@ -225,10 +226,12 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 		return nil, err
 	}
 	var changes *differ
-	if p.GetDiff() {
-		if !p.GetDryRun() {
-			return nil, invalid("publication.diff", "goes with dry_run alone")
-		}
+	switch {
+	case p.GetDiff() && !p.GetDryRun():
+		return nil, invalid("publication.diff", "goes with dry_run alone")
+	case p.GetTrial() != nil && !p.GetDryRun():
+		return nil, invalid("publication.trial", "goes with dry_run alone")
+	case p.GetDiff() || p.GetTrial() != nil:
 		changes = &differ{Server: s, view: s.view(ctx), groups: map[string]string{}}
 		if err := changes.mayDiff(callOf(ctx), p.GetBundle(), p.GetGroups()); err != nil {
 			return nil, err
@@ -280,7 +283,14 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 	if err != nil || changes == nil {
 		return resp, err
 	}
-	resp.Diff, err = changes.diff(ctx, a)
+	if p.GetDiff() {
+		if resp.Diff, err = changes.diff(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	if p.GetTrial() != nil {
+		resp.Trial, err = changes.try(ctx, p, a)
+	}
 	return resp, err
 }
 

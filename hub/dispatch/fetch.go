@@ -17,26 +17,15 @@ import (
 // fetchChunk is the size of a chunk, in bytes: small enough for a message, large enough to cost few of them.
 const fetchChunk = 256 << 10
 
-// Fetch answers an artifact that the caller's cluster is to run. Others do not exist for it.
+// Fetch answers an artifact that the caller's cluster is to run, or to try. Others do not exist for it.
 func (s *Server) Fetch(req *spokev1.FetchRequest, stream grpc.ServerStreamingServer[spokev1.FetchResponse]) error {
 	p, err := s.caller(stream.Context())
 	if err != nil {
 		return err
 	}
-	tx := s.Store.Read()
-	assigned := false
-	for _, a := range s.placer.Desired(tx, p.UID) {
-		assigned = assigned || a.Digest == req.Digest
-	}
-	if !assigned {
-		return status.Errorf(codes.NotFound, "no artifact %s is assigned to this cluster", clip(req.Digest, maxDigest))
-	}
-	size, encoded, release, err := s.shared.get(req.Digest)
+	size, encoded, release, err := s.contentFor(p.UID, req.Digest)
 	if err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			return status.Error(codes.NotFound, err.Error())
-		}
-		return status.Error(codes.Internal, err.Error())
+		return err
 	}
 	defer release()
 	if req.Offset > uint64(len(encoded)) {
@@ -59,6 +48,28 @@ func (s *Server) Fetch(req *spokev1.FetchRequest, stream grpc.ServerStreamingSer
 		}
 		msg = &spokev1.FetchResponse{}
 	}
+}
+
+// contentFor answers an artifact's canonical size and its encoded bytes, which stay until release is called.
+func (s *Server) contentFor(clusterUID, digest string) (size uint64, encoded []byte, release func(), err error) {
+	if size, encoded, ok := s.trials.content(clusterUID, digest); ok {
+		return size, encoded, func() {}, nil
+	}
+	assigned := false
+	for _, a := range s.placer.Desired(s.Store.Read(), clusterUID) {
+		assigned = assigned || a.Digest == digest
+	}
+	if !assigned {
+		return 0, nil, nil, status.Errorf(codes.NotFound, "no artifact %s is assigned to this cluster", clip(digest, maxDigest))
+	}
+	size, encoded, release, err = s.shared.get(digest)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		err = status.Error(codes.NotFound, err.Error())
+	case err != nil:
+		err = status.Error(codes.Internal, err.Error())
+	}
+	return size, encoded, release, err
 }
 
 // shared lets all fetches of one artifact that are under way share one copy of its bytes, so that a fleet that fetches a

@@ -109,6 +109,7 @@ type Server struct {
 	revisions *revisions
 	shared    *shared
 	intake    *intake
+	trials    *trials
 	admit     *rate.Limiter
 	again     *again
 	metrics   *metrics
@@ -131,6 +132,7 @@ func New(c Config) (*Server, error) {
 		again:   newAgain(c.AgainEvery),
 		metrics: newMetrics(c.Registerer),
 		placer:  placement.NewPlacer(),
+		trials:  newTrials(),
 	}
 	s.contents = newContents(s.loadContent)
 	s.revisions = newRevisions(s.contents)

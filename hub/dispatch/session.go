@@ -39,8 +39,9 @@ type session struct {
 	// due is what may have changed since the session has looked; dirty says that it is to look.
 	due   due
 	dirty chan struct{}
-	// asks are questions that its goroutine answers when it has the time.
-	asks chan func()
+	// asks are questions that its goroutine answers when it has the time, and trying is what it is to ask of its spoke.
+	asks   chan func()
+	trying chan *asked
 	// events is used by intake, for one batch at a time.
 	events *rate.Limiter
 	// lastSeen is when the spoke last said anything, as of Server.elapsed.
@@ -54,6 +55,8 @@ type session struct {
 	delivery
 	// language is the newest version of the customization language that the spoke evaluates.
 	language uint32
+	// tries says that the spoke answers trials.
+	tries bool
 	// parts are the reports of an update that is not whole yet, and reported the spoke's newest word on each bundle that it
 	// has said something about.
 	parts    map[string]*yardarmv1.Report
@@ -79,7 +82,7 @@ func (s *Server) Connect(stream grpc.BidiStreamingServer[spokev1.ConnectRequest,
 func (s *Server) newSession(uid, name string, stream grpc.BidiStreamingServer[spokev1.ConnectRequest, spokev1.ConnectResponse]) *session {
 	ses := &session{
 		Server: s, uid: uid, name: name, id: s.sessions.nextID(), stream: stream,
-		dirty: make(chan struct{}, 1), asks: make(chan func()), ended: make(chan struct{}), events: rate.NewLimiter(eventsPerSecond, eventBurst),
+		dirty: make(chan struct{}, 1), asks: make(chan func()), trying: make(chan *asked), ended: make(chan struct{}), events: rate.NewLimiter(eventsPerSecond, eventBurst),
 		delivery: newDelivery(),
 		parts:    map[string]*yardarmv1.Report{}, reported: map[string]*yardarmv1.Report{},
 	}
@@ -173,7 +176,7 @@ func (s *session) run() error {
 // serve welcomes the spoke and then lives until the stream or the session ends.
 func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, incoming <-chan *spokev1.ConnectRequest, failed <-chan error) (err error) {
 	defer survive(s.logger, &err)
-	s.language = hello.Customization
+	s.language, s.tries = hello.Customization, hello.Trials
 	if err := s.aside(func() error { return s.welcome(hello, factsHash, confirmed) }); err != nil {
 		return err
 	}
@@ -190,6 +193,10 @@ func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, 
 			}
 		case answer := <-s.asks:
 			answer()
+		case t := <-s.trying:
+			if err := s.aside(func() error { return s.try(t) }); err != nil {
+				return err
+			}
 		case err := <-failed:
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -246,6 +253,8 @@ func (s *session) handle(m *spokev1.ConnectRequest) error {
 		return s.reports(m.Reports)
 	case *spokev1.ConnectRequest_Facts:
 		s.intake.facts(s, cleanFacts(m.Facts))
+	case *spokev1.ConnectRequest_Trial:
+		s.trials.answered(s, m.Trial.GetId(), cleanTrial(m.Trial.GetResult()))
 	case *spokev1.ConnectRequest_Hello:
 		return status.Error(codes.InvalidArgument, "a second hello")
 	}

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,6 +16,7 @@ import (
 
 func (a *app) diffCommand() *cobra.Command {
 	var f publishFlags
+	var trial trialFlags
 	cmd := &cobra.Command{
 		Use:   "diff DIR|CHART --bundle NAME",
 		Short: "Show what publishing a directory would change, and in how many clusters",
@@ -27,18 +30,33 @@ A kustomization is built first, and a chart rendered, as 'yardarm render' shows.
 never shown. It takes a role that may see manifests. Where more than 100 clusters are
 each customized in a way of their own, the others are only counted.
 
-Exit codes: 0 nothing changes; 1 something does; 2 error.`,
+That is what the hub knows. With --server-side, connected clusters try the revision as well, at most 50 at
+once: their spokes have their API servers make a dry run of what would be applied, as whom it would be
+applied. So admission webhooks, policies, quotas, immutable fields and missing rights have their say, and the
+fields are compared with those of the live objects. Nothing is changed, neither in the clusters nor by
+their spokes. A cluster that is not connected, or whose spoke is too old for it, is told as such.
+
+Exit codes: 0 nothing changes; 1 something does; 2 error, and with --server-side: some cluster would refuse
+it, or none could say.`,
 		Example: `  yardarm diff ./web --bundle web
   yardarm diff ./web --bundle web --to prod,staging
+  yardarm diff ./web --bundle web --server-side --cluster eu-1,us-1
+  yardarm diff ./web --bundle web --server-side -l env=staging
   yardarm diff ./web --bundle web -o json | jq '.diff.parts[].clusters'`,
 		Args: arguments(1, 1, "the directory to compare"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.diff(cmd.Context(), args[0], &f) },
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if f.trial, err = trial.request(); err != nil {
+				return err
+			}
+			return a.diff(cmd.Context(), args[0], &f)
+		},
 	}
 	cmd.Flags().StringVarP(&f.bundle, "bundle", "b", "", "the bundle that it would be a revision of (required)")
 	cmd.Flags().StringSliceVar(&f.groups, "to", nil, "clustergroups that the bundle would be for, separated by commas")
+	trial.add(a, cmd)
 	f.render.add(cmd)
 	formatFlag(cmd, &f.output, formatTable, formatJSON, formatYAML)
 	complete(cmd, "bundle", a.completeNames(resource.Bundle))
@@ -53,6 +71,9 @@ func (a *app) diff(ctx context.Context, dir string, f *publishFlags) error {
 		// 1 says that something changes.
 		return &outcome{ExitError, a.inFlags(err)}
 	}
+	if f.trial != nil && resp.GetTrial() == nil {
+		return &outcome{ExitError, errors.New("the hub is older than this program, and has no cluster try anything: upgrade it, or leave --server-side out")}
+	}
 	for _, warning := range resp.GetWarnings() {
 		a.warn("%s", warning)
 	}
@@ -63,8 +84,15 @@ func (a *app) diff(ctx context.Context, dir string, f *publishFlags) error {
 	if err := show(); err != nil {
 		return err
 	}
+	code := ExitYes
 	if d := resp.GetDiff(); len(d.GetParts()) > 0 || d.GetNotCompared() > 0 {
-		return &outcome{code: ExitNo}
+		code = ExitNo
+	}
+	if f.trial != nil {
+		code = max(code, trialCode(resp.GetTrial()))
+	}
+	if code != ExitYes {
+		return &outcome{code: code}
 	}
 	return nil
 }
@@ -94,7 +122,11 @@ func (a *app) printDiff(resp *hubv1.PublishRevisionResponse) error {
 	if n := d.GetNotCompared(); n > 0 {
 		a.print("%s not compared: too many are customized each in a way of its own.", plural(n, "cluster"))
 	}
-	return a.printPlan(resp.GetPlan())
+	if err := a.printPlan(resp.GetPlan()); err != nil || resp.GetTrial() == nil {
+		return err
+	}
+	a.printTrial(resp.GetTrial())
+	return nil
 }
 
 // diffHead is as in "12 clusters of group prod: 1 added, 2 changed, 0 pruned (eu-1, eu-2, eu-3…)".
@@ -125,16 +157,13 @@ func (a *app) printObjectDiff(o *hubv1.ObjectDiff) {
 	}
 	a.print("  %s %s", table.Paint(sign, color, a.colors()), table.Clean(o.GetObject()))
 	for _, f := range o.GetFields() {
-		before, after := f.GetBefore(), f.GetAfter()
-		if before == "" {
-			before = "(none)"
-		}
-		if after == "" {
-			after = "(none)"
-		}
-		a.print("      %s: %s → %s", table.Clean(f.GetPath()), table.Clean(before), table.Clean(after))
+		a.printField(f.GetPath(), f.GetBefore(), f.GetAfter())
 	}
 	if n := o.GetMoreFields(); n > 0 {
 		a.print("      … and %s", plural(n, "more field"))
 	}
+}
+
+func (a *app) printField(path, before, after string) {
+	a.print("      %s: %s → %s", table.Clean(path), table.Clean(cmp.Or(before, "(none)")), table.Clean(cmp.Or(after, "(none)")))
 }

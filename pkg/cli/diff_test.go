@@ -39,6 +39,36 @@ func examplePlan() *yardarmv1.RolloutPlan {
 	}}
 }
 
+// exampleTrial is what its clusters say: all of them, or those of one name.
+func exampleTrial(req *hubv1.TrialRequest) *hubv1.Trial {
+	if req == nil {
+		return nil
+	}
+	parts := map[string]*hubv1.TrialPart{
+		"refuses": {Clusters: 2, Names: []string{"eu-1", "eu-2"}, Result: &yardarmv1.TrialResult{Created: 1, Changed: 1, Unchanged: 7, Recreated: 1, Pruned: 1, Released: 1, Refused: 1, Untried: 1, MoreObjects: 3,
+			Hold: "MassDeletion", HoldMessage: "revision 4 would delete 7 of 9 objects", Objects: []*yardarmv1.TriedObject{
+				{Object: "apps/Deployment shop/web", Action: "refused", Reason: "ImmutableField", Message: "spec.selector: Invalid value: field is immutable\x1b[31m"},
+				{Object: "example.com/Ship shop/mine", Action: "untried", Reason: "KindToCome", Message: "its kind comes with the revision"},
+				{Object: "ConfigMap shop/config", Action: "changed", Fields: []*yardarmv1.TriedField{{Path: "data.color", Before: "\"red\"", After: "\"blue\""}, {Path: "data.size", After: "\"1\""}}},
+				{Object: "ConfigMap shop/new", Action: "created"}, {Object: "batch/Job shop/once", Action: "recreated"}, {Object: "ConfigMap shop/old", Action: "pruned"}, {Object: "ConfigMap shop/kept", Action: "released"},
+			}}},
+		"away":    {Clusters: 60, Names: []string{"us-1", "us-2"}, Result: &yardarmv1.TrialResult{Reason: yardarmv1.TrialNotConnected, Message: "the cluster is not connected"}},
+		"unfit":   {Clusters: 1, Names: []string{"lab-1"}, Result: &yardarmv1.TrialResult{Reason: "CustomizationFailed", Message: "it does not fit this cluster: no label region"}},
+		"changes": {Clusters: 1, Names: []string{"eu-3"}, Result: &yardarmv1.TrialResult{Changed: 1, Objects: []*yardarmv1.TriedObject{{Object: "ConfigMap shop/config", Action: "changed"}}}},
+		"same":    {Clusters: 1, Names: []string{"eu-4"}, Result: &yardarmv1.TrialResult{Unchanged: 9}},
+	}
+	if len(req.Clusters) == 0 {
+		return &hubv1.Trial{Parts: []*hubv1.TrialPart{parts["refuses"], parts["away"], parts["same"]}, NotAsked: 4}
+	}
+	out := &hubv1.Trial{}
+	for _, name := range req.Clusters {
+		if parts[name] != nil {
+			out.Parts = append(out.Parts, parts[name])
+		}
+	}
+	return out
+}
+
 func TestDiff(t *testing.T) {
 	h := serve(t, exampleFleet())
 	dir := t.TempDir()
@@ -49,7 +79,8 @@ func TestDiff(t *testing.T) {
 	}
 	write("one")
 	var b strings.Builder
-	for _, command := range []string{"diff DIR --bundle web", "publish DIR --bundle web --dry-run", "diff DIR", "diff /nowhere --bundle web", "diff DIR --bundle web -o yaml"} {
+	for _, command := range []string{"diff DIR --bundle web", "publish DIR --bundle web --dry-run", "diff DIR", "diff /nowhere --bundle web", "diff DIR --bundle web -o yaml",
+		"diff DIR --bundle web --server-side", "diff DIR --bundle web --cluster eu-1", "diff DIR --bundle web --server-side --cluster nobody"} {
 		args := strings.Fields(strings.ReplaceAll(command, "DIR", dir))
 		b.WriteString(strings.ReplaceAll(transcript(args, h.run(t, args...)), dir, "DIR") + "\n")
 	}
@@ -61,4 +92,14 @@ func TestDiff(t *testing.T) {
 		t.Errorf("exit %d: %s%s", r.code, r.out, r.err)
 	}
 	golden(t, "diff", b.String())
+	// Where the hub knows of no change, it is the clusters that say how it ends.
+	for clusters, want := range map[string]int{"same": ExitYes, "same,away": ExitYes, "same,changes": ExitNo, "changes,refuses": ExitError, "same,unfit": ExitError, "away": ExitError} {
+		if r := h.run(t, "diff", dir, "--bundle", "web", "--server-side", "--cluster", clusters); r.code != want {
+			t.Errorf("%s: exit %d, want %d\n%s%s", clusters, r.code, want, r.out, r.err)
+		}
+	}
+	h.run(t, "diff", dir, "--bundle", "web", "--server-side", "--cluster", "cluster/same", "--group", "clustergroup/prod", "-l", "env=prod", "--timeout", "1m")
+	if p, ok := h.fleet.lastCall().(*hubv1.Publication); !ok || !p.DryRun || p.Trial.Group != "prod" || p.Trial.Selector != "env=prod" || p.Trial.Clusters[0] != "same" || p.Trial.Timeout.AsDuration() != time.Minute {
+		t.Errorf("asked for %v", h.fleet.lastCall())
+	}
 }

@@ -422,6 +422,7 @@ func (f *fleet) PublishRevision(s grpc.ClientStreamingServer[hubv1.PublishRevisi
 	}
 	resp.Revision = newRevision(publication.GetBundle(), number, set.Digest().String())
 	resp.Revision.Spec.Provenance = publication.GetProvenance()
+	resp.Trial = exampleTrial(publication.GetTrial())
 	if publication.GetDiff() {
 		resp.Diff = exampleDiff(resp.GetOutcome() == "published")
 		if resp.GetOutcome() == "published" {

@@ -27,7 +27,9 @@ type publishFlags struct {
 	render  renderFlags
 	dryRun  bool
 	// diff asks of a dry run what would change in the clusters.
-	diff    bool
+	diff bool
+	// trial says in which clusters it is tried; nil for none.
+	trial   *hubv1.TrialRequest
 	wait    bool
 	waiting waitFlags
 	output  string
@@ -148,7 +150,7 @@ func (a *app) upload(ctx context.Context, dir string, f *publishFlags) (*hubv1.P
 	if err != nil {
 		return nil, err
 	}
-	publication := &hubv1.Publication{Bundle: f.bundle, DryRun: f.dryRun, Diff: f.diff, Rollout: strategy,
+	publication := &hubv1.Publication{Bundle: f.bundle, DryRun: f.dryRun, Diff: f.diff, Trial: f.trial, Rollout: strategy,
 		Provenance: &yardarmv1.Provenance{Message: f.message, Source: f.source, Commit: f.commit}}
 	for _, group := range f.groups {
 		if group = strings.TrimPrefix(strings.TrimSpace(group), resource.Group.Name+"/"); group != "" {

@@ -22,7 +22,7 @@ var errTooMuch = errors.New("the objects are too many to show")
 func (c *Client) Preview(ctx context.Context, req *hubv1.PreviewAssignmentRequest) (*hubv1.Preview, *manifest.Set, error) {
 	var preview *hubv1.Preview
 	var data []byte
-	err := c.step(ctx, func(ctx context.Context, alive func()) (err error) {
+	err := c.step(ctx, 0, func(ctx context.Context, alive func()) (err error) {
 		preview, data, err = c.preview(ctx, req, alive)
 		return err
 	})

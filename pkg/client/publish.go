@@ -45,7 +45,7 @@ func (c *Client) Publish(ctx context.Context, publication *hubv1.Publication, fi
 func (c *Client) tryPublish(ctx context.Context, publication *hubv1.Publication, files []manifest.File,
 	progress func(sent, total int)) (*hubv1.PublishRevisionResponse, error) {
 	var resp *hubv1.PublishRevisionResponse
-	err := c.step(ctx, func(ctx context.Context, alive func()) (err error) {
+	err := c.step(ctx, publication.GetTrial().GetTimeout().AsDuration(), func(ctx context.Context, alive func()) (err error) {
 		resp, err = c.publish(ctx, publication, files, func(sent, total int) {
 			alive()
 			if progress != nil {

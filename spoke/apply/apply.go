@@ -118,29 +118,39 @@ func (a *Applier) Apply(ctx context.Context, items []Item, o Options) ChangeSet 
 }
 
 // DryRun asks the API server whether it would take items, and writes nothing. Objections that the bundle's own definitions
-// and namespaces will remove are left out, and so are those that end with the object being made anew.
-func (a *Applier) DryRun(ctx context.Context, r *Rendered, items []Item, stop <-chan struct{}) ChangeSet {
+// and namespaces will remove are left out, and so are those that end with the object being made anew: of those objects, there is no answer to call
+// Applied with.
+func (a *Applier) DryRun(ctx context.Context, r *Rendered, items []Item, o Options) ChangeSet {
 	var set ChangeSet
-	a.each(ctx, items, stop, &set, func(ctx context.Context, item Item) error {
+	a.each(ctx, items, o.Stop, &set, func(ctx context.Context, item Item) error {
 		dry := requestFor(item)
 		dry.dry = true
 		item, err := a.asFound(ctx, item)
+		var answer *unstructured.Unstructured
 		if err == nil {
-			_, err = a.write(ctx, item, dry)
+			answer, err = a.write(ctx, item, dry)
 		}
-		if err == nil || errors.Is(err, errPresent) {
-			return err
+		if err != nil && !errors.Is(err, errPresent) {
+			answer, err = nil, a.standing(ctx, r, item, err)
 		}
-		p := Explain(item.Ref, err)
-		switch {
-		case p.Reason == ReasonNamespaceNotFound && r.Namespaces[p.Ref.Namespace], p.Reason == ReasonUnknownKind && item.OwnKind:
-			return nil
-		case p.Reason == ReasonImmutableField && recreatable(item):
-			return a.expendable(ctx, item, err)
+		if err == nil && o.Applied != nil {
+			o.Applied(item, answer)
 		}
-		return p
+		return err
 	})
 	return set
+}
+
+// standing answers what of an objection to a dry run would stand when the turn of the item comes; nil for nothing.
+func (a *Applier) standing(ctx context.Context, r *Rendered, item Item, err error) error {
+	p := Explain(item.Ref, err)
+	switch {
+	case p.Reason == ReasonNamespaceNotFound && r.Namespaces[p.Ref.Namespace], p.Reason == ReasonUnknownKind && item.OwnKind:
+		return nil
+	case p.Reason == ReasonImmutableField && recreatable(item):
+		return a.expendable(ctx, item, err)
+	}
+	return p
 }
 
 type stage struct {

@@ -40,10 +40,10 @@ func TestRecreatesWhatCannotBeChanged(t *testing.T) {
 			e.untouched(before)
 			// A dry run takes for cured what will be.
 			r := e.render(recreate, two)
-			if set := e.applier.DryRun(t.Context(), r, r.Items, nil); len(set.Problems) > 0 {
+			if set := e.applier.DryRun(t.Context(), r, r.Items, Options{}); len(set.Problems) > 0 {
 				t.Errorf("dry run: %v", set.Problems)
 			}
-			if r = e.render(nil, two); len(e.applier.DryRun(t.Context(), r, r.Items, nil).Problems) != 1 {
+			if r = e.render(nil, two); len(e.applier.DryRun(t.Context(), r, r.Items, Options{}).Problems) != 1 {
 				t.Error("a dry run takes it without being asked")
 			}
 			e.untouched(before)
@@ -70,7 +70,7 @@ func TestRecreatesOnlyWhatWillBeTaken(t *testing.T) {
 	bad := strings.Replace(strings.ReplaceAll(deployment, "VALUE", "two"), "spec:\n", "spec:\n  replicas: -1\n", 1)
 	e.refused(recreate, bad, ReasonInvalid, "spec.replicas")
 	r := e.render(recreate, bad)
-	if set := e.applier.DryRun(t.Context(), r, r.Items, nil); len(set.Problems) != 1 {
+	if set := e.applier.DryRun(t.Context(), r, r.Items, Options{}); len(set.Problems) != 1 {
 		t.Errorf("dry run: %v", set)
 	}
 	e.untouched(before)
@@ -82,7 +82,7 @@ func TestRecreateLeavesWhatNoBundleApplied(t *testing.T) {
 	two := strings.Replace(immutables["ConfigMap"], "VALUE", "two", 1)
 	e.refused(recreate, two, ReasonImmutableField, "no bundle has applied what is there")
 	r := e.render(recreate, two)
-	if set := e.applier.DryRun(t.Context(), r, r.Items, nil); len(set.Problems) != 1 {
+	if set := e.applier.DryRun(t.Context(), r, r.Items, Options{}); len(set.Problems) != 1 {
 		t.Errorf("dry run: %v", set)
 	}
 	e.untouched(theirs)
@@ -98,7 +98,7 @@ func TestNeverRecreatesWhatHoldsMore(t *testing.T) {
 	before := e.get(claim("one"))
 	e.refused(recreate, claim("two"), ReasonImmutableField, "a PersistentVolumeClaim is never deleted")
 	r := e.render(recreate, claim("two"))
-	if set := e.applier.DryRun(t.Context(), r, r.Items, nil); len(set.Problems) != 1 {
+	if set := e.applier.DryRun(t.Context(), r, r.Items, Options{}); len(set.Problems) != 1 {
 		t.Errorf("dry run: %v", set)
 	}
 	e.untouched(before)

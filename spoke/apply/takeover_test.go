@@ -54,7 +54,7 @@ func TestTakeoverNever(t *testing.T) {
 	e.untouched(theirs)
 	// A dry run says the same.
 	r := e.render(takeover("never"), configMap("a", "k: ours"))
-	if set := e.applier.DryRun(t.Context(), r, r.Items, nil); len(set.Problems) != 1 || set.Problems[0].Reason != ReasonTakeoverRefused {
+	if set := e.applier.DryRun(t.Context(), r, r.Items, Options{}); len(set.Problems) != 1 || set.Problems[0].Reason != ReasonTakeoverRefused {
 		t.Errorf("dry run: %v", set)
 	}
 	// The object's own word counts for it.
@@ -113,7 +113,7 @@ func TestTakeoverIfNoDiff(t *testing.T) {
 		problems int
 	}{{configMap("fresh", "k: one"), 0}, {configMap("fresh", "k: two"), 1}} {
 		r := e.render(takeover("if-no-diff"), c.object)
-		if set := e.applier.DryRun(t.Context(), r, r.Items, nil); len(set.Problems) != c.problems {
+		if set := e.applier.DryRun(t.Context(), r, r.Items, Options{}); len(set.Problems) != c.problems {
 			t.Errorf("dry run of %s: %v", c.object, set.Problems)
 		}
 	}
@@ -200,7 +200,7 @@ func TestConflictNamesFieldsAndManagers(t *testing.T) {
 	}
 	e.untouched(theirs)
 	r := e.render(fail, configMap("a", "k: one"))
-	if set := e.applier.DryRun(t.Context(), r, r.Items, nil); len(set.Problems) != 1 || set.Problems[0].Reason != ReasonConflict {
+	if set := e.applier.DryRun(t.Context(), r, r.Items, Options{}); len(set.Problems) != 1 || set.Problems[0].Reason != ReasonConflict {
 		t.Errorf("dry run: %v", set)
 	}
 	e.must(nil, configMap("a", "k: one, l: one, m: one"))

@@ -23,10 +23,24 @@ func newClaims() *claims {
 func (c *claims) take(ref manifest.Ref, uid string) (other string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if holder, ok := c.holders[ref]; ok && holder != uid && c.names[holder] != "" {
+	if other = c.other(ref, uid); other == "" {
+		c.holders[ref] = uid
+	}
+	return other
+}
+
+// look answers what take would, and claims nothing.
+func (c *claims) look(ref manifest.Ref, uid string) (other string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.other(ref, uid)
+}
+
+// other is called with mu held.
+func (c *claims) other(ref manifest.Ref, uid string) string {
+	if holder, ok := c.holders[ref]; ok && holder != uid {
 		return c.names[holder]
 	}
-	c.holders[ref] = uid
 	return ""
 }
 

@@ -108,7 +108,7 @@ func (b *bundle) nothingToDo(item apply.Item, e inventory.Entry, object live.Obj
 // agreed asks the API server about all objects of an atomic bundle before the first is written. What is fought over could be applied, and refuses
 // nothing.
 func (b *bundle) agreed(ctx context.Context, w work, rendered *apply.Rendered, todo []apply.Item, out *outcome) bool {
-	dry := b.applier.DryRun(ctx, rendered, todo, w.stop)
+	dry := b.applier.DryRun(ctx, rendered, todo, apply.Options{Stop: w.stop})
 	out.add(dry.Problems...)
 	if len(dry.Skipped) > 0 {
 		out.transient = true

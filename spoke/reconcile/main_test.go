@@ -144,6 +144,7 @@ type spoke struct {
 	heard   *heard
 	writes  *writeCounter
 	metrics *prometheus.Registry
+	made    *Reconciler
 	cancel  context.CancelFunc
 	done    chan error
 }
@@ -173,7 +174,7 @@ func (e *env) startOn(held State, policy Policy) *spoke {
 		e.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
+	s.made, s.cancel = r, cancel
 	go func() { s.done <- r.Run(ctx) }()
 	e.t.Cleanup(s.stop)
 	return s
@@ -386,29 +387,36 @@ func (e *env) set(objects ...string) *manifest.Set {
 	return set
 }
 
+// spec is an assignment as the hub would make it, and its content.
+func (e *env) spec(a assignment) (*yardarmv1.AssignmentSpec, []byte) {
+	e.t.Helper()
+	set := e.set(a.objects...)
+	namespace := a.namespace
+	if namespace == "" {
+		namespace = e.ns
+	}
+	delivery := &yardarmv1.DeliveryPolicy{}
+	if a.delivery != nil {
+		delivery = proto.CloneOf(a.delivery)
+	}
+	delivery.Atomic, delivery.Namespace = a.atomic, namespace
+	spec := &yardarmv1.AssignmentSpec{
+		Cluster: "c1", Bundle: a.bundle, BundleUid: a.bundle, Revision: a.revision, Digest: set.Digest().String(), Size: uint64(len(set.Canonical())),
+		Delivery:          delivery,
+		AcceptedDeletions: a.accepted,
+		Customization:     a.customize, Labels: a.labels,
+	}
+	spec.Hash = holdings.AssignmentHash(spec)
+	return spec, set.Canonical()
+}
+
 // assign makes several bundles' assignments known at once, as one delta does, and answers the first one's spec.
 func (e *env) assign(all ...assignment) *yardarmv1.AssignmentSpec {
 	e.t.Helper()
 	var first *yardarmv1.AssignmentSpec
 	e.state.change(func() {
 		for _, a := range all {
-			set := e.set(a.objects...)
-			namespace := a.namespace
-			if namespace == "" {
-				namespace = e.ns
-			}
-			delivery := &yardarmv1.DeliveryPolicy{}
-			if a.delivery != nil {
-				delivery = proto.CloneOf(a.delivery)
-			}
-			delivery.Atomic, delivery.Namespace = a.atomic, namespace
-			spec := &yardarmv1.AssignmentSpec{
-				Cluster: "c1", Bundle: a.bundle, BundleUid: a.bundle, Revision: a.revision, Digest: set.Digest().String(), Size: uint64(len(set.Canonical())),
-				Delivery:          delivery,
-				AcceptedDeletions: a.accepted,
-				Customization:     a.customize, Labels: a.labels,
-			}
-			spec.Hash = holdings.AssignmentHash(spec)
+			spec, content := e.spec(a)
 			last := e.state.entries[a.bundle]
 			entry := state.Entry{Assignment: spec, Applied: last.Applied}
 			if last.Removal == nil {
@@ -416,7 +424,7 @@ func (e *env) assign(all ...assignment) *yardarmv1.AssignmentSpec {
 			}
 			e.state.entries[a.bundle] = entry
 			if !a.withhold {
-				e.state.contents[spec.Digest] = set.Canonical()
+				e.state.contents[spec.Digest] = content
 			}
 			if first == nil {
 				first = spec

@@ -11,10 +11,9 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// What a real API server says no to, and what is made of it.
-func TestProblems(t *testing.T) {
-	e := newEnv(t)
-	s := e.start()
+// denyDenied has the API server deny config maps of the test's namespace that are named denied.
+func (e *env) denyDenied() {
+	e.t.Helper()
 	e.createIn("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", `
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
@@ -33,11 +32,24 @@ spec:
   matchResources: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: `+e.ns+`}}}`)
 	e.until("the policy is in force", func() bool {
 		obj := &unstructured.Unstructured{Object: e.set(configMap("denied", "x")).Objects()[0].Clone()}
-		_, err := e.dynamic.Resource(configMaps).Namespace(e.ns).Create(t.Context(), obj, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		_, err := e.dynamic.Resource(configMaps).Namespace(e.ns).Create(e.t.Context(), obj, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		return err != nil && strings.Contains(err.Error(), "may be named denied")
 	})
+}
+
+// noServices sets a quota of none in the test's namespace.
+func (e *env) noServices() {
+	e.t.Helper()
 	e.createIn("", "v1", "resourcequotas", "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q, namespace: "+e.ns+"}\nspec: {hard: {services: '0'}}")
 	e.setStatus(gvr("", "v1", "resourcequotas"), "q", map[string]any{"hard": map[string]any{"services": "0"}, "used": map[string]any{"services": "0"}})
+}
+
+// What a real API server says no to, and what is made of it.
+func TestProblems(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.denyDenied()
+	e.noServices()
 
 	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nimmutable: true\nstringData: {key: one}"
 	e.assign(assignment{bundle: "web", revision: 1, objects: []string{secret}})

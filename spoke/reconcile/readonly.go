@@ -61,7 +61,7 @@ func (b *bundle) compare(ctx context.Context, w work, rendered *apply.Rendered, 
 
 // preview asks the API server about objects, first as an apply would, and of what it would take, what it would change.
 func (b *bundle) preview(ctx context.Context, w work, rendered *apply.Rendered, items []apply.Item, out *outcome) (c comparison) {
-	dry := b.applier.DryRun(ctx, rendered, items, w.stop)
+	dry := b.applier.DryRun(ctx, rendered, items, apply.Options{Stop: w.stop})
 	for _, p := range dry.Problems {
 		if p.Reason == apply.ReasonForbidden {
 			c.untried = append(c.untried, p.Ref)

@@ -69,13 +69,15 @@ type Identity interface {
 	Update(ctx context.Context, trustBundle [][]byte, addresses []string) error
 }
 
-// Config of a Client. All fields but DialOptions are needed.
+// Config of a Client. All fields but Try and DialOptions are needed.
 type Config struct {
 	Identity Identity
 	State    *state.State
 	Book     *report.Book
 	// Facts observes the cluster; it is called every few minutes.
 	Facts func(context.Context) (*yardarmv1.Facts, error)
+	// Try answers what would come of an assignment with this content, and changes nothing; nil: the hub is told that nothing is tried. One call at a time.
+	Try func(ctx context.Context, a *yardarmv1.AssignmentSpec, content []byte) *yardarmv1.TrialResult
 	// Version of the spoke, Instance of its process, KubeUID of its cluster.
 	Version  string
 	Instance string
@@ -232,7 +234,7 @@ func (c *Client) once(ctx context.Context, address string) (connected bool, err 
 	s := &session{
 		Client: c, client: client, stream: stream, address: address, logger: c.Logger.With("hub", address),
 		out: make(chan *spokev1.ConnectRequest, outBuffer), list: make(chan struct{}, 1), news: make(chan *yardarmv1.Facts, 1),
-		missing: make(chan struct{}, 1),
+		missing: make(chan struct{}, 1), trials: make(chan trial, maxTrials),
 	}
 	err = s.run(ctx, cancel)
 	return s.welcomed, err

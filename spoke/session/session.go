@@ -32,7 +32,7 @@ const (
 )
 
 // session is one stream, from Hello to its end. Its goroutines share it: receive owns what comes in, send owns the stream's
-// sending side, fetchAll brings contents, watchFacts looks at the cluster. The first to fail ends all.
+// sending side, fetchAll brings contents, watchFacts looks at the cluster, tryAll tries what the hub asks for. The first to fail ends all.
 type session struct {
 	*Client
 	client  spokev1.SpokeServiceClient
@@ -47,6 +47,8 @@ type session struct {
 	news chan *yardarmv1.Facts
 	// missing says that some content may be missing.
 	missing chan struct{}
+	// trials are those that wait for their turn.
+	trials chan trial
 
 	// Set by greet, before the goroutines start.
 	welcomed    bool
@@ -79,6 +81,7 @@ func (s *session) run(ctx context.Context, cancel context.CancelCauseFunc) error
 	group.Go(func() error { return s.send(ctx) })
 	group.Go(func() error { return s.fetchAll(ctx) })
 	group.Go(func() error { return s.watchFacts(ctx, s.told) })
+	group.Go(func() error { return s.tryAll(ctx) })
 	// Recv returns only when the stream ends, which is when its context does.
 	group.Go(func() error { <-ctx.Done(); cancel(context.Cause(ctx)); return nil })
 	return cause(ctx, group.Wait())
@@ -147,7 +150,7 @@ func (s *session) hello(factsHash []byte) *spokev1.Hello {
 	h := &spokev1.Hello{
 		Protocol: Protocol, Customization: yardarmv1.CustomizationLanguage, SpokeVersion: s.Version, Instance: s.Instance, KubeUid: s.KubeUID,
 		Cursor: s.State.Cursor(), HoldingsHash: s.State.HoldingsHash(), Removing: s.State.Removing(),
-		ReportsHash: s.Book.Hash(), FactsHash: factsHash, TrustHash: s.Identity.TrustHash(), Brief: true,
+		ReportsHash: s.Book.Hash(), FactsHash: factsHash, TrustHash: s.Identity.TrustHash(), Brief: true, Trials: s.Try != nil,
 	}
 	if s.brief {
 		h.Instance = ""
@@ -171,6 +174,10 @@ func (s *session) receive(ctx context.Context) error {
 				return err
 			}
 			signal(s.missing)
+		case *spokev1.ConnectResponse_Trial:
+			if err := s.ask(ctx, m.Trial); err != nil {
+				return err
+			}
 		case *spokev1.ConnectResponse_Drain:
 			return &drained{m.Drain.ReconnectWithin.AsDuration()}
 		default:

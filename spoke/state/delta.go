@@ -163,25 +163,8 @@ func (s *State) apply(entries map[string]*Entry, c *spokev1.Change, at *spokev1.
 // assign makes an assignment an entry, in the place of the one that it names as its base.
 func (s *State) assign(entries map[string]*Entry, a *yardarmv1.AssignmentSpec, base []byte, at *spokev1.Cursor) (uid string, code spokev1.NackCode, err error) {
 	uid = a.GetBundleUid()
-	if !isName(uid) || !isName(a.GetBundle()) {
-		return uid, spokev1.NackCode_NACK_CODE_INVALID, errors.New("the assignment names no bundle")
-	}
-	if _, err := manifest.ParseDigest(a.Digest); err != nil {
-		return uid, spokev1.NackCode_NACK_CODE_INVALID, err
-	}
-	if limit := s.limit(); a.Size > limit {
-		return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
-			fmt.Errorf("the artifact has %d bytes, and the limit is %d", a.Size, limit)
-	}
-	if !bytes.Equal(a.Hash, holdings.AssignmentHash(a)) {
-		// A field that this spoke does not know is in the hub's hash and not in its own. To apply the rest as if it
-		// were all would be reported as what was asked for.
-		return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
-			errors.New("the assignment's hash does not come out: the hub assigns something that this spoke does not know; upgrade the spoke")
-	}
-	if needs := a.Customization.GetLanguage(); needs > yardarmv1.CustomizationLanguage {
-		return uid, spokev1.NackCode_NACK_CODE_UNSUPPORTED,
-			fmt.Errorf("the customization needs version %d of its language, and this spoke knows %d; upgrade the spoke", needs, yardarmv1.CustomizationLanguage)
+	if code, err := s.check(a); err != nil {
+		return uid, code, err
 	}
 	old := entries[uid]
 	if err := guardEpoch(old, base, at); err != nil {
@@ -197,6 +180,36 @@ func (s *State) assign(entries map[string]*Entry, a *yardarmv1.AssignmentSpec, b
 	_, e.HasContent = s.contents[a.Digest]
 	entries[uid] = e
 	return uid, 0, nil
+}
+
+// Check refuses an assignment that could not be held, whatever is held now.
+func (s *State) Check(a *yardarmv1.AssignmentSpec) error {
+	_, err := s.check(a)
+	return err
+}
+
+func (s *State) check(a *yardarmv1.AssignmentSpec) (spokev1.NackCode, error) {
+	if !isName(a.GetBundleUid()) || !isName(a.GetBundle()) {
+		return spokev1.NackCode_NACK_CODE_INVALID, errors.New("the assignment names no bundle")
+	}
+	if _, err := manifest.ParseDigest(a.Digest); err != nil {
+		return spokev1.NackCode_NACK_CODE_INVALID, err
+	}
+	if limit := s.limit(); a.Size > limit {
+		return spokev1.NackCode_NACK_CODE_UNSUPPORTED,
+			fmt.Errorf("the artifact has %d bytes, and the limit is %d", a.Size, limit)
+	}
+	if !bytes.Equal(a.Hash, holdings.AssignmentHash(a)) {
+		// A field that this spoke does not know is in the hub's hash and not in its own. To apply the rest as if it
+		// were all would be reported as what was asked for.
+		return spokev1.NackCode_NACK_CODE_UNSUPPORTED,
+			errors.New("the assignment's hash does not come out: the hub assigns something that this spoke does not know; upgrade the spoke")
+	}
+	if needs := a.Customization.GetLanguage(); needs > yardarmv1.CustomizationLanguage {
+		return spokev1.NackCode_NACK_CODE_UNSUPPORTED,
+			fmt.Errorf("the customization needs version %d of its language, and this spoke knows %d; upgrade the spoke", needs, yardarmv1.CustomizationLanguage)
+	}
+	return 0, nil
 }
 
 // guardEpoch keeps a holding of another epoch unless the hub names exactly what it replaces: a restored hub that has

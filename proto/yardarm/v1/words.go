@@ -340,6 +340,39 @@ const (
 	ConditionPolicyCurrent = "PolicyCurrent"
 )
 
+// What would become of an object that is tried.
+const (
+	TrialCreated   = "created"
+	TrialChanged   = "changed"
+	TrialUnchanged = "unchanged"
+	TrialRecreated = "recreated"
+	TrialPruned    = "pruned"
+	TrialReleased  = "released"
+	TrialRefused   = "refused"
+	TrialUntried   = "untried"
+)
+
+// Why a cluster has tried nothing, and why an object is untried. Others are those of reports.
+const (
+	// TrialNotConnected: it has no stream, or nothing comes over it.
+	TrialNotConnected = "NotConnected"
+	// TrialNotTargeted: it would not get the bundle.
+	TrialNotTargeted = "NotTargeted"
+	// TrialSpokeTooOld: its spoke does not try anything, or not this.
+	TrialSpokeTooOld = "SpokeTooOld"
+	// TrialNotAnswered: it was asked, and has not answered in time.
+	TrialNotAnswered = "NotAnswered"
+	// TrialBusy: it has enough to try.
+	TrialBusy = "Busy"
+	// TrialNotFetched: its spoke could not get the artifact.
+	TrialNotFetched = "NotFetched"
+	// TrialKindToCome and TrialNamespaceToCome: of an object whose kind, or namespace, the revision itself makes.
+	TrialKindToCome      = "KindToCome"
+	TrialNamespaceToCome = "NamespaceToCome"
+	// TrialNoTime: there was none left for an object.
+	TrialNoTime = "NoTime"
+)
+
 // Labels and annotations of managed objects.
 const (
 	// LabelBundle on an object names the bundle that applied it. Watches select by it.

@@ -1843,7 +1843,9 @@ type Publication struct {
 	// If given, how the bundle's revisions are rolled out from now on.
 	Rollout *v1.RolloutStrategy `protobuf:"bytes,6,opt,name=rollout,proto3" json:"rollout,omitempty"`
 	// With dry_run: answers what would change in the clusters. It needs that the caller may get the bundle's artifacts.
-	Diff          bool `protobuf:"varint,7,opt,name=diff,proto3" json:"diff,omitempty"`
+	Diff bool `protobuf:"varint,7,opt,name=diff,proto3" json:"diff,omitempty"`
+	// With dry_run: has clusters try it on their API servers. It needs the same.
+	Trial         *TrialRequest `protobuf:"bytes,8,opt,name=trial,proto3" json:"trial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1927,6 +1929,13 @@ func (x *Publication) GetDiff() bool {
 	return false
 }
 
+func (x *Publication) GetTrial() *TrialRequest {
+	if x != nil {
+		return x.Trial
+	}
+	return nil
+}
+
 // FileChunk is a piece of one manifest file; pieces of one path follow each other.
 type FileChunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1993,7 +2002,9 @@ type PublishRevisionResponse struct {
 	// What would change, if that was asked for.
 	Diff *Diff `protobuf:"bytes,5,opt,name=diff,proto3" json:"diff,omitempty"`
 	// After a dry run of what would make a revision: the stages that it would take.
-	Plan          *v1.RolloutPlan `protobuf:"bytes,6,opt,name=plan,proto3" json:"plan,omitempty"`
+	Plan *v1.RolloutPlan `protobuf:"bytes,6,opt,name=plan,proto3" json:"plan,omitempty"`
+	// What clusters say to it, if that was asked for.
+	Trial         *Trial `protobuf:"bytes,7,opt,name=trial,proto3" json:"trial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2066,6 +2077,13 @@ func (x *PublishRevisionResponse) GetDiff() *Diff {
 func (x *PublishRevisionResponse) GetPlan() *v1.RolloutPlan {
 	if x != nil {
 		return x.Plan
+	}
+	return nil
+}
+
+func (x *PublishRevisionResponse) GetTrial() *Trial {
+	if x != nil {
+		return x.Trial
 	}
 	return nil
 }
@@ -3542,7 +3560,7 @@ var File_yardarm_hub_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1eyardarm/hub/v1/authority.proto\x1a yardarm/hub/v1/credentials.proto\x1a\x1ayardarm/hub/v1/drift.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1cyardarm/hub/v1/history.proto\x1a!yardarm/hub/v1/notification.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x1dyardarm/v1/notification.proto\x1a\x18yardarm/v1/rollout.proto\x1a\x17yardarm/v1/source.proto\"\x0f\n" +
+	"\x1ayardarm/hub/v1/fleet.proto\x12\x0eyardarm.hub.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1byardarm/hub/v1/access.proto\x1a\x1ayardarm/hub/v1/audit.proto\x1a\x1eyardarm/hub/v1/authority.proto\x1a yardarm/hub/v1/credentials.proto\x1a\x1ayardarm/hub/v1/drift.proto\x1a\x1cyardarm/hub/v1/explain.proto\x1a\x1byardarm/hub/v1/facets.proto\x1a\x19yardarm/hub/v1/gate.proto\x1a\x1cyardarm/hub/v1/history.proto\x1a!yardarm/hub/v1/notification.proto\x1a\x1dyardarm/hub/v1/overview.proto\x1a\x1cyardarm/hub/v1/rollout.proto\x1a\x1ayardarm/hub/v1/trial.proto\x1a\x17yardarm/v1/access.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x17yardarm/v1/bundle.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x1cyardarm/v1/explanation.proto\x1a\x15yardarm/v1/gate.proto\x1a\x15yardarm/v1/meta.proto\x1a\x1dyardarm/v1/notification.proto\x1a\x18yardarm/v1/rollout.proto\x1a\x17yardarm/v1/source.proto\"\x0f\n" +
 	"\rGetHubRequest\"\xfc\x01\n" +
 	"\x03Hub\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
@@ -3669,7 +3687,7 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\x16PublishRevisionRequest\x12?\n" +
 	"\vpublication\x18\x01 \x01(\v2\x1b.yardarm.hub.v1.PublicationH\x00R\vpublication\x12/\n" +
 	"\x04file\x18\x02 \x01(\v2\x19.yardarm.hub.v1.FileChunkH\x00R\x04fileB\t\n" +
-	"\amessage\"\x84\x02\n" +
+	"\amessage\"\xb8\x02\n" +
 	"\vPublication\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x16\n" +
 	"\x06groups\x18\x02 \x03(\tR\x06groups\x126\n" +
@@ -3679,17 +3697,19 @@ const file_yardarm_hub_v1_fleet_proto_rawDesc = "" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12)\n" +
 	"\x10resource_version\x18\x05 \x01(\tR\x0fresourceVersion\x125\n" +
 	"\arollout\x18\x06 \x01(\v2\x1b.yardarm.v1.RolloutStrategyR\arollout\x12\x12\n" +
-	"\x04diff\x18\a \x01(\bR\x04diff\"3\n" +
+	"\x04diff\x18\a \x01(\bR\x04diff\x122\n" +
+	"\x05trial\x18\b \x01(\v2\x1c.yardarm.hub.v1.TrialRequestR\x05trial\"3\n" +
 	"\tFileChunk\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\xf4\x01\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xa1\x02\n" +
 	"\x17PublishRevisionResponse\x120\n" +
 	"\brevision\x18\x01 \x01(\v2\x14.yardarm.v1.RevisionR\brevision\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x1a\n" +
 	"\bclusters\x18\x03 \x01(\rR\bclusters\x12\x1a\n" +
 	"\bwarnings\x18\x04 \x03(\tR\bwarnings\x12(\n" +
 	"\x04diff\x18\x05 \x01(\v2\x14.yardarm.hub.v1.DiffR\x04diff\x12+\n" +
-	"\x04plan\x18\x06 \x01(\v2\x17.yardarm.v1.RolloutPlanR\x04plan\"\x9d\x01\n" +
+	"\x04plan\x18\x06 \x01(\v2\x17.yardarm.v1.RolloutPlanR\x04plan\x12+\n" +
+	"\x05trial\x18\a \x01(\v2\x15.yardarm.hub.v1.TrialR\x05trial\"\x9d\x01\n" +
 	"\x14ListRevisionsRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
@@ -3955,76 +3975,78 @@ var file_yardarm_hub_v1_fleet_proto_goTypes = []any{
 	(v1.Workloads)(0),                       // 65: yardarm.v1.Workloads
 	(*v1.Provenance)(nil),                   // 66: yardarm.v1.Provenance
 	(*v1.RolloutStrategy)(nil),              // 67: yardarm.v1.RolloutStrategy
-	(*v1.Revision)(nil),                     // 68: yardarm.v1.Revision
-	(*Diff)(nil),                            // 69: yardarm.hub.v1.Diff
-	(*v1.RolloutPlan)(nil),                  // 70: yardarm.v1.RolloutPlan
-	(*v1.Assignment)(nil),                   // 71: yardarm.v1.Assignment
-	(*v1.Event)(nil),                        // 72: yardarm.v1.Event
-	(*AcceptDriftRequest)(nil),              // 73: yardarm.hub.v1.AcceptDriftRequest
-	(*GetRolloutRequest)(nil),               // 74: yardarm.hub.v1.GetRolloutRequest
-	(*WatchRolloutRequest)(nil),             // 75: yardarm.hub.v1.WatchRolloutRequest
-	(*SteerRolloutRequest)(nil),             // 76: yardarm.hub.v1.SteerRolloutRequest
-	(*ListGatesRequest)(nil),                // 77: yardarm.hub.v1.ListGatesRequest
-	(*GetGateRequest)(nil),                  // 78: yardarm.hub.v1.GetGateRequest
-	(*DeleteGateRequest)(nil),               // 79: yardarm.hub.v1.DeleteGateRequest
-	(*ListStrategiesRequest)(nil),           // 80: yardarm.hub.v1.ListStrategiesRequest
-	(*GetStrategyRequest)(nil),              // 81: yardarm.hub.v1.GetStrategyRequest
-	(*DeleteStrategyRequest)(nil),           // 82: yardarm.hub.v1.DeleteStrategyRequest
-	(*GetExplanationRequest)(nil),           // 83: yardarm.hub.v1.GetExplanationRequest
-	(*ListProblemsRequest)(nil),             // 84: yardarm.hub.v1.ListProblemsRequest
-	(*GetFacetsRequest)(nil),                // 85: yardarm.hub.v1.GetFacetsRequest
-	(*WatchOverviewRequest)(nil),            // 86: yardarm.hub.v1.WatchOverviewRequest
-	(*GetHistoryRequest)(nil),               // 87: yardarm.hub.v1.GetHistoryRequest
-	(*ListAuditRequest)(nil),                // 88: yardarm.hub.v1.ListAuditRequest
-	(*ListRolesRequest)(nil),                // 89: yardarm.hub.v1.ListRolesRequest
-	(*GetRoleRequest)(nil),                  // 90: yardarm.hub.v1.GetRoleRequest
-	(*DeleteRoleRequest)(nil),               // 91: yardarm.hub.v1.DeleteRoleRequest
-	(*ListRoleBindingsRequest)(nil),         // 92: yardarm.hub.v1.ListRoleBindingsRequest
-	(*GetRoleBindingRequest)(nil),           // 93: yardarm.hub.v1.GetRoleBindingRequest
-	(*DeleteRoleBindingRequest)(nil),        // 94: yardarm.hub.v1.DeleteRoleBindingRequest
-	(*ListNotificationsRequest)(nil),        // 95: yardarm.hub.v1.ListNotificationsRequest
-	(*GetNotificationRequest)(nil),          // 96: yardarm.hub.v1.GetNotificationRequest
-	(*DeleteNotificationRequest)(nil),       // 97: yardarm.hub.v1.DeleteNotificationRequest
-	(*TestNotificationRequest)(nil),         // 98: yardarm.hub.v1.TestNotificationRequest
-	(*ListSourceCredentialsRequest)(nil),    // 99: yardarm.hub.v1.ListSourceCredentialsRequest
-	(*GetSourceCredentialsRequest)(nil),     // 100: yardarm.hub.v1.GetSourceCredentialsRequest
-	(*DeleteSourceCredentialsRequest)(nil),  // 101: yardarm.hub.v1.DeleteSourceCredentialsRequest
-	(*CreateTokenRequest)(nil),              // 102: yardarm.hub.v1.CreateTokenRequest
-	(*ListTokensRequest)(nil),               // 103: yardarm.hub.v1.ListTokensRequest
-	(*GetTokenRequest)(nil),                 // 104: yardarm.hub.v1.GetTokenRequest
-	(*RevokeTokenRequest)(nil),              // 105: yardarm.hub.v1.RevokeTokenRequest
-	(*WhoAmIRequest)(nil),                   // 106: yardarm.hub.v1.WhoAmIRequest
-	(*CanIRequest)(nil),                     // 107: yardarm.hub.v1.CanIRequest
-	(*GetAuthorityRequest)(nil),             // 108: yardarm.hub.v1.GetAuthorityRequest
-	(*RotateAuthorityRequest)(nil),          // 109: yardarm.hub.v1.RotateAuthorityRequest
-	(*RetireAuthorityRequest)(nil),          // 110: yardarm.hub.v1.RetireAuthorityRequest
-	(*v1.Rollout)(nil),                      // 111: yardarm.v1.Rollout
-	(*ListGatesResponse)(nil),               // 112: yardarm.hub.v1.ListGatesResponse
-	(*DeleteGateResponse)(nil),              // 113: yardarm.hub.v1.DeleteGateResponse
-	(*ListStrategiesResponse)(nil),          // 114: yardarm.hub.v1.ListStrategiesResponse
-	(*DeleteStrategyResponse)(nil),          // 115: yardarm.hub.v1.DeleteStrategyResponse
-	(*v1.Explanation)(nil),                  // 116: yardarm.v1.Explanation
-	(*ListProblemsResponse)(nil),            // 117: yardarm.hub.v1.ListProblemsResponse
-	(*Facets)(nil),                          // 118: yardarm.hub.v1.Facets
-	(*WatchOverviewResponse)(nil),           // 119: yardarm.hub.v1.WatchOverviewResponse
-	(*History)(nil),                         // 120: yardarm.hub.v1.History
-	(*ListAuditResponse)(nil),               // 121: yardarm.hub.v1.ListAuditResponse
-	(*ListRolesResponse)(nil),               // 122: yardarm.hub.v1.ListRolesResponse
-	(*DeleteRoleResponse)(nil),              // 123: yardarm.hub.v1.DeleteRoleResponse
-	(*ListRoleBindingsResponse)(nil),        // 124: yardarm.hub.v1.ListRoleBindingsResponse
-	(*DeleteRoleBindingResponse)(nil),       // 125: yardarm.hub.v1.DeleteRoleBindingResponse
-	(*ListNotificationsResponse)(nil),       // 126: yardarm.hub.v1.ListNotificationsResponse
-	(*DeleteNotificationResponse)(nil),      // 127: yardarm.hub.v1.DeleteNotificationResponse
-	(*TestNotificationResponse)(nil),        // 128: yardarm.hub.v1.TestNotificationResponse
-	(*ListSourceCredentialsResponse)(nil),   // 129: yardarm.hub.v1.ListSourceCredentialsResponse
-	(*DeleteSourceCredentialsResponse)(nil), // 130: yardarm.hub.v1.DeleteSourceCredentialsResponse
-	(*CreateTokenResponse)(nil),             // 131: yardarm.hub.v1.CreateTokenResponse
-	(*ListTokensResponse)(nil),              // 132: yardarm.hub.v1.ListTokensResponse
-	(*v1.Token)(nil),                        // 133: yardarm.v1.Token
-	(*RevokeTokenResponse)(nil),             // 134: yardarm.hub.v1.RevokeTokenResponse
-	(*WhoAmIResponse)(nil),                  // 135: yardarm.hub.v1.WhoAmIResponse
-	(*CanIResponse)(nil),                    // 136: yardarm.hub.v1.CanIResponse
-	(*Authority)(nil),                       // 137: yardarm.hub.v1.Authority
+	(*TrialRequest)(nil),                    // 68: yardarm.hub.v1.TrialRequest
+	(*v1.Revision)(nil),                     // 69: yardarm.v1.Revision
+	(*Diff)(nil),                            // 70: yardarm.hub.v1.Diff
+	(*v1.RolloutPlan)(nil),                  // 71: yardarm.v1.RolloutPlan
+	(*Trial)(nil),                           // 72: yardarm.hub.v1.Trial
+	(*v1.Assignment)(nil),                   // 73: yardarm.v1.Assignment
+	(*v1.Event)(nil),                        // 74: yardarm.v1.Event
+	(*AcceptDriftRequest)(nil),              // 75: yardarm.hub.v1.AcceptDriftRequest
+	(*GetRolloutRequest)(nil),               // 76: yardarm.hub.v1.GetRolloutRequest
+	(*WatchRolloutRequest)(nil),             // 77: yardarm.hub.v1.WatchRolloutRequest
+	(*SteerRolloutRequest)(nil),             // 78: yardarm.hub.v1.SteerRolloutRequest
+	(*ListGatesRequest)(nil),                // 79: yardarm.hub.v1.ListGatesRequest
+	(*GetGateRequest)(nil),                  // 80: yardarm.hub.v1.GetGateRequest
+	(*DeleteGateRequest)(nil),               // 81: yardarm.hub.v1.DeleteGateRequest
+	(*ListStrategiesRequest)(nil),           // 82: yardarm.hub.v1.ListStrategiesRequest
+	(*GetStrategyRequest)(nil),              // 83: yardarm.hub.v1.GetStrategyRequest
+	(*DeleteStrategyRequest)(nil),           // 84: yardarm.hub.v1.DeleteStrategyRequest
+	(*GetExplanationRequest)(nil),           // 85: yardarm.hub.v1.GetExplanationRequest
+	(*ListProblemsRequest)(nil),             // 86: yardarm.hub.v1.ListProblemsRequest
+	(*GetFacetsRequest)(nil),                // 87: yardarm.hub.v1.GetFacetsRequest
+	(*WatchOverviewRequest)(nil),            // 88: yardarm.hub.v1.WatchOverviewRequest
+	(*GetHistoryRequest)(nil),               // 89: yardarm.hub.v1.GetHistoryRequest
+	(*ListAuditRequest)(nil),                // 90: yardarm.hub.v1.ListAuditRequest
+	(*ListRolesRequest)(nil),                // 91: yardarm.hub.v1.ListRolesRequest
+	(*GetRoleRequest)(nil),                  // 92: yardarm.hub.v1.GetRoleRequest
+	(*DeleteRoleRequest)(nil),               // 93: yardarm.hub.v1.DeleteRoleRequest
+	(*ListRoleBindingsRequest)(nil),         // 94: yardarm.hub.v1.ListRoleBindingsRequest
+	(*GetRoleBindingRequest)(nil),           // 95: yardarm.hub.v1.GetRoleBindingRequest
+	(*DeleteRoleBindingRequest)(nil),        // 96: yardarm.hub.v1.DeleteRoleBindingRequest
+	(*ListNotificationsRequest)(nil),        // 97: yardarm.hub.v1.ListNotificationsRequest
+	(*GetNotificationRequest)(nil),          // 98: yardarm.hub.v1.GetNotificationRequest
+	(*DeleteNotificationRequest)(nil),       // 99: yardarm.hub.v1.DeleteNotificationRequest
+	(*TestNotificationRequest)(nil),         // 100: yardarm.hub.v1.TestNotificationRequest
+	(*ListSourceCredentialsRequest)(nil),    // 101: yardarm.hub.v1.ListSourceCredentialsRequest
+	(*GetSourceCredentialsRequest)(nil),     // 102: yardarm.hub.v1.GetSourceCredentialsRequest
+	(*DeleteSourceCredentialsRequest)(nil),  // 103: yardarm.hub.v1.DeleteSourceCredentialsRequest
+	(*CreateTokenRequest)(nil),              // 104: yardarm.hub.v1.CreateTokenRequest
+	(*ListTokensRequest)(nil),               // 105: yardarm.hub.v1.ListTokensRequest
+	(*GetTokenRequest)(nil),                 // 106: yardarm.hub.v1.GetTokenRequest
+	(*RevokeTokenRequest)(nil),              // 107: yardarm.hub.v1.RevokeTokenRequest
+	(*WhoAmIRequest)(nil),                   // 108: yardarm.hub.v1.WhoAmIRequest
+	(*CanIRequest)(nil),                     // 109: yardarm.hub.v1.CanIRequest
+	(*GetAuthorityRequest)(nil),             // 110: yardarm.hub.v1.GetAuthorityRequest
+	(*RotateAuthorityRequest)(nil),          // 111: yardarm.hub.v1.RotateAuthorityRequest
+	(*RetireAuthorityRequest)(nil),          // 112: yardarm.hub.v1.RetireAuthorityRequest
+	(*v1.Rollout)(nil),                      // 113: yardarm.v1.Rollout
+	(*ListGatesResponse)(nil),               // 114: yardarm.hub.v1.ListGatesResponse
+	(*DeleteGateResponse)(nil),              // 115: yardarm.hub.v1.DeleteGateResponse
+	(*ListStrategiesResponse)(nil),          // 116: yardarm.hub.v1.ListStrategiesResponse
+	(*DeleteStrategyResponse)(nil),          // 117: yardarm.hub.v1.DeleteStrategyResponse
+	(*v1.Explanation)(nil),                  // 118: yardarm.v1.Explanation
+	(*ListProblemsResponse)(nil),            // 119: yardarm.hub.v1.ListProblemsResponse
+	(*Facets)(nil),                          // 120: yardarm.hub.v1.Facets
+	(*WatchOverviewResponse)(nil),           // 121: yardarm.hub.v1.WatchOverviewResponse
+	(*History)(nil),                         // 122: yardarm.hub.v1.History
+	(*ListAuditResponse)(nil),               // 123: yardarm.hub.v1.ListAuditResponse
+	(*ListRolesResponse)(nil),               // 124: yardarm.hub.v1.ListRolesResponse
+	(*DeleteRoleResponse)(nil),              // 125: yardarm.hub.v1.DeleteRoleResponse
+	(*ListRoleBindingsResponse)(nil),        // 126: yardarm.hub.v1.ListRoleBindingsResponse
+	(*DeleteRoleBindingResponse)(nil),       // 127: yardarm.hub.v1.DeleteRoleBindingResponse
+	(*ListNotificationsResponse)(nil),       // 128: yardarm.hub.v1.ListNotificationsResponse
+	(*DeleteNotificationResponse)(nil),      // 129: yardarm.hub.v1.DeleteNotificationResponse
+	(*TestNotificationResponse)(nil),        // 130: yardarm.hub.v1.TestNotificationResponse
+	(*ListSourceCredentialsResponse)(nil),   // 131: yardarm.hub.v1.ListSourceCredentialsResponse
+	(*DeleteSourceCredentialsResponse)(nil), // 132: yardarm.hub.v1.DeleteSourceCredentialsResponse
+	(*CreateTokenResponse)(nil),             // 133: yardarm.hub.v1.CreateTokenResponse
+	(*ListTokensResponse)(nil),              // 134: yardarm.hub.v1.ListTokensResponse
+	(*v1.Token)(nil),                        // 135: yardarm.v1.Token
+	(*RevokeTokenResponse)(nil),             // 136: yardarm.hub.v1.RevokeTokenResponse
+	(*WhoAmIResponse)(nil),                  // 137: yardarm.hub.v1.WhoAmIResponse
+	(*CanIResponse)(nil),                    // 138: yardarm.hub.v1.CanIResponse
+	(*Authority)(nil),                       // 139: yardarm.hub.v1.Authority
 }
 var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	54,  // 0: yardarm.hub.v1.Hub.started:type_name -> google.protobuf.Timestamp
@@ -4055,166 +4077,168 @@ var file_yardarm_hub_v1_fleet_proto_depIdxs = []int32{
 	28,  // 25: yardarm.hub.v1.PublishRevisionRequest.file:type_name -> yardarm.hub.v1.FileChunk
 	66,  // 26: yardarm.hub.v1.Publication.provenance:type_name -> yardarm.v1.Provenance
 	67,  // 27: yardarm.hub.v1.Publication.rollout:type_name -> yardarm.v1.RolloutStrategy
-	68,  // 28: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
-	69,  // 29: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
-	70,  // 30: yardarm.hub.v1.PublishRevisionResponse.plan:type_name -> yardarm.v1.RolloutPlan
-	68,  // 31: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
-	71,  // 32: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
-	41,  // 33: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
-	54,  // 34: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
-	55,  // 35: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
-	56,  // 36: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
-	57,  // 37: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
-	71,  // 38: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
-	60,  // 39: yardarm.hub.v1.WatchResponse.gate:type_name -> yardarm.v1.Gate
-	72,  // 40: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
-	0,   // 41: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
-	3,   // 42: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
-	6,   // 43: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
-	8,   // 44: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
-	9,   // 45: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
-	10,  // 46: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
-	12,  // 47: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
-	13,  // 48: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
-	14,  // 49: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
-	16,  // 50: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
-	18,  // 51: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
-	19,  // 52: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
-	21,  // 53: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
-	23,  // 54: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
-	24,  // 55: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
-	26,  // 56: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
-	30,  // 57: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
-	32,  // 58: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
-	33,  // 59: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
-	35,  // 60: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
-	73,  // 61: yardarm.hub.v1.FleetService.AcceptDrift:input_type -> yardarm.hub.v1.AcceptDriftRequest
-	74,  // 62: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
-	75,  // 63: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
-	76,  // 64: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	76,  // 65: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	76,  // 66: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	76,  // 67: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	76,  // 68: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	76,  // 69: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
-	77,  // 70: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
-	78,  // 71: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
-	79,  // 72: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
-	80,  // 73: yardarm.hub.v1.FleetService.ListStrategies:input_type -> yardarm.hub.v1.ListStrategiesRequest
-	81,  // 74: yardarm.hub.v1.FleetService.GetStrategy:input_type -> yardarm.hub.v1.GetStrategyRequest
-	82,  // 75: yardarm.hub.v1.FleetService.DeleteStrategy:input_type -> yardarm.hub.v1.DeleteStrategyRequest
-	36,  // 76: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
-	38,  // 77: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
-	39,  // 78: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
-	83,  // 79: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
-	42,  // 80: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
-	44,  // 81: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
-	84,  // 82: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
-	85,  // 83: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
-	46,  // 84: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
-	86,  // 85: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
-	48,  // 86: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
-	87,  // 87: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
-	88,  // 88: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
-	89,  // 89: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
-	90,  // 90: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
-	91,  // 91: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
-	92,  // 92: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
-	93,  // 93: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
-	94,  // 94: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
-	95,  // 95: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
-	96,  // 96: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
-	97,  // 97: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
-	98,  // 98: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
-	99,  // 99: yardarm.hub.v1.FleetService.ListSourceCredentials:input_type -> yardarm.hub.v1.ListSourceCredentialsRequest
-	100, // 100: yardarm.hub.v1.FleetService.GetSourceCredentials:input_type -> yardarm.hub.v1.GetSourceCredentialsRequest
-	101, // 101: yardarm.hub.v1.FleetService.DeleteSourceCredentials:input_type -> yardarm.hub.v1.DeleteSourceCredentialsRequest
-	102, // 102: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
-	103, // 103: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
-	104, // 104: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
-	105, // 105: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
-	106, // 106: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
-	107, // 107: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
-	50,  // 108: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
-	108, // 109: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
-	109, // 110: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
-	110, // 111: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
-	1,   // 112: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
-	4,   // 113: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
-	7,   // 114: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
-	55,  // 115: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
-	55,  // 116: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
-	11,  // 117: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
-	55,  // 118: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
-	55,  // 119: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
-	15,  // 120: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
-	17,  // 121: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
-	56,  // 122: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
-	20,  // 123: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
-	22,  // 124: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
-	57,  // 125: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
-	25,  // 126: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
-	29,  // 127: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	31,  // 128: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
-	68,  // 129: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
-	34,  // 130: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
-	29,  // 131: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	29,  // 132: yardarm.hub.v1.FleetService.AcceptDrift:output_type -> yardarm.hub.v1.PublishRevisionResponse
-	111, // 133: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
-	111, // 134: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
-	111, // 135: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
-	111, // 136: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
-	111, // 137: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
-	111, // 138: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
-	111, // 139: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
-	111, // 140: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
-	112, // 141: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
-	60,  // 142: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
-	113, // 143: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
-	114, // 144: yardarm.hub.v1.FleetService.ListStrategies:output_type -> yardarm.hub.v1.ListStrategiesResponse
-	62,  // 145: yardarm.hub.v1.FleetService.GetStrategy:output_type -> yardarm.v1.Strategy
-	115, // 146: yardarm.hub.v1.FleetService.DeleteStrategy:output_type -> yardarm.hub.v1.DeleteStrategyResponse
-	37,  // 147: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
-	71,  // 148: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
-	40,  // 149: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
-	116, // 150: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
-	43,  // 151: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
-	45,  // 152: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
-	117, // 153: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
-	118, // 154: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
-	47,  // 155: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
-	119, // 156: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
-	49,  // 157: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
-	120, // 158: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
-	121, // 159: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
-	122, // 160: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
-	58,  // 161: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
-	123, // 162: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
-	124, // 163: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
-	59,  // 164: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
-	125, // 165: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
-	126, // 166: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
-	61,  // 167: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
-	127, // 168: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
-	128, // 169: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
-	129, // 170: yardarm.hub.v1.FleetService.ListSourceCredentials:output_type -> yardarm.hub.v1.ListSourceCredentialsResponse
-	63,  // 171: yardarm.hub.v1.FleetService.GetSourceCredentials:output_type -> yardarm.v1.SourceCredentials
-	130, // 172: yardarm.hub.v1.FleetService.DeleteSourceCredentials:output_type -> yardarm.hub.v1.DeleteSourceCredentialsResponse
-	131, // 173: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
-	132, // 174: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
-	133, // 175: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
-	134, // 176: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
-	135, // 177: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
-	136, // 178: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
-	51,  // 179: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
-	137, // 180: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
-	137, // 181: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
-	137, // 182: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
-	112, // [112:183] is the sub-list for method output_type
-	41,  // [41:112] is the sub-list for method input_type
-	41,  // [41:41] is the sub-list for extension type_name
-	41,  // [41:41] is the sub-list for extension extendee
-	0,   // [0:41] is the sub-list for field type_name
+	68,  // 28: yardarm.hub.v1.Publication.trial:type_name -> yardarm.hub.v1.TrialRequest
+	69,  // 29: yardarm.hub.v1.PublishRevisionResponse.revision:type_name -> yardarm.v1.Revision
+	70,  // 30: yardarm.hub.v1.PublishRevisionResponse.diff:type_name -> yardarm.hub.v1.Diff
+	71,  // 31: yardarm.hub.v1.PublishRevisionResponse.plan:type_name -> yardarm.v1.RolloutPlan
+	72,  // 32: yardarm.hub.v1.PublishRevisionResponse.trial:type_name -> yardarm.hub.v1.Trial
+	69,  // 33: yardarm.hub.v1.ListRevisionsResponse.revisions:type_name -> yardarm.v1.Revision
+	73,  // 34: yardarm.hub.v1.ListAssignmentsResponse.assignments:type_name -> yardarm.v1.Assignment
+	41,  // 35: yardarm.hub.v1.PreviewAssignmentResponse.preview:type_name -> yardarm.hub.v1.Preview
+	54,  // 36: yardarm.hub.v1.Preview.as_of:type_name -> google.protobuf.Timestamp
+	55,  // 37: yardarm.hub.v1.WatchResponse.cluster:type_name -> yardarm.v1.Cluster
+	56,  // 38: yardarm.hub.v1.WatchResponse.cluster_group:type_name -> yardarm.v1.ClusterGroup
+	57,  // 39: yardarm.hub.v1.WatchResponse.bundle:type_name -> yardarm.v1.Bundle
+	73,  // 40: yardarm.hub.v1.WatchResponse.assignment:type_name -> yardarm.v1.Assignment
+	60,  // 41: yardarm.hub.v1.WatchResponse.gate:type_name -> yardarm.v1.Gate
+	74,  // 42: yardarm.hub.v1.WatchEventsResponse.event:type_name -> yardarm.v1.Event
+	0,   // 43: yardarm.hub.v1.FleetService.GetHub:input_type -> yardarm.hub.v1.GetHubRequest
+	3,   // 44: yardarm.hub.v1.FleetService.Apply:input_type -> yardarm.hub.v1.ApplyRequest
+	6,   // 45: yardarm.hub.v1.FleetService.ListClusters:input_type -> yardarm.hub.v1.ListClustersRequest
+	8,   // 46: yardarm.hub.v1.FleetService.GetCluster:input_type -> yardarm.hub.v1.GetClusterRequest
+	9,   // 47: yardarm.hub.v1.FleetService.LabelCluster:input_type -> yardarm.hub.v1.LabelClusterRequest
+	10,  // 48: yardarm.hub.v1.FleetService.EnrollCluster:input_type -> yardarm.hub.v1.EnrollClusterRequest
+	12,  // 49: yardarm.hub.v1.FleetService.BanCluster:input_type -> yardarm.hub.v1.BanClusterRequest
+	13,  // 50: yardarm.hub.v1.FleetService.UnbanCluster:input_type -> yardarm.hub.v1.UnbanClusterRequest
+	14,  // 51: yardarm.hub.v1.FleetService.DeleteCluster:input_type -> yardarm.hub.v1.DeleteClusterRequest
+	16,  // 52: yardarm.hub.v1.FleetService.ListClusterGroups:input_type -> yardarm.hub.v1.ListClusterGroupsRequest
+	18,  // 53: yardarm.hub.v1.FleetService.GetClusterGroup:input_type -> yardarm.hub.v1.GetClusterGroupRequest
+	19,  // 54: yardarm.hub.v1.FleetService.DeleteClusterGroup:input_type -> yardarm.hub.v1.DeleteClusterGroupRequest
+	21,  // 55: yardarm.hub.v1.FleetService.ListBundles:input_type -> yardarm.hub.v1.ListBundlesRequest
+	23,  // 56: yardarm.hub.v1.FleetService.GetBundle:input_type -> yardarm.hub.v1.GetBundleRequest
+	24,  // 57: yardarm.hub.v1.FleetService.DeleteBundle:input_type -> yardarm.hub.v1.DeleteBundleRequest
+	26,  // 58: yardarm.hub.v1.FleetService.PublishRevision:input_type -> yardarm.hub.v1.PublishRevisionRequest
+	30,  // 59: yardarm.hub.v1.FleetService.ListRevisions:input_type -> yardarm.hub.v1.ListRevisionsRequest
+	32,  // 60: yardarm.hub.v1.FleetService.GetRevision:input_type -> yardarm.hub.v1.GetRevisionRequest
+	33,  // 61: yardarm.hub.v1.FleetService.GetArtifact:input_type -> yardarm.hub.v1.GetArtifactRequest
+	35,  // 62: yardarm.hub.v1.FleetService.UndoRollout:input_type -> yardarm.hub.v1.UndoRolloutRequest
+	75,  // 63: yardarm.hub.v1.FleetService.AcceptDrift:input_type -> yardarm.hub.v1.AcceptDriftRequest
+	76,  // 64: yardarm.hub.v1.FleetService.GetRollout:input_type -> yardarm.hub.v1.GetRolloutRequest
+	77,  // 65: yardarm.hub.v1.FleetService.WatchRollout:input_type -> yardarm.hub.v1.WatchRolloutRequest
+	78,  // 66: yardarm.hub.v1.FleetService.PauseRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 67: yardarm.hub.v1.FleetService.ResumeRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 68: yardarm.hub.v1.FleetService.ApproveRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 69: yardarm.hub.v1.FleetService.PromoteRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 70: yardarm.hub.v1.FleetService.RetryRollout:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	78,  // 71: yardarm.hub.v1.FleetService.OverrideGates:input_type -> yardarm.hub.v1.SteerRolloutRequest
+	79,  // 72: yardarm.hub.v1.FleetService.ListGates:input_type -> yardarm.hub.v1.ListGatesRequest
+	80,  // 73: yardarm.hub.v1.FleetService.GetGate:input_type -> yardarm.hub.v1.GetGateRequest
+	81,  // 74: yardarm.hub.v1.FleetService.DeleteGate:input_type -> yardarm.hub.v1.DeleteGateRequest
+	82,  // 75: yardarm.hub.v1.FleetService.ListStrategies:input_type -> yardarm.hub.v1.ListStrategiesRequest
+	83,  // 76: yardarm.hub.v1.FleetService.GetStrategy:input_type -> yardarm.hub.v1.GetStrategyRequest
+	84,  // 77: yardarm.hub.v1.FleetService.DeleteStrategy:input_type -> yardarm.hub.v1.DeleteStrategyRequest
+	36,  // 78: yardarm.hub.v1.FleetService.ListAssignments:input_type -> yardarm.hub.v1.ListAssignmentsRequest
+	38,  // 79: yardarm.hub.v1.FleetService.GetAssignment:input_type -> yardarm.hub.v1.GetAssignmentRequest
+	39,  // 80: yardarm.hub.v1.FleetService.PreviewAssignment:input_type -> yardarm.hub.v1.PreviewAssignmentRequest
+	85,  // 81: yardarm.hub.v1.FleetService.GetExplanation:input_type -> yardarm.hub.v1.GetExplanationRequest
+	42,  // 82: yardarm.hub.v1.FleetService.Accept:input_type -> yardarm.hub.v1.AcceptRequest
+	44,  // 83: yardarm.hub.v1.FleetService.Reconcile:input_type -> yardarm.hub.v1.ReconcileRequest
+	86,  // 84: yardarm.hub.v1.FleetService.ListProblems:input_type -> yardarm.hub.v1.ListProblemsRequest
+	87,  // 85: yardarm.hub.v1.FleetService.GetFacets:input_type -> yardarm.hub.v1.GetFacetsRequest
+	46,  // 86: yardarm.hub.v1.FleetService.Watch:input_type -> yardarm.hub.v1.WatchRequest
+	88,  // 87: yardarm.hub.v1.FleetService.WatchOverview:input_type -> yardarm.hub.v1.WatchOverviewRequest
+	48,  // 88: yardarm.hub.v1.FleetService.WatchEvents:input_type -> yardarm.hub.v1.WatchEventsRequest
+	89,  // 89: yardarm.hub.v1.FleetService.GetHistory:input_type -> yardarm.hub.v1.GetHistoryRequest
+	90,  // 90: yardarm.hub.v1.FleetService.ListAudit:input_type -> yardarm.hub.v1.ListAuditRequest
+	91,  // 91: yardarm.hub.v1.FleetService.ListRoles:input_type -> yardarm.hub.v1.ListRolesRequest
+	92,  // 92: yardarm.hub.v1.FleetService.GetRole:input_type -> yardarm.hub.v1.GetRoleRequest
+	93,  // 93: yardarm.hub.v1.FleetService.DeleteRole:input_type -> yardarm.hub.v1.DeleteRoleRequest
+	94,  // 94: yardarm.hub.v1.FleetService.ListRoleBindings:input_type -> yardarm.hub.v1.ListRoleBindingsRequest
+	95,  // 95: yardarm.hub.v1.FleetService.GetRoleBinding:input_type -> yardarm.hub.v1.GetRoleBindingRequest
+	96,  // 96: yardarm.hub.v1.FleetService.DeleteRoleBinding:input_type -> yardarm.hub.v1.DeleteRoleBindingRequest
+	97,  // 97: yardarm.hub.v1.FleetService.ListNotifications:input_type -> yardarm.hub.v1.ListNotificationsRequest
+	98,  // 98: yardarm.hub.v1.FleetService.GetNotification:input_type -> yardarm.hub.v1.GetNotificationRequest
+	99,  // 99: yardarm.hub.v1.FleetService.DeleteNotification:input_type -> yardarm.hub.v1.DeleteNotificationRequest
+	100, // 100: yardarm.hub.v1.FleetService.TestNotification:input_type -> yardarm.hub.v1.TestNotificationRequest
+	101, // 101: yardarm.hub.v1.FleetService.ListSourceCredentials:input_type -> yardarm.hub.v1.ListSourceCredentialsRequest
+	102, // 102: yardarm.hub.v1.FleetService.GetSourceCredentials:input_type -> yardarm.hub.v1.GetSourceCredentialsRequest
+	103, // 103: yardarm.hub.v1.FleetService.DeleteSourceCredentials:input_type -> yardarm.hub.v1.DeleteSourceCredentialsRequest
+	104, // 104: yardarm.hub.v1.FleetService.CreateToken:input_type -> yardarm.hub.v1.CreateTokenRequest
+	105, // 105: yardarm.hub.v1.FleetService.ListTokens:input_type -> yardarm.hub.v1.ListTokensRequest
+	106, // 106: yardarm.hub.v1.FleetService.GetToken:input_type -> yardarm.hub.v1.GetTokenRequest
+	107, // 107: yardarm.hub.v1.FleetService.RevokeToken:input_type -> yardarm.hub.v1.RevokeTokenRequest
+	108, // 108: yardarm.hub.v1.FleetService.WhoAmI:input_type -> yardarm.hub.v1.WhoAmIRequest
+	109, // 109: yardarm.hub.v1.FleetService.CanI:input_type -> yardarm.hub.v1.CanIRequest
+	50,  // 110: yardarm.hub.v1.FleetService.Backup:input_type -> yardarm.hub.v1.BackupRequest
+	110, // 111: yardarm.hub.v1.FleetService.GetAuthority:input_type -> yardarm.hub.v1.GetAuthorityRequest
+	111, // 112: yardarm.hub.v1.FleetService.RotateAuthority:input_type -> yardarm.hub.v1.RotateAuthorityRequest
+	112, // 113: yardarm.hub.v1.FleetService.RetireAuthority:input_type -> yardarm.hub.v1.RetireAuthorityRequest
+	1,   // 114: yardarm.hub.v1.FleetService.GetHub:output_type -> yardarm.hub.v1.Hub
+	4,   // 115: yardarm.hub.v1.FleetService.Apply:output_type -> yardarm.hub.v1.ApplyResponse
+	7,   // 116: yardarm.hub.v1.FleetService.ListClusters:output_type -> yardarm.hub.v1.ListClustersResponse
+	55,  // 117: yardarm.hub.v1.FleetService.GetCluster:output_type -> yardarm.v1.Cluster
+	55,  // 118: yardarm.hub.v1.FleetService.LabelCluster:output_type -> yardarm.v1.Cluster
+	11,  // 119: yardarm.hub.v1.FleetService.EnrollCluster:output_type -> yardarm.hub.v1.EnrollClusterResponse
+	55,  // 120: yardarm.hub.v1.FleetService.BanCluster:output_type -> yardarm.v1.Cluster
+	55,  // 121: yardarm.hub.v1.FleetService.UnbanCluster:output_type -> yardarm.v1.Cluster
+	15,  // 122: yardarm.hub.v1.FleetService.DeleteCluster:output_type -> yardarm.hub.v1.DeleteClusterResponse
+	17,  // 123: yardarm.hub.v1.FleetService.ListClusterGroups:output_type -> yardarm.hub.v1.ListClusterGroupsResponse
+	56,  // 124: yardarm.hub.v1.FleetService.GetClusterGroup:output_type -> yardarm.v1.ClusterGroup
+	20,  // 125: yardarm.hub.v1.FleetService.DeleteClusterGroup:output_type -> yardarm.hub.v1.DeleteClusterGroupResponse
+	22,  // 126: yardarm.hub.v1.FleetService.ListBundles:output_type -> yardarm.hub.v1.ListBundlesResponse
+	57,  // 127: yardarm.hub.v1.FleetService.GetBundle:output_type -> yardarm.v1.Bundle
+	25,  // 128: yardarm.hub.v1.FleetService.DeleteBundle:output_type -> yardarm.hub.v1.DeleteBundleResponse
+	29,  // 129: yardarm.hub.v1.FleetService.PublishRevision:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	31,  // 130: yardarm.hub.v1.FleetService.ListRevisions:output_type -> yardarm.hub.v1.ListRevisionsResponse
+	69,  // 131: yardarm.hub.v1.FleetService.GetRevision:output_type -> yardarm.v1.Revision
+	34,  // 132: yardarm.hub.v1.FleetService.GetArtifact:output_type -> yardarm.hub.v1.GetArtifactResponse
+	29,  // 133: yardarm.hub.v1.FleetService.UndoRollout:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	29,  // 134: yardarm.hub.v1.FleetService.AcceptDrift:output_type -> yardarm.hub.v1.PublishRevisionResponse
+	113, // 135: yardarm.hub.v1.FleetService.GetRollout:output_type -> yardarm.v1.Rollout
+	113, // 136: yardarm.hub.v1.FleetService.WatchRollout:output_type -> yardarm.v1.Rollout
+	113, // 137: yardarm.hub.v1.FleetService.PauseRollout:output_type -> yardarm.v1.Rollout
+	113, // 138: yardarm.hub.v1.FleetService.ResumeRollout:output_type -> yardarm.v1.Rollout
+	113, // 139: yardarm.hub.v1.FleetService.ApproveRollout:output_type -> yardarm.v1.Rollout
+	113, // 140: yardarm.hub.v1.FleetService.PromoteRollout:output_type -> yardarm.v1.Rollout
+	113, // 141: yardarm.hub.v1.FleetService.RetryRollout:output_type -> yardarm.v1.Rollout
+	113, // 142: yardarm.hub.v1.FleetService.OverrideGates:output_type -> yardarm.v1.Rollout
+	114, // 143: yardarm.hub.v1.FleetService.ListGates:output_type -> yardarm.hub.v1.ListGatesResponse
+	60,  // 144: yardarm.hub.v1.FleetService.GetGate:output_type -> yardarm.v1.Gate
+	115, // 145: yardarm.hub.v1.FleetService.DeleteGate:output_type -> yardarm.hub.v1.DeleteGateResponse
+	116, // 146: yardarm.hub.v1.FleetService.ListStrategies:output_type -> yardarm.hub.v1.ListStrategiesResponse
+	62,  // 147: yardarm.hub.v1.FleetService.GetStrategy:output_type -> yardarm.v1.Strategy
+	117, // 148: yardarm.hub.v1.FleetService.DeleteStrategy:output_type -> yardarm.hub.v1.DeleteStrategyResponse
+	37,  // 149: yardarm.hub.v1.FleetService.ListAssignments:output_type -> yardarm.hub.v1.ListAssignmentsResponse
+	73,  // 150: yardarm.hub.v1.FleetService.GetAssignment:output_type -> yardarm.v1.Assignment
+	40,  // 151: yardarm.hub.v1.FleetService.PreviewAssignment:output_type -> yardarm.hub.v1.PreviewAssignmentResponse
+	118, // 152: yardarm.hub.v1.FleetService.GetExplanation:output_type -> yardarm.v1.Explanation
+	43,  // 153: yardarm.hub.v1.FleetService.Accept:output_type -> yardarm.hub.v1.AcceptResponse
+	45,  // 154: yardarm.hub.v1.FleetService.Reconcile:output_type -> yardarm.hub.v1.ReconcileResponse
+	119, // 155: yardarm.hub.v1.FleetService.ListProblems:output_type -> yardarm.hub.v1.ListProblemsResponse
+	120, // 156: yardarm.hub.v1.FleetService.GetFacets:output_type -> yardarm.hub.v1.Facets
+	47,  // 157: yardarm.hub.v1.FleetService.Watch:output_type -> yardarm.hub.v1.WatchResponse
+	121, // 158: yardarm.hub.v1.FleetService.WatchOverview:output_type -> yardarm.hub.v1.WatchOverviewResponse
+	49,  // 159: yardarm.hub.v1.FleetService.WatchEvents:output_type -> yardarm.hub.v1.WatchEventsResponse
+	122, // 160: yardarm.hub.v1.FleetService.GetHistory:output_type -> yardarm.hub.v1.History
+	123, // 161: yardarm.hub.v1.FleetService.ListAudit:output_type -> yardarm.hub.v1.ListAuditResponse
+	124, // 162: yardarm.hub.v1.FleetService.ListRoles:output_type -> yardarm.hub.v1.ListRolesResponse
+	58,  // 163: yardarm.hub.v1.FleetService.GetRole:output_type -> yardarm.v1.Role
+	125, // 164: yardarm.hub.v1.FleetService.DeleteRole:output_type -> yardarm.hub.v1.DeleteRoleResponse
+	126, // 165: yardarm.hub.v1.FleetService.ListRoleBindings:output_type -> yardarm.hub.v1.ListRoleBindingsResponse
+	59,  // 166: yardarm.hub.v1.FleetService.GetRoleBinding:output_type -> yardarm.v1.RoleBinding
+	127, // 167: yardarm.hub.v1.FleetService.DeleteRoleBinding:output_type -> yardarm.hub.v1.DeleteRoleBindingResponse
+	128, // 168: yardarm.hub.v1.FleetService.ListNotifications:output_type -> yardarm.hub.v1.ListNotificationsResponse
+	61,  // 169: yardarm.hub.v1.FleetService.GetNotification:output_type -> yardarm.v1.Notification
+	129, // 170: yardarm.hub.v1.FleetService.DeleteNotification:output_type -> yardarm.hub.v1.DeleteNotificationResponse
+	130, // 171: yardarm.hub.v1.FleetService.TestNotification:output_type -> yardarm.hub.v1.TestNotificationResponse
+	131, // 172: yardarm.hub.v1.FleetService.ListSourceCredentials:output_type -> yardarm.hub.v1.ListSourceCredentialsResponse
+	63,  // 173: yardarm.hub.v1.FleetService.GetSourceCredentials:output_type -> yardarm.v1.SourceCredentials
+	132, // 174: yardarm.hub.v1.FleetService.DeleteSourceCredentials:output_type -> yardarm.hub.v1.DeleteSourceCredentialsResponse
+	133, // 175: yardarm.hub.v1.FleetService.CreateToken:output_type -> yardarm.hub.v1.CreateTokenResponse
+	134, // 176: yardarm.hub.v1.FleetService.ListTokens:output_type -> yardarm.hub.v1.ListTokensResponse
+	135, // 177: yardarm.hub.v1.FleetService.GetToken:output_type -> yardarm.v1.Token
+	136, // 178: yardarm.hub.v1.FleetService.RevokeToken:output_type -> yardarm.hub.v1.RevokeTokenResponse
+	137, // 179: yardarm.hub.v1.FleetService.WhoAmI:output_type -> yardarm.hub.v1.WhoAmIResponse
+	138, // 180: yardarm.hub.v1.FleetService.CanI:output_type -> yardarm.hub.v1.CanIResponse
+	51,  // 181: yardarm.hub.v1.FleetService.Backup:output_type -> yardarm.hub.v1.BackupResponse
+	139, // 182: yardarm.hub.v1.FleetService.GetAuthority:output_type -> yardarm.hub.v1.Authority
+	139, // 183: yardarm.hub.v1.FleetService.RotateAuthority:output_type -> yardarm.hub.v1.Authority
+	139, // 184: yardarm.hub.v1.FleetService.RetireAuthority:output_type -> yardarm.hub.v1.Authority
+	114, // [114:185] is the sub-list for method output_type
+	43,  // [43:114] is the sub-list for method input_type
+	43,  // [43:43] is the sub-list for extension type_name
+	43,  // [43:43] is the sub-list for extension extendee
+	0,   // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_hub_v1_fleet_proto_init() }
@@ -4234,6 +4258,7 @@ func file_yardarm_hub_v1_fleet_proto_init() {
 	file_yardarm_hub_v1_notification_proto_init()
 	file_yardarm_hub_v1_overview_proto_init()
 	file_yardarm_hub_v1_rollout_proto_init()
+	file_yardarm_hub_v1_trial_proto_init()
 	file_yardarm_hub_v1_fleet_proto_msgTypes[2].OneofWrappers = []any{
 		(*Resource_Cluster)(nil),
 		(*Resource_ClusterGroup)(nil),

@@ -535,6 +535,7 @@ type ConnectRequest struct {
 	//	*ConnectRequest_Heartbeat
 	//	*ConnectRequest_Holdings
 	//	*ConnectRequest_Facts
+	//	*ConnectRequest_Trial
 	Message       isConnectRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -640,6 +641,15 @@ func (x *ConnectRequest) GetFacts() *v1.Facts {
 	return nil
 }
 
+func (x *ConnectRequest) GetTrial() *TrialAnswer {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectRequest_Trial); ok {
+			return x.Trial
+		}
+	}
+	return nil
+}
+
 type isConnectRequest_Message interface {
 	isConnectRequest_Message()
 }
@@ -672,6 +682,10 @@ type ConnectRequest_Facts struct {
 	Facts *v1.Facts `protobuf:"bytes,7,opt,name=facts,proto3,oneof"`
 }
 
+type ConnectRequest_Trial struct {
+	Trial *TrialAnswer `protobuf:"bytes,8,opt,name=trial,proto3,oneof"`
+}
+
 func (*ConnectRequest_Hello) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Ack) isConnectRequest_Message() {}
@@ -686,6 +700,8 @@ func (*ConnectRequest_Holdings) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Facts) isConnectRequest_Message() {}
 
+func (*ConnectRequest_Trial) isConnectRequest_Message() {}
+
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -693,6 +709,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_Welcome
 	//	*ConnectResponse_Delta
 	//	*ConnectResponse_Drain
+	//	*ConnectResponse_Trial
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -762,6 +779,15 @@ func (x *ConnectResponse) GetDrain() *Drain {
 	return nil
 }
 
+func (x *ConnectResponse) GetTrial() *Trial {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_Trial); ok {
+			return x.Trial
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -778,11 +804,17 @@ type ConnectResponse_Drain struct {
 	Drain *Drain `protobuf:"bytes,3,opt,name=drain,proto3,oneof"`
 }
 
+type ConnectResponse_Trial struct {
+	Trial *Trial `protobuf:"bytes,4,opt,name=trial,proto3,oneof"`
+}
+
 func (*ConnectResponse_Welcome) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Delta) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Drain) isConnectResponse_Message() {}
+
+func (*ConnectResponse_Trial) isConnectResponse_Message() {}
 
 // Hello opens a session. It says in a few hashes what the spoke holds, so that an unchanged spoke costs no more.
 type Hello struct {
@@ -807,7 +839,9 @@ type Hello struct {
 	TrustHash []byte `protobuf:"bytes,11,opt,name=trust_hash,json=trustHash,proto3" json:"trust_hash,omitempty"`
 	// It takes what is brief: Change.revise, cursors without their epoch, and hashes cut to their first bytes. What it says is brief
 	// only after a Welcome that was.
-	Brief         bool `protobuf:"varint,12,opt,name=brief,proto3" json:"brief,omitempty"`
+	Brief bool `protobuf:"varint,12,opt,name=brief,proto3" json:"brief,omitempty"`
+	// It answers Trial; a hub asks no others.
+	Trials        bool `protobuf:"varint,13,opt,name=trials,proto3" json:"trials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -922,6 +956,13 @@ func (x *Hello) GetTrustHash() []byte {
 func (x *Hello) GetBrief() bool {
 	if x != nil {
 		return x.Brief
+	}
+	return false
+}
+
+func (x *Hello) GetTrials() bool {
+	if x != nil {
+		return x.Trials
 	}
 	return false
 }
@@ -2015,6 +2056,123 @@ func (x *Drain) GetReconnectWithin() *durationpb.Duration {
 	return nil
 }
 
+// Trial asks what would come of an assignment if it were given now. It gives nothing: what is tried is in no holding, and kept nowhere.
+type Trial struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names it in the answer.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its content is fetched, unless the spoke has it.
+	Assignment *v1.AssignmentSpec `protobuf:"bytes,2,opt,name=assignment,proto3" json:"assignment,omitempty"`
+	// How long the spoke may take, content included. An answer that comes much later is dropped.
+	Within        *durationpb.Duration `protobuf:"bytes,3,opt,name=within,proto3" json:"within,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trial) Reset() {
+	*x = Trial{}
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trial) ProtoMessage() {}
+
+func (x *Trial) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trial.ProtoReflect.Descriptor instead.
+func (*Trial) Descriptor() ([]byte, []int) {
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Trial) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Trial) GetAssignment() *v1.AssignmentSpec {
+	if x != nil {
+		return x.Assignment
+	}
+	return nil
+}
+
+func (x *Trial) GetWithin() *durationpb.Duration {
+	if x != nil {
+		return x.Within
+	}
+	return nil
+}
+
+// TrialAnswer answers one, in whatever order.
+type TrialAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Result        *v1.TrialResult        `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrialAnswer) Reset() {
+	*x = TrialAnswer{}
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrialAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrialAnswer) ProtoMessage() {}
+
+func (x *TrialAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrialAnswer.ProtoReflect.Descriptor instead.
+func (*TrialAnswer) Descriptor() ([]byte, []int) {
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *TrialAnswer) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TrialAnswer) GetResult() *v1.TrialResult {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
 type FetchRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Digest string                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
@@ -2026,7 +2184,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[25]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2038,7 +2196,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[25]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2051,7 +2209,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{25}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FetchRequest) GetDigest() string {
@@ -2080,7 +2238,7 @@ type FetchResponse struct {
 
 func (x *FetchResponse) Reset() {
 	*x = FetchResponse{}
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[26]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2250,7 @@ func (x *FetchResponse) String() string {
 func (*FetchResponse) ProtoMessage() {}
 
 func (x *FetchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[26]
+	mi := &file_yardarm_spoke_v1_spoke_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2263,7 @@ func (x *FetchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchResponse.ProtoReflect.Descriptor instead.
 func (*FetchResponse) Descriptor() ([]byte, []int) {
-	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{26}
+	return file_yardarm_spoke_v1_spoke_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *FetchResponse) GetEncodedSize() uint64 {
@@ -2133,7 +2291,7 @@ var File_yardarm_spoke_v1_spoke_proto protoreflect.FileDescriptor
 
 const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\n" +
-	"\x1cyardarm/spoke/v1/spoke.proto\x12\x10yardarm.spoke.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\"\x0e\n" +
+	"\x1cyardarm/spoke/v1/spoke.proto\x12\x10yardarm.spoke.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1byardarm/v1/assignment.proto\x1a\x18yardarm/v1/cluster.proto\x1a\x16yardarm/v1/trial.proto\"\x0e\n" +
 	"\fLeaveRequest\"#\n" +
 	"\rLeaveResponse\x12\x12\n" +
 	"\x04gone\x18\x01 \x01(\bR\x04gone\"w\n" +
@@ -2159,7 +2317,7 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\x06Cursor\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\fR\x05epoch\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x10\n" +
-	"\x03mac\x18\x03 \x01(\fR\x03mac\"\x83\x03\n" +
+	"\x03mac\x18\x03 \x01(\fR\x03mac\"\xba\x03\n" +
 	"\x0eConnectRequest\x12/\n" +
 	"\x05hello\x18\x01 \x01(\v2\x17.yardarm.spoke.v1.HelloH\x00R\x05hello\x12)\n" +
 	"\x03ack\x18\x02 \x01(\v2\x15.yardarm.spoke.v1.AckH\x00R\x03ack\x12,\n" +
@@ -2167,13 +2325,15 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\areports\x18\x04 \x01(\v2\x1e.yardarm.spoke.v1.ReportUpdateH\x00R\areports\x12;\n" +
 	"\theartbeat\x18\x05 \x01(\v2\x1b.yardarm.spoke.v1.HeartbeatH\x00R\theartbeat\x128\n" +
 	"\bholdings\x18\x06 \x01(\v2\x1a.yardarm.spoke.v1.HoldingsH\x00R\bholdings\x12)\n" +
-	"\x05facts\x18\a \x01(\v2\x11.yardarm.v1.FactsH\x00R\x05factsB\t\n" +
-	"\amessage\"\xb5\x01\n" +
+	"\x05facts\x18\a \x01(\v2\x11.yardarm.v1.FactsH\x00R\x05facts\x125\n" +
+	"\x05trial\x18\b \x01(\v2\x1d.yardarm.spoke.v1.TrialAnswerH\x00R\x05trialB\t\n" +
+	"\amessage\"\xe6\x01\n" +
 	"\x0fConnectResponse\x125\n" +
 	"\awelcome\x18\x01 \x01(\v2\x19.yardarm.spoke.v1.WelcomeH\x00R\awelcome\x12/\n" +
 	"\x05delta\x18\x02 \x01(\v2\x17.yardarm.spoke.v1.DeltaH\x00R\x05delta\x12/\n" +
-	"\x05drain\x18\x03 \x01(\v2\x17.yardarm.spoke.v1.DrainH\x00R\x05drainB\t\n" +
-	"\amessage\"\x8f\x03\n" +
+	"\x05drain\x18\x03 \x01(\v2\x17.yardarm.spoke.v1.DrainH\x00R\x05drain\x12/\n" +
+	"\x05trial\x18\x04 \x01(\v2\x17.yardarm.spoke.v1.TrialH\x00R\x05trialB\t\n" +
+	"\amessage\"\xa7\x03\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12$\n" +
 	"\rcustomization\x18\x02 \x01(\rR\rcustomization\x12#\n" +
@@ -2189,7 +2349,8 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	" \x01(\bR\bremoving\x12\x1d\n" +
 	"\n" +
 	"trust_hash\x18\v \x01(\fR\ttrustHash\x12\x14\n" +
-	"\x05brief\x18\f \x01(\bR\x05brief\"\xad\x03\n" +
+	"\x05brief\x18\f \x01(\bR\x05brief\x12\x16\n" +
+	"\x06trials\x18\r \x01(\bR\x06trials\"\xad\x03\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x120\n" +
 	"\x06cursor\x18\x02 \x01(\v2\x18.yardarm.spoke.v1.CursorR\x06cursor\x12H\n" +
@@ -2275,7 +2436,16 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\freports_hash\x18\x04 \x01(\fR\vreportsHash\x12\x12\n" +
 	"\x04more\x18\x05 \x01(\bR\x04more\"M\n" +
 	"\x05Drain\x12D\n" +
-	"\x10reconnect_within\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0freconnectWithin\">\n" +
+	"\x10reconnect_within\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0freconnectWithin\"\x86\x01\n" +
+	"\x05Trial\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12:\n" +
+	"\n" +
+	"assignment\x18\x02 \x01(\v2\x1a.yardarm.v1.AssignmentSpecR\n" +
+	"assignment\x121\n" +
+	"\x06within\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06within\"N\n" +
+	"\vTrialAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
+	"\x06result\x18\x02 \x01(\v2\x17.yardarm.v1.TrialResultR\x06result\">\n" +
 	"\fFetchRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\"Z\n" +
@@ -2311,7 +2481,7 @@ func file_yardarm_spoke_v1_spoke_proto_rawDescGZIP() []byte {
 }
 
 var file_yardarm_spoke_v1_spoke_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yardarm_spoke_v1_spoke_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_yardarm_spoke_v1_spoke_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_yardarm_spoke_v1_spoke_proto_goTypes = []any{
 	(NackCode)(0),               // 0: yardarm.spoke.v1.NackCode
 	(*LeaveRequest)(nil),        // 1: yardarm.spoke.v1.LeaveRequest
@@ -2339,13 +2509,16 @@ var file_yardarm_spoke_v1_spoke_proto_goTypes = []any{
 	(*Nack)(nil),                // 23: yardarm.spoke.v1.Nack
 	(*ReportUpdate)(nil),        // 24: yardarm.spoke.v1.ReportUpdate
 	(*Drain)(nil),               // 25: yardarm.spoke.v1.Drain
-	(*FetchRequest)(nil),        // 26: yardarm.spoke.v1.FetchRequest
-	(*FetchResponse)(nil),       // 27: yardarm.spoke.v1.FetchResponse
-	(*v1.Facts)(nil),            // 28: yardarm.v1.Facts
-	(*durationpb.Duration)(nil), // 29: google.protobuf.Duration
-	(*v1.AssignmentSpec)(nil),   // 30: yardarm.v1.AssignmentSpec
-	(v1.Workloads)(0),           // 31: yardarm.v1.Workloads
-	(*v1.Report)(nil),           // 32: yardarm.v1.Report
+	(*Trial)(nil),               // 26: yardarm.spoke.v1.Trial
+	(*TrialAnswer)(nil),         // 27: yardarm.spoke.v1.TrialAnswer
+	(*FetchRequest)(nil),        // 28: yardarm.spoke.v1.FetchRequest
+	(*FetchResponse)(nil),       // 29: yardarm.spoke.v1.FetchResponse
+	(*v1.Facts)(nil),            // 30: yardarm.v1.Facts
+	(*durationpb.Duration)(nil), // 31: google.protobuf.Duration
+	(*v1.AssignmentSpec)(nil),   // 32: yardarm.v1.AssignmentSpec
+	(v1.Workloads)(0),           // 33: yardarm.v1.Workloads
+	(*v1.Report)(nil),           // 34: yardarm.v1.Report
+	(*v1.TrialResult)(nil),      // 35: yardarm.v1.TrialResult
 }
 var file_yardarm_spoke_v1_spoke_proto_depIdxs = []int32{
 	5,  // 0: yardarm.spoke.v1.EnrollResponse.identity:type_name -> yardarm.spoke.v1.Identity
@@ -2356,42 +2529,47 @@ var file_yardarm_spoke_v1_spoke_proto_depIdxs = []int32{
 	24, // 5: yardarm.spoke.v1.ConnectRequest.reports:type_name -> yardarm.spoke.v1.ReportUpdate
 	13, // 6: yardarm.spoke.v1.ConnectRequest.heartbeat:type_name -> yardarm.spoke.v1.Heartbeat
 	14, // 7: yardarm.spoke.v1.ConnectRequest.holdings:type_name -> yardarm.spoke.v1.Holdings
-	28, // 8: yardarm.spoke.v1.ConnectRequest.facts:type_name -> yardarm.v1.Facts
-	12, // 9: yardarm.spoke.v1.ConnectResponse.welcome:type_name -> yardarm.spoke.v1.Welcome
-	16, // 10: yardarm.spoke.v1.ConnectResponse.delta:type_name -> yardarm.spoke.v1.Delta
-	25, // 11: yardarm.spoke.v1.ConnectResponse.drain:type_name -> yardarm.spoke.v1.Drain
-	8,  // 12: yardarm.spoke.v1.Hello.cursor:type_name -> yardarm.spoke.v1.Cursor
-	8,  // 13: yardarm.spoke.v1.Welcome.cursor:type_name -> yardarm.spoke.v1.Cursor
-	29, // 14: yardarm.spoke.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	15, // 15: yardarm.spoke.v1.Holdings.holdings:type_name -> yardarm.spoke.v1.Holding
-	8,  // 16: yardarm.spoke.v1.Delta.cursor:type_name -> yardarm.spoke.v1.Cursor
-	17, // 17: yardarm.spoke.v1.Delta.changes:type_name -> yardarm.spoke.v1.Change
-	21, // 18: yardarm.spoke.v1.Delta.contents:type_name -> yardarm.spoke.v1.Content
-	30, // 19: yardarm.spoke.v1.Change.assign:type_name -> yardarm.v1.AssignmentSpec
-	19, // 20: yardarm.spoke.v1.Change.remove:type_name -> yardarm.spoke.v1.Tombstone
-	20, // 21: yardarm.spoke.v1.Change.hold:type_name -> yardarm.spoke.v1.Hold
-	18, // 22: yardarm.spoke.v1.Change.revise:type_name -> yardarm.spoke.v1.Revise
-	31, // 23: yardarm.spoke.v1.Tombstone.workloads:type_name -> yardarm.v1.Workloads
-	8,  // 24: yardarm.spoke.v1.Ack.cursor:type_name -> yardarm.spoke.v1.Cursor
-	8,  // 25: yardarm.spoke.v1.Nack.cursor:type_name -> yardarm.spoke.v1.Cursor
-	0,  // 26: yardarm.spoke.v1.Nack.code:type_name -> yardarm.spoke.v1.NackCode
-	32, // 27: yardarm.spoke.v1.ReportUpdate.reports:type_name -> yardarm.v1.Report
-	29, // 28: yardarm.spoke.v1.Drain.reconnect_within:type_name -> google.protobuf.Duration
-	3,  // 29: yardarm.spoke.v1.SpokeService.Enroll:input_type -> yardarm.spoke.v1.EnrollRequest
-	6,  // 30: yardarm.spoke.v1.SpokeService.Renew:input_type -> yardarm.spoke.v1.RenewRequest
-	9,  // 31: yardarm.spoke.v1.SpokeService.Connect:input_type -> yardarm.spoke.v1.ConnectRequest
-	26, // 32: yardarm.spoke.v1.SpokeService.Fetch:input_type -> yardarm.spoke.v1.FetchRequest
-	1,  // 33: yardarm.spoke.v1.SpokeService.Leave:input_type -> yardarm.spoke.v1.LeaveRequest
-	4,  // 34: yardarm.spoke.v1.SpokeService.Enroll:output_type -> yardarm.spoke.v1.EnrollResponse
-	7,  // 35: yardarm.spoke.v1.SpokeService.Renew:output_type -> yardarm.spoke.v1.RenewResponse
-	10, // 36: yardarm.spoke.v1.SpokeService.Connect:output_type -> yardarm.spoke.v1.ConnectResponse
-	27, // 37: yardarm.spoke.v1.SpokeService.Fetch:output_type -> yardarm.spoke.v1.FetchResponse
-	2,  // 38: yardarm.spoke.v1.SpokeService.Leave:output_type -> yardarm.spoke.v1.LeaveResponse
-	34, // [34:39] is the sub-list for method output_type
-	29, // [29:34] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	30, // 8: yardarm.spoke.v1.ConnectRequest.facts:type_name -> yardarm.v1.Facts
+	27, // 9: yardarm.spoke.v1.ConnectRequest.trial:type_name -> yardarm.spoke.v1.TrialAnswer
+	12, // 10: yardarm.spoke.v1.ConnectResponse.welcome:type_name -> yardarm.spoke.v1.Welcome
+	16, // 11: yardarm.spoke.v1.ConnectResponse.delta:type_name -> yardarm.spoke.v1.Delta
+	25, // 12: yardarm.spoke.v1.ConnectResponse.drain:type_name -> yardarm.spoke.v1.Drain
+	26, // 13: yardarm.spoke.v1.ConnectResponse.trial:type_name -> yardarm.spoke.v1.Trial
+	8,  // 14: yardarm.spoke.v1.Hello.cursor:type_name -> yardarm.spoke.v1.Cursor
+	8,  // 15: yardarm.spoke.v1.Welcome.cursor:type_name -> yardarm.spoke.v1.Cursor
+	31, // 16: yardarm.spoke.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	15, // 17: yardarm.spoke.v1.Holdings.holdings:type_name -> yardarm.spoke.v1.Holding
+	8,  // 18: yardarm.spoke.v1.Delta.cursor:type_name -> yardarm.spoke.v1.Cursor
+	17, // 19: yardarm.spoke.v1.Delta.changes:type_name -> yardarm.spoke.v1.Change
+	21, // 20: yardarm.spoke.v1.Delta.contents:type_name -> yardarm.spoke.v1.Content
+	32, // 21: yardarm.spoke.v1.Change.assign:type_name -> yardarm.v1.AssignmentSpec
+	19, // 22: yardarm.spoke.v1.Change.remove:type_name -> yardarm.spoke.v1.Tombstone
+	20, // 23: yardarm.spoke.v1.Change.hold:type_name -> yardarm.spoke.v1.Hold
+	18, // 24: yardarm.spoke.v1.Change.revise:type_name -> yardarm.spoke.v1.Revise
+	33, // 25: yardarm.spoke.v1.Tombstone.workloads:type_name -> yardarm.v1.Workloads
+	8,  // 26: yardarm.spoke.v1.Ack.cursor:type_name -> yardarm.spoke.v1.Cursor
+	8,  // 27: yardarm.spoke.v1.Nack.cursor:type_name -> yardarm.spoke.v1.Cursor
+	0,  // 28: yardarm.spoke.v1.Nack.code:type_name -> yardarm.spoke.v1.NackCode
+	34, // 29: yardarm.spoke.v1.ReportUpdate.reports:type_name -> yardarm.v1.Report
+	31, // 30: yardarm.spoke.v1.Drain.reconnect_within:type_name -> google.protobuf.Duration
+	32, // 31: yardarm.spoke.v1.Trial.assignment:type_name -> yardarm.v1.AssignmentSpec
+	31, // 32: yardarm.spoke.v1.Trial.within:type_name -> google.protobuf.Duration
+	35, // 33: yardarm.spoke.v1.TrialAnswer.result:type_name -> yardarm.v1.TrialResult
+	3,  // 34: yardarm.spoke.v1.SpokeService.Enroll:input_type -> yardarm.spoke.v1.EnrollRequest
+	6,  // 35: yardarm.spoke.v1.SpokeService.Renew:input_type -> yardarm.spoke.v1.RenewRequest
+	9,  // 36: yardarm.spoke.v1.SpokeService.Connect:input_type -> yardarm.spoke.v1.ConnectRequest
+	28, // 37: yardarm.spoke.v1.SpokeService.Fetch:input_type -> yardarm.spoke.v1.FetchRequest
+	1,  // 38: yardarm.spoke.v1.SpokeService.Leave:input_type -> yardarm.spoke.v1.LeaveRequest
+	4,  // 39: yardarm.spoke.v1.SpokeService.Enroll:output_type -> yardarm.spoke.v1.EnrollResponse
+	7,  // 40: yardarm.spoke.v1.SpokeService.Renew:output_type -> yardarm.spoke.v1.RenewResponse
+	10, // 41: yardarm.spoke.v1.SpokeService.Connect:output_type -> yardarm.spoke.v1.ConnectResponse
+	29, // 42: yardarm.spoke.v1.SpokeService.Fetch:output_type -> yardarm.spoke.v1.FetchResponse
+	2,  // 43: yardarm.spoke.v1.SpokeService.Leave:output_type -> yardarm.spoke.v1.LeaveResponse
+	39, // [39:44] is the sub-list for method output_type
+	34, // [34:39] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_spoke_v1_spoke_proto_init() }
@@ -2407,11 +2585,13 @@ func file_yardarm_spoke_v1_spoke_proto_init() {
 		(*ConnectRequest_Heartbeat)(nil),
 		(*ConnectRequest_Holdings)(nil),
 		(*ConnectRequest_Facts)(nil),
+		(*ConnectRequest_Trial)(nil),
 	}
 	file_yardarm_spoke_v1_spoke_proto_msgTypes[9].OneofWrappers = []any{
 		(*ConnectResponse_Welcome)(nil),
 		(*ConnectResponse_Delta)(nil),
 		(*ConnectResponse_Drain)(nil),
+		(*ConnectResponse_Trial)(nil),
 	}
 	file_yardarm_spoke_v1_spoke_proto_msgTypes[16].OneofWrappers = []any{
 		(*Change_Assign)(nil),
@@ -2425,7 +2605,7 @@ func file_yardarm_spoke_v1_spoke_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_spoke_v1_spoke_proto_rawDesc), len(file_yardarm_spoke_v1_spoke_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

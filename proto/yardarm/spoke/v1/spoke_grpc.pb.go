@@ -43,7 +43,7 @@ type SpokeServiceClient interface {
 	// Connect is a session, from Hello to its end. The newest session of a cluster ends older ones.
 	Connect(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConnectRequest, ConnectResponse], error)
 	// Fetch answers an artifact's compressed bytes from an offset, in chunks of at most 256 KiB.
-	// A spoke gets only what is assigned to its cluster.
+	// A spoke gets only what is assigned to its cluster, and what it is asked to try.
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchResponse], error)
 	// Leave asks for the caller's cluster to be deleted, after its workloads are removed, as an operator in the cluster wants it who uninstalls the
 	// spoke. It is asked again until the cluster is gone.
@@ -135,7 +135,7 @@ type SpokeServiceServer interface {
 	// Connect is a session, from Hello to its end. The newest session of a cluster ends older ones.
 	Connect(grpc.BidiStreamingServer[ConnectRequest, ConnectResponse]) error
 	// Fetch answers an artifact's compressed bytes from an offset, in chunks of at most 256 KiB.
-	// A spoke gets only what is assigned to its cluster.
+	// A spoke gets only what is assigned to its cluster, and what it is asked to try.
 	Fetch(*FetchRequest, grpc.ServerStreamingServer[FetchResponse]) error
 	// Leave asks for the caller's cluster to be deleted, after its workloads are removed, as an operator in the cluster wants it who uninstalls the
 	// spoke. It is asked again until the cluster is gone.
