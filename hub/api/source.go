@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/Masterminds/semver/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/source/chart"
@@ -26,6 +28,9 @@ const (
 	// minInterval and maxInterval bound how often a source is asked, as the proto says.
 	minInterval = 10 * time.Second
 	maxInterval = 24 * time.Hour
+	// maxSigners is how many may have signed a repository, and maxSignerKeys how many keys each may have, as the proto says.
+	maxSigners    = 64
+	maxSignerKeys = 16
 	// maxRef is the longest name of a branch or tag, in bytes: what servers take.
 	maxRef = 255
 )
@@ -76,7 +81,57 @@ func (c checker) gitSource(g *yardarmv1.GitSource) {
 		c.add("url", err.Error())
 	}
 	c.at("ref.").gitRef(g.GetRef())
+	if g.GetVerify() != nil {
+		c.at("verify.").gitVerification(g.GetVerify(), g.GetRef())
+	}
 	c.origin(g, g.GetPath())
+}
+
+// gitVerification checks who has to have signed what.
+func (c checker) gitVerification(v *yardarmv1.GitVerification, ref *yardarmv1.GitRef) {
+	switch v.GetMode() {
+	case "", yardarmv1.VerifyCommit:
+	case yardarmv1.VerifyTag:
+		if ref.GetTag() == "" && ref.GetSemver() == "" {
+			c.add("mode", "is that tags are signed, and the ref is none: name a tag or a semver")
+		}
+	default:
+		c.add("mode", fmt.Sprintf("is %q; it is %s or %s", clip(v.GetMode()), yardarmv1.VerifyCommit, yardarmv1.VerifyTag))
+	}
+	if n := len(v.GetSigners()); n == 0 || n > maxSigners {
+		c.add("signers", fmt.Sprintf("has %d entries; between 1 and %d are needed", n, maxSigners))
+		return
+	}
+	for i, s := range v.GetSigners() {
+		c.at(fmt.Sprintf("signers[%d].", i)).gitSigner(s)
+	}
+}
+
+func (c checker) gitSigner(s *yardarmv1.GitSigner) {
+	if n := s.GetName(); n == "" || len(n) > maxSubject || strings.ContainsFunc(n, unicode.IsControl) {
+		c.add("name", fmt.Sprintf("is missing, has more than %d bytes, or characters that are not for people", maxSubject))
+	}
+	if n := len(s.GetKeys()); n == 0 || n > maxSignerKeys {
+		c.add("keys", fmt.Sprintf("has %d entries; between 1 and %d are needed", n, maxSignerKeys))
+		return
+	}
+	for i, key := range s.GetKeys() {
+		if len(key) > maxKey {
+			c.add(fmt.Sprintf("keys[%d]", i), fmt.Sprintf("has %d bytes; at most %d are kept", len(key), maxKey))
+			continue
+		}
+		_, err := git.ParseKey(key)
+		c.usable(fmt.Sprintf("keys[%d]", i), err)
+	}
+	after, before := s.GetValidAfter(), s.GetValidBefore()
+	for field, at := range map[string]*timestamppb.Timestamp{"validAfter": after, "validBefore": before} {
+		if at != nil && at.CheckValid() != nil {
+			c.add(field, "is no time")
+		}
+	}
+	if after != nil && before != nil && !after.AsTime().Before(before.AsTime()) {
+		c.add("validBefore", "is not after validAfter")
+	}
 }
 
 func (c checker) helmSource(h *yardarmv1.HelmSource, r *yardarmv1.Rendering) {

@@ -20,8 +20,8 @@ import (
 // finding is what a source has come to, of whatever kind it is.
 type finding struct {
 	// commit is that of a repository, digest that of a chart or an artifact: one of them is set where anything was found.
-	commit, digest       string
-	ref, author, subject string
+	commit, digest               string
+	ref, author, subject, signer string
 	// tree is what is to be rendered; nil where that was known, or err is not nil.
 	tree fs.FS
 	err  error
@@ -46,17 +46,18 @@ func (c *Controller) askGit(ctx context.Context, j job) ([]finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	refs := make([]*yardarmv1.GitRef, len(j.followers))
+	wants := make([]git.Want, len(j.followers))
 	for i, f := range j.followers {
-		refs[i] = f.source.GetGit().GetRef()
+		wants[i] = git.Want{Ref: f.source.GetGit().GetRef(), Known: j.marks[i], Verify: f.source.GetGit().GetVerify()}
 	}
 	cache := &git.Cache{Dir: c.cacheOf(j.place), MaxSize: c.MaxSize}
-	found, err := cache.Fetch(ctx, remote, refs, func(i int, commit string) bool { return commit == j.marks[i] })
+	found, err := cache.Fetch(ctx, remote, wants)
 	out := make([]finding, len(found))
 	for i, f := range found {
-		if out[i].err = f.Err; f.Err == nil {
-			out[i] = finding{commit: f.Commit.Hash, ref: f.Commit.Ref, author: f.Commit.Author, subject: f.Commit.Subject, tree: f.Commit.Tree}
+		if at := f.Commit; at != nil {
+			out[i] = finding{commit: at.Hash, ref: at.Ref, author: at.Author, subject: at.Subject, signer: at.Signer, tree: at.Tree}
 		}
+		out[i].err = f.Err
 	}
 	return out, err
 }

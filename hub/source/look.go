@@ -103,7 +103,7 @@ func (c *Controller) publish(ctx context.Context, f *follower, seen finding) (he
 		renderings = append(renderings, api.SourceRendering{Variant: variant.GetName(), Files: rendered.Files})
 	}
 	return c.Publisher.PublishSource(ctx, api.SourcePublication{BundleUID: f.uid, Bundle: f.name, Source: f.source, Renderings: renderings, Provenance: &yardarmv1.Provenance{
-		Message: seen.subject, Source: nameOf(f.source), Commit: seen.commit, Digest: seen.digest, Author: seen.author, Ref: seen.ref,
+		Message: seen.subject, Source: nameOf(f.source), Commit: seen.commit, Digest: seen.digest, Author: seen.author, Ref: seen.ref, Signer: seen.signer,
 	}})
 }
 
@@ -134,7 +134,7 @@ func isManifest(err error) bool {
 func (c *Controller) status(f *follower, before *yardarmv1.SourceStatus, seen finding, held string) *yardarmv1.SourceStatus {
 	now := timestamppb.New(c.Clock())
 	s := &yardarmv1.SourceStatus{Commit: before.GetCommit(), Digest: before.GetDigest(), Author: before.GetAuthor(), Subject: before.GetSubject(), Ref: before.GetRef(),
-		AsOf: before.GetAsOf(), Held: held}
+		Signer: before.GetSigner(), AsOf: before.GetAsOf(), Held: held}
 	if seen.mark() != "" {
 		s.AsOf = now
 	}
@@ -149,7 +149,7 @@ func (c *Controller) status(f *follower, before *yardarmv1.SourceStatus, seen fi
 	case seen.tree == nil:
 		s.Problem = before.GetProblem() // what was wrong with it still is
 	default:
-		s.Commit, s.Digest, s.Author, s.Subject, s.Ref = seen.commit, seen.digest, seen.author, seen.subject, seen.ref
+		s.Commit, s.Digest, s.Author, s.Subject, s.Ref, s.Signer = seen.commit, seen.digest, seen.author, seen.subject, seen.ref, seen.signer
 	}
 	return s
 }

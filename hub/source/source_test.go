@@ -321,6 +321,35 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestSigned follows commits that are signed by those who may. One that is not changes nothing, and is told of by its hash.
+func TestSigned(t *testing.T) {
+	w := newWorld(t)
+	private, public := gittest.NewKey(t)
+	w.SignWith(private, "")
+	good := w.Commit("signed", "apps/web/a.yaml", configMap("a", "one"))
+	w.apply(func(s *yardarmv1.Source) {
+		s.GetGit().Verify = &yardarmv1.GitVerification{Signers: []*yardarmv1.GitSigner{{Name: "ada@example.com", Keys: []string{public}}}}
+	})
+	b := w.untilCommit(good)
+	if by := w.revision(1).GetProvenance().GetSigner(); !strings.HasPrefix(by, "ada@example.com SHA256:") || b.Status.Source.Signer != by {
+		t.Errorf("the revision is signed by %q, and what is seen by %q", by, b.Status.Source.Signer)
+	}
+
+	w.Git("config", "commit.gpgsign", "false")
+	unsigned := w.Commit("not signed", "apps/web/a.yaml", configMap("a", "two"))
+	w.look()
+	if p := w.untilProblem(yardarmv1.SourceNotSigned); p.Commit != unsigned || !strings.Contains(p.Message, "commit "+unsigned+" is not signed") {
+		t.Errorf("the problem is %v", p)
+	}
+	w.stays(good, 1)
+	w.Git("config", "commit.gpgsign", "true")
+	next := w.Commit("signed again", "apps/web/a.yaml", configMap("a", "three"))
+	w.look()
+	if b := w.untilCommit(next); b.Status.LatestRevision != 2 || b.Status.Source.Problem != nil {
+		t.Errorf("the status is %v", b.Status)
+	}
+}
+
 func TestExpiredCertificate(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -103,6 +103,7 @@ func (d *sheet) provenance(r *yardarmv1.Revision) {
 	d.field("Source digest", p.GetDigest())
 	d.field("Ref", p.GetRef())
 	d.field("Author", p.GetAuthor())
+	d.field("Signed by", p.GetSigner())
 }
 
 // source is where a bundle's revisions come from, and what the hub has seen there.
@@ -125,6 +126,7 @@ func (d *sheet) source(b *yardarmv1.Bundle) {
 	}
 	d.field("Subject", st.GetSubject())
 	d.field("Author", st.GetAuthor())
+	d.field("Signed by", st.GetSigner())
 	d.field("Looked at", cmp.Or(d.app.at(st.GetAsOf()), "not yet"))
 	d.field("Held back", st.GetHeld())
 	if p := st.GetProblem(); p != nil {

@@ -38,16 +38,25 @@ type Cache struct {
 	MaxSize int64
 }
 
-// Found is what a ref of a repository has led to.
+// Want is a commit, or whatever one a ref leads to.
+type Want struct {
+	Ref *yardarmv1.GitRef
+	// Known is the commit that needs no more to be looked into; empty if none does.
+	Known string
+	// Verify says who has to have signed it; nil for nobody.
+	Verify *yardarmv1.GitVerification
+}
+
+// Found is what has become of a want.
 type Found struct {
-	// Commit is nil where Err is not.
+	// Commit is what the ref leads to; nil where it leads to none, and its hash and ref alone where Err is about it.
 	Commit *Commit
 	Err    error
 }
 
-// Fetch asks a server what each ref means now, and has the commits in the cache that it answers. Where skip says of a commit that it is known, nothing is fetched
-// and nothing read: that costs one request, and no write. An error is about all refs; what is about one is in its place.
-func (c *Cache) Fetch(ctx context.Context, remote Remote, refs []*yardarmv1.GitRef, skip func(i int, commit string) bool) ([]Found, error) {
+// Fetch asks a server what each ref means now, and has the commits in the cache that it answers. Where a commit is known, nothing is fetched and nothing read: that
+// costs one request, and no write. An error is about all wants; what is about one is in its place.
+func (c *Cache) Fetch(ctx context.Context, remote Remote, wants []Want) ([]Found, error) {
 	s, err := remote.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -57,14 +66,14 @@ func (c *Cache) Fetch(ctx context.Context, remote Remote, refs []*yardarmv1.GitR
 	if err != nil {
 		return nil, err
 	}
-	found, targets := make([]Found, len(refs)), make([]target, len(refs))
+	found, targets := make([]Found, len(wants)), make([]target, len(wants))
 	var wanted []target
-	for i, ref := range refs {
-		if targets[i], found[i].Err = resolve(server, ref); found[i].Err != nil {
+	for i, w := range wants {
+		if targets[i], found[i].Err = resolve(server, w.Ref); found[i].Err != nil {
 			continue
 		}
-		if skip(i, targets[i].commit.String()) {
-			found[i].Commit = &Commit{Hash: targets[i].commit.String(), Ref: targets[i].name}
+		if w.Known == targets[i].commit.String() {
+			found[i].Commit = targets[i].known()
 			continue
 		}
 		wanted = append(wanted, targets[i])
@@ -80,7 +89,11 @@ func (c *Cache) Fetch(ctx context.Context, remote Remote, refs []*yardarmv1.GitR
 		if found[i].Err != nil || found[i].Commit != nil {
 			continue
 		}
-		if found[i].Commit, err = commitOf(storage, t); err != nil {
+		var about *reach.Error
+		found[i].Commit, err = commitOf(storage, t, wants[i].Verify)
+		if errors.As(err, &about) {
+			found[i] = Found{t.known(), about}
+		} else if err != nil {
 			return nil, errors.Join(err, c.Clear())
 		}
 	}
@@ -102,7 +115,9 @@ func (c *Cache) have(ctx context.Context, s session, server *packp.AdvRefs, want
 	if err != nil {
 		kept = nil // what cannot be read is fetched anew
 	}
-	missing := slices.DeleteFunc(slices.Clone(wanted), func(t target) bool { return slices.Contains(kept, t.commit) })
+	missing := slices.DeleteFunc(slices.Clone(wanted), func(t target) bool {
+		return slices.Contains(kept, t.commit) && (t.want == t.commit || holds(storage, t.want)) // a tag may be newer than its commit
+	})
 	if len(missing) == 0 {
 		return storage, nil
 	}
@@ -143,6 +158,11 @@ func (c *Cache) have(ctx context.Context, s session, server *packp.AdvRefs, want
 		return nil, fmt.Errorf("note what the cache of a repository holds: %w", err)
 	}
 	return c.open(), nil // it has looked which packs there are before
+}
+
+func holds(storage *filesystem.Storage, object plumbing.Hash) bool {
+	_, err := storage.EncodedObjectSize(object)
+	return err == nil
 }
 
 // unpack puts the objects of a pack into the cache one by one: they are few, and what some of them refer to is there already.

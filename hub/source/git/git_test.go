@@ -36,11 +36,14 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func nothingKnown(int, string) bool { return false }
-
 func (w *world) fetch(ref *yardarmv1.GitRef) *Commit {
 	w.Helper()
-	found, err := w.cache.Fetch(w.Context(), w.remote, []*yardarmv1.GitRef{ref}, nothingKnown)
+	return w.fetchWant(Want{Ref: ref})
+}
+
+func (w *world) fetchWant(want Want) *Commit {
+	w.Helper()
+	found, err := w.cache.Fetch(w.Context(), w.remote, []Want{want})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -53,7 +56,12 @@ func (w *world) fetch(ref *yardarmv1.GitRef) *Commit {
 // refused fetches what cannot be had, and answers why.
 func (w *world) refused(ref *yardarmv1.GitRef) *reach.Error {
 	w.Helper()
-	found, err := w.cache.Fetch(w.Context(), w.remote, []*yardarmv1.GitRef{ref}, nothingKnown)
+	return w.refusedWant(Want{Ref: ref})
+}
+
+func (w *world) refusedWant(want Want) *reach.Error {
+	w.Helper()
+	found, err := w.cache.Fetch(w.Context(), w.remote, []Want{want})
 	if err == nil {
 		err = found[0].Err
 	}
@@ -141,7 +149,7 @@ func (w *world) cacheSize() (size int64) {
 func TestUnchangedCostsOneRequest(t *testing.T) {
 	w := newWorld(t)
 	hash := w.Commit("first", "a.yaml", "one")
-	found, err := w.cache.Fetch(t.Context(), w.remote, []*yardarmv1.GitRef{nil, {Branch: "main"}}, func(_ int, commit string) bool { return commit == hash })
+	found, err := w.cache.Fetch(t.Context(), w.remote, []Want{{Known: hash}, {Ref: &yardarmv1.GitRef{Branch: "main"}, Known: hash}})
 	if err != nil || found[0].Commit.Hash != hash || found[1].Commit.Hash != hash {
 		t.Fatalf("%+v, %v", found, err)
 	}
@@ -298,7 +306,7 @@ func TestDamagedCache(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.cache.Fetch(t.Context(), w.remote, []*yardarmv1.GitRef{nil}, nothingKnown); err == nil {
+	if _, err := w.cache.Fetch(t.Context(), w.remote, []Want{{}}); err == nil {
 		t.Error("nobody says that the cache cannot be read")
 	}
 	w.holds(w.fetch(nil), "a.yaml", "one")

@@ -24,6 +24,9 @@ type target struct {
 	name string
 }
 
+// known is the commit as far as the server has told of it.
+func (t target) known() *Commit { return &Commit{Hash: t.commit.String(), Ref: t.name} }
+
 // resolve finds what a ref means among what a server has.
 func resolve(refs *packp.AdvRefs, ref *yardarmv1.GitRef) (target, error) {
 	switch {

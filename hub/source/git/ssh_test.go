@@ -56,7 +56,7 @@ func TestSSH(t *testing.T) {
 	w.holds(w.fetch(nil), "apps/a.yaml", "three")
 
 	connections := s.Connections.Load()
-	found, err := w.cache.Fetch(t.Context(), w.remote, []*yardarmv1.GitRef{nil}, func(_ int, commit string) bool { return commit == third })
+	found, err := w.cache.Fetch(t.Context(), w.remote, []Want{{Known: third}})
 	if err != nil || found[0].Commit.Hash != third {
 		t.Fatalf("%+v, %v", found, err)
 	}
@@ -158,7 +158,7 @@ func TestSilentServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	remote := Remote{URL: u, Credentials: Credentials{Key: []byte(key), KnownHosts: []byte("[127.0.0.1]:" + u.Port() + " " + public)}, Dialer: &reach.Dialer{Local: true}}
-	_, err = (&Cache{Dir: t.TempDir()}).Fetch(ctx, remote, []*yardarmv1.GitRef{nil}, nothingKnown)
+	_, err = (&Cache{Dir: t.TempDir()}).Fetch(ctx, remote, []Want{{}})
 	var refused *reach.Error
 	if !errors.As(err, &refused) || refused.Reason != yardarmv1.SourceUnreachable || !strings.Contains(refused.Message, "did not answer in time") {
 		t.Errorf("the answer is %v", err)

@@ -1178,7 +1178,9 @@ type Provenance struct {
 	Author string `protobuf:"bytes,7,opt,name=author,proto3" json:"author,omitempty"`
 	Ref    string `protobuf:"bytes,8,opt,name=ref,proto3" json:"ref,omitempty"`
 	// In place of a commit, what the chart's archive or the artifact's manifest is known by, as "sha256:…".
-	Digest        string `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest string `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Whose signature of the commit or its tag the hub has checked: the signer's name, and their key's fingerprint, as in "ada@example.com SHA256:…". Empty where none was wanted.
+	Signer        string `protobuf:"bytes,10,opt,name=signer,proto3" json:"signer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1272,6 +1274,13 @@ func (x *Provenance) GetRef() string {
 func (x *Provenance) GetDigest() string {
 	if x != nil {
 		return x.Digest
+	}
+	return ""
+}
+
+func (x *Provenance) GetSigner() string {
+	if x != nil {
+		return x.Signer
 	}
 	return ""
 }
@@ -1385,7 +1394,7 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"definition\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x03 \x01(\tR\x02to\x12\x18\n" +
-	"\aremoved\x18\x04 \x03(\tR\aremoved\"\xf7\x01\n" +
+	"\aremoved\x18\x04 \x03(\tR\aremoved\"\x8f\x02\n" +
 	"\n" +
 	"Provenance\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x18\n" +
@@ -1396,7 +1405,9 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\aundo_of\x18\x06 \x01(\rR\x06undoOf\x12\x16\n" +
 	"\x06author\x18\a \x01(\tR\x06author\x12\x10\n" +
 	"\x03ref\x18\b \x01(\tR\x03ref\x12\x16\n" +
-	"\x06digest\x18\t \x01(\tR\x06digestB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
+	"\x06digest\x18\t \x01(\tR\x06digest\x12\x16\n" +
+	"\x06signer\x18\n" +
+	" \x01(\tR\x06signerB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
 
 var (
 	file_yardarm_v1_bundle_proto_rawDescOnce sync.Once

@@ -153,7 +153,9 @@ type GitSource struct {
 	// How often it is asked whether anything has changed; webhooks make it look at once. Default: 1 min. At least 10 s, at most 24 h.
 	Interval *durationpb.Duration `protobuf:"bytes,4,opt,name=interval,proto3" json:"interval,omitempty"`
 	// The name of the source credentials that the repository wants. They have to allow its URL.
-	Credentials   string `protobuf:"bytes,5,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	Credentials string `protobuf:"bytes,5,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	// Whose signatures are wanted. Default: nobody's.
+	Verify        *GitVerification `protobuf:"bytes,6,opt,name=verify,proto3" json:"verify,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -223,6 +225,141 @@ func (x *GitSource) GetCredentials() string {
 	return ""
 }
 
+func (x *GitSource) GetVerify() *GitVerification {
+	if x != nil {
+		return x.Verify
+	}
+	return nil
+}
+
+// GitVerification lets commits count only if they are signed with SSH keys, as Git does with gpg.format=ssh. OpenPGP's signatures are none.
+type GitVerification struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What has to be signed. "commit", the default: the commit itself, however it was found. "tag": an annotated tag; then ref is a tag or a range, and the tag has to
+	// say itself that it has this name.
+	Mode string `protobuf:"bytes,1,opt,name=mode,proto3" json:"mode,omitempty"`
+	// Who may have signed. At least 1, at most 64.
+	Signers       []*GitSigner `protobuf:"bytes,2,rep,name=signers,proto3" json:"signers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitVerification) Reset() {
+	*x = GitVerification{}
+	mi := &file_yardarm_v1_source_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitVerification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitVerification) ProtoMessage() {}
+
+func (x *GitVerification) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_source_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitVerification.ProtoReflect.Descriptor instead.
+func (*GitVerification) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GitVerification) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *GitVerification) GetSigners() []*GitSigner {
+	if x != nil {
+		return x.Signers
+	}
+	return nil
+}
+
+// GitSigner is somebody, and the keys that they sign with.
+type GitSigner struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who it is, for people, as in "ada@example.com". At most 256 bytes.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Public keys, as in OpenSSH's .pub files. At least 1, at most 16.
+	Keys []string `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	// When they count, by the time that the commit or the tag says it was made, which is a signer's word: a key that was stolen has to be left out. Default: always.
+	ValidAfter    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=valid_after,json=validAfter,proto3" json:"valid_after,omitempty"`
+	ValidBefore   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=valid_before,json=validBefore,proto3" json:"valid_before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GitSigner) Reset() {
+	*x = GitSigner{}
+	mi := &file_yardarm_v1_source_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GitSigner) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GitSigner) ProtoMessage() {}
+
+func (x *GitSigner) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_source_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GitSigner.ProtoReflect.Descriptor instead.
+func (*GitSigner) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GitSigner) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GitSigner) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *GitSigner) GetValidAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ValidAfter
+	}
+	return nil
+}
+
+func (x *GitSigner) GetValidBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ValidBefore
+	}
+	return nil
+}
+
 // GitRef names a commit; one field is set.
 type GitRef struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -238,7 +375,7 @@ type GitRef struct {
 
 func (x *GitRef) Reset() {
 	*x = GitRef{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[2]
+	mi := &file_yardarm_v1_source_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -250,7 +387,7 @@ func (x *GitRef) String() string {
 func (*GitRef) ProtoMessage() {}
 
 func (x *GitRef) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[2]
+	mi := &file_yardarm_v1_source_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -263,7 +400,7 @@ func (x *GitRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GitRef.ProtoReflect.Descriptor instead.
 func (*GitRef) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{2}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GitRef) GetBranch() string {
@@ -313,7 +450,7 @@ type HelmSource struct {
 
 func (x *HelmSource) Reset() {
 	*x = HelmSource{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[3]
+	mi := &file_yardarm_v1_source_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -325,7 +462,7 @@ func (x *HelmSource) String() string {
 func (*HelmSource) ProtoMessage() {}
 
 func (x *HelmSource) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[3]
+	mi := &file_yardarm_v1_source_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -338,7 +475,7 @@ func (x *HelmSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HelmSource.ProtoReflect.Descriptor instead.
 func (*HelmSource) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{3}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HelmSource) GetUrl() string {
@@ -395,7 +532,7 @@ type OciSource struct {
 
 func (x *OciSource) Reset() {
 	*x = OciSource{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[4]
+	mi := &file_yardarm_v1_source_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +544,7 @@ func (x *OciSource) String() string {
 func (*OciSource) ProtoMessage() {}
 
 func (x *OciSource) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[4]
+	mi := &file_yardarm_v1_source_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +557,7 @@ func (x *OciSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OciSource.ProtoReflect.Descriptor instead.
 func (*OciSource) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{4}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *OciSource) GetUrl() string {
@@ -472,7 +609,7 @@ type OciRef struct {
 
 func (x *OciRef) Reset() {
 	*x = OciRef{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[5]
+	mi := &file_yardarm_v1_source_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -484,7 +621,7 @@ func (x *OciRef) String() string {
 func (*OciRef) ProtoMessage() {}
 
 func (x *OciRef) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[5]
+	mi := &file_yardarm_v1_source_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -497,7 +634,7 @@ func (x *OciRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OciRef.ProtoReflect.Descriptor instead.
 func (*OciRef) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OciRef) GetTag() string {
@@ -538,14 +675,16 @@ type SourceStatus struct {
 	// Why the newest commit is not what the bundle runs though nothing is wrong, such as a return to an earlier revision; empty otherwise.
 	Held string `protobuf:"bytes,7,opt,name=held,proto3" json:"held,omitempty"`
 	// In place of a commit, what a chart's archive or an artifact's manifest is known by: "sha256:" and 64 hexadecimal digits.
-	Digest        string `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest string `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Who has signed the commit or its tag, as in Provenance.
+	Signer        string `protobuf:"bytes,9,opt,name=signer,proto3" json:"signer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SourceStatus) Reset() {
 	*x = SourceStatus{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[6]
+	mi := &file_yardarm_v1_source_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +696,7 @@ func (x *SourceStatus) String() string {
 func (*SourceStatus) ProtoMessage() {}
 
 func (x *SourceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[6]
+	mi := &file_yardarm_v1_source_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +709,7 @@ func (x *SourceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceStatus.ProtoReflect.Descriptor instead.
 func (*SourceStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SourceStatus) GetCommit() string {
@@ -629,6 +768,13 @@ func (x *SourceStatus) GetDigest() string {
 	return ""
 }
 
+func (x *SourceStatus) GetSigner() string {
+	if x != nil {
+		return x.Signer
+	}
+	return ""
+}
+
 // SourceProblem is why a source gives no revision. The last good one stays.
 type SourceProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -648,7 +794,7 @@ type SourceProblem struct {
 
 func (x *SourceProblem) Reset() {
 	*x = SourceProblem{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[7]
+	mi := &file_yardarm_v1_source_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +806,7 @@ func (x *SourceProblem) String() string {
 func (*SourceProblem) ProtoMessage() {}
 
 func (x *SourceProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[7]
+	mi := &file_yardarm_v1_source_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +819,7 @@ func (x *SourceProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceProblem.ProtoReflect.Descriptor instead.
 func (*SourceProblem) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SourceProblem) GetReason() string {
@@ -741,7 +887,7 @@ type SourceCredentials struct {
 
 func (x *SourceCredentials) Reset() {
 	*x = SourceCredentials{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[8]
+	mi := &file_yardarm_v1_source_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +899,7 @@ func (x *SourceCredentials) String() string {
 func (*SourceCredentials) ProtoMessage() {}
 
 func (x *SourceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[8]
+	mi := &file_yardarm_v1_source_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +912,7 @@ func (x *SourceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCredentials.ProtoReflect.Descriptor instead.
 func (*SourceCredentials) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SourceCredentials) GetApiVersion() string {
@@ -831,7 +977,7 @@ type SourceCredentialsSpec struct {
 
 func (x *SourceCredentialsSpec) Reset() {
 	*x = SourceCredentialsSpec{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[9]
+	mi := &file_yardarm_v1_source_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +989,7 @@ func (x *SourceCredentialsSpec) String() string {
 func (*SourceCredentialsSpec) ProtoMessage() {}
 
 func (x *SourceCredentialsSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[9]
+	mi := &file_yardarm_v1_source_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1002,7 @@ func (x *SourceCredentialsSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCredentialsSpec.ProtoReflect.Descriptor instead.
 func (*SourceCredentialsSpec) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SourceCredentialsSpec) GetUrls() []string {
@@ -936,7 +1082,7 @@ type SourceCredentialsStatus struct {
 
 func (x *SourceCredentialsStatus) Reset() {
 	*x = SourceCredentialsStatus{}
-	mi := &file_yardarm_v1_source_proto_msgTypes[10]
+	mi := &file_yardarm_v1_source_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1094,7 @@ func (x *SourceCredentialsStatus) String() string {
 func (*SourceCredentialsStatus) ProtoMessage() {}
 
 func (x *SourceCredentialsStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_source_proto_msgTypes[10]
+	mi := &file_yardarm_v1_source_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1107,7 @@ func (x *SourceCredentialsStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCredentialsStatus.ProtoReflect.Descriptor instead.
 func (*SourceCredentialsStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_v1_source_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SourceCredentialsStatus) GetHolds() []string {
@@ -997,13 +1143,23 @@ const file_yardarm_v1_source_proto_rawDesc = "" +
 	"\x03oci\x18\x04 \x01(\v2\x15.yardarm.v1.OciSourceH\x00R\x03oci\x123\n" +
 	"\trendering\x18\x02 \x01(\v2\x15.yardarm.v1.RenderingR\trendering\x12/\n" +
 	"\bvariants\x18\x05 \x03(\v2\x13.yardarm.v1.VariantR\bvariantsB\x06\n" +
-	"\x04from\"\xb0\x01\n" +
+	"\x04from\"\xe5\x01\n" +
 	"\tGitSource\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12$\n" +
 	"\x03ref\x18\x02 \x01(\v2\x12.yardarm.v1.GitRefR\x03ref\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x125\n" +
 	"\binterval\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\binterval\x12 \n" +
-	"\vcredentials\x18\x05 \x01(\tR\vcredentials\"b\n" +
+	"\vcredentials\x18\x05 \x01(\tR\vcredentials\x123\n" +
+	"\x06verify\x18\x06 \x01(\v2\x1b.yardarm.v1.GitVerificationR\x06verify\"V\n" +
+	"\x0fGitVerification\x12\x12\n" +
+	"\x04mode\x18\x01 \x01(\tR\x04mode\x12/\n" +
+	"\asigners\x18\x02 \x03(\v2\x15.yardarm.v1.GitSignerR\asigners\"\xaf\x01\n" +
+	"\tGitSigner\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04keys\x18\x02 \x03(\tR\x04keys\x12;\n" +
+	"\vvalid_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"validAfter\x12=\n" +
+	"\fvalid_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vvalidBefore\"b\n" +
 	"\x06GitRef\x12\x16\n" +
 	"\x06branch\x18\x01 \x01(\tR\x06branch\x12\x10\n" +
 	"\x03tag\x18\x02 \x01(\tR\x03tag\x12\x16\n" +
@@ -1025,7 +1181,7 @@ const file_yardarm_v1_source_proto_rawDesc = "" +
 	"\x06OciRef\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\tR\x03tag\x12\x16\n" +
 	"\x06semver\x18\x02 \x01(\tR\x06semver\x12\x16\n" +
-	"\x06digest\x18\x03 \x01(\tR\x06digest\"\xfc\x01\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\"\x94\x02\n" +
 	"\fSourceStatus\x12\x16\n" +
 	"\x06commit\x18\x01 \x01(\tR\x06commit\x12\x16\n" +
 	"\x06author\x18\x02 \x01(\tR\x06author\x12\x18\n" +
@@ -1034,7 +1190,8 @@ const file_yardarm_v1_source_proto_rawDesc = "" +
 	"\x05as_of\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x123\n" +
 	"\aproblem\x18\x06 \x01(\v2\x19.yardarm.v1.SourceProblemR\aproblem\x12\x12\n" +
 	"\x04held\x18\a \x01(\tR\x04held\x12\x16\n" +
-	"\x06digest\x18\b \x01(\tR\x06digest\"\xcb\x01\n" +
+	"\x06digest\x18\b \x01(\tR\x06digest\x12\x16\n" +
+	"\x06signer\x18\t \x01(\tR\x06signer\"\xcb\x01\n" +
 	"\rSourceProblem\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
@@ -1079,49 +1236,55 @@ func file_yardarm_v1_source_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_source_proto_rawDescData
 }
 
-var file_yardarm_v1_source_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_yardarm_v1_source_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_yardarm_v1_source_proto_goTypes = []any{
 	(*Source)(nil),                  // 0: yardarm.v1.Source
 	(*GitSource)(nil),               // 1: yardarm.v1.GitSource
-	(*GitRef)(nil),                  // 2: yardarm.v1.GitRef
-	(*HelmSource)(nil),              // 3: yardarm.v1.HelmSource
-	(*OciSource)(nil),               // 4: yardarm.v1.OciSource
-	(*OciRef)(nil),                  // 5: yardarm.v1.OciRef
-	(*SourceStatus)(nil),            // 6: yardarm.v1.SourceStatus
-	(*SourceProblem)(nil),           // 7: yardarm.v1.SourceProblem
-	(*SourceCredentials)(nil),       // 8: yardarm.v1.SourceCredentials
-	(*SourceCredentialsSpec)(nil),   // 9: yardarm.v1.SourceCredentialsSpec
-	(*SourceCredentialsStatus)(nil), // 10: yardarm.v1.SourceCredentialsStatus
-	(*Rendering)(nil),               // 11: yardarm.v1.Rendering
-	(*Variant)(nil),                 // 12: yardarm.v1.Variant
-	(*durationpb.Duration)(nil),     // 13: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 14: google.protobuf.Timestamp
-	(*ObjectMeta)(nil),              // 15: yardarm.v1.ObjectMeta
-	(*Scope)(nil),                   // 16: yardarm.v1.Scope
+	(*GitVerification)(nil),         // 2: yardarm.v1.GitVerification
+	(*GitSigner)(nil),               // 3: yardarm.v1.GitSigner
+	(*GitRef)(nil),                  // 4: yardarm.v1.GitRef
+	(*HelmSource)(nil),              // 5: yardarm.v1.HelmSource
+	(*OciSource)(nil),               // 6: yardarm.v1.OciSource
+	(*OciRef)(nil),                  // 7: yardarm.v1.OciRef
+	(*SourceStatus)(nil),            // 8: yardarm.v1.SourceStatus
+	(*SourceProblem)(nil),           // 9: yardarm.v1.SourceProblem
+	(*SourceCredentials)(nil),       // 10: yardarm.v1.SourceCredentials
+	(*SourceCredentialsSpec)(nil),   // 11: yardarm.v1.SourceCredentialsSpec
+	(*SourceCredentialsStatus)(nil), // 12: yardarm.v1.SourceCredentialsStatus
+	(*Rendering)(nil),               // 13: yardarm.v1.Rendering
+	(*Variant)(nil),                 // 14: yardarm.v1.Variant
+	(*durationpb.Duration)(nil),     // 15: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 16: google.protobuf.Timestamp
+	(*ObjectMeta)(nil),              // 17: yardarm.v1.ObjectMeta
+	(*Scope)(nil),                   // 18: yardarm.v1.Scope
 }
 var file_yardarm_v1_source_proto_depIdxs = []int32{
 	1,  // 0: yardarm.v1.Source.git:type_name -> yardarm.v1.GitSource
-	3,  // 1: yardarm.v1.Source.helm:type_name -> yardarm.v1.HelmSource
-	4,  // 2: yardarm.v1.Source.oci:type_name -> yardarm.v1.OciSource
-	11, // 3: yardarm.v1.Source.rendering:type_name -> yardarm.v1.Rendering
-	12, // 4: yardarm.v1.Source.variants:type_name -> yardarm.v1.Variant
-	2,  // 5: yardarm.v1.GitSource.ref:type_name -> yardarm.v1.GitRef
-	13, // 6: yardarm.v1.GitSource.interval:type_name -> google.protobuf.Duration
-	13, // 7: yardarm.v1.HelmSource.interval:type_name -> google.protobuf.Duration
-	5,  // 8: yardarm.v1.OciSource.ref:type_name -> yardarm.v1.OciRef
-	13, // 9: yardarm.v1.OciSource.interval:type_name -> google.protobuf.Duration
-	14, // 10: yardarm.v1.SourceStatus.as_of:type_name -> google.protobuf.Timestamp
-	7,  // 11: yardarm.v1.SourceStatus.problem:type_name -> yardarm.v1.SourceProblem
-	14, // 12: yardarm.v1.SourceProblem.since:type_name -> google.protobuf.Timestamp
-	15, // 13: yardarm.v1.SourceCredentials.metadata:type_name -> yardarm.v1.ObjectMeta
-	9,  // 14: yardarm.v1.SourceCredentials.spec:type_name -> yardarm.v1.SourceCredentialsSpec
-	10, // 15: yardarm.v1.SourceCredentials.status:type_name -> yardarm.v1.SourceCredentialsStatus
-	16, // 16: yardarm.v1.SourceCredentialsSpec.bundles:type_name -> yardarm.v1.Scope
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	5,  // 1: yardarm.v1.Source.helm:type_name -> yardarm.v1.HelmSource
+	6,  // 2: yardarm.v1.Source.oci:type_name -> yardarm.v1.OciSource
+	13, // 3: yardarm.v1.Source.rendering:type_name -> yardarm.v1.Rendering
+	14, // 4: yardarm.v1.Source.variants:type_name -> yardarm.v1.Variant
+	4,  // 5: yardarm.v1.GitSource.ref:type_name -> yardarm.v1.GitRef
+	15, // 6: yardarm.v1.GitSource.interval:type_name -> google.protobuf.Duration
+	2,  // 7: yardarm.v1.GitSource.verify:type_name -> yardarm.v1.GitVerification
+	3,  // 8: yardarm.v1.GitVerification.signers:type_name -> yardarm.v1.GitSigner
+	16, // 9: yardarm.v1.GitSigner.valid_after:type_name -> google.protobuf.Timestamp
+	16, // 10: yardarm.v1.GitSigner.valid_before:type_name -> google.protobuf.Timestamp
+	15, // 11: yardarm.v1.HelmSource.interval:type_name -> google.protobuf.Duration
+	7,  // 12: yardarm.v1.OciSource.ref:type_name -> yardarm.v1.OciRef
+	15, // 13: yardarm.v1.OciSource.interval:type_name -> google.protobuf.Duration
+	16, // 14: yardarm.v1.SourceStatus.as_of:type_name -> google.protobuf.Timestamp
+	9,  // 15: yardarm.v1.SourceStatus.problem:type_name -> yardarm.v1.SourceProblem
+	16, // 16: yardarm.v1.SourceProblem.since:type_name -> google.protobuf.Timestamp
+	17, // 17: yardarm.v1.SourceCredentials.metadata:type_name -> yardarm.v1.ObjectMeta
+	11, // 18: yardarm.v1.SourceCredentials.spec:type_name -> yardarm.v1.SourceCredentialsSpec
+	12, // 19: yardarm.v1.SourceCredentials.status:type_name -> yardarm.v1.SourceCredentialsStatus
+	18, // 20: yardarm.v1.SourceCredentialsSpec.bundles:type_name -> yardarm.v1.Scope
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_source_proto_init() }
@@ -1143,7 +1306,7 @@ func file_yardarm_v1_source_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_source_proto_rawDesc), len(file_yardarm_v1_source_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

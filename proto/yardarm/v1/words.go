@@ -89,9 +89,16 @@ const (
 	SourceRefNotFound   = "RefNotFound"
 	SourceTooLarge      = "TooLarge"
 	SourceNoCredentials = "CredentialsMissing"
+	SourceNotSigned     = "SignatureRefused"
 	SourceNotRendered   = "RenderingFailed"
 	SourceRefused       = "PublicationRefused"
 	SourceHub           = "HubFailed"
+)
+
+// What a source of Git may want to be signed.
+const (
+	VerifyCommit = "commit"
+	VerifyTag    = "tag"
 )
 
 // What source credentials hold: the secrets among their fields.

@@ -2,6 +2,7 @@
 package gittest
 
 import (
+	"cmp"
 	"crypto/tls"
 	"encoding/pem"
 	"net/http"
@@ -66,6 +67,18 @@ func (r *Repository) Commit(subject, name, text string) string {
 	r.Git("add", "-A")
 	r.Git("commit", "-q", "--allow-empty", "-m", subject)
 	return r.Git("rev-parse", "HEAD")
+}
+
+// SignWith has all commits signed with a private key from now on, and tags if they are made with -s. A program may stand in for ssh-keygen.
+func (r *Repository) SignWith(key, program string) {
+	r.Helper()
+	file := filepath.Join(r.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
+		r.Fatal(err)
+	}
+	for name, value := range map[string]string{"gpg.format": "ssh", "user.signingkey": file, "commit.gpgsign": "true", "gpg.ssh.program": cmp.Or(program, "ssh-keygen")} {
+		r.Git("config", name, value)
+	}
 }
 
 // Server serves one repository at URL.
