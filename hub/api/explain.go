@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"time"
 
+	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/why"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -31,11 +33,40 @@ func (s *Server) GetExplanation(ctx context.Context, req *hubv1.GetExplanationRe
 		bundleUID = b.GetMetadata().GetUid()
 	}
 	in := why.Input{Cluster: c, Bundle: req.GetBundle()}
-	if s.cfg.Deliveries != nil {
-		in.Delivery = s.cfg.Deliveries.Delivery(ctx, c.GetMetadata().GetUid(), bundleUID)
-		v = s.view(ctx) // not older than what the session said
-	}
+	in.Delivery = s.delivery(ctx, c.GetMetadata().GetUid(), bundleUID)
+	v = s.view(ctx) // not older than what the session said
 	in.Tx, in.Now = v.ReadTx, v.now
-	in.Sees = func(group string) bool { return v.all || v.access.Group(yardarmv1.VerbGet, group) }
+	in.Sees = v.seesGroupName
 	return why.Of(in), nil
+}
+
+func (s *Server) delivery(ctx context.Context, clusterUID, bundleUID string) *why.Delivery {
+	if s.cfg.Deliveries == nil {
+		return nil
+	}
+	return s.cfg.Deliveries.Delivery(ctx, clusterUID, bundleUID)
+}
+
+// maxExplained is of how many clusters of a rollout it is said what they wait for, as the proto says: more than fit on a screen nobody reads. Their sessions
+// have explainWithin for all their answers.
+const (
+	maxExplained  = 20
+	explainWithin = time.Second
+)
+
+// explainClusters says of a rollout's clusters that are on their way or have failed what they wait for.
+func (s *Server) explainClusters(ctx context.Context, v view, r *yardarmv1.Rollout) {
+	ctx, cancel := context.WithTimeout(ctx, explainWithin)
+	defer cancel()
+	item := index.Item{Bundle: r.GetSpec().GetBundle(), BundleUID: r.GetSpec().GetBundleUid()}
+	clusters := r.GetStatus().GetClusters()
+	for _, shown := range clusters[:min(len(clusters), maxExplained)] {
+		c := v.ClusterByName(shown.Cluster)
+		if shown.State == yardarmv1.MemberWaiting || shown.State == yardarmv1.MemberReturned || !v.seesItem(c, item) {
+			continue
+		}
+		e := why.Of(why.Input{Tx: v.ReadTx, Cluster: c, Bundle: item.Bundle, Delivery: s.delivery(ctx, c.GetMetadata().GetUid(), item.BundleUID),
+			Sees: v.seesGroupName, Now: v.now})
+		shown.Reason, shown.Message = e.Reason, e.Answer
+	}
 }

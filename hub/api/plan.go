@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+
 	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/rollout/drive"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -32,4 +34,14 @@ func stageWarnings(tx *store.ReadTx, b *yardarmv1.Bundle) []string {
 		candidates = append(candidates, rollout.Candidate{UID: c.Metadata.Uid, Labels: c.Metadata.Labels, Groups: tx.GroupsOf(c.Metadata.Uid)})
 	}
 	return rollout.Warnings(uid, strategy, candidates)
+}
+
+// takeoverWarnings tell that a bundle's latest revision ends the rollout of one before.
+func takeoverWarnings(tx *store.ReadTx, b *yardarmv1.Bundle) []string {
+	latest := b.GetStatus().GetLatestRevision()
+	under := rollout.Supersedes(tx.Rollout(b.GetMetadata().GetUid()), latest)
+	if under == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("revision %d was still under way: revision %d takes over from it, in every cluster from what that runs, and its stages begin anew", under, latest)}
 }

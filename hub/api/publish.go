@@ -376,6 +376,9 @@ func (v view) published(rev *yardarmv1.Revision, outcome string) *hubv1.PublishR
 			resp.Warnings = append(resp.Warnings, fmt.Sprintf("cluster group %q matches no cluster", t.GetGroup()))
 		}
 	}
+	if outcome == outcomePublished {
+		resp.Warnings = append(resp.Warnings, takeoverWarnings(v.ReadTx, b)...)
+	}
 	resp.Warnings = append(resp.Warnings, dependencyWarnings(v.ReadTx, b)...)
 	resp.Warnings = append(resp.Warnings, gateWarnings(v.ReadTx, b, v.now)...)
 	resp.Warnings = append(resp.Warnings, storageWarnings(v.ReadTx, b)...)

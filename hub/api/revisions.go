@@ -166,5 +166,8 @@ func revisionNotFound(b *yardarmv1.Bundle, number uint32, all iter.Seq[*yardarmv
 	if len(there) > 0 {
 		hint = "there are: " + strings.Join(there, ", ")
 	}
+	if number > 0 && number < b.GetStatus().GetLatestRevision() {
+		hint = "it was collected, as old ones are that no cluster runs (the hub's --keep-revisions says how many stay); " + hint
+	}
 	return notFound(yardarmv1.KindRevision, fmt.Sprintf("%s-%d", b.Metadata.Name, number), hint)
 }

@@ -17,7 +17,14 @@ import (
 
 // GetRollout implements FleetService.
 func (s *Server) GetRollout(ctx context.Context, req *hubv1.GetRolloutRequest) (*yardarmv1.Rollout, error) {
-	return s.view(ctx).rollout(req.GetBundle())
+	return s.explainedRollout(ctx, req.GetBundle())
+}
+
+func (s *Server) explainedRollout(ctx context.Context, bundle string) (*yardarmv1.Rollout, error) {
+	v := s.view(ctx)
+	shown, err := v.rollout(bundle)
+	s.explainClusters(ctx, v, shown)
+	return shown, err
 }
 
 // rollout shows that of a bundle.
@@ -48,7 +55,7 @@ func (s *Server) WatchRollout(req *hubv1.WatchRolloutRequest, stream grpc.Server
 	var sent *yardarmv1.Rollout
 	for {
 		sub.Take()
-		shown, err := s.view(stream.Context()).rollout(req.GetBundle())
+		shown, err := s.explainedRollout(stream.Context(), req.GetBundle())
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,11 @@ func (v view) seesCluster(c *yardarmv1.Cluster) bool {
 }
 
 func (v view) seesGroup(g *yardarmv1.ClusterGroup) bool {
-	return v.all || v.access.Group(yardarmv1.VerbGet, g.GetMetadata().GetName())
+	return v.seesGroupName(g.GetMetadata().GetName())
+}
+
+func (v view) seesGroupName(group string) bool {
+	return v.all || v.access.Group(yardarmv1.VerbGet, group)
 }
 
 func (v view) seesBundle(b *yardarmv1.Bundle) bool {

@@ -50,11 +50,14 @@ type Breach struct {
 // Advance takes all the steps that are due. What is known of the members is in their order; now is a reading of the same
 // monotonic clock as their times. Advancing again with the same knowledge changes nothing.
 func (r *Rollout) Advance(seen []Seen, now time.Duration) Outlook {
-	a := advance{Rollout: r, seen: seen, now: now, tallies: make([]tally, len(r.Stages))}
-	for i := range r.Members {
-		a.judge(i)
+	a := advance{Rollout: r, seen: seen, now: now, again: true}
+	for a.again {
+		a.again, a.out.Wait, a.tallies = false, WaitNothing, make([]tally, len(r.Stages))
+		for i := range r.Members {
+			a.judge(i)
+		}
+		a.step()
 	}
-	a.step()
 	return a.out
 }
 
@@ -64,7 +67,10 @@ type advance struct {
 	seen    []Seen
 	now     time.Duration
 	tallies []tally // by stage
-	out     Outlook
+	// again: somebody was given just now what their newest report is about already, as one who has left and come back before a spoke has heard of it. Nothing
+	// more will be heard of them.
+	again bool
+	out   Outlook
 }
 
 // tally counts the members of one stage.
@@ -376,6 +382,7 @@ func (a *advance) giveTo(m *Member, s Seen) {
 	a.become(m, Given)
 	m.Kept = false
 	a.elapsed(m.Since, stage.Deadline)
+	a.again = a.again || a.health(m, s) != Unknown
 }
 
 func (a *advance) waits() Wait {

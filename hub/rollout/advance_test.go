@@ -225,6 +225,38 @@ func TestAbsence(t *testing.T) {
 		c.seen[0].Targeted = true
 		c.expect("wg", Progressing, WaitClusters)
 	})
+	t.Run("one comes back before its spoke has heard that it had left", func(t *testing.T) {
+		c := newCourse(t, 3, &yardarmv1.Stage{Concurrency: "1"})
+		for range 3 {
+			c.after(0)
+			c.all(Ready)
+		}
+		c.expect("ddd", Completed, WaitNothing)
+		c.r.Settled = 2
+		for i := range c.seen {
+			c.seen[i].Targeted = false
+		}
+		c.expect("---", Completed, WaitNothing)
+		for i := range c.seen {
+			c.seen[i].Targeted = true
+		}
+		c.expect("ddd", Completed, WaitNothing) // of what it has reported already, nothing more is heard
+		c.after(0)
+		if out := c.after(0); out.Changed {
+			t.Error("advancing again changes something")
+		}
+	})
+	t.Run("one that enters runs it already", func(t *testing.T) {
+		c := newCourse(t, 1, &yardarmv1.Stage{Approval: "before"})
+		c.r.Settled = 1
+		c.seen[0].Targeted = false
+		c.expect("-", Progressing, WaitApproval)
+		c.seen[0].Targeted = true
+		c.expect("w", Progressing, WaitApproval)
+		if m := c.r.Members[0]; m.From != 1 || m.Good != 1 {
+			t.Errorf("member %+v", m)
+		}
+	})
 	t.Run("one that joins gets what its stage has reached", func(t *testing.T) {
 		strategy := &yardarmv1.RolloutStrategy{Stages: []*yardarmv1.Stage{{Group: "test"}, {}}}
 		c := newCourse(t, 1, strategy.Stages...)

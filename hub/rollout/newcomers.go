@@ -120,6 +120,7 @@ func (a *advance) letIn() {
 			a.become(m, Entering)
 			a.release(m)
 			a.elapsed(m.Since, stage.Deadline)
+			a.again = a.again || a.health(m, s) != Unknown
 		}
 	}
 }

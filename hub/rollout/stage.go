@@ -181,7 +181,7 @@ func Resolve(stages []*yardarmv1.Stage, sizes []int, timeout time.Duration) []St
 	out := make([]Stage, len(stages))
 	for i, s := range stages {
 		out[i] = Stage{
-			Name: nameOf(s, i), Any: s.Clusters > 0, Soak: s.GetSoak().AsDuration(), Deadline: s.GetProgressDeadline().AsDuration(),
+			Name: nameOf(s, i), Any: s.Clusters > 0, Soak: s.GetSoak().AsDuration(), Deadline: Deadline(s, timeout),
 			ApproveBefore: s.Approval == yardarmv1.ApprovalBefore, ApproveAfter: s.Approval == yardarmv1.ApprovalAfter,
 			Concurrency: max(1, mustShare(s.Concurrency, defaultConcurrency, sizes[i], true)),
 			Budget:      mustShare(s.FailureBudget, defaultBudget, sizes[i], false),
@@ -190,11 +190,16 @@ func Resolve(stages []*yardarmv1.Stage, sizes []int, timeout time.Duration) []St
 		if s.FailureBudget == "" {
 			out[i].Budget = max(1, out[i].Budget)
 		}
-		if out[i].Deadline == 0 {
-			out[i].Deadline = timeout + slack
-		}
 	}
 	return out
+}
+
+// Deadline is how long a cluster of a stage may take, of which the delivery policy allows timeout.
+func Deadline(s *yardarmv1.Stage, timeout time.Duration) time.Duration {
+	if said := s.GetProgressDeadline().AsDuration(); said > 0 {
+		return said
+	}
+	return timeout + slack
 }
 
 func nameOf(s *yardarmv1.Stage, i int) string {

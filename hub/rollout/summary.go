@@ -33,3 +33,14 @@ func Summary(b *yardarmv1.Bundle, row *storev1.Rollout) *yardarmv1.RolloutSummar
 	}
 	return out
 }
+
+// Supersedes is the revision under way that the rollout of a later one takes over from; 0 for none. row is the one that there is, of either.
+func Supersedes(row *storev1.Rollout, revision uint32) uint32 {
+	switch phase := Phase(row.GetPhase()); {
+	case row.GetRevision() == revision:
+		return row.GetSupersedes()
+	case phase == Completed || phase == RolledBack:
+		return 0
+	}
+	return row.GetRevision()
+}

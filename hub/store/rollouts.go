@@ -29,8 +29,9 @@ type RolloutMember struct {
 	UID                      string
 	Runs                     uint32
 	State, Stage, From, Good uint32
-	Prior                    bool
+	Prior, Joined            bool
 	Place                    uint32
+	Since, Took              uint32
 }
 
 // Rollout returns the rollout of a bundle's latest revision, or of the one before while that has yet to begin; nil where there was none.
@@ -109,6 +110,7 @@ func (tx *Tx) PutRolloutMembers(bundleUID string, chunk uint32, members []Rollou
 	for _, m := range members {
 		row.Uids, row.Runs, row.States, row.Stages = append(row.Uids, m.UID), append(row.Runs, m.Runs), append(row.States, m.State), append(row.Stages, m.Stage)
 		row.From, row.Good, row.Prior, row.Places = append(row.From, m.From), append(row.Good, m.Good), append(row.Prior, m.Prior), append(row.Places, m.Place)
+		row.Since, row.Took, row.Joined = append(row.Since, m.Since), append(row.Took, m.Took), append(row.Joined, m.Joined)
 	}
 	_, err := rolloutMembers.put(tx, row)
 	return err
@@ -134,7 +136,7 @@ func RolloutChunk(clusterUID string, chunks uint32) uint32 {
 	return h.Sum32() % chunks
 }
 
-// memberAt reads what a row says of a cluster. Of an array that is too short, as only another hub's row could have it, nothing is read.
+// memberAt reads what a row says of a cluster. Of an array that is too short, as another hub's row may have it, nothing is read.
 func memberAt(row *storev1.RolloutMembers, i int) RolloutMember {
 	at := func(values []uint32) uint32 {
 		if i < len(values) {
@@ -144,7 +146,7 @@ func memberAt(row *storev1.RolloutMembers, i int) RolloutMember {
 	}
 	return RolloutMember{
 		UID: row.Uids[i], Runs: at(row.Runs), State: at(row.States), Stage: at(row.Stages), From: at(row.From), Good: at(row.Good),
-		Prior: i < len(row.Prior) && row.Prior[i], Place: at(row.Places),
+		Prior: i < len(row.Prior) && row.Prior[i], Joined: i < len(row.Joined) && row.Joined[i], Place: at(row.Places), Since: at(row.Since), Took: at(row.Took),
 	}
 }
 

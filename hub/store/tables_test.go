@@ -257,11 +257,11 @@ func TestTables(t *testing.T) {
 		{RolloutMembers,
 			func(tx *Tx, v string) error {
 				return errors.Join(tx.PutBundle(bundle("b1", "web")), tx.PutRollout(&storev1.Rollout{BundleUid: "b1", Chunks: 1}),
-					tx.PutRolloutMembers("b1", 0, []RolloutMember{{UID: "c2", Runs: 7}, {UID: "c1", Runs: map[string]uint32{"one": 1, "two": 2}[v], State: 1, Stage: 2, From: 3, Good: 4, Prior: true, Place: 5}}))
+					tx.PutRolloutMembers("b1", 0, []RolloutMember{{UID: "c2", Runs: 7}, {UID: "c1", Runs: map[string]uint32{"one": 1, "two": 2}[v], State: 1, Stage: 2, From: 3, Good: 4, Prior: true, Joined: true, Place: 5, Since: 6, Took: 7}}))
 			},
 			func(tx *ReadTx) (string, bool) {
 				m, ok := tx.RolloutMember("b1", "c1")
-				if ok && m != (RolloutMember{UID: "c1", Runs: m.Runs, State: 1, Stage: 2, From: 3, Good: 4, Prior: true, Place: 5}) {
+				if ok && m != (RolloutMember{UID: "c1", Runs: m.Runs, State: 1, Stage: 2, From: 3, Good: 4, Prior: true, Joined: true, Place: 5, Since: 6, Took: 7}) {
 					t.Errorf("member %+v", m)
 				}
 				return []string{"", "one", "two"}[m.Runs], ok

@@ -335,8 +335,10 @@ func TestUndo(t *testing.T) {
 	if got := h.run(t, "rollout", "undo", "bundle/nope"); got.code != ExitNo || got.err != "error: there is no bundle \"nope\"\n" {
 		t.Errorf("%+v", got)
 	}
-	if got := h.run(t, "rollout", "undo", "cluster/eu-1"); got.code != ExitError {
-		t.Errorf("%+v", got)
+	for _, args := range [][]string{{"cluster/eu-1"}, {"web", "--to-revision", "0"}, {"web", "--to-revision", "-1"}} {
+		if got := h.run(t, append([]string{"rollout", "undo"}, args...)...); got.code != ExitError {
+			t.Errorf("%v: %+v", args, got)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func TestOutput(t *testing.T) {
 		{"why", []string{"why eu-2 web", "why cluster/eu-1 bundle/web", "why lab-1 web", "why eu-2 web -o yaml", "why eu-2", "why nope web"}},
 		{"events", []string{"events", "events --tail 1", "events --cluster cluster/eu-1", "events --bundle web -o json", "events --bundle none"}},
 		{"history", []string{"rollout history bundle/web", "rollout history web --limit 1", "rollout history draft", "rollout history bundle/nope", "rollout"}},
-		{"rollout", []string{"rollout status bundle/web", "rollout status db", "rollout status draft", "rollout status web -o yaml", "rollout watch web", "rollout watch db",
+		{"rollout", []string{"rollout status bundle/web", "rollout status db", "rollout status shop", "rollout status draft", "rollout status web -o yaml", "rollout watch web", "rollout watch db",
 			"rollout approve web -m looks-good", "rollout pause web --revision 3 --dry-run", "rollout resume nope", "rollout promote", "publish . --bundle web --rollout Blue!"}},
 		{"meant", []string{"stauts", "rollout histroy web", "config veiw", "config nope", "get cluser", "get clusters eu1", "get clusters eu-3", "describe bundle wep", "status cluster/su-1", "wait bundle/wep", "wait cluster/eu1", "get clusters eu1 us1"}},
 		{"root", []string{"", "nope", "get clusters --color sometimes", "get clusters --request-timeout 0s", "get clusters --context nope", "get clusters --config /nowhere/config.yaml"}},

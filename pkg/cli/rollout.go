@@ -83,6 +83,9 @@ history only grows. Where the current revision is an undo itself, the one before
 			if wait && dryRun {
 				return usage("--wait and --dry-run do not go together")
 			}
+			if cmd.Flags().Changed("to-revision") && to == 0 {
+				return usage("--to-revision is 0; revisions count from 1, and 'yardarm rollout history bundle/%s' lists them", name)
+			}
 			if err := checkPublished(output, wait, &waiting); err != nil {
 				return err
 			}

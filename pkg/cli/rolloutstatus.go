@@ -109,6 +109,7 @@ func (a *app) watchRollout(ctx context.Context, name string, timeout time.Durati
 		}
 		switch st := r.GetStatus(); {
 		case st.GetPhase() == yardarmv1.RolloutCompleted:
+			a.printPace(st.GetPace())
 			return nil
 		case st.GetPhase() == yardarmv1.RolloutRolledBack:
 			return ended(ExitRolledBack, "bundle/%s revision %d is rolled back: %s", name, r.GetSpec().GetRevision(), st.GetFailure())
@@ -151,13 +152,13 @@ func stageOthers(s *yardarmv1.StageStatus) string {
 func (a *app) printRollout(r *yardarmv1.Rollout) error {
 	st, name := r.GetStatus(), r.GetSpec().GetBundle()
 	a.print("bundle/%s revision %d: %s%s", name, r.GetSpec().GetRevision(), st.GetPhase(), a.lasting(st.GetSince()))
-	if from := st.GetSettledRevision(); from != 0 && from != r.GetSpec().GetRevision() {
-		a.print("Others run revision %d.", from)
+	if from := originsText(r); from != "" {
+		a.print("%s.", from)
 	}
 	if st.GetFailure() != "" {
 		a.print("Failed: %s.", table.Clean(st.GetFailure()))
 	}
-	a.print("Next: %s.\n", table.Clean(nextOf(r)))
+	a.print("Next: %s%s.\n", table.Clean(nextOf(r)), table.Clean(a.nextDue(st)))
 	t := a.newTable("STAGE", "PROGRESS", "DONE", "OTHERS", "AT A TIME", "MAY FAIL", "APPROVAL")
 	for i, s := range st.GetStages() {
 		mark := ""
@@ -170,7 +171,27 @@ func (a *app) printRollout(r *yardarmv1.Rollout) error {
 	if err := a.write(t); err != nil {
 		return err
 	}
+	a.printArrivals(st)
 	return errors.Join(a.printRolloutGates(st), a.printRolloutClusters(st), a.printActions(st))
+}
+
+// originsText says where its clusters come from, as in "It has taken over from revision 3, and its clusters come from revisions 3 (2) and 2 (10)"; empty where
+// there is nothing to say.
+func originsText(r *yardarmv1.Rollout) string {
+	st := r.GetStatus()
+	var parts, from []string
+	if st.GetSupersedes() != 0 {
+		parts = append(parts, fmt.Sprintf("It has taken over from revision %d, which was under way", st.GetSupersedes()))
+	}
+	for _, o := range st.GetOrigins() {
+		if o.GetRevision() != 0 && o.GetRevision() != r.GetSpec().GetRevision() {
+			from = append(from, fmt.Sprintf("revision %d (%d)", o.GetRevision(), o.GetClusters()))
+		}
+	}
+	if len(from) > 0 {
+		parts = append(parts, "Clusters come from "+strings.Join(from, ", "))
+	}
+	return strings.Join(parts, ". ")
 }
 
 // gatesText says which gate is waited for, and when it opens, as in ": freeze friday until 2026-12-24T08:00:00Z".
@@ -235,26 +256,6 @@ func approvalText(s *yardarmv1.StageStatus) string {
 		return "given"
 	}
 	return "needed " + s.GetApproval()
-}
-
-func (a *app) printRolloutClusters(st *yardarmv1.RolloutStatus) error {
-	if len(st.GetClusters()) == 0 {
-		return nil
-	}
-	a.print("")
-	t := a.newTable("CLUSTER", "STAGE", "STATE", "RUNS", "FROM", "LAST GOOD")
-	for _, c := range st.GetClusters() {
-		state := c.GetState()
-		if c.GetAway() {
-			state += ", away"
-		}
-		if c.GetFailedBefore() {
-			state += ", failing before"
-		}
-		t.Add(table.Text(c.GetCluster()), table.Text(c.GetStage()), table.Text(state), table.Text(number(c.GetRevision())), table.Text(number(c.GetFromRevision())),
-			table.Text(number(c.GetGoodRevision())))
-	}
-	return a.write(t)
 }
 
 func (a *app) printActions(st *yardarmv1.RolloutStatus) error {

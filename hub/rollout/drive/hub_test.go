@@ -151,7 +151,7 @@ func (h *hub) report(uid, phase string) {
 		report.Problems = []*yardarmv1.ObjectProblem{{Object: "Service prod/web", Reason: "Invalid", Message: "there is\nno such port " + strings.Repeat("9", maxSaid)}}
 	}
 	if err := h.store.Observe(h.t.Context(), func(tx *store.Tx) error {
-		return tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Received: timestamppb.Now(), Report: report})
+		return tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Received: timestamppb.New(h.time()), Report: report})
 	}); err != nil {
 		h.t.Fatal(err)
 	}

@@ -71,14 +71,15 @@ func (t *track) readStages() {
 func (t *track) write(tx *store.Tx, now time.Time) error {
 	was := t.row
 	if t.begins {
-		was = &storev1.Rollout{BundleUid: t.uid(), Revision: t.r.Revision, Strategy: t.strategy, Begun: timestamppb.New(now), Since: timestamppb.New(now)}
+		was = &storev1.Rollout{BundleUid: t.uid(), Revision: t.r.Revision, Strategy: t.strategy, Begun: timestamppb.New(now), Since: timestamppb.New(now),
+			Supersedes: rollout.Supersedes(t.row, t.r.Revision)}
 		if t.row.GetRevision() == t.r.Revision {
 			was.Actions, was.Override = t.row.Actions, t.row.Override // it is tried again
 		}
 	}
 	row := proto.CloneOf(was)
 	t.fill(tx, row, now)
-	kept := t.members(row)
+	kept := t.members(row, now)
 	// The settled revision first; see store.PutRollout.
 	if t.begins || !proto.Equal(row, was) {
 		if err := tx.PutRollout(row); err != nil {
@@ -166,7 +167,7 @@ func (t *track) said(tx *store.Tx) string {
 
 // members are those of the track as they are to be on disk, side by side with t.kept. Those that are not members any more, since all is said of them by
 // the revision that has come to its end, are without a uid, and counted in the row.
-func (t *track) members(row *storev1.Rollout) []store.RolloutMember {
+func (t *track) members(row *storev1.Rollout, now time.Time) []store.RolloutMember {
 	place := uint32(0)
 	for _, m := range t.kept {
 		if m.UID != "" {
@@ -174,22 +175,29 @@ func (t *track) members(row *storev1.Rollout) []store.RolloutMember {
 		}
 	}
 	out := make([]store.RolloutMember, len(t.kept))
+	var done []store.RolloutMember
 	left := false
 	for i := range t.r.Members {
 		m := &t.r.Members[i]
+		is := store.RolloutMember{
+			UID: m.UID, Runs: t.r.Runs(m), State: uint32(m.State), Stage: uint32(m.Stage), From: m.From, Good: m.Good, Prior: m.Prior, Place: t.kept[i].Place}
+		t.record(row, i, &is, now)
 		switch completed := t.r.Phase == rollout.Completed; {
 		case completed && (m.State == rollout.Done && !m.Kept || m.State == rollout.Unmoved):
 			row.Stages[m.Stage].Done++
+			done = append(done, is)
 			continue
 		case completed && m.State == rollout.Left:
 			continue
 		}
 		left = true
-		out[i] = store.RolloutMember{
-			UID: m.UID, Runs: t.r.Runs(m), State: uint32(m.State), Stage: uint32(m.Stage), From: m.From, Good: m.Good, Prior: m.Prior, Place: t.kept[i].Place}
 		if t.kept[i].UID == "" {
-			out[i].Place, place = place, place+1
+			is.Place, place = place, place+1
 		}
+		out[i] = is
+	}
+	if t.r.Phase == rollout.Completed && (t.begins || rollout.Phase(t.row.Phase) != rollout.Completed) {
+		row.Pace = paceOf(done)
 	}
 	if !left && t.r.Phase == rollout.Completed {
 		row.Chunks = 0
@@ -267,6 +275,9 @@ func (t *track) tell(tx *store.Tx, row *storev1.Rollout, now time.Time) error {
 		text := fmt.Sprintf("revision %d begins its way through %d clusters in %d stages", t.r.Revision, len(t.r.Members)-unmoved, len(t.r.Stages))
 		if unmoved > 0 {
 			text += fmt.Sprintf("; nothing changes in %d more", unmoved)
+		}
+		if row.Supersedes != 0 {
+			text += fmt.Sprintf("; it takes over from revision %d", row.Supersedes)
 		}
 		err = say(yardarmv1.EventNormal, "RolloutBegun", "%s", text)
 	}

@@ -1,15 +1,21 @@
 package drive
 
 import (
+	"bytes"
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/store"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -34,46 +40,185 @@ func Show(tx *store.ReadTx, b *yardarmv1.Bundle, now time.Time, sees func(*yarda
 	if row == nil || row.Revision != summary.Revision {
 		return out
 	}
-	out.Status.GatesOverridden = row.Override
+	out.Status.GatesOverridden, out.Status.Supersedes = row.Override, row.Supersedes
 	out.Spec.Strategy, out.Status.Begun, out.Status.Since, out.Status.Actions = row.Strategy, row.Begun, row.Since, row.Actions
 	for i, s := range row.Stages {
-		stage := &yardarmv1.StageStatus{Name: s.Name, Clusters: s.Done, Done: s.Done, Concurrency: s.Concurrency, FailureBudget: s.Budget, Approved: s.Approved}
-		if i < len(row.Strategy.GetStages()) {
-			stage.Approval = row.Strategy.Stages[i].GetApproval()
-		}
-		out.Status.Stages = append(out.Status.Stages, stage)
+		out.Status.Stages = append(out.Status.Stages, &yardarmv1.StageStatus{Name: s.Name, Clusters: s.Done, Done: s.Done, Concurrency: s.Concurrency,
+			FailureBudget: s.Budget, Approval: stageOf(row, uint32(i)).GetApproval(), Approved: s.Approved})
 	}
 	if row.Unconfirmed {
 		out.Status.Confirmation = rollout.Confirmation(tx.Revision(uid, row.Revision).GetSpec().GetStorageChanges())
 	}
-	holds := newHolds(tx, b, row, now)
-	for m := range tx.RolloutMembers(uid) {
-		c := tx.Cluster(m.UID)
-		if c == nil || rollout.State(m.State) == rollout.Left || int(m.Stage) >= len(out.Status.Stages) {
-			continue
-		}
-		p := tx.Presence(m.UID)
-		away := p == nil || p.State != yardarmv1.PresenceConnected
-		count(out.Status.Stages[m.Stage], m, away)
-		if !away {
-			holds.add(m)
-		}
-		if sees(c) && worthALook(rollout.State(m.State), away) {
-			out.Status.Clusters = append(out.Status.Clusters, &yardarmv1.RolloutCluster{
-				Cluster: c.Metadata.Name, Stage: row.Stages[m.Stage].Name, State: rollout.State(m.State).String(), Revision: m.Runs, FromRevision: m.From,
-				GoodRevision: m.Good, FailedBefore: m.Prior, Away: away})
-		}
-	}
-	slices.SortFunc(out.Status.Clusters, func(a, b *yardarmv1.RolloutCluster) int { return strings.Compare(a.Cluster, b.Cluster) })
-	out.Status.Clusters = out.Status.Clusters[:min(len(out.Status.Clusters), maxShown)]
-	out.Status.Gates = holds.show()
+	sh := shower{tx: tx, bundle: b, row: row, sees: sees, out: out.Status, holds: newHolds(tx, b, row, now)}
+	sh.members()
+	out.Status.Gates = sh.holds.show()
 	return proto.CloneOf(out)
 }
 
-// worthALook: it is not as one would have it, or is what is waited for.
-func worthALook(s rollout.State, away bool) bool {
-	return away || s == rollout.Entering || s == rollout.Given || s == rollout.Failed || s == rollout.Lost || s == rollout.Returning || s == rollout.Returned
+// stageOf is what the strategy says of a stage; nil where it says nothing, as in the row of a newer hub.
+func stageOf(row *storev1.Rollout, i uint32) *yardarmv1.Stage {
+	if stages := row.Strategy.GetStages(); int(i) < len(stages) {
+		return stages[i]
+	}
+	return nil
 }
+
+// shower shows what has become of a rollout's clusters.
+type shower struct {
+	tx     *store.ReadTx
+	bundle *yardarmv1.Bundle
+	row    *storev1.Rollout
+	sees   func(*yardarmv1.Cluster) bool
+	out    *yardarmv1.RolloutStatus
+	holds  *holds
+}
+
+// shown is a cluster that somebody may want to look at.
+type shown struct {
+	store.RolloutMember
+	name string
+	away bool
+	rank int
+}
+
+func (s *shower) members() {
+	var members []store.RolloutMember
+	var worth []shown
+	away := &yardarmv1.RolloutNames{}
+	for m := range s.tx.RolloutMembers(s.row.BundleUid) {
+		c, state := s.tx.Cluster(m.UID), rollout.State(m.State)
+		if c == nil || state == rollout.Left || int(m.Stage) >= len(s.out.Stages) {
+			continue
+		}
+		members = append(members, m)
+		p := s.tx.Presence(m.UID)
+		is := shown{RolloutMember: m, name: c.Metadata.Name, away: p == nil || p.State != yardarmv1.PresenceConnected}
+		count(s.out.Stages[m.Stage], m, is.away)
+		if !is.away {
+			s.holds.add(m)
+		} else if state != rollout.Done && state != rollout.Unmoved {
+			s.name(away, c)
+		}
+		if is.rank = rank(state, is.away); is.rank != noRank && s.sees(c) {
+			worth = append(worth, is)
+		}
+	}
+	s.clusters(worth)
+	s.origins(members)
+	s.out.Away, s.out.Late, s.out.Joined = sorted(away), s.arrivals(s.row.Late), s.arrivals(s.row.Joined)
+	pace := s.row.Pace
+	if rollout.Phase(s.row.Phase) != rollout.Completed {
+		pace = paceOf(members)
+	}
+	s.out.Pace = s.pace(pace)
+}
+
+// troubled are the states of clusters that hold a rollout up, those first that do so the most.
+var troubled = []rollout.State{rollout.Failed, rollout.Lost, rollout.Given, rollout.Returning, rollout.Entering}
+
+// noRank is that of clusters that are as one would have them.
+const noRank = -1
+
+// rank is the order in which clusters are shown.
+func rank(s rollout.State, away bool) int {
+	i := slices.Index(troubled, s)
+	switch {
+	case i >= 0:
+		return i
+	case s == rollout.Done, s == rollout.Unmoved:
+		return noRank
+	case away:
+		return len(troubled)
+	case s == rollout.Returned:
+		return len(troubled) + 1
+	}
+	return noRank
+}
+
+// clusters lists those that somebody may want to look at.
+func (s *shower) clusters(worth []shown) {
+	slices.SortFunc(worth, func(a, b shown) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Since, b.Since), strings.Compare(a.name, b.name))
+	})
+	for _, c := range worth[:min(len(worth), maxShown)] {
+		s.out.Clusters = append(s.out.Clusters, &yardarmv1.RolloutCluster{
+			Cluster: c.name, Stage: s.row.Stages[c.Stage].Name, State: rollout.State(c.State).String(), Revision: c.Runs, FromRevision: c.From,
+			GoodRevision: c.Good, FailedBefore: c.Prior, Away: c.away, Since: s.since(c.RolloutMember), Due: s.due(c.RolloutMember)})
+	}
+}
+
+// origins counts which revisions the members ran before.
+func (s *shower) origins(members []store.RolloutMember) {
+	ran := map[uint32]uint32{}
+	for _, m := range members {
+		ran[m.From]++
+	}
+	for _, revision := range slices.Backward(slices.Sorted(maps.Keys(ran))) {
+		s.out.Origins = append(s.out.Origins, &yardarmv1.RolloutOrigin{Revision: revision, Clusters: ran[revision]})
+	}
+}
+
+// since is when a member came into its state.
+func (s *shower) since(m store.RolloutMember) *timestamppb.Timestamp {
+	return timestamppb.New(s.row.Begun.AsTime().Add(seconds(m.Since)))
+}
+
+// due is when time alone decides about a member that is to run the revision.
+func (s *shower) due(m store.RolloutMember) *timestamppb.Timestamp {
+	if rollout.State(m.State) != rollout.Given {
+		return nil
+	}
+	stage := stageOf(s.row, m.Stage)
+	observed := s.tx.ObservedBundle(m.UID, s.row.BundleUid)
+	desired := placement.DesiredOf(s.tx, s.tx.Cluster(m.UID), s.bundle)
+	if r := observed.GetReport(); r.GetPhase() == yardarmv1.PhaseReady && bytes.Equal(r.GetAssignmentHash(), desired.GetHash()) {
+		return timestamppb.New(observed.GetReceived().AsTime().Add(stage.GetSoak().AsDuration()))
+	}
+	deadline := rollout.Deadline(stage, timeoutOf(s.tx.Revision(s.row.BundleUid, s.row.Revision)))
+	return timestamppb.New(s.since(m).AsTime().Add(deadline))
+}
+
+// name adds a cluster to some of which the names are told.
+func (s *shower) name(to *yardarmv1.RolloutNames, c *yardarmv1.Cluster) {
+	to.Clusters++
+	if s.sees(c) {
+		to.Names = append(to.Names, c.GetMetadata().GetName())
+	}
+}
+
+// sorted is nil for none.
+func sorted(names *yardarmv1.RolloutNames) *yardarmv1.RolloutNames {
+	if names.Clusters == 0 {
+		return nil
+	}
+	slices.Sort(names.Names)
+	names.Names = names.Names[:min(len(names.Names), maxShown)]
+	return names
+}
+
+// arrivals shows those of whom the row has kept that they came later than the others. Who is gone is counted, as it came.
+func (s *shower) arrivals(kept *storev1.RolloutArrivals) *yardarmv1.RolloutNames {
+	out := &yardarmv1.RolloutNames{Clusters: kept.GetClusters()}
+	for _, uid := range kept.GetUids() {
+		if c := s.tx.Cluster(uid); c != nil && s.sees(c) {
+			out.Names = append(out.Names, c.GetMetadata().GetName())
+		}
+	}
+	return sorted(out)
+}
+
+func (s *shower) pace(p *storev1.RolloutPace) *yardarmv1.RolloutPace {
+	if p == nil {
+		return nil
+	}
+	out := &yardarmv1.RolloutPace{Clusters: p.Clusters, Median: durationpb.New(seconds(p.Median)), Slowest: durationpb.New(seconds(p.Slowest))}
+	if c := s.tx.Cluster(p.SlowestUid); c != nil && s.sees(c) {
+		out.SlowestCluster = c.GetMetadata().GetName()
+	}
+	return out
+}
+
+func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }
 
 func count(s *yardarmv1.StageStatus, m store.RolloutMember, away bool) {
 	s.Clusters++

@@ -653,14 +653,27 @@ type RolloutStatus struct {
 	Since *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
 	// Who did what to it, the oldest first. At most 100, the newest ones.
 	Actions []*RolloutAction `protobuf:"bytes,9,rep,name=actions,proto3" json:"actions,omitempty"`
-	// The clusters that somebody may want to look at: on their way, failed, lost, returned, or away, by name. At most 100; the stages count all.
+	// The clusters that somebody may want to look at: failed, lost, on their way, away, or returned; of each the ones first that have been so for the longest. At
+	// most 100; the stages count all.
 	Clusters []*RolloutCluster `protobuf:"bytes,10,rep,name=clusters,proto3" json:"clusters,omitempty"`
 	// The gates that hold clusters back whose turn it is, those of the most clusters first. At most 16.
 	Gates []*RolloutGate `protobuf:"bytes,11,rep,name=gates,proto3" json:"gates,omitempty"`
 	// Somebody has overridden the gates for this revision; actions say who, and why.
 	GatesOverridden bool `protobuf:"varint,12,opt,name=gates_overridden,json=gatesOverridden,proto3" json:"gates_overridden,omitempty"`
 	// What somebody has to confirm before it begins; empty where nothing is to be confirmed any more.
-	Confirmation  string `protobuf:"bytes,13,opt,name=confirmation,proto3" json:"confirmation,omitempty"`
+	Confirmation string `protobuf:"bytes,13,opt,name=confirmation,proto3" json:"confirmation,omitempty"`
+	// How long clusters took; absent while none is done. Of a rollout that is completed: up to its end.
+	Pace *RolloutPace `protobuf:"bytes,14,opt,name=pace,proto3" json:"pace,omitempty"`
+	// Those that are not connected and not done: they get what they are to run when they come back.
+	Away *RolloutNames `protobuf:"bytes,15,opt,name=away,proto3" json:"away,omitempty"`
+	// Those that were given the revision after their stage had passed, as the ones are that were away then, or that a freeze had set aside.
+	Late *RolloutNames `protobuf:"bytes,16,opt,name=late,proto3" json:"late,omitempty"`
+	// Those that the bundle is for since the rollout began.
+	Joined *RolloutNames `protobuf:"bytes,17,opt,name=joined,proto3" json:"joined,omitempty"`
+	// The revision that was under way when it began, and that it has taken over from; 0 if none was.
+	Supersedes uint32 `protobuf:"varint,18,opt,name=supersedes,proto3" json:"supersedes,omitempty"`
+	// Which revisions its clusters ran when it began, the newest first. Those that are done are left out once it is completed.
+	Origins       []*RolloutOrigin `protobuf:"bytes,19,rep,name=origins,proto3" json:"origins,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -786,6 +799,227 @@ func (x *RolloutStatus) GetConfirmation() string {
 	return ""
 }
 
+func (x *RolloutStatus) GetPace() *RolloutPace {
+	if x != nil {
+		return x.Pace
+	}
+	return nil
+}
+
+func (x *RolloutStatus) GetAway() *RolloutNames {
+	if x != nil {
+		return x.Away
+	}
+	return nil
+}
+
+func (x *RolloutStatus) GetLate() *RolloutNames {
+	if x != nil {
+		return x.Late
+	}
+	return nil
+}
+
+func (x *RolloutStatus) GetJoined() *RolloutNames {
+	if x != nil {
+		return x.Joined
+	}
+	return nil
+}
+
+func (x *RolloutStatus) GetSupersedes() uint32 {
+	if x != nil {
+		return x.Supersedes
+	}
+	return 0
+}
+
+func (x *RolloutStatus) GetOrigins() []*RolloutOrigin {
+	if x != nil {
+		return x.Origins
+	}
+	return nil
+}
+
+// RolloutOrigin is a revision that clusters ran before.
+type RolloutOrigin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0 for none.
+	Revision      uint32 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	Clusters      uint32 `protobuf:"varint,2,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutOrigin) Reset() {
+	*x = RolloutOrigin{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutOrigin) ProtoMessage() {}
+
+func (x *RolloutOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutOrigin.ProtoReflect.Descriptor instead.
+func (*RolloutOrigin) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RolloutOrigin) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RolloutOrigin) GetClusters() uint32 {
+	if x != nil {
+		return x.Clusters
+	}
+	return 0
+}
+
+// RolloutPace is how long clusters took from when they were given the revision until they counted, soak included.
+type RolloutPace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many are done, without those that had failed before they healed.
+	Clusters uint32               `protobuf:"varint,1,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	Median   *durationpb.Duration `protobuf:"bytes,2,opt,name=median,proto3" json:"median,omitempty"`
+	Slowest  *durationpb.Duration `protobuf:"bytes,3,opt,name=slowest,proto3" json:"slowest,omitempty"`
+	// The name of the slowest; empty if the caller may not see it, or it is gone.
+	SlowestCluster string `protobuf:"bytes,4,opt,name=slowest_cluster,json=slowestCluster,proto3" json:"slowest_cluster,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *RolloutPace) Reset() {
+	*x = RolloutPace{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutPace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutPace) ProtoMessage() {}
+
+func (x *RolloutPace) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutPace.ProtoReflect.Descriptor instead.
+func (*RolloutPace) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RolloutPace) GetClusters() uint32 {
+	if x != nil {
+		return x.Clusters
+	}
+	return 0
+}
+
+func (x *RolloutPace) GetMedian() *durationpb.Duration {
+	if x != nil {
+		return x.Median
+	}
+	return nil
+}
+
+func (x *RolloutPace) GetSlowest() *durationpb.Duration {
+	if x != nil {
+		return x.Slowest
+	}
+	return nil
+}
+
+func (x *RolloutPace) GetSlowestCluster() string {
+	if x != nil {
+		return x.SlowestCluster
+	}
+	return ""
+}
+
+// RolloutNames are clusters by their names.
+type RolloutNames struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Clusters uint32                 `protobuf:"varint,1,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	// Those that the caller may see, sorted. At most 100.
+	Names         []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutNames) Reset() {
+	*x = RolloutNames{}
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutNames) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutNames) ProtoMessage() {}
+
+func (x *RolloutNames) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutNames.ProtoReflect.Descriptor instead.
+func (*RolloutNames) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RolloutNames) GetClusters() uint32 {
+	if x != nil {
+		return x.Clusters
+	}
+	return 0
+}
+
+func (x *RolloutNames) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
 // RolloutGate is a gate that a rollout waits for.
 type RolloutGate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -805,7 +1039,7 @@ type RolloutGate struct {
 
 func (x *RolloutGate) Reset() {
 	*x = RolloutGate{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +1051,7 @@ func (x *RolloutGate) String() string {
 func (*RolloutGate) ProtoMessage() {}
 
 func (x *RolloutGate) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[9]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +1064,7 @@ func (x *RolloutGate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutGate.ProtoReflect.Descriptor instead.
 func (*RolloutGate) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RolloutGate) GetGate() string {
@@ -906,7 +1140,7 @@ type StageStatus struct {
 
 func (x *StageStatus) Reset() {
 	*x = StageStatus{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[10]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -918,7 +1152,7 @@ func (x *StageStatus) String() string {
 func (*StageStatus) ProtoMessage() {}
 
 func (x *StageStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[10]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -931,7 +1165,7 @@ func (x *StageStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageStatus.ProtoReflect.Descriptor instead.
 func (*StageStatus) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StageStatus) GetName() string {
@@ -1055,7 +1289,7 @@ type RolloutAction struct {
 
 func (x *RolloutAction) Reset() {
 	*x = RolloutAction{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[11]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1301,7 @@ func (x *RolloutAction) String() string {
 func (*RolloutAction) ProtoMessage() {}
 
 func (x *RolloutAction) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[11]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1314,7 @@ func (x *RolloutAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutAction.ProtoReflect.Descriptor instead.
 func (*RolloutAction) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RolloutAction) GetAction() string {
@@ -1132,14 +1366,22 @@ type RolloutCluster struct {
 	// It was failing before the rollout began.
 	FailedBefore bool `protobuf:"varint,7,opt,name=failed_before,json=failedBefore,proto3" json:"failed_before,omitempty"`
 	// Its spoke is not connected.
-	Away          bool `protobuf:"varint,8,opt,name=away,proto3" json:"away,omitempty"`
+	Away bool `protobuf:"varint,8,opt,name=away,proto3" json:"away,omitempty"`
+	// When it came into its state.
+	Since *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=since,proto3" json:"since,omitempty"`
+	// When time alone decides about one that was given the revision, at the earliest: if it is ready, it has soaked by then, and otherwise it counts as failed. After
+	// a restart of the hub it takes longer, since soaks and deadlines begin anew.
+	Due *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=due,proto3" json:"due,omitempty"`
+	// What it waits for, as in Explanation: of the first 20 that are on their way or have failed, and only for who may see their assignments.
+	Reason        string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message       string `protobuf:"bytes,12,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RolloutCluster) Reset() {
 	*x = RolloutCluster{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[12]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1393,7 @@ func (x *RolloutCluster) String() string {
 func (*RolloutCluster) ProtoMessage() {}
 
 func (x *RolloutCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[12]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1406,7 @@ func (x *RolloutCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutCluster.ProtoReflect.Descriptor instead.
 func (*RolloutCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RolloutCluster) GetCluster() string {
@@ -1223,6 +1465,34 @@ func (x *RolloutCluster) GetAway() bool {
 	return false
 }
 
+func (x *RolloutCluster) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *RolloutCluster) GetDue() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Due
+	}
+	return nil
+}
+
+func (x *RolloutCluster) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RolloutCluster) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // Stage is a part of the clusters that go together. It says which ones by one of group, selector, clusters and percent; one that
 // says none of them takes all that are left.
 type Stage struct {
@@ -1258,7 +1528,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[13]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1540,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_v1_rollout_proto_msgTypes[13]
+	mi := &file_yardarm_v1_rollout_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1553,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{13}
+	return file_yardarm_v1_rollout_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Stage) GetName() string {
@@ -1418,7 +1688,7 @@ const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x1b\n" +
 	"\twaits_for\x18\x03 \x01(\tR\bwaitsFor\x12\x14\n" +
 	"\x05stage\x18\x04 \x01(\tR\x05stage\x12\x18\n" +
-	"\afailure\x18\x05 \x01(\tR\afailure\"\x9d\x04\n" +
+	"\afailure\x18\x05 \x01(\tR\afailure\"\xad\x06\n" +
 	"\rRolloutStatus\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x1b\n" +
 	"\twaits_for\x18\x02 \x01(\tR\bwaitsFor\x12\x14\n" +
@@ -1433,7 +1703,26 @@ const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	" \x03(\v2\x1a.yardarm.v1.RolloutClusterR\bclusters\x12-\n" +
 	"\x05gates\x18\v \x03(\v2\x17.yardarm.v1.RolloutGateR\x05gates\x12)\n" +
 	"\x10gates_overridden\x18\f \x01(\bR\x0fgatesOverridden\x12\"\n" +
-	"\fconfirmation\x18\r \x01(\tR\fconfirmation\"\xb1\x01\n" +
+	"\fconfirmation\x18\r \x01(\tR\fconfirmation\x12+\n" +
+	"\x04pace\x18\x0e \x01(\v2\x17.yardarm.v1.RolloutPaceR\x04pace\x12,\n" +
+	"\x04away\x18\x0f \x01(\v2\x18.yardarm.v1.RolloutNamesR\x04away\x12,\n" +
+	"\x04late\x18\x10 \x01(\v2\x18.yardarm.v1.RolloutNamesR\x04late\x120\n" +
+	"\x06joined\x18\x11 \x01(\v2\x18.yardarm.v1.RolloutNamesR\x06joined\x12\x1e\n" +
+	"\n" +
+	"supersedes\x18\x12 \x01(\rR\n" +
+	"supersedes\x123\n" +
+	"\aorigins\x18\x13 \x03(\v2\x19.yardarm.v1.RolloutOriginR\aorigins\"G\n" +
+	"\rRolloutOrigin\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\rR\brevision\x12\x1a\n" +
+	"\bclusters\x18\x02 \x01(\rR\bclusters\"\xba\x01\n" +
+	"\vRolloutPace\x12\x1a\n" +
+	"\bclusters\x18\x01 \x01(\rR\bclusters\x121\n" +
+	"\x06median\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06median\x123\n" +
+	"\aslowest\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\aslowest\x12'\n" +
+	"\x0fslowest_cluster\x18\x04 \x01(\tR\x0eslowestCluster\"@\n" +
+	"\fRolloutNames\x12\x1a\n" +
+	"\bclusters\x18\x01 \x01(\rR\bclusters\x12\x14\n" +
+	"\x05names\x18\x02 \x03(\tR\x05names\"\xb1\x01\n" +
 	"\vRolloutGate\x12\x12\n" +
 	"\x04gate\x18\x01 \x01(\tR\x04gate\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1a\n" +
@@ -1463,7 +1752,7 @@ const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12.\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05stage\x18\x04 \x01(\tR\x05stage\x12\x18\n" +
-	"\amessage\x18\x05 \x01(\tR\amessage\"\xf5\x01\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\"\x87\x03\n" +
 	"\x0eRolloutCluster\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x14\n" +
@@ -1472,7 +1761,12 @@ const file_yardarm_v1_rollout_proto_rawDesc = "" +
 	"\rfrom_revision\x18\x05 \x01(\rR\ffromRevision\x12#\n" +
 	"\rgood_revision\x18\x06 \x01(\rR\fgoodRevision\x12#\n" +
 	"\rfailed_before\x18\a \x01(\bR\ffailedBefore\x12\x12\n" +
-	"\x04away\x18\b \x01(\bR\x04away\"\x95\x03\n" +
+	"\x04away\x18\b \x01(\bR\x04away\x120\n" +
+	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12,\n" +
+	"\x03due\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x03due\x12\x16\n" +
+	"\x06reason\x18\v \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\f \x01(\tR\amessage\"\x95\x03\n" +
 	"\x05Stage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x125\n" +
@@ -1499,7 +1793,7 @@ func file_yardarm_v1_rollout_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_rollout_proto_rawDescData
 }
 
-var file_yardarm_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_yardarm_v1_rollout_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_yardarm_v1_rollout_proto_goTypes = []any{
 	(*RolloutStrategy)(nil),       // 0: yardarm.v1.RolloutStrategy
 	(*Strategy)(nil),              // 1: yardarm.v1.Strategy
@@ -1510,45 +1804,57 @@ var file_yardarm_v1_rollout_proto_goTypes = []any{
 	(*RolloutSpec)(nil),           // 6: yardarm.v1.RolloutSpec
 	(*RolloutSummary)(nil),        // 7: yardarm.v1.RolloutSummary
 	(*RolloutStatus)(nil),         // 8: yardarm.v1.RolloutStatus
-	(*RolloutGate)(nil),           // 9: yardarm.v1.RolloutGate
-	(*StageStatus)(nil),           // 10: yardarm.v1.StageStatus
-	(*RolloutAction)(nil),         // 11: yardarm.v1.RolloutAction
-	(*RolloutCluster)(nil),        // 12: yardarm.v1.RolloutCluster
-	(*Stage)(nil),                 // 13: yardarm.v1.Stage
-	(*ObjectMeta)(nil),            // 14: yardarm.v1.ObjectMeta
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*LabelSelector)(nil),         // 17: yardarm.v1.LabelSelector
+	(*RolloutOrigin)(nil),         // 9: yardarm.v1.RolloutOrigin
+	(*RolloutPace)(nil),           // 10: yardarm.v1.RolloutPace
+	(*RolloutNames)(nil),          // 11: yardarm.v1.RolloutNames
+	(*RolloutGate)(nil),           // 12: yardarm.v1.RolloutGate
+	(*StageStatus)(nil),           // 13: yardarm.v1.StageStatus
+	(*RolloutAction)(nil),         // 14: yardarm.v1.RolloutAction
+	(*RolloutCluster)(nil),        // 15: yardarm.v1.RolloutCluster
+	(*Stage)(nil),                 // 16: yardarm.v1.Stage
+	(*ObjectMeta)(nil),            // 17: yardarm.v1.ObjectMeta
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*LabelSelector)(nil),         // 20: yardarm.v1.LabelSelector
 }
 var file_yardarm_v1_rollout_proto_depIdxs = []int32{
-	13, // 0: yardarm.v1.RolloutStrategy.stages:type_name -> yardarm.v1.Stage
-	14, // 1: yardarm.v1.Strategy.metadata:type_name -> yardarm.v1.ObjectMeta
+	16, // 0: yardarm.v1.RolloutStrategy.stages:type_name -> yardarm.v1.Stage
+	17, // 1: yardarm.v1.Strategy.metadata:type_name -> yardarm.v1.ObjectMeta
 	0,  // 2: yardarm.v1.Strategy.spec:type_name -> yardarm.v1.RolloutStrategy
 	2,  // 3: yardarm.v1.Strategy.status:type_name -> yardarm.v1.StrategyStatus
 	4,  // 4: yardarm.v1.RolloutPlan.stages:type_name -> yardarm.v1.PlannedStage
-	15, // 5: yardarm.v1.PlannedStage.soak:type_name -> google.protobuf.Duration
-	15, // 6: yardarm.v1.PlannedStage.progress_deadline:type_name -> google.protobuf.Duration
-	9,  // 7: yardarm.v1.PlannedStage.gates:type_name -> yardarm.v1.RolloutGate
-	14, // 8: yardarm.v1.Rollout.metadata:type_name -> yardarm.v1.ObjectMeta
+	18, // 5: yardarm.v1.PlannedStage.soak:type_name -> google.protobuf.Duration
+	18, // 6: yardarm.v1.PlannedStage.progress_deadline:type_name -> google.protobuf.Duration
+	12, // 7: yardarm.v1.PlannedStage.gates:type_name -> yardarm.v1.RolloutGate
+	17, // 8: yardarm.v1.Rollout.metadata:type_name -> yardarm.v1.ObjectMeta
 	6,  // 9: yardarm.v1.Rollout.spec:type_name -> yardarm.v1.RolloutSpec
 	8,  // 10: yardarm.v1.Rollout.status:type_name -> yardarm.v1.RolloutStatus
 	0,  // 11: yardarm.v1.RolloutSpec.strategy:type_name -> yardarm.v1.RolloutStrategy
-	10, // 12: yardarm.v1.RolloutStatus.stages:type_name -> yardarm.v1.StageStatus
-	16, // 13: yardarm.v1.RolloutStatus.begun:type_name -> google.protobuf.Timestamp
-	16, // 14: yardarm.v1.RolloutStatus.since:type_name -> google.protobuf.Timestamp
-	11, // 15: yardarm.v1.RolloutStatus.actions:type_name -> yardarm.v1.RolloutAction
-	12, // 16: yardarm.v1.RolloutStatus.clusters:type_name -> yardarm.v1.RolloutCluster
-	9,  // 17: yardarm.v1.RolloutStatus.gates:type_name -> yardarm.v1.RolloutGate
-	16, // 18: yardarm.v1.RolloutGate.opens:type_name -> google.protobuf.Timestamp
-	16, // 19: yardarm.v1.RolloutAction.time:type_name -> google.protobuf.Timestamp
-	17, // 20: yardarm.v1.Stage.selector:type_name -> yardarm.v1.LabelSelector
-	15, // 21: yardarm.v1.Stage.soak:type_name -> google.protobuf.Duration
-	15, // 22: yardarm.v1.Stage.progress_deadline:type_name -> google.protobuf.Duration
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	13, // 12: yardarm.v1.RolloutStatus.stages:type_name -> yardarm.v1.StageStatus
+	19, // 13: yardarm.v1.RolloutStatus.begun:type_name -> google.protobuf.Timestamp
+	19, // 14: yardarm.v1.RolloutStatus.since:type_name -> google.protobuf.Timestamp
+	14, // 15: yardarm.v1.RolloutStatus.actions:type_name -> yardarm.v1.RolloutAction
+	15, // 16: yardarm.v1.RolloutStatus.clusters:type_name -> yardarm.v1.RolloutCluster
+	12, // 17: yardarm.v1.RolloutStatus.gates:type_name -> yardarm.v1.RolloutGate
+	10, // 18: yardarm.v1.RolloutStatus.pace:type_name -> yardarm.v1.RolloutPace
+	11, // 19: yardarm.v1.RolloutStatus.away:type_name -> yardarm.v1.RolloutNames
+	11, // 20: yardarm.v1.RolloutStatus.late:type_name -> yardarm.v1.RolloutNames
+	11, // 21: yardarm.v1.RolloutStatus.joined:type_name -> yardarm.v1.RolloutNames
+	9,  // 22: yardarm.v1.RolloutStatus.origins:type_name -> yardarm.v1.RolloutOrigin
+	18, // 23: yardarm.v1.RolloutPace.median:type_name -> google.protobuf.Duration
+	18, // 24: yardarm.v1.RolloutPace.slowest:type_name -> google.protobuf.Duration
+	19, // 25: yardarm.v1.RolloutGate.opens:type_name -> google.protobuf.Timestamp
+	19, // 26: yardarm.v1.RolloutAction.time:type_name -> google.protobuf.Timestamp
+	19, // 27: yardarm.v1.RolloutCluster.since:type_name -> google.protobuf.Timestamp
+	19, // 28: yardarm.v1.RolloutCluster.due:type_name -> google.protobuf.Timestamp
+	20, // 29: yardarm.v1.Stage.selector:type_name -> yardarm.v1.LabelSelector
+	18, // 30: yardarm.v1.Stage.soak:type_name -> google.protobuf.Duration
+	18, // 31: yardarm.v1.Stage.progress_deadline:type_name -> google.protobuf.Duration
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_rollout_proto_init() }
@@ -1564,7 +1870,7 @@ func file_yardarm_v1_rollout_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_rollout_proto_rawDesc), len(file_yardarm_v1_rollout_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

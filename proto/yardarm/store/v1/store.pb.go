@@ -2079,7 +2079,14 @@ type Rollout struct {
 	// Somebody has overridden the gates for this revision.
 	Override bool `protobuf:"varint,15,opt,name=override,proto3" json:"override,omitempty"`
 	// It changes stored versions, and nobody has confirmed that yet.
-	Unconfirmed   bool `protobuf:"varint,16,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	Unconfirmed bool `protobuf:"varint,16,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	// How long its clusters took, once it has come to its end.
+	Pace *RolloutPace `protobuf:"bytes,17,opt,name=pace,proto3" json:"pace,omitempty"`
+	// Those that were given the revision after their stage had passed, and those that the bundle is for since it began.
+	Late   *RolloutArrivals `protobuf:"bytes,18,opt,name=late,proto3" json:"late,omitempty"`
+	Joined *RolloutArrivals `protobuf:"bytes,19,opt,name=joined,proto3" json:"joined,omitempty"`
+	// The revision that was under way when it began; 0 if none was.
+	Supersedes    uint32 `protobuf:"varint,20,opt,name=supersedes,proto3" json:"supersedes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2226,6 +2233,156 @@ func (x *Rollout) GetUnconfirmed() bool {
 	return false
 }
 
+func (x *Rollout) GetPace() *RolloutPace {
+	if x != nil {
+		return x.Pace
+	}
+	return nil
+}
+
+func (x *Rollout) GetLate() *RolloutArrivals {
+	if x != nil {
+		return x.Late
+	}
+	return nil
+}
+
+func (x *Rollout) GetJoined() *RolloutArrivals {
+	if x != nil {
+		return x.Joined
+	}
+	return nil
+}
+
+func (x *Rollout) GetSupersedes() uint32 {
+	if x != nil {
+		return x.Supersedes
+	}
+	return 0
+}
+
+// RolloutPace is how long clusters took from when they were given a revision until they counted, in seconds.
+type RolloutPace struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Clusters      uint32                 `protobuf:"varint,1,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	Median        uint32                 `protobuf:"varint,2,opt,name=median,proto3" json:"median,omitempty"`
+	Slowest       uint32                 `protobuf:"varint,3,opt,name=slowest,proto3" json:"slowest,omitempty"`
+	SlowestUid    string                 `protobuf:"bytes,4,opt,name=slowest_uid,json=slowestUid,proto3" json:"slowest_uid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutPace) Reset() {
+	*x = RolloutPace{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutPace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutPace) ProtoMessage() {}
+
+func (x *RolloutPace) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutPace.ProtoReflect.Descriptor instead.
+func (*RolloutPace) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RolloutPace) GetClusters() uint32 {
+	if x != nil {
+		return x.Clusters
+	}
+	return 0
+}
+
+func (x *RolloutPace) GetMedian() uint32 {
+	if x != nil {
+		return x.Median
+	}
+	return 0
+}
+
+func (x *RolloutPace) GetSlowest() uint32 {
+	if x != nil {
+		return x.Slowest
+	}
+	return 0
+}
+
+func (x *RolloutPace) GetSlowestUid() string {
+	if x != nil {
+		return x.SlowestUid
+	}
+	return ""
+}
+
+// RolloutArrivals are clusters of a rollout, the first 100 of them by uid.
+type RolloutArrivals struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Clusters      uint32                 `protobuf:"varint,1,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	Uids          []string               `protobuf:"bytes,2,rep,name=uids,proto3" json:"uids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RolloutArrivals) Reset() {
+	*x = RolloutArrivals{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RolloutArrivals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RolloutArrivals) ProtoMessage() {}
+
+func (x *RolloutArrivals) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RolloutArrivals.ProtoReflect.Descriptor instead.
+func (*RolloutArrivals) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RolloutArrivals) GetClusters() uint32 {
+	if x != nil {
+		return x.Clusters
+	}
+	return 0
+}
+
+func (x *RolloutArrivals) GetUids() []string {
+	if x != nil {
+		return x.Uids
+	}
+	return nil
+}
+
 // Turn is kept of a cluster for which something has changed that the bundle's rollout hands out by turns: until its turn comes, the cluster is to run what it
 // ran before.
 type Turn struct {
@@ -2241,7 +2398,7 @@ type Turn struct {
 
 func (x *Turn) Reset() {
 	*x = Turn{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2410,7 @@ func (x *Turn) String() string {
 func (*Turn) ProtoMessage() {}
 
 func (x *Turn) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2423,7 @@ func (x *Turn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Turn.ProtoReflect.Descriptor instead.
 func (*Turn) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Turn) GetBundleUid() string {
@@ -2301,7 +2458,7 @@ type Before struct {
 
 func (x *Before) Reset() {
 	*x = Before{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2313,7 +2470,7 @@ func (x *Before) String() string {
 func (*Before) ProtoMessage() {}
 
 func (x *Before) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2326,7 +2483,7 @@ func (x *Before) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Before.ProtoReflect.Descriptor instead.
 func (*Before) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Before) GetLabels() map[string]string {
@@ -2360,7 +2517,7 @@ type RolloutStage struct {
 
 func (x *RolloutStage) Reset() {
 	*x = RolloutStage{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +2529,7 @@ func (x *RolloutStage) String() string {
 func (*RolloutStage) ProtoMessage() {}
 
 func (x *RolloutStage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2385,7 +2542,7 @@ func (x *RolloutStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
 func (*RolloutStage) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RolloutStage) GetName() string {
@@ -2449,14 +2606,19 @@ type RolloutMembers struct {
 	// Whether it was failing before the rollout began.
 	Prior []bool `protobuf:"varint,9,rep,packed,name=prior,proto3" json:"prior,omitempty"`
 	// Its place among all members, in which they go.
-	Places        []uint32 `protobuf:"varint,10,rep,packed,name=places,proto3" json:"places,omitempty"`
+	Places []uint32 `protobuf:"varint,10,rep,packed,name=places,proto3" json:"places,omitempty"`
+	// When it came into its state, in seconds since the rollout began, and how many it took until it was done; 0 where it is not.
+	Since []uint32 `protobuf:"varint,11,rep,packed,name=since,proto3" json:"since,omitempty"`
+	Took  []uint32 `protobuf:"varint,12,rep,packed,name=took,proto3" json:"took,omitempty"`
+	// Whether the bundle is for it since the rollout began.
+	Joined        []bool `protobuf:"varint,13,rep,packed,name=joined,proto3" json:"joined,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RolloutMembers) Reset() {
 	*x = RolloutMembers{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2468,7 +2630,7 @@ func (x *RolloutMembers) String() string {
 func (*RolloutMembers) ProtoMessage() {}
 
 func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2481,7 +2643,7 @@ func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
 func (*RolloutMembers) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RolloutMembers) GetBundleUid() string {
@@ -2554,6 +2716,27 @@ func (x *RolloutMembers) GetPlaces() []uint32 {
 	return nil
 }
 
+func (x *RolloutMembers) GetSince() []uint32 {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *RolloutMembers) GetTook() []uint32 {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
+func (x *RolloutMembers) GetJoined() []bool {
+	if x != nil {
+		return x.Joined
+	}
+	return nil
+}
+
 // HistoryChunk is what has changed about a cluster, or a bundle's rollout, between two flushes. Its key has the time of the first.
 type HistoryChunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2569,7 +2752,7 @@ type HistoryChunk struct {
 
 func (x *HistoryChunk) Reset() {
 	*x = HistoryChunk{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2581,7 +2764,7 @@ func (x *HistoryChunk) String() string {
 func (*HistoryChunk) ProtoMessage() {}
 
 func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2594,7 +2777,7 @@ func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryChunk.ProtoReflect.Descriptor instead.
 func (*HistoryChunk) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HistoryChunk) GetTransitions() []*Transition {
@@ -2643,7 +2826,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[32]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +2838,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[32]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +2851,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{32}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Transition) GetTime() *timestamppb.Timestamp {
@@ -2923,7 +3106,7 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\vcluster_uid\x18\x01 \x01(\tR\n" +
 	"clusterUid\x12*\n" +
 	"\x06report\x18\x02 \x01(\v2\x12.yardarm.v1.ReportR\x06report\x126\n" +
-	"\breceived\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\breceived\"\xa8\x04\n" +
+	"\breceived\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\breceived\"\xed\x05\n" +
 	"\aRollout\x12\x1d\n" +
 	"\n" +
 	"bundle_uid\x18\x01 \x01(\tR\tbundleUid\x12\x1a\n" +
@@ -2942,7 +3125,22 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x05since\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x123\n" +
 	"\aactions\x18\x0e \x03(\v2\x19.yardarm.v1.RolloutActionR\aactions\x12\x1a\n" +
 	"\boverride\x18\x0f \x01(\bR\boverride\x12 \n" +
-	"\vunconfirmed\x18\x10 \x01(\bR\vunconfirmed\"x\n" +
+	"\vunconfirmed\x18\x10 \x01(\bR\vunconfirmed\x121\n" +
+	"\x04pace\x18\x11 \x01(\v2\x1d.yardarm.store.v1.RolloutPaceR\x04pace\x125\n" +
+	"\x04late\x18\x12 \x01(\v2!.yardarm.store.v1.RolloutArrivalsR\x04late\x129\n" +
+	"\x06joined\x18\x13 \x01(\v2!.yardarm.store.v1.RolloutArrivalsR\x06joined\x12\x1e\n" +
+	"\n" +
+	"supersedes\x18\x14 \x01(\rR\n" +
+	"supersedes\"|\n" +
+	"\vRolloutPace\x12\x1a\n" +
+	"\bclusters\x18\x01 \x01(\rR\bclusters\x12\x16\n" +
+	"\x06median\x18\x02 \x01(\rR\x06median\x12\x18\n" +
+	"\aslowest\x18\x03 \x01(\rR\aslowest\x12\x1f\n" +
+	"\vslowest_uid\x18\x04 \x01(\tR\n" +
+	"slowestUid\"A\n" +
+	"\x0fRolloutArrivals\x12\x1a\n" +
+	"\bclusters\x18\x01 \x01(\rR\bclusters\x12\x12\n" +
+	"\x04uids\x18\x02 \x03(\tR\x04uids\"x\n" +
 	"\x04Turn\x12\x1d\n" +
 	"\n" +
 	"bundle_uid\x18\x01 \x01(\tR\tbundleUid\x12\x1f\n" +
@@ -2961,7 +3159,7 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x06budget\x18\x03 \x01(\rR\x06budget\x12\x1a\n" +
 	"\btolerant\x18\x04 \x01(\bR\btolerant\x12\x1a\n" +
 	"\bapproved\x18\x05 \x01(\bR\bapproved\x12\x12\n" +
-	"\x04done\x18\x06 \x01(\rR\x04done\"\xf3\x01\n" +
+	"\x04done\x18\x06 \x01(\rR\x04done\"\xb5\x02\n" +
 	"\x0eRolloutMembers\x12\x1d\n" +
 	"\n" +
 	"bundle_uid\x18\x01 \x01(\tR\tbundleUid\x12\x14\n" +
@@ -2974,7 +3172,10 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\x04good\x18\b \x03(\rR\x04good\x12\x14\n" +
 	"\x05prior\x18\t \x03(\bR\x05prior\x12\x16\n" +
 	"\x06places\x18\n" +
-	" \x03(\rR\x06places\"v\n" +
+	" \x03(\rR\x06places\x12\x14\n" +
+	"\x05since\x18\v \x03(\rR\x05since\x12\x12\n" +
+	"\x04took\x18\f \x03(\rR\x04took\x12\x16\n" +
+	"\x06joined\x18\r \x03(\bR\x06joined\"v\n" +
 	"\fHistoryChunk\x12>\n" +
 	"\vtransitions\x18\x01 \x03(\v2\x1c.yardarm.store.v1.TransitionR\vtransitions\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\bR\x04base\x12\x12\n" +
@@ -3006,7 +3207,7 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
@@ -3035,74 +3236,79 @@ var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Observed)(nil),              // 24: yardarm.store.v1.Observed
 	(*ObservedBundle)(nil),        // 25: yardarm.store.v1.ObservedBundle
 	(*Rollout)(nil),               // 26: yardarm.store.v1.Rollout
-	(*Turn)(nil),                  // 27: yardarm.store.v1.Turn
-	(*Before)(nil),                // 28: yardarm.store.v1.Before
-	(*RolloutStage)(nil),          // 29: yardarm.store.v1.RolloutStage
-	(*RolloutMembers)(nil),        // 30: yardarm.store.v1.RolloutMembers
-	(*HistoryChunk)(nil),          // 31: yardarm.store.v1.HistoryChunk
-	(*Transition)(nil),            // 32: yardarm.store.v1.Transition
-	nil,                           // 33: yardarm.store.v1.SourceCredentials.SecretsEntry
-	nil,                           // 34: yardarm.store.v1.Before.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
-	(*v1.Notification)(nil),       // 36: yardarm.v1.Notification
-	(*v1.SourceCredentials)(nil),  // 37: yardarm.v1.SourceCredentials
-	(v1.Workloads)(0),             // 38: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 39: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 40: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 41: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 42: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 43: yardarm.v1.RolloutAction
+	(*RolloutPace)(nil),           // 27: yardarm.store.v1.RolloutPace
+	(*RolloutArrivals)(nil),       // 28: yardarm.store.v1.RolloutArrivals
+	(*Turn)(nil),                  // 29: yardarm.store.v1.Turn
+	(*Before)(nil),                // 30: yardarm.store.v1.Before
+	(*RolloutStage)(nil),          // 31: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 32: yardarm.store.v1.RolloutMembers
+	(*HistoryChunk)(nil),          // 33: yardarm.store.v1.HistoryChunk
+	(*Transition)(nil),            // 34: yardarm.store.v1.Transition
+	nil,                           // 35: yardarm.store.v1.SourceCredentials.SecretsEntry
+	nil,                           // 36: yardarm.store.v1.Before.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(*v1.Notification)(nil),       // 38: yardarm.v1.Notification
+	(*v1.SourceCredentials)(nil),  // 39: yardarm.v1.SourceCredentials
+	(v1.Workloads)(0),             // 40: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 41: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 42: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 43: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 44: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 45: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	35, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	37, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	35, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	37, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
 	7,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
 	6,  // 5: yardarm.store.v1.AuditEntry.denials:type_name -> yardarm.store.v1.AuditDenial
-	35, // 6: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
-	35, // 7: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
+	37, // 6: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
+	37, // 7: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
 	14, // 8: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
-	35, // 9: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
-	35, // 10: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	35, // 11: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	35, // 12: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	35, // 13: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	35, // 14: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	35, // 15: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	36, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
+	37, // 9: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
+	37, // 10: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	37, // 11: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	37, // 12: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	37, // 13: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	37, // 14: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	37, // 15: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	38, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
 	14, // 17: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
 	14, // 18: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
-	37, // 19: yardarm.store.v1.SourceCredentials.credentials:type_name -> yardarm.v1.SourceCredentials
-	33, // 20: yardarm.store.v1.SourceCredentials.secrets:type_name -> yardarm.store.v1.SourceCredentials.SecretsEntry
-	35, // 21: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
-	35, // 22: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
+	39, // 19: yardarm.store.v1.SourceCredentials.credentials:type_name -> yardarm.v1.SourceCredentials
+	35, // 20: yardarm.store.v1.SourceCredentials.secrets:type_name -> yardarm.store.v1.SourceCredentials.SecretsEntry
+	37, // 21: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
+	37, // 22: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
 	19, // 23: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
-	38, // 24: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	35, // 25: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	35, // 26: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	39, // 27: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	35, // 28: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	40, // 29: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	35, // 30: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	35, // 31: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	41, // 32: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	35, // 33: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	42, // 34: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	29, // 35: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	35, // 36: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	35, // 37: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	43, // 38: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	28, // 39: yardarm.store.v1.Turn.before:type_name -> yardarm.store.v1.Before
-	34, // 40: yardarm.store.v1.Before.labels:type_name -> yardarm.store.v1.Before.LabelsEntry
-	32, // 41: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
-	35, // 42: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	14, // 43: yardarm.store.v1.SourceCredentials.SecretsEntry.value:type_name -> yardarm.store.v1.SealedSecret
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	40, // 24: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	37, // 25: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	37, // 26: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	41, // 27: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	37, // 28: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	42, // 29: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	37, // 30: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	37, // 31: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	43, // 32: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	37, // 33: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	44, // 34: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	31, // 35: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	37, // 36: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	37, // 37: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	45, // 38: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	27, // 39: yardarm.store.v1.Rollout.pace:type_name -> yardarm.store.v1.RolloutPace
+	28, // 40: yardarm.store.v1.Rollout.late:type_name -> yardarm.store.v1.RolloutArrivals
+	28, // 41: yardarm.store.v1.Rollout.joined:type_name -> yardarm.store.v1.RolloutArrivals
+	30, // 42: yardarm.store.v1.Turn.before:type_name -> yardarm.store.v1.Before
+	36, // 43: yardarm.store.v1.Before.labels:type_name -> yardarm.store.v1.Before.LabelsEntry
+	34, // 44: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
+	37, // 45: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	14, // 46: yardarm.store.v1.SourceCredentials.SecretsEntry.value:type_name -> yardarm.store.v1.SealedSecret
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -3116,7 +3322,7 @@ func file_yardarm_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
