@@ -37,7 +37,6 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/source"
 	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	"github.com/yardarm-dev/yardarm/hub/store"
-	"github.com/yardarm-dev/yardarm/pkg/login"
 	"github.com/yardarm-dev/yardarm/pkg/run"
 	"github.com/yardarm-dev/yardarm/pkg/version"
 )
@@ -80,6 +79,8 @@ type Config struct {
 	OIDCConfig string
 	// ClientCA is a file with the CAs, in PEM, of client certificates whose users may call the API. Default: none, and none is asked for.
 	ClientCA string
+	// ReadAgain is how often the files of the API's certificate, of OIDCConfig and of ClientCA are read again. Default 10 s.
+	ReadAgain time.Duration
 	// HubKeyFile, and HubKey that wins over it: what the hub's secrets are sealed under. Default: DataDir/hub.key.
 	HubKeyFile string
 	HubKey     string
@@ -264,11 +265,11 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		return err
 	}
 	h.metrics.MustRegister(expiry("ca", authority.Expires))
-	users, err := h.users()
+	files, err := h.files()
 	if err != nil {
 		return err
 	}
-	credentials, err := h.admin(ctx, db, authority, users, listener.Addr())
+	credentials, err := h.admin(ctx, db, authority, files.users, listener.Addr())
 	if err != nil {
 		return err
 	}
@@ -308,8 +309,8 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	if err != nil {
 		return err
 	}
-	checks := h.checks(db, authority)
-	gate, err := h.gateway(fleet, authority, sealer, users, sources, listener, &checks)
+	checks := append(h.checks(db, authority), files.checks()...)
+	gate, err := h.gateway(fleet, authority, sealer, files, sources, listener, checks)
 	if err != nil {
 		return err
 	}
@@ -326,7 +327,11 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	group.Go(func() error { return spokes.Run(dispatchCtx) })
 	group.Go(func() error { return spokeServer.Serve(door) })
 	group.Go(func() error { return gate.Run(ctx) })
-	group.Go(func() error { return users.Run(ctx) })
+	group.Go(func() error { return files.users.Run(ctx) })
+	for _, file := range files.followed {
+		h.metrics.MustRegister(broken(file))
+		group.Go(func() error { return file.Run(ctx) })
+	}
 	group.Go(func() error { return fleet.Run(ctx) })
 	group.Go(func() error { return authority.Run(ctx) })
 	group.Go(func() error { return retainer.Run(ctx) })
@@ -411,29 +416,21 @@ func (h *Hub) adminFile(authority *ca.CA, port string) (authz.Admin, error) {
 	return admin, nil
 }
 
-func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, users *oidc.Verifier, sources *source.Controller, listener net.Listener, checks *run.Checks) (*gateway.Gateway, error) {
+func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, files *files, sources *source.Controller, listener net.Listener, checks run.Checks) (*gateway.Gateway, error) {
 	config, err := authority.ServerTLS(hostsOf(h.config.Addresses, h.config.APIAddress))
 	if err != nil {
 		return nil, err
 	}
-	if h.config.TLSCert != "" {
-		given, err := gateway.OpenCertificate(h.config.TLSCert, h.config.TLSKey, h.config.Logger)
-		if err != nil {
-			return nil, err
-		}
-		config.GetCertificate = given.GetCertificate
-		h.metrics.MustRegister(expiry("api", given.Expires))
-		*checks = append(*checks, apiCheck(given.Expires))
-	}
-	if err := h.clientCA(config); err != nil {
-		return nil, err
+	files.serve(config)
+	if files.certificate != nil {
+		h.metrics.MustRegister(expiry("api", files.expires))
 	}
 	server := grpc.NewServer(fleet.Options()...)
 	fleet.Register(server)
 	healthv1.RegisterHealthServer(server, h.alive)
 	return gateway.New(gateway.Config{
-		GRPC: server, Listener: listener, TLS: config, SignIn: login.Announcement{Providers: users.Login()}, Providers: users.Pages(), Logger: h.config.Logger, Drain: drainTime,
-		Who: fleet.Who, Webhook: sources.Hear, Stranger: fleet.Stranger, Ready: *checks, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
+		GRPC: server, Listener: listener, TLS: config, ClientCAs: files.clientCAs, Providers: files.users, Logger: h.config.Logger, Drain: drainTime,
+		Who: fleet.Who, Webhook: sources.Hear, Stranger: fleet.Stranger, Ready: checks, Stopping: fleet.Shutdown, MaxArtifactSize: int64(h.config.MaxArtifactSize),
 		Sealer: sealer, Pages: dashboard.Handler(), Registerer: h.metrics,
 	})
 }

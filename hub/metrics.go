@@ -16,6 +16,19 @@ func expiry(certificate string, expires func() time.Time) prometheus.Collector {
 	}, func() float64 { return float64(expires().Unix()) })
 }
 
+// broken tells whether a file of the configuration is.
+func broken(file followed) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "yardarm_configuration_broken", Help: "1 while a file that a setting names is broken, and what it said before stays in use.",
+		ConstLabels: prometheus.Labels{"setting": file.Setting()},
+	}, func() float64 {
+		if file.Err() != nil {
+			return 1
+		}
+		return 0
+	})
+}
+
 // diskMetrics tell how full the disk is that the data directory is on. They are not a number while that cannot be told.
 func diskMetrics(dir string) []prometheus.Collector {
 	figure := func(name, help string, of func(syscall.Statfs_t) uint64) prometheus.Collector {

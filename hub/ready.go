@@ -49,13 +49,6 @@ func aliveness() *health.Server {
 	return s
 }
 
-// apiCheck is of a certificate for the API that the hub was given.
-func apiCheck(expires func() time.Time) run.Check {
-	return run.Check{Name: "api-certificate", Ready: func() error {
-		return lives("the API's certificate", expires(), 0, "put another one into its files")
-	}}
-}
-
 // diskLeft tells whether as many bytes may be written to the disk of a directory.
 func diskLeft(dir string, least uint64) error {
 	var disk syscall.Statfs_t

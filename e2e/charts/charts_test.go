@@ -205,8 +205,9 @@ access:
   - {name: corp, issuer: "https://login.example.com", ca: corp.pem, username: {claim: email, prefix: ""}, login: {clientID: yardarm}}
   - {name: github, issuer: "https://token.actions.githubusercontent.com", audiences: [a], required: {repository_owner: [acme]}}
   files: {corp.pem: "` + certificate + `"}
+  existingSecret: clients
   clientCA: "` + certificate + `"
-`, []string{"--oidc-config=/etc/yardarm/access/providers.yaml", "--client-ca=/etc/yardarm/access/client-ca.pem", "configMap: {name: yardarm-hub-access}", "yardarm.dev/access: ", "note: \"yes\""}, nil},
+`, []string{"--oidc-config=/etc/yardarm/access/providers.yaml", "--client-ca=/etc/yardarm/access/client-ca.pem", "configMap: {name: yardarm-hub-access}", "secret: {secretName: clients}", "mountPath: /etc/yardarm/access-secrets", "note: \"yes\""}, nil},
 		{"client certificates", "yardarm-hub", "addresses: [a]\naccess: {clientCA: \"" + certificate + "\"}\n", []string{"--client-ca="}, []string{"--oidc-config"}},
 		{"given volumes", "yardarm-hub", "addresses: [a]\npersistence: {existingClaim: mine}\nbackup: {existingClaim: theirs}\n", []string{
 			"{claimName: mine}", "{claimName: mine, readOnly: true}", "{claimName: theirs}"}, []string{"volumeClaimTemplates", "kind: PersistentVolumeClaim"}},

@@ -5,6 +5,7 @@
 //   ttl N     ID tokens live for N seconds from now on
 //   clock N   the provider's clock is N seconds ahead
 //   pages URL the pages that people sign in to come back to this
+//   secret S  the confidential clients of those pages have this secret
 import { createServer } from 'node:https';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -28,8 +29,9 @@ function newKey() {
 
 const person = 'authorization_code refresh_token urn:ietf:params:oauth:grant-type:device_code'.split(' ');
 const pages = { client_id: 'pages', token_endpoint_auth_method: 'none', grant_types: person.slice(0, 2), response_types: ['code'], redirect_uris: ['https://hub.example.com/signin'] };
+const web = ['client_secret_basic', 'client_secret_post'].map((method) => ({ ...pages, client_id: method, client_secret: 'first', token_endpoint_auth_method: method }));
 const clients = [
-  pages,
+  pages, ...web,
   { client_id: 'yardarm', token_endpoint_auth_method: 'none', application_type: 'native', grant_types: person, response_types: ['code'], redirect_uris: ['http://127.0.0.1/callback'] },
   { client_id: 'another', token_endpoint_auth_method: 'none', application_type: 'native', grant_types: person, response_types: ['code'], redirect_uris: ['http://127.0.0.1/callback'] },
   { client_id: 'acme/web', client_secret: 'job', grant_types: ['client_credentials'], response_types: [], redirect_uris: [] },
@@ -76,7 +78,11 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (command === 'ttl') ttl = Number(value);
   if (command === 'clock') ahead = Number(value);
   if (command === 'pages') {
-    pages.redirect_uris = [value];
+    for (const client of [pages, ...web]) client.redirect_uris = [value];
+    handle = newProvider();
+  }
+  if (command === 'secret') {
+    for (const client of web) client.client_secret = value;
     handle = newProvider();
   }
   console.log('done');

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509/pkix"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,14 +35,17 @@ type world struct {
 	server, ca string
 	// cert and key are files of a client certificate that the hub takes: of user ann, in group ops.
 	cert, key string
+	// file is that of identity providers, and log what the hub says.
+	file string
+	log  *output
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{Provider: provider.Start(t), t: t, admin: filepath.Join(dir, "data", hub.AdminFile), config: filepath.Join(dir, "person", "config.yaml"), ca: filepath.Join(dir, "ca.pem")}
-	file := filepath.Join(dir, "oidc.yaml")
-	write(t, file, fmt.Appendf(nil, `apiVersion: yardarm.dev/v1
+	w := &world{Provider: provider.Start(t), t: t, admin: filepath.Join(dir, "data", hub.AdminFile), config: filepath.Join(dir, "person", "config.yaml"), ca: filepath.Join(dir, "ca.pem"),
+		file: filepath.Join(dir, "oidc.yaml"), log: &output{}}
+	write(t, w.file, fmt.Appendf(nil, `apiVersion: yardarm.dev/v1
 kind: IdentityProviders
 providers:
 - name: corp
@@ -57,7 +61,8 @@ providers:
 	cert, key := provider.Certificate(t, pkix.Name{CommonName: "ann", Organization: []string{"ops"}})
 	write(t, w.cert, cert)
 	write(t, w.key, key)
-	h, err := hub.New(hub.Config{ClientCA: w.cert, DataDir: filepath.Dir(w.admin), Listen: "127.0.0.1:0", SpokeListen: "127.0.0.1:0", Addresses: []string{"127.0.0.1"}, OIDCConfig: file})
+	h, err := hub.New(hub.Config{ClientCA: w.cert, DataDir: filepath.Dir(w.admin), Listen: "127.0.0.1:0", SpokeListen: "127.0.0.1:0", Addresses: []string{"127.0.0.1"}, OIDCConfig: w.file,
+		ReadAgain: 20 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(w.log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

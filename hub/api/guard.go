@@ -83,6 +83,9 @@ func (s *serverStream) guard(sub *store.Subscription, asked any) {
 		case <-expired:
 			s.cancel(errEnded)
 			return
+		case <-s.call.who.Ended:
+			s.cancel(errEnded)
+			return
 		case <-sub.C():
 			sub.Take()
 			if err := s.server.permit(s.call, asked); err != nil {

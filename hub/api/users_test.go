@@ -53,10 +53,12 @@ func bindTo(t *testing.T, h *apitest.Hub, name, role string, subject *yardarmv1.
 
 // TestUsersOfProviders: bindings to users and their groups give them roles, a token of the same name has none of it, and a stream ends with the ID token.
 func TestUsersOfProviders(t *testing.T) {
+	gone := make(chan struct{})
 	who := &people{known: map[string]authz.Identity{
 		"ann":  {Kind: "User", Name: "corp:ann", Groups: []string{"corp:ops"}, Expires: time.Now().Add(time.Hour)},
 		"bob":  {Kind: "User", Name: "corp:bob", Expires: time.Now().Add(time.Hour)},
 		"soon": {Kind: "User", Name: "corp:bob", Expires: time.Now().Add(2 * time.Second)},
+		"gone": {Kind: "User", Name: "corp:bob", Expires: time.Now().Add(time.Hour), Ended: gone},
 	}}
 	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { who.Authenticator, c.Authenticator = c.Authenticator, who })
 	ann, bob := h.As(t, "ann"), h.As(t, "bob")
@@ -89,6 +91,13 @@ func TestUsersOfProviders(t *testing.T) {
 		_, err = watch.Recv()
 	}
 	refused(t, err, codes.Unauthenticated, "expired")
+	watch = must[hubv1.FleetService_WatchClient](t)(h.As(t, "gone").Watch(ctx, &hubv1.WatchRequest{Kind: "Bundle"}))
+	must[any](t)(watch.Header())
+	close(gone) // the provider is one no longer
+	for err = nil; err == nil; {
+		_, err = watch.Recv()
+	}
+	refused(t, err, codes.Unauthenticated, "revoked")
 	watch = must[hubv1.FleetService_WatchClient](t)(ann.Watch(ctx, &hubv1.WatchRequest{Kind: "Bundle"}))
 	must[any](t)(watch.Header())
 	must[any](t)(h.DeleteRoleBinding(t.Context(), &hubv1.DeleteRoleBindingRequest{Name: "ops"}))
@@ -155,13 +164,68 @@ func (ca *userCA) issue(name string, groups ...string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
+// TestClientCAsAreReplaced: a certificate counts as long as its CA is trusted, on connections that are open too, and what it has called ends.
+func TestClientCAsAreReplaced(t *testing.T) {
+	first, second := newUserCA(t), newUserCA(t)
+	var cas gateway.ClientCAs
+	use := func(list ...*x509.Certificate) {
+		if err := cas.Use(list); err != nil {
+			t.Error(err)
+		}
+	}
+	use(first.cert)
+	h := apitest.Start(t, func(_ *api.Config, g *gateway.Config) { g.ClientCAs = &cas })
+	for _, name := range []string{"ann", "bob"} {
+		bindTo(t, h, name, "viewer", &yardarmv1.Subject{Kind: "User", Name: name})
+	}
+	with := func(c tls.Certificate) hubv1.FleetServiceClient {
+		config := &tls.Config{RootCAs: x509.NewCertPool(), ClientSessionCache: tls.NewLRUClientSessionCache(1),
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c, nil }}
+		config.RootCAs.AppendCertsFromPEM([]byte(h.CA.TrustPEM()))
+		conn := must[*grpc.ClientConn](t)(grpc.NewClient(strings.TrimPrefix(h.URL, "https://"), grpc.WithTransportCredentials(credentials.NewTLS(config))))
+		t.Cleanup(func() { _ = conn.Close() })
+		return hubv1.NewFleetServiceClient(conn)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // rather than to wait for ever
+	defer cancel()
+	watching := func(c hubv1.FleetServiceClient) hubv1.FleetService_WatchClient {
+		watch := must[hubv1.FleetService_WatchClient](t)(c.Watch(ctx, &hubv1.WatchRequest{Kind: "Bundle"}))
+		must[any](t)(watch.Header())
+		return watch
+	}
+	ann, bob := with(first.issue("ann")), with(second.issue("bob"))
+	_, err := bob.WhoAmI(ctx, &hubv1.WhoAmIRequest{})
+	refused(t, err, codes.Unavailable) // there is no handshake
+	anns := watching(ann)
+	use(first.cert, second.cert)
+	must[any](t)(bob.WhoAmI(ctx, &hubv1.WhoAmIRequest{}, grpc.WaitForReady(true)))
+	bobs := watching(bob)
+	use(second.cert)
+	for err = nil; err == nil; {
+		_, err = anns.Recv()
+	}
+	if ctx.Err() != nil {
+		t.Fatal("what was called with a certificate of a CA that is gone goes on")
+	}
+	_, err = ann.WhoAmI(ctx, &hubv1.WhoAmIRequest{}) // on the connection that it has
+	refused(t, err, codes.Unauthenticated, "credential is needed")
+	use(second.cert, newUserCA(t).cert)
+	must[any](t)(bob.WhoAmI(ctx, &hubv1.WhoAmIRequest{}))
+	apply(t, h, group("prod", "env=prod"), bundle("web", "prod"))
+	for must[*hubv1.WatchResponse](t)(bobs.Recv()).GetBundle() == nil {
+	}
+	_, err = with(first.issue("ann")).WhoAmI(ctx, &hubv1.WhoAmIRequest{})
+	refused(t, err, codes.Unavailable)
+}
+
 // TestClientCertificatesAreUsers over gRPC and REST; a bearer goes before them, and nobody writes one into a header.
 func TestClientCertificatesAreUsers(t *testing.T) {
 	ca := newUserCA(t)
-	h := apitest.Start(t, func(_ *api.Config, g *gateway.Config) {
-		g.TLS.ClientAuth, g.TLS.ClientCAs = tls.VerifyClientCertIfGiven, x509.NewCertPool()
-		g.TLS.ClientCAs.AddCert(ca.cert)
-	})
+	var cas gateway.ClientCAs
+	if err := cas.Use([]*x509.Certificate{ca.cert}); err != nil {
+		t.Fatal(err)
+	}
+	h := apitest.Start(t, func(_ *api.Config, g *gateway.Config) { g.ClientCAs = &cas })
 	bindTo(t, h, "ops", "viewer", &yardarmv1.Subject{Kind: "Group", Name: "ops"})
 	with := func(c tls.Certificate) (hubv1.FleetServiceClient, *http.Client) {
 		config := &tls.Config{RootCAs: x509.NewCertPool(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c, nil }}

@@ -22,6 +22,8 @@ type Identity struct {
 	Credential string
 	// Expires is when the credential ends; zero if it does not.
 	Expires time.Time
+	// Ended is closed once whoever vouches for the caller does so no longer; nil where that cannot be before Expires.
+	Ended <-chan struct{}
 }
 
 // OfSource is whoever publishes what the source of a bundle has. No credential can be taken for it: what users and tokens are called begins with their kind.

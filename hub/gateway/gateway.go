@@ -68,12 +68,12 @@ type Config struct {
 	GRPC *grpc.Server
 	// Listener is the port, without TLS; the gateway closes it.
 	Listener net.Listener
-	// TLS has the certificate, and the CAs of client certificates, if any. It need not name protocols.
+	// TLS has the certificate. It need not name protocols.
 	TLS *tls.Config
-	// SignIn is told to whoever asks how to sign in; the names of Providers are put into it.
-	SignIn login.Announcement
-	// Providers are the identity providers by which people sign in to the pages.
-	Providers []login.Provider
+	// ClientCAs are those of client certificates whose users may call. Default: none, and nobody is asked for one.
+	ClientCAs *ClientCAs
+	// Providers are the identity providers by which people sign in. Default: none.
+	Providers Providers
 	// Who answers who shows an Authorization header's values, or else a client certificate (nil for none); empty for nobody. By it the port knows
 	// its connections by more than their address; it decides about no call. May be nil.
 	Who func(ctx context.Context, authorization []string, certificate *x509.Certificate) string
@@ -99,6 +99,13 @@ type Config struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics of the port; nil for none.
 	Registerer prometheus.Registerer
+}
+
+// Providers are identity providers, as they are known at the moment.
+type Providers interface {
+	// Login are those by which people sign in to programs on their machines, for whoever asks, and Pages those for the hub's own pages.
+	Login() []login.Provider
+	Pages() []login.Provider
 }
 
 // Gateway serves one port.
@@ -167,6 +174,9 @@ func New(cfg Config) (*Gateway, error) {
 		},
 	}
 	g.http.TLSConfig.NextProtos = []string{"h2", "http/1.1"}
+	if cfg.ClientCAs != nil {
+		g.http.TLSConfig, g.http.Handler = cfg.ClientCAs.ask(g.http.TLSConfig), cfg.ClientCAs.wrap(g.http.Handler)
+	}
 	// Only a call shows who it is: until then all are strangers, and stay as long as the server lets them.
 	g.door, err = admission.Listen(admission.Config{
 		Port: cfg.Listener, TLS: g.http.TLSConfig, Name: "api", Logger: g.log, Registerer: cfg.Registerer, Handshake: headerTimeout, Each: eachCredential,

@@ -67,7 +67,6 @@ func newREST(cfg Config, conn *grpc.ClientConn, by *providers) (http.Handler, er
 	if cfg.Sealer == nil {
 		mux.Handle("/v1/", calls)
 	} else {
-		cfg.SignIn.Pages = by.names()
 		s := newSessions(cfg, conn, by, refuse)
 		mux.Handle("/v1/", s.wrap(calls))
 		s.register(mux)
@@ -83,7 +82,7 @@ func newREST(cfg Config, conn *grpc.ClientConn, by *providers) (http.Handler, er
 	mux.Handle("GET "+referencePath, reference)
 	mux.HandleFunc("GET "+login.Path, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(cfg.SignIn)
+		_ = json.NewEncoder(w).Encode(by.announcement(cfg.Sealer != nil))
 	})
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 	mux.Handle("GET /readyz", cfg.Ready)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"sync"
 	"time"
 
@@ -90,7 +91,8 @@ func (s *sessions) answer(w http.ResponseWriter, r *http.Request, text string) (
 
 // providers are the identity providers by which people sign in to pages. Safe for concurrent use.
 type providers struct {
-	known []login.Provider
+	// known may be nil.
+	known Providers
 	// places bounds the questions that are under way.
 	places  chan struct{}
 	reading singleflight.Group
@@ -102,20 +104,35 @@ type providers struct {
 
 // reached is what came of asking a provider how it is to be spoken with.
 type reached struct {
-	client *login.Client
-	err    error
-	until  time.Time
+	provider login.Provider
+	client   *login.Client
+	err      error
+	until    time.Time
 }
 
-func newProviders(known []login.Provider) *providers {
+func newProviders(known Providers) *providers {
 	return &providers{known: known, places: make(chan struct{}, maxQuestions), have: map[string]reached{}}
 }
 
-func (p *providers) names() (out []string) {
-	for _, one := range p.known {
-		out = append(out, one.Name)
+func (p *providers) pages() []login.Provider {
+	if p.known == nil {
+		return nil
 	}
-	return out
+	return p.known.Pages()
+}
+
+// announcement says how to sign in, to the pages too where there are sessions.
+func (p *providers) announcement(sessions bool) (a login.Announcement) {
+	if p.known == nil {
+		return a
+	}
+	a.Providers = p.known.Login()
+	if sessions {
+		for _, one := range p.pages() {
+			a.Pages = append(a.Pages, one.Name)
+		}
+	}
+	return a
 }
 
 // with calls fn to speak with a provider. Errors are as callers get them: what the provider has refused lets nobody in.
@@ -146,18 +163,18 @@ func (p *providers) with(ctx context.Context, name string, fn func(context.Conte
 
 // client answers how a provider is spoken with, which all who ask at a time find out once.
 func (p *providers) client(ctx context.Context, name string) (*login.Client, error) {
-	for _, one := range p.known {
+	for _, one := range p.pages() {
 		if one.Name != name {
 			continue
 		}
-		if have, ok := p.recent(name); ok {
+		if have, ok := p.recent(one); ok {
 			return have.client, have.err
 		}
 		result := p.reading.DoChan(name, func() (any, error) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), questionTime)
 			defer cancel()
 			client, err := login.New(ctx, one)
-			return p.keep(name, reached{client: client, err: err}), nil
+			return p.keep(reached{provider: one, client: client, err: err}), nil
 		})
 		select {
 		case r := <-result:
@@ -170,29 +187,31 @@ func (p *providers) client(ctx context.Context, name string) (*login.Client, err
 	return nil, status.Error(codes.InvalidArgument, "nobody signs in to the pages by a provider of that name; /.well-known/yardarm says by which")
 }
 
-func (p *providers) recent(name string) (reached, bool) {
+// recent is what is known of a provider as it is configured now.
+func (p *providers) recent(one login.Provider) (reached, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	have, ok := p.have[name]
-	return have, ok && time.Now().Before(have.until)
+	have, ok := p.have[one.Name]
+	return have, ok && time.Now().Before(have.until) && reflect.DeepEqual(have.provider, one)
 }
 
-// keep keeps it for a while. A provider that cannot be reached any more is spoken with as before.
-func (p *providers) keep(name string, r reached) reached {
+// keep keeps it for a while. A provider that cannot be reached any more is spoken with as before, unless another client is meant.
+func (p *providers) keep(r reached) reached {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := p.have[name]
+	before := p.have[r.provider.Name]
 	r.until = time.Now().Add(providerAge)
-	switch {
-	case r.err != nil:
+	if r.err != nil {
 		r.until = time.Now().Add(askAgain)
-		if before.client != nil {
-			r.client, r.err = before.client, nil
-		}
-	case before.client != nil:
+	}
+	switch {
+	case before.client == nil:
+	case r.err != nil && reflect.DeepEqual(before.provider, r.provider):
+		r.client, r.err = before.client, nil
+	default:
 		before.client.Close() // what is under way goes on
 	}
-	p.have[name] = r
+	p.have[r.provider.Name] = r
 	return r
 }
 

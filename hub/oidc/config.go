@@ -8,11 +8,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/yardarm-dev/yardarm/pkg/login"
 	"github.com/yardarm-dev/yardarm/pkg/selector"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -22,6 +25,8 @@ const (
 	Kind = "IdentityProviders"
 	// maxFile is how large the file, or one with a CA, may be, in bytes; a wrong path is noticed before it fills memory.
 	maxFile = 1 << 20
+	// maxSecret is how long a client's secret may be, in bytes: those of providers are of some 40.
+	maxSecret = 1 << 10
 	// maxProviders is how many there may be: each is asked for its keys every few minutes.
 	maxProviders = 32
 )
@@ -71,12 +76,29 @@ type Claim struct {
 	Prefix *string `json:"prefix,omitempty"`
 }
 
-// Client is a public client at the provider: one without a secret, since what it asks for is redeemed with what only the one who asked knows (PKCE).
+// Client is a client at the provider: a public one unless it has a secret. Either way, what it asks for is redeemed with what only the one who asked knows (PKCE).
 type Client struct {
 	ClientID string `json:"clientID"`
 	// Scopes are asked for beside openid. Default: profile, email and offline_access.
 	Scopes []string `json:"scopes,omitempty"`
+	// ClientSecretFile is a file with the client's secret and nothing else; beside the file of providers unless absolute. Only that of Pages has one, since the hub
+	// keeps it: a program on people's machines could not.
+	ClientSecretFile string `json:"clientSecretFile,omitempty"`
+	// TokenEndpointAuthMethod is how the secret is sent, by the name that providers have for it: client_secret_basic, or client_secret_post. Default: client_secret_basic.
+	TokenEndpointAuthMethod string `json:"tokenEndpointAuthMethod,omitempty"`
+
+	// Secret is what is in the file. It is exported for fmt's sake, which would show a field of its own accord that is not.
+	Secret login.Secret `json:"-"`
 }
+
+// The ways to send a secret.
+const (
+	secretBasic = "client_secret_basic"
+	secretPost  = "client_secret_post"
+)
+
+// Same tells whether two readings mean the same, what is in the files that they name included.
+func (c *Config) Same(other *Config) bool { return reflect.DeepEqual(c, other) }
 
 // Load reads the file. A field that is not known is an error, since it is most likely misspelt, and what it was to narrow would not be.
 func Load(path string) (*Config, error) {
@@ -89,8 +111,8 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("read identity providers from %s: %w", path, err)
 	}
 	for i := range c.Providers {
-		if err := c.Providers[i].readCA(filepath.Dir(path)); err != nil {
-			return nil, fmt.Errorf("read identity providers from %s: providers[%d].ca: %w", path, i, err)
+		if err := c.Providers[i].readFiles(filepath.Dir(path)); err != nil {
+			return nil, fmt.Errorf("read identity providers from %s: providers[%d].%w", path, i, err)
 		}
 	}
 	return c, nil
@@ -137,6 +159,9 @@ func (p *Provider) complete() error {
 	if err := cmp.Or(p.client("login", p.Login), p.client("pages", p.Pages)); err != nil {
 		return err
 	}
+	if p.Login != nil && p.Login.ClientSecretFile != "" {
+		return errors.New("login.clientSecretFile: programs on people's machines keep no secret: let it be a public client, and leave this out")
+	}
 	if len(p.Audiences) == 0 || slices.Contains(p.Audiences, "") {
 		return errors.New("audiences: name those of which a token has to have one: without, tokens that were made for others would count")
 	}
@@ -174,6 +199,12 @@ func (p *Provider) client(field string, c *Client) error {
 	if c.ClientID == "" {
 		return fmt.Errorf("%s.clientID: is missing", field)
 	}
+	switch {
+	case c.ClientSecretFile == "" && c.TokenEndpointAuthMethod != "":
+		return fmt.Errorf("%s.tokenEndpointAuthMethod: a client without clientSecretFile sends no secret; leave it out", field)
+	case !slices.Contains([]string{"", secretBasic, secretPost}, c.TokenEndpointAuthMethod):
+		return fmt.Errorf("%s.tokenEndpointAuthMethod: %q is neither %s nor %s", field, c.TokenEndpointAuthMethod, secretBasic, secretPost)
+	}
 	if c.Scopes == nil {
 		c.Scopes = []string{"profile", "email", "offline_access"}
 	}
@@ -190,21 +221,37 @@ func (c *Claim) complete(provider string) {
 	}
 }
 
-func (p *Provider) readCA(dir string) (err error) {
-	if p.CA == "" {
-		return nil
+// readFiles reads what a provider names, from a folder where that is not absolute. The error begins with the field, and says nothing of what is in a file.
+func (p *Provider) readFiles(dir string) (err error) {
+	if p.CA != "" {
+		path := within(dir, p.CA)
+		if p.roots, err = readFile(path); err != nil {
+			return fmt.Errorf("ca: %w", err)
+		}
+		if !x509.NewCertPool().AppendCertsFromPEM(p.roots) {
+			return fmt.Errorf("ca: %s holds no certificate in PEM", path)
+		}
 	}
-	path := p.CA
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	if p.roots, err = readFile(path); err != nil {
-		return err
-	}
-	if !x509.NewCertPool().AppendCertsFromPEM(p.roots) {
-		return fmt.Errorf("%s holds no certificate in PEM", path)
+	if p.Pages != nil && p.Pages.ClientSecretFile != "" {
+		path := within(dir, p.Pages.ClientSecretFile)
+		text, err := readFile(path)
+		if err != nil {
+			return fmt.Errorf("pages.clientSecretFile: %w", err)
+		}
+		secret := strings.TrimRight(string(text), "\r\n")
+		if secret == "" || len(secret) > maxSecret || strings.ContainsFunc(secret, unicode.IsControl) {
+			return fmt.Errorf("pages.clientSecretFile: %s is to hold the secret and nothing else: one line of at most %d bytes", path, maxSecret)
+		}
+		p.Pages.Secret = login.Secret(secret)
 	}
 	return nil
+}
+
+func within(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
 }
 
 func readFile(path string) ([]byte, error) {

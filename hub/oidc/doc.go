@@ -8,6 +8,8 @@
 //	Verify: cache ─▶ issuer ─▶ signature ─▶ audience, time, required claims ─▶ user and groups
 //	                              └─ by none of the keys: reads them again, at most every few seconds
 //
+// The configuration may be replaced while tokens are verified ([Verifier.Use]); package reload says when the file has changed.
+//
 // A provider that cannot be reached stops neither the hub nor the others; its callers are told so. The package knows no gRPC and no
 // permission: hub/authz calls it for what is no token of the hub's own.
 package oidc

@@ -184,7 +184,7 @@ func newVerifier(t testing.TB, c *clock, providers ...Provider) *Verifier {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, p := range v.providers {
+		for _, p := range v.current.Load().providers {
 			p.http.CloseIdleConnections()
 		}
 	})

@@ -163,10 +163,10 @@ func TestVerifiedTokensAreRemembered(t *testing.T) {
 	c.pass(who.Expires.Sub(c.Now()))
 	refusedFor(t, v, token, "expired")
 	for n := range cacheSize + 1 {
-		v.remember([32]byte{byte(n), byte(n >> 8)}, verdict{})
+		v.current.Load().remember([32]byte{byte(n), byte(n >> 8)}, verdict{})
 	}
-	if v.verified.Len() != cacheSize {
-		t.Errorf("%d are remembered", v.verified.Len())
+	if v.current.Load().verified.Len() != cacheSize {
+		t.Errorf("%d are remembered", v.current.Load().verified.Len())
 	}
 }
 
@@ -213,6 +213,66 @@ func TestProviderAway(t *testing.T) {
 	identify(t, v, away.token(map[string]any{"sub": "another"}))
 }
 
+// TestConfigurationIsReplaced while tokens are verified: another meaning of a provider's tokens counts at once, those whom it let in end, and those of others do not,
+// also while no provider can be reached.
+func TestConfigurationIsReplaced(t *testing.T) {
+	first, second := newIssuer(t), newIssuer(t)
+	stays, changes := first.provider(), second.provider()
+	stays.Name = "stays"
+	v := newVerifier(t, &clock{now: time.Now()}, stays, changes)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- v.Run(ctx) }()
+	here, there := identify(t, v, first.token(nil)), identify(t, v, second.token(nil))
+	over := func(who authz.Identity) bool {
+		select {
+		case <-who.Ended:
+			return true
+		default:
+			return false
+		}
+	}
+	use := func(providers ...Provider) {
+		t.Helper()
+		for i := range providers {
+			if err := providers[i].complete(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := v.Use(&Config{Providers: providers}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first.set(true)
+	second.set(true)
+	// By which client people sign in is nothing to those who have.
+	stays.Pages = &Client{ClientID: "yardarm", Secret: "rotated"}
+	changes.Required = map[string][]string{"groups": {"ops"}}
+	use(stays, changes)
+	if over(here) || !over(there) {
+		t.Errorf("ended are %v, %v", over(here), over(there))
+	}
+	identify(t, v, first.token(map[string]any{"sub": "another"}))
+	refusedFor(t, v, second.token(nil), "claim groups")
+	if pages := v.Pages(); len(pages) != 1 || pages[0].Secret != "rotated" {
+		t.Errorf("for pages: %v", pages)
+	}
+	use(changes)
+	refusedFor(t, v, first.token(nil), "no identity provider")
+	if !over(here) {
+		t.Error("who was let in by a provider that has gone is so still")
+	}
+	first.set(false)
+	use(stays)
+	if again := identify(t, v, first.token(nil)); over(again) {
+		t.Error("who is let in again has ended")
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNobodyIsAskedInTheClear(t *testing.T) {
 	p := Provider{Name: "a", Issuer: "http://127.0.0.1:1", Audiences: []string{"a"}}
 	if err := p.complete(); err == nil || !strings.Contains(err.Error(), "https") {
@@ -220,7 +280,7 @@ func TestNobodyIsAskedInTheClear(t *testing.T) {
 	}
 	i := newIssuer(t)
 	v := newVerifier(t, &clock{now: time.Now()}, i.provider())
-	if _, err := v.providers[0].keys(t.Context(), strings.Replace(i.URL, "https", "http", 1)); err == nil || !strings.Contains(err.Error(), "not https") {
+	if _, err := v.current.Load().providers[0].keys(t.Context(), strings.Replace(i.URL, "https", "http", 1)); err == nil || !strings.Contains(err.Error(), "not https") {
 		t.Errorf("keys over http: %v", err)
 	}
 }

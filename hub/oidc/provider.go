@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,6 +44,8 @@ type provider struct {
 	log  *slog.Logger
 	now  func() time.Time
 	http *http.Client
+	// ended is closed once those whom the provider has let in are let in no longer.
+	ended chan struct{}
 
 	// verifier has the keys that were read last; nil until they were read once.
 	verifier atomic.Pointer[oidc.IDTokenVerifier]
@@ -58,11 +62,29 @@ func newProvider(p Provider, log *slog.Logger, now func() time.Time) (*provider,
 	if err != nil {
 		return nil, fmt.Errorf("identity provider %s: %w", p.Name, err)
 	}
-	return &provider{Provider: p, log: log.With("provider", p.Name), now: now, http: connections}, nil
+	return &provider{Provider: p, log: log.With("provider", p.Name), now: now, http: connections, ended: make(chan struct{})}, nil
+}
+
+// inherit takes over what is known of the provider by another configuration, and tells whether that one lets in the same people.
+// Nobody uses p yet.
+func (p *provider) inherit(old *provider) bool {
+	if p.Issuer != old.Issuer || !slices.Equal(p.roots, old.roots) || !slices.Equal(p.Algorithms, old.Algorithms) {
+		return false
+	}
+	if known := old.verifier.Load(); known != nil {
+		p.verifier.CompareAndSwap(nil, known)
+	}
+	a, b := p.Provider, old.Provider
+	a.Login, a.Pages, b.Login, b.Pages = nil, nil, nil, nil // by which they come to their tokens, and no part of what those mean
+	if !reflect.DeepEqual(a, b) {
+		return false
+	}
+	p.ended = old.ended
+	return true
 }
 
 // run keeps the provider's keys until ctx ends. It logs when the provider goes away, and when it is back.
-func (p *provider) run(ctx context.Context) error {
+func (p *provider) run(ctx context.Context) {
 	defer p.http.CloseIdleConnections()
 	pauses := backoff.Backoff{Base: retryBase, Max: retryMax}
 	there, away := false, false
@@ -71,7 +93,7 @@ func (p *provider) run(ctx context.Context) error {
 		pause := keysAge
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return
 		case err != nil:
 			pause = pauses.Next()
 			if !away {
@@ -88,7 +110,7 @@ func (p *provider) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil
+			return
 		case <-timer.C:
 		}
 	}

@@ -25,7 +25,7 @@ type Tokens struct {
 	Expires time.Time
 }
 
-// Client is a hub's public client at one provider.
+// Client is a hub's client at one provider.
 type Client struct {
 	provider Provider
 	http     *http.Client
@@ -52,12 +52,18 @@ func New(ctx context.Context, p Provider) (*Client, error) {
 		return nil, fmt.Errorf("reach identity provider %s: %w", p.Issuer, err)
 	}
 	c.revoke = more.Revocation
-	c.oauth = oauth2.Config{ClientID: p.ClientID, Endpoint: found.Endpoint(), Scopes: append([]string{oidc.ScopeOpenID}, p.Scopes...)}
-	// A public client has no secret; without this, the library tries to find out how one is sent.
+	c.oauth = oauth2.Config{ClientID: p.ClientID, ClientSecret: string(p.Secret), Endpoint: found.Endpoint(), Scopes: append([]string{oidc.ScopeOpenID}, p.Scopes...)}
+	// Without this, the library tries to find out how a secret is sent.
 	c.oauth.Endpoint.AuthStyle = oauth2.AuthStyleInParams
+	if c.secretInHeader() {
+		c.oauth.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
+	}
 	c.verifier = found.VerifierContext(c.with(ctx), &oidc.Config{ClientID: p.ClientID})
 	return c, nil
 }
+
+// secretInHeader tells how the client shows who it is. A public one only says it.
+func (c *Client) secretInHeader() bool { return c.provider.Secret != "" && !c.provider.SecretInBody }
 
 // Close ends the connections to the provider.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -81,12 +87,21 @@ func (c *Client) Revoke(ctx context.Context, refresh string) error {
 	if c.revoke == "" {
 		return nil
 	}
-	form := url.Values{"token": {refresh}, "token_type_hint": {"refresh_token"}, "client_id": {c.provider.ClientID}}
+	form := url.Values{"token": {refresh}, "token_type_hint": {"refresh_token"}}
+	if !c.secretInHeader() {
+		form.Set("client_id", c.provider.ClientID)
+	}
+	if c.provider.SecretInBody {
+		form.Set("client_secret", string(c.provider.Secret))
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.revoke, strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if c.secretInHeader() {
+		req.SetBasicAuth(url.QueryEscape(c.provider.ClientID), url.QueryEscape(string(c.provider.Secret))) // RFC 6749, 2.3.1
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ func provider(t *testing.T, token http.HandlerFunc) Provider {
 		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": server.URL, "authorization_endpoint": server.URL + "/auth", "token_endpoint": server.URL + "/token", "jwks_uri": server.URL + "/keys"})
 	})
 	mux.HandleFunc("POST /token", token)
+	mux.HandleFunc("POST /revoke", token)
 	return Provider{Issuer: server.URL, ClientID: "yardarm", CA: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))}
 }
 
@@ -123,6 +124,45 @@ func TestWhatAProviderRefuses(t *testing.T) {
 	}
 	if err := c.Revoke(t.Context(), "refresh-secret"); err != nil {
 		t.Errorf("a provider that revokes nothing: %v", err)
+	}
+}
+
+// TestHowASecretIsSent: to the token and to the revocation endpoint in the one way that the client is registered with, and with no word of it in what is said of a refusal.
+func TestHowASecretIsSent(t *testing.T) {
+	for name, c := range map[string]struct {
+		secret Secret
+		inBody bool
+		want   string
+	}{
+		"a public client":     {"", false, " yardarm "},
+		"client_secret_basic": {"s3c:r t", false, "yardarm:s3c%3Ar+t  "},
+		"client_secret_post":  {"s3c:r t", true, " yardarm s3c:r t"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked []string
+			p := provider(t, func(w http.ResponseWriter, r *http.Request) {
+				_ = r.ParseForm()
+				user, password, ok := r.BasicAuth()
+				if ok {
+					user += ":" + password
+				}
+				asked = append(asked, user+" "+r.PostForm.Get("client_id")+" "+r.PostForm.Get("client_secret"))
+				http.Error(w, `{"error": "invalid_client"}`, http.StatusUnauthorized)
+			})
+			p.Secret, p.SecretInBody = c.secret, c.inBody
+			at := client(t, p)
+			at.revoke = p.Issuer + "/revoke"
+			_, refreshed := at.Refresh(t.Context(), "r")
+			revoked := at.Revoke(t.Context(), "r")
+			if len(asked) != 2 || asked[0] != c.want || asked[1] != c.want {
+				t.Errorf("it was sent as %q, want %q", asked, c.want)
+			}
+			for _, err := range []error{refreshed, revoked} {
+				if err == nil || strings.Contains(err.Error(), "s3c") {
+					t.Errorf("error %v", err)
+				}
+			}
+		})
 	}
 }
 

@@ -10,7 +10,7 @@ type Announcement struct {
 	Pages []string `json:"pages,omitempty"`
 }
 
-// Provider is an identity provider, and the hub's public client there.
+// Provider is an identity provider, and a client of the hub's there: a public one, unless it has a secret.
 type Provider struct {
 	Name     string   `json:"name"`
 	Issuer   string   `json:"issuer"`
@@ -18,4 +18,17 @@ type Provider struct {
 	Scopes   []string `json:"scopes,omitempty"`
 	// CA is the certificates to know the issuer by, in PEM; the system's roots when empty.
 	CA string `json:"ca,omitempty"`
+	// Secret is the client's, and SecretInBody says that it is sent with what is asked for (client_secret_post), and not in a header (client_secret_basic). Neither is
+	// announced.
+	Secret       Secret `json:"-"`
+	SecretInBody bool   `json:"-"`
 }
+
+// Secret is a text that is shown nowhere.
+type Secret string
+
+// String implements fmt.Stringer.
+func (Secret) String() string { return "(secret)" }
+
+// GoString implements fmt.GoStringer.
+func (Secret) GoString() string { return "(secret)" }
