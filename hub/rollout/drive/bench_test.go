@@ -76,3 +76,17 @@ func BenchmarkAllClusters(b *testing.B) {
 		h.step()
 	}
 }
+
+// What it costs to begin a rollout in a large fleet whose clusters all run the revision before.
+func BenchmarkBegin(b *testing.B) {
+	h := newFleet(b, benchClusters, inOrder(&yardarmv1.Stage{Concurrency: "100%"}))
+	for b.Loop() {
+		b.StopTimer()
+		for i := range benchClusters {
+			h.report(fmt.Sprintf("c%d", i), yardarmv1.PhaseReady)
+		}
+		h.step()
+		b.StartTimer()
+		h.publish()
+	}
+}
