@@ -20,35 +20,18 @@ import (
 // which file, line and commit; the next good one is rolled out.
 func TestPushReachesClusters(t *testing.T) {
 	t.Parallel()
-	repository := gittest.New(t)
-	repository.Git("config", "receive.denyCurrentBranch", "ignore")
-	repository.Commit("begin", "README", "nothing yet")
-	server := gittest.Serve(repository, nil)
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, server.CA, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	secret := filepath.Join(t.TempDir(), "webhook-secret")
-	if err := os.WriteFile(secret, []byte("the secret of webhooks\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	w := newWorldOf(t, fleet.HubConfig{Flags: []string{"--source-local"}, Env: []string{"SSL_CERT_FILE=" + ca}})
-	w.do("credentials", "set", "fleet-repo", "--bundle", "web", "--url", server.URL, "--webhook-secret-file", secret)
+	w, clone, url := newSourceWorld(t)
 	w.enrol(tokyo)
 	w.group("all")
-
-	clone := &gittest.Repository{TB: t, Dir: filepath.Join(t.TempDir(), "clone")}
-	repository.Git("clone", "-q", repository.Dir, clone.Dir)
 	push := func(subject string, texts ...string) string {
 		t.Helper()
 		text := strings.ReplaceAll(strings.Join(texts, "---\n"), "NS", w.id)
 		commit := clone.Commit(subject, "apps/web/all.yaml", text)
-		clone.Git("push", "-q", "origin", "main")
-		w.tellOfPush("fleet-repo", "the secret of webhooks", commit)
+		w.push(clone, commit)
 		return commit
 	}
 	first := push("one", namespace, settings("one", "1"))
-	w.apply("apiVersion: yardarm.dev/v1\nkind: Bundle\nmetadata: {name: web}\nspec:\n  targets: [{group: all}]\n  source: {git: {url: " + server.Repo + ", ref: {branch: main}, path: apps/web, credentials: fleet-repo, interval: 1h}}\n")
+	w.apply("apiVersion: yardarm.dev/v1\nkind: Bundle\nmetadata: {name: web}\nspec:\n  targets: [{group: all}]\n  source: {git: {url: " + url + ", ref: {branch: main}, path: apps/web, credentials: fleet-repo, interval: 1h}}\n")
 	w.eventuallyHolds(tokyo, "one", "1")
 	w.ready("web", 1)
 	reader := w.newReader()
@@ -78,6 +61,35 @@ func TestPushReachesClusters(t *testing.T) {
 	if out := w.do("problems"); strings.Contains(out, "gets no new revision") {
 		t.Errorf("it is still told:\n%s", out)
 	}
+}
+
+// newSourceWorld is a world whose hub may follow a repository at the URL, and a clone of that to push from.
+func newSourceWorld(t *testing.T) (w *world, clone *gittest.Repository, url string) {
+	t.Helper()
+	repository := gittest.New(t)
+	repository.Git("config", "receive.denyCurrentBranch", "ignore")
+	repository.Commit("begin", "README", "nothing yet")
+	server := gittest.Serve(repository, nil)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, server.CA, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	secret := filepath.Join(t.TempDir(), "webhook-secret")
+	if err := os.WriteFile(secret, []byte("the secret of webhooks\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w = newWorldOf(t, fleet.HubConfig{Flags: []string{"--source-local"}, Env: []string{"SSL_CERT_FILE=" + ca}})
+	w.do("credentials", "set", "fleet-repo", "--bundle", "web", "--url", server.URL, "--webhook-secret-file", secret)
+	clone = &gittest.Repository{TB: t, Dir: filepath.Join(t.TempDir(), "clone")}
+	repository.Git("clone", "-q", repository.Dir, clone.Dir)
+	return w, clone, server.Repo
+}
+
+// push pushes what was committed to a clone, and tells the hub.
+func (w *world) push(clone *gittest.Repository, commit string) {
+	w.t.Helper()
+	clone.Git("push", "-q", "origin", "main")
+	w.tellOfPush("fleet-repo", "the secret of webhooks", commit)
 }
 
 // tellOfPush sends the webhook that GitHub would send to source credentials.

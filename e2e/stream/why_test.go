@@ -84,6 +84,13 @@ func TestWhyNothingIsSent(t *testing.T) {
 	h.because("lab", "web", yardarmv1.WhyNotSelected)
 	h.because("new", "nowhere", yardarmv1.WhyNoTargets)
 	h.because("new", "draft", yardarmv1.WhyNoRevision)
+	h.publish("varied", text(100, "1"), "prod")
+	h.update(func(tx *store.Tx) error {
+		r := proto.CloneOf(tx.Revision(uid("varied"), 1))
+		r.Spec.Variants, r.Spec.Targets = []*yardarmv1.RevisionVariant{{Name: "large", Digest: r.Spec.Digest}}, []*yardarmv1.Target{{Group: "prod", Variant: "small"}}
+		return tx.PutRevision(r)
+	})
+	h.because("new", "varied", yardarmv1.WhyNoVariant)
 	h.because("new", "huge", yardarmv1.WhyOutsideByFacts)
 	h.because("new", "web", yardarmv1.WhyNotEnrolled)
 	enrol(t, h, "edge-1", prod)

@@ -156,6 +156,10 @@ func TestVariantsThatAreNotThereYet(t *testing.T) {
 	old := w.web()
 	apply(t, w.Hub, source("large small", "prod=large", "test=small"))
 	w.gets(1, "prod=is large", "test-")
+	w.Present(t, w.uids["test"], yardarmv1.PresenceConnected)
+	if st := must[*yardarmv1.Assignment](t)(w.GetAssignment(t.Context(), &hubv1.GetAssignmentRequest{Cluster: "test-1", Bundle: "web"})).Status; st.Reason != yardarmv1.ReasonAwaitsVariant || !strings.Contains(st.Message, "revision 1 has nothing yet") {
+		t.Errorf("the status is %v", st)
+	}
 	// What was looked at for the bundle as it was, is not published.
 	if held, err := w.API.PublishSource(t.Context(), api.SourcePublication{BundleUID: old.Metadata.Uid, Bundle: "web", Source: old.Spec.Source, Provenance: &yardarmv1.Provenance{},
 		Renderings: []api.SourceRendering{{Variant: "large", Files: []manifest.File{apitest.ConfigMap("default", "a", "late")}}}}); held != "" || err != nil {

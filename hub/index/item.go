@@ -78,7 +78,7 @@ func Judge(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, spec *yardarmv1.Assi
 	st := status.Of(in)
 	switch {
 	case it.Target != nil && spec == nil:
-		judgeWaiting(c, it, st)
+		judgeWaiting(tx, c, it, st)
 	case spec == nil && st.Phase == in.Report.GetPhase():
 		judgeLeaving(tx, c, it, st)
 	}
@@ -95,14 +95,18 @@ func Judge(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, spec *yardarmv1.Assi
 	return st
 }
 
-// judgeWaiting corrects the status of what its rollout has yet to reach.
-func judgeWaiting(c *yardarmv1.Cluster, it Item, st *yardarmv1.AssignmentStatus) {
+// judgeWaiting corrects the status of what its rollout has yet to reach, or the bundle's source.
+func judgeWaiting(tx *store.ReadTx, c *yardarmv1.Cluster, it Item, st *yardarmv1.AssignmentStatus) {
 	switch st.Phase {
 	case yardarmv1.PhaseStale, yardarmv1.PhaseNeverConnected, yardarmv1.PhaseHeld:
 		return
 	}
 	st.Phase, st.Reason = yardarmv1.PhasePending, yardarmv1.ReasonAwaitsRollout
 	st.Message = fmt.Sprintf("its rollout has yet to reach the cluster; see yardarm why %s %s", c.GetMetadata().GetName(), it.Bundle)
+	if n := placement.RevisionFor(tx, c.GetMetadata().GetUid(), it.Target); tx.Revision(it.BundleUID, n) != nil {
+		st.Reason = yardarmv1.ReasonAwaitsVariant
+		st.Message = fmt.Sprintf("revision %d has nothing yet for the variant that is meant for the cluster; see yardarm why %s %s", n, c.GetMetadata().GetName(), it.Bundle)
+	}
 }
 
 // judgeLeaving corrects the status of what nothing assigns any more: its spoke has not heard so yet, and may still call it ready.

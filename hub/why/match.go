@@ -23,9 +23,24 @@ func (e *explainer) matched(b *yardarmv1.Bundle) string {
 		if !e.sees(t.GetGroup()) {
 			return "a group that the bundle targets has the cluster"
 		}
-		return fmt.Sprintf("group %q has the cluster, by %s", t.GetGroup(), criteria(e.tx.Group(t.GetGroup()).GetSpec()))
+		text := fmt.Sprintf("group %q has the cluster, by %s", t.GetGroup(), criteria(e.tx.Group(t.GetGroup()).GetSpec()))
+		if t.GetVariant() != "" {
+			text += fmt.Sprintf("; it is for the variant %q", t.GetVariant())
+		}
+		return text
 	}
 	return ""
+}
+
+// variant is what the cluster is to get of a bundle's source.
+func (e *explainer) variant(b *yardarmv1.Bundle) string {
+	groups := e.tx.GroupsOf(e.uid)
+	for _, t := range b.GetSpec().GetTargets() {
+		if slices.Contains(groups, t.GetGroup()) && t.GetVariant() != "" {
+			return fmt.Sprintf("the variant %q", t.GetVariant())
+		}
+	}
+	return "a target without a variant"
 }
 
 // criteria is what a group selects by, as in "env=prod and facts.nodes > 2".

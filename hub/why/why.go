@@ -131,6 +131,11 @@ func (e *explainer) notAssigned(b *yardarmv1.Bundle, holds bool) {
 		e.done(by, nil)
 		e.keptBack(p)
 		return
+	} else if p.latest != 0 {
+		e.done(by, nil)
+		e.stop(yardarmv1.WhyNoVariant, fmt.Sprintf("revision %d has nothing for %s; the cluster keeps what it has", p.latest, e.variant(b)),
+			"see what the bundle's source has come to: yardarm describe bundle "+name, nil)
+		return
 	}
 	e.stop(yardarmv1.WhyNoRevision, "the bundle has no revision", fmt.Sprintf("publish one: yardarm publish DIR --bundle %s", name), nil)
 }

@@ -127,8 +127,8 @@ var revisionColumns = []column{
 	nameColumn,
 	col("BUNDLE", func(_ *app, r *yardarmv1.Revision) string { return r.GetSpec().GetBundle() }),
 	col("REVISION", func(_ *app, r *yardarmv1.Revision) string { return number(r.GetSpec().GetNumber()) }),
-	col("DIGEST", func(_ *app, r *yardarmv1.Revision) string { return shortDigest(r.GetSpec().GetDigest()) }),
-	col("OBJECTS", func(_ *app, r *yardarmv1.Revision) string { return fmt.Sprint(r.GetSpec().GetObjects()) }),
+	col("DIGEST", func(_ *app, r *yardarmv1.Revision) string { return revisionDigest(r.GetSpec()) }),
+	col("OBJECTS", func(_ *app, r *yardarmv1.Revision) string { return revisionObjects(r.GetSpec()) }),
 	col("SIZE", func(_ *app, r *yardarmv1.Revision) string { return size(r.GetSpec().GetSize()) }),
 	col("BY", func(_ *app, r *yardarmv1.Revision) string { return r.GetSpec().GetProvenance().GetActor() }),
 	col("AGE", func(a *app, r *yardarmv1.Revision) string { return a.age(revisionTime(r)) }).moving(),
@@ -243,6 +243,17 @@ func targets(b *yardarmv1.Bundle) []string {
 		groups = append(groups, target.GetGroup())
 	}
 	return groups
+}
+
+// variedTargets are the groups with the variants that they get, as in "prod (variant large)".
+func variedTargets(b *yardarmv1.Bundle) []string {
+	out := targets(b)
+	for i, target := range b.GetSpec().GetTargets() {
+		if target.GetVariant() != "" {
+			out[i] += fmt.Sprintf(" (variant %s)", target.GetVariant())
+		}
+	}
+	return out
 }
 
 // selectorText writes a group's selector in the grammar of -l, and its expression after it.

@@ -203,7 +203,7 @@ func (d *sheet) bundle(ctx context.Context, hub *client.Client, b *yardarmv1.Bun
 	st := b.GetStatus()
 	name := b.GetMetadata().GetName()
 	d.metadata(b.GetMetadata())
-	d.field("Targets", cmp.Or(strings.Join(targets(b), ", "), "none"))
+	d.field("Targets", cmp.Or(strings.Join(variedTargets(b), ", "), "none"))
 	d.delivery(b.GetSpec().GetDelivery())
 	d.customizations(b.GetSpec().GetCustomization(), b.GetSpec().GetTargets())
 	d.source(b)
@@ -254,6 +254,7 @@ func (d *sheet) assignment(x *yardarmv1.Assignment) {
 	if assigned(x) {
 		d.section("To run")
 		d.field("Revision", fmt.Sprint(spec.GetRevision()))
+		d.field("Variant", spec.GetVariant())
 		d.field("Digest", spec.GetDigest())
 		d.field("Size", size(spec.GetSize()))
 		d.delivery(spec.GetDelivery())

@@ -235,7 +235,11 @@ func (a *app) published(ctx context.Context, resp *hubv1.PublishRevisionResponse
 // publishedText is as in "bundle/web revision 3 sha256:… published (to 12 clusters)".
 func publishedText(resp *hubv1.PublishRevisionResponse, dryRun bool) string {
 	spec := resp.GetRevision().GetSpec()
-	text := fmt.Sprintf("bundle/%s revision %d %s %s", spec.GetBundle(), spec.GetNumber(), spec.GetDigest(), resp.GetOutcome())
+	digest := spec.GetDigest()
+	if len(spec.GetVariants()) > 0 {
+		digest = revisionDigest(spec)
+	}
+	text := fmt.Sprintf("bundle/%s revision %d %s %s", spec.GetBundle(), spec.GetNumber(), digest, resp.GetOutcome())
 	if resp.GetOutcome() == "published" {
 		text += fmt.Sprintf(" (to %s)", plural(resp.GetClusters(), "cluster"))
 	}

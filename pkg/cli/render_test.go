@@ -65,6 +65,42 @@ func TestRender(t *testing.T) {
 	}
 }
 
+// A bundle's source is rendered as the hub renders it, of its variants one.
+func TestRenderAs(t *testing.T) {
+	dir := repository(t)
+	h := serve(t, exampleFleet())
+	write(t, dir, "bundle.yaml", `apiVersion: yardarm.dev/v1
+kind: Bundle
+metadata: {name: shop}
+spec:
+  delivery: {namespace: front}
+  source:
+    git: {url: https://git.example.com/shop, path: charts/web}
+    rendering: {helm: {kubeVersion: 1.33.2, values: {color: blue}}}
+    variants:
+    - {name: prod, valueFiles: [../../values/prod.yaml]}
+    - {name: overlay, path: ../../overlays/prod}
+`)
+	write(t, dir, "none.yaml", "apiVersion: yardarm.dev/v1\nkind: Bundle\nmetadata: {name: shop}\n")
+	for args, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"--as bundle.yaml":                      {ExitYes, "color: blue\n  kube: \"33\"\nkind: ConfigMap\nmetadata:\n  name: shop\n"},
+		"--as bundle.yaml --variant prod":       {ExitYes, "color: green\n"},
+		"--as bundle.yaml --variant overlay":    {ExitError, "overlays/prod: rendering.helm: it is for charts"},
+		"--as bundle.yaml --variant test":       {ExitError, "the bundle's source has prod, overlay"},
+		"--as none.yaml":                        {ExitError, "no bundle with a source"},
+		"--variant prod":                        {ExitError, "name its manifest with --as"},
+		"--as bundle.yaml --kube-version 1.1.1": {ExitError, "only --root goes with it"},
+	} {
+		line := append([]string{"render", filepath.Join(dir, "charts/web")}, strings.Fields(strings.ReplaceAll(args, "--as ", "--as "+dir+"/"))...)
+		if got := h.run(t, line...); got.code != want.code || !strings.Contains(got.out+got.err, want.text) {
+			t.Errorf("%s: exit %d, want %d and %q\n%s%s", args, got.code, want.code, want.text, got.out, got.err)
+		}
+	}
+}
+
 // What is published is what was shown.
 func TestPublishRendered(t *testing.T) {
 	dir := repository(t)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ type renderFlags struct {
 	hooks    string
 	helm     yardarmv1.HelmRendering
 	valueFor []string
+	// as is how a bundle says that its source is rendered, in place of all of the above but root; nil for none.
+	as *render.Input
 }
 
 func (f *renderFlags) add(cmd *cobra.Command) {
@@ -75,6 +78,9 @@ func renderDir(ctx context.Context, dir, name string, f *renderFlags) (render.Ou
 	if err != nil {
 		return render.Output{}, err
 	}
+	if f.as != nil {
+		return f.render(ctx, dir, at, repositoryOf(at), *f.as)
+	}
 	kind := yardarmv1.RenderPlain
 	if !f.plain {
 		if kind, err = render.Detect(os.DirFS(filepath.Dir(at)), filepath.Base(at)); err != nil {
@@ -91,13 +97,20 @@ func renderDir(ctx context.Context, dir, name string, f *renderFlags) (render.Ou
 	case f.charts():
 		return render.Output{}, usage("%s is no chart, but rendered as %s, and flags for charts are given", dir, kind)
 	}
-	top := f.root
-	if top == "" && kind == yardarmv1.RenderPlain {
-		top = at // its files are named as they always were
-	} else if top == "" {
+	top := at // files of plain manifests are named as they always were
+	if kind != yardarmv1.RenderPlain {
 		top = repositoryOf(at)
 	}
-	if top, err = filepath.Abs(top); err != nil {
+	if name == "" {
+		name = filepath.Base(at)
+	}
+	return f.render(ctx, dir, at, top, render.Input{Rendering: rendering, Name: name})
+}
+
+// render renders dir, which is at a path, as the input says. Nothing is read outside of top, where no other root was named.
+func (f *renderFlags) render(ctx context.Context, dir, at, top string, in render.Input) (render.Output, error) {
+	top, err := filepath.Abs(cmp.Or(f.root, top))
+	if err != nil {
 		return render.Output{}, err
 	}
 	inside, err := filepath.Rel(top, at)
@@ -117,10 +130,8 @@ func renderDir(ctx context.Context, dir, name string, f *renderFlags) (render.Ou
 		return render.Output{}, err
 	}
 	defer root.Close()
-	if name == "" {
-		name = filepath.Base(at)
-	}
-	return render.Render(ctx, render.Input{FS: root.FS(), Path: filepath.ToSlash(inside), Rendering: rendering, Name: name})
+	in.FS, in.Path = root.FS(), filepath.ToSlash(inside)
+	return render.Render(ctx, in)
 }
 
 // valueFile is a file of the command line as a Rendering names it: by the way from the chart.

@@ -21,8 +21,8 @@ func historyRow(a *app, bundle *yardarmv1.Bundle, r *yardarmv1.Revision) []table
 	}
 	return []table.Cell{
 		table.Text(number),
-		table.Text(shortDigest(spec.GetDigest())),
-		table.Text(fmt.Sprint(spec.GetObjects())),
+		table.Text(revisionDigest(spec)),
+		table.Text(revisionObjects(spec)),
 		table.Text(spec.GetProvenance().GetActor()),
 		table.Text(a.age(revisionTime(r))),
 		table.Text(spec.GetProvenance().GetCommit()),

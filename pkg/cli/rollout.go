@@ -139,7 +139,7 @@ func (a *app) checkUndo(ctx context.Context, hub *client.Client, name string) er
 			}
 			continue
 		default:
-			fmt.Fprintf(&b, "\n%d  %s  %s ago  %s", spec.GetNumber(), shortDigest(spec.GetDigest()), a.age(revisionTime(r)), cmp.Or(revisionMessage(r), "-"))
+			fmt.Fprintf(&b, "\n%d  %s  %s ago  %s", spec.GetNumber(), revisionDigest(spec), a.age(revisionTime(r)), cmp.Or(revisionMessage(r), "-"))
 		}
 		if listed++; listed == offeredRevisions {
 			break

@@ -91,8 +91,10 @@ func (d *sheet) pairs(name string, m map[string]string) {
 
 func (d *sheet) provenance(r *yardarmv1.Revision) {
 	spec, p := r.GetSpec(), r.GetSpec().GetProvenance()
-	d.field("Digest", spec.GetDigest())
-	d.field("Content", fmt.Sprintf("%s, %s", plural(spec.GetObjects(), "object"), size(spec.GetSize())))
+	if len(spec.GetVariants()) == 0 {
+		d.field("Digest", spec.GetDigest())
+		d.field("Content", fmt.Sprintf("%s, %s", plural(spec.GetObjects(), "object"), size(spec.GetSize())))
+	}
 	d.field("Published", by(d.app.at(revisionTime(r)), p.GetActor(), ""))
 	if p.GetUndoOf() != 0 {
 		d.field("Returns to", fmt.Sprintf("revision %d", p.GetUndoOf()))
@@ -104,6 +106,7 @@ func (d *sheet) provenance(r *yardarmv1.Revision) {
 	d.field("Ref", p.GetRef())
 	d.field("Author", p.GetAuthor())
 	d.field("Signed by", p.GetSigner())
+	d.variants(spec)
 }
 
 // source is where a bundle's revisions come from, and what the hub has seen there.

@@ -83,7 +83,7 @@ func plain(value map[string]any, message protoreflect.MessageDescriptor) {
 func plainOne(value any, field protoreflect.FieldDescriptor) any {
 	switch v := value.(type) {
 	case map[string]any:
-		if field.Message() != nil {
+		if field.Message() != nil && !isFree(field.Message()) {
 			plain(v, field.Message())
 		}
 	case string:

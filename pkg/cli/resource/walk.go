@@ -133,6 +133,9 @@ func (w *walker) field(node *yaml.Node, field protoreflect.FieldDescriptor, path
 
 // single reads one value: a message or a scalar. It returns nil after reporting a problem.
 func (w *walker) single(node *yaml.Node, field protoreflect.FieldDescriptor, path string) any {
+	if isFree(field.Message()) {
+		return w.freeMapping(node, path)
+	}
 	if field.Message() != nil && !strings.HasPrefix(string(field.Message().FullName()), "google.protobuf.") {
 		return w.message(node, field.Message(), path)
 	}

@@ -213,6 +213,8 @@ const (
 	ReasonBehind = "Behind"
 	// Its rollout has yet to reach the cluster for the first time.
 	ReasonAwaitsRollout = "AwaitsRollout"
+	// The revision that it is to run has nothing for the variant that its target names, until the bundle's source has come to it.
+	ReasonAwaitsVariant = "AwaitsVariant"
 
 	// What the spoke's own policy makes of a bundle, and what no operator at the hub can change: it lets nothing be written now
 	// (Frozen), or ever (ReadOnly), or not this object, or not as this service account (PolicyDenied).
@@ -252,6 +254,7 @@ const (
 	WhyReady = "Ready"
 
 	WhyNoRevision      = "NoRevision"
+	WhyNoVariant       = "NoVariant"
 	WhyNoTargets       = "NoTargets"
 	WhyNotSelected     = "NotSelected"
 	WhyOutsideByFacts  = "OutsideByFacts"
@@ -300,7 +303,7 @@ const (
 
 // WhyReasons are all reasons of explanations.
 var WhyReasons = []string{
-	WhyReady, WhyNoRevision, WhyNoTargets, WhyNotSelected, WhyOutsideByFacts, WhyClusterDeleting, WhyLeaving,
+	WhyReady, WhyNoRevision, WhyNoVariant, WhyNoTargets, WhyNotSelected, WhyOutsideByFacts, WhyClusterDeleting, WhyLeaving,
 	WhyRolloutPending, WhyWaitsForStage, WhyWaitsForApproval, WhyWaitsForConfirmation, WhyWaitsForTurn, WhyWaitsForSpoke, WhyGatedByFreeze, WhyGatedByWindow, WhyRolloutPaused, WhyRolloutFailed, WhyRollingBack, WhyRolledBack,
 	WhyClusterBanned, WhyNotEnrolled, WhyNeverConnected, WhyStale, WhyHubRestarted, WhyHeldSinceRestore, WhySpokeTooOld, WhyContentUnavailable, WhyNotSent,
 	WhyNotAcknowledged, WhySpokeRefuses, WhyFetchingContent,

@@ -86,6 +86,13 @@ export interface ClusterGroup {
   status: { clusters?: number; bundles?: string[]; conditions?: Condition[] };
 }
 
+/** One of a revision's artifacts. What is rendered without a variant has no name. */
+export interface Variant {
+  name?: string;
+  digest: string;
+  objects?: number;
+}
+
 export interface Revision {
   metadata: Meta;
   spec: {
@@ -94,6 +101,7 @@ export interface Revision {
     digest: string;
     size?: string;
     objects?: number;
+    variants?: Variant[];
     provenance?: { actor?: string; message?: string; source?: string; commit?: string; time?: string; undoOf?: number };
   };
 }

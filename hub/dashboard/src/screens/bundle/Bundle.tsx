@@ -77,7 +77,7 @@ export function Bundle({ name }: { name: string }) {
         <Matrix bundle={b} />
         <Causes bundle={name} />
       </div>
-      {b.status.digest && <Objects bundle={name} digest={b.status.digest} />}
+      {b.status.revision && <Objects bundle={name} revision={b.status.revision} />}
       <Revisions bundle={name} status={b.status} changed={again} />
       <Block title="Events">
         <Events bundle={name} />

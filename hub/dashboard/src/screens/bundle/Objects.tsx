@@ -1,17 +1,43 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import type { Revision } from "../../api/answers";
 import { Failure } from "../../api/client";
+import { useQuery } from "../../api/query";
 import { useMay } from "../../frame/useMay";
+import { param, withParam } from "../../location";
 import { Block } from "../../parts/Block";
 import { Problem } from "../../parts/Note";
 import { count } from "../../words";
 import { artifact } from "./artifact";
 import { objectsOf, type ObjectKind } from "./differences";
+import { artifactsOf, nameOf } from "./variants";
 
 /** How many names of a kind are shown; more are counted. */
 const shown = 12;
 
-/** Objects are what a bundle consists of, by kind. Who may not read artifacts sees none. */
-export function Objects({ bundle, digest }: { bundle: string; digest: string }) {
+/** Objects are what a bundle's revision consists of, by kind, of one of its variants. Who may not read artifacts sees none. */
+export function Objects({ bundle, revision }: { bundle: string; revision: number }) {
+  const { data, error } = useQuery<Revision>(`/v1/bundles/${bundle}/revisions/${revision}`, ["Bundle"]);
+  if (!data) return error ? <Problem failure={error} /> : null;
+  const all = artifactsOf(data);
+  const chosen = all.find((v) => v.name === param("variant")) ?? all[0];
+  if (!chosen) return null;
+  return (
+    <ObjectsOf bundle={bundle} digest={chosen.digest}>
+      {all.length > 1 && (
+        <p class="more">
+          {all.map((v) => (
+            <a key={v.name ?? ""} class="link" href={withParam("variant", v.name ?? "")} aria-current={v === chosen ? "true" : undefined}>
+              {v === chosen ? <b>{nameOf(v)}</b> : nameOf(v)}{" "}
+            </a>
+          ))}
+        </p>
+      )}
+    </ObjectsOf>
+  );
+}
+
+function ObjectsOf({ bundle, digest, children }: { bundle: string; digest: string; children: ComponentChildren }) {
   const mayRead = useMay("get", "artifacts", { bundle });
   const [kinds, setKinds] = useState<ObjectKind[] | undefined>();
   const [failure, setFailure] = useState<Failure | undefined>();
@@ -30,6 +56,7 @@ export function Objects({ bundle, digest }: { bundle: string; digest: string }) 
   return (
     <Block title="Objects" n={kinds && count(total)}>
       {failure && <Problem failure={failure} />}
+      {children}
       <ul class="rows objects">
         {kinds?.map((k) => (
           <li key={k.kind}>

@@ -9,6 +9,7 @@ import { Problem } from "../../parts/Note";
 import { Ago } from "../../parts/Time";
 import { count, plural } from "../../words";
 import { ArtifactDiff } from "./ArtifactDiff";
+import { changesOf, nameOf, objectsText } from "./variants";
 
 /** How many of the newest are shown. */
 const shown = 20;
@@ -25,7 +26,7 @@ export function Revisions({ bundle, status, changed }: { bundle: string; status:
       {error && <Problem failure={error} />}
       <ul class="rows revs">
         {all.map((r, i) => {
-          const { number, provenance: p, digest, objects } = r.spec;
+          const { number, provenance: p, digest, variants } = r.spec;
           const before = all[i + 1];
           return (
             <li key={number}>
@@ -38,11 +39,17 @@ export function Revisions({ bundle, status, changed }: { bundle: string; status:
                 <span class="dim cut">
                   {p?.actor} {p?.commit && <span class="m">{p.commit.slice(0, 10)}</span>} {p?.source}
                 </span>
-                <span class="m dim" title={digest}>
-                  {digest.slice(7, 19)}
-                </span>
+                {variants?.length ? (
+                  <span class="dim nowrap" title={variants.map((v) => `${nameOf(v)}: ${v.digest.slice(7, 19)}`).join("\n")}>
+                    {plural(variants.length, "variant")}
+                  </span>
+                ) : (
+                  <span class="m dim" title={digest}>
+                    {digest.slice(7, 19)}
+                  </span>
+                )}
                 <span class="dim nowrap">
-                  {plural(objects ?? 0, "object")}, <Ago time={p?.time ?? r.metadata.creationTimestamp} /> ago
+                  {objectsText(r)}, <Ago time={p?.time ?? r.metadata.creationTimestamp} /> ago
                 </span>
                 <span class="acts">
                   {mayRead && before && (
@@ -59,12 +66,30 @@ export function Revisions({ bundle, status, changed }: { bundle: string; status:
                   )}
                 </span>
               </div>
-              {open === number && before && <ArtifactDiff from={before.spec.digest} to={digest} />}
+              {open === number && before && <Differences before={before} after={r} />}
             </li>
           );
         })}
       </ul>
     </Block>
+  );
+}
+
+/** Differences are those of each variant that changes. */
+function Differences({ before, after }: { before: Revision; after: Revision }) {
+  const varied = before.spec.variants?.length || after.spec.variants?.length;
+  if (!varied) return <ArtifactDiff from={before.spec.digest} to={after.spec.digest} />;
+  const changes = changesOf(before, after);
+  if (changes.length === 0) return <p class="more">No object of any variant that both have differs.</p>;
+  return (
+    <>
+      {changes.map(({ variant, from }) => (
+        <div key={variant.name ?? ""}>
+          <p class="more">{nameOf(variant)}</p>
+          <ArtifactDiff from={from} to={variant.digest} />
+        </div>
+      ))}
+    </>
   );
 }
 
