@@ -212,6 +212,13 @@ func (a *artifact) put(c *change) error {
 	if a.encoded == nil {
 		a.encode() // it went away since it was looked for
 	}
+	read := c.content
+	c.content = func(digest string) ([]byte, error) {
+		if digest == a.row.Digest {
+			return a.encoded, nil // which is on no disk before the commit
+		}
+		return read(digest)
+	}
 	return c.PutArtifact(a.row, a.encoded)
 }
 

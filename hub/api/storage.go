@@ -7,7 +7,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
@@ -20,6 +19,8 @@ const (
 	definitionKind  = "CustomResourceDefinition"
 	// maxVersions is how many versions are kept of one definition, which is in memory; real ones have a few.
 	maxVersions = 64
+	// maxSkeleton bounds what is kept of one definition for customizations, in bytes: without schemas, real ones have some hundred.
+	maxSkeleton = 16 << 10
 )
 
 // definitionOf is what an object says of a CustomResourceDefinition's versions; nil of any other object. What the API server would refuse is told as far as
@@ -40,70 +41,23 @@ func definitionOf(object manifest.Object) *storev1.Definition {
 		d.Versions = append(d.Versions, name)
 	}
 	slices.Sort(d.Versions)
+	if bare := withoutSchemas(object).JSON(); len(bare) <= maxSkeleton {
+		d.Object = bare
+	}
 	return d
 }
 
-// storageChanges are the definitions that a revision, which is the bundle's next, stores in another way than what the bundle's clusters run now: not the
-// revision before, which need not have reached them. Customizations, which say how clusters differ, are not looked into.
-func (c *change) storageChanges(b *yardarmv1.Bundle, next *yardarmv1.RevisionSpec) ([]*yardarmv1.StorageChange, error) {
-	defines := false
-	for _, digest := range next.Digests() {
-		definitions, err := c.definitionsIn(digest)
-		if err != nil {
-			return nil, err
-		}
-		defines = defines || len(definitions) > 0
-	}
-	if !defines {
-		return nil, nil
-	}
-	var moves []rollout.Move
-	for step := range c.moves(b, next) {
-		before, err := c.definitionsIn(step.from)
-		if err != nil {
-			return nil, err
-		}
-		after, err := c.definitionsIn(step.to)
-		if err != nil {
-			return nil, err
-		}
-		moves = append(moves, rollout.Move{Before: before, After: after})
-	}
-	return rollout.StorageChanges(moves), nil
-}
-
-// move is from one artifact to another, by their digests.
-type move struct{ from, to string }
-
-// moves are those that a bundle's clusters make, each once, from what they run to the revision that is next. With variants, only clusters tell which of them
-// follows which.
-func (c *change) moves(b *yardarmv1.Bundle, next *yardarmv1.RevisionSpec) map[move]bool {
-	out := make(map[move]bool)
-	uid := b.GetMetadata().GetUid()
-	runs := map[uint32]bool{placement.Settled(&c.ReadTx, b): true}
-	for m := range c.RolloutMembers(uid) {
-		runs[m.Runs] = true
-	}
-	varied := len(next.GetVariants()) > 0
-	for number := range runs {
-		spec := c.Revision(uid, number).GetSpec()
-		out[move{spec.GetDigest(), next.GetDigest()}] = true
-		varied = varied || len(spec.GetVariants()) > 0
-	}
-	if varied {
-		clear(out)
-		for cluster := range c.ClustersOf(uid) {
-			groups := c.GroupsOf(cluster.GetMetadata().GetUid())
-			spec := c.Revision(uid, placement.RevisionFor(&c.ReadTx, cluster.GetMetadata().GetUid(), b)).GetSpec()
-			out[move{placement.ArtifactFor(spec, groups).GetDigest(), placement.ArtifactFor(next, groups).GetDigest()}] = true
+// withoutSchemas answers a definition without what is most of it.
+func withoutSchemas(object manifest.Object) manifest.Object {
+	object = object.Clone()
+	spec, _ := object["spec"].(map[string]any)
+	versions, _ := spec["versions"].([]any)
+	for _, v := range versions {
+		if version, ok := v.(map[string]any); ok {
+			delete(version, "schema")
 		}
 	}
-	for step := range out {
-		if step.from == "" || step.to == "" || step.from == step.to {
-			delete(out, step)
-		}
-	}
-	return out
+	return object
 }
 
 // definitionsIn are the definitions in an artifact. Hubs before did not look for them: then it is done here, once.
@@ -113,11 +67,24 @@ func (c *change) definitionsIn(digest string) ([]*storev1.Definition, error) {
 	if len(row.GetDefinitions()) > 0 || !slices.ContainsFunc(row.GetObjects(), defines) {
 		return row.GetDefinitions(), nil
 	}
-	encoded, err := c.content(digest)
+	objects, err := c.definingObjects(row)
 	if err != nil {
 		return nil, err
 	}
-	canonical, err := manifest.Decompress(encoded, int(row.Size))
+	row = proto.CloneOf(row)
+	for _, object := range objects {
+		row.Definitions = append(row.Definitions, definitionOf(object))
+	}
+	return row.Definitions, c.PutArtifact(row, nil)
+}
+
+// definingObjects reads the definitions of an artifact as they are.
+func (c *change) definingObjects(row *storev1.Artifact) (out []manifest.Object, err error) {
+	encoded, err := c.content(row.GetDigest())
+	if err != nil {
+		return nil, err
+	}
+	canonical, err := manifest.Decompress(encoded, int(row.GetSize()))
 	if err != nil {
 		return nil, err
 	}
@@ -125,13 +92,12 @@ func (c *change) definitionsIn(digest string) ([]*storev1.Definition, error) {
 	if err != nil {
 		return nil, err
 	}
-	row = proto.CloneOf(row)
 	for _, object := range set.All() {
-		if d := definitionOf(object); d != nil {
-			row.Definitions = append(row.Definitions, d)
+		if object.Group() == definitionGroup && object.Kind() == definitionKind {
+			out = append(out, object)
 		}
 	}
-	return row.Definitions, c.PutArtifact(row, nil)
+	return out, nil
 }
 
 // storageWarnings tell that the latest revision of a bundle waits, or will wait, for a confirmation.

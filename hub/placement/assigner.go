@@ -53,6 +53,11 @@ func NewAssigner(r Reader, bundle *yardarmv1.Bundle, number uint32) *Assigner {
 	return newAssigner(bundle, r.Revision(bundle.GetMetadata().GetUid(), number))
 }
 
+// NewDraft makes the Assigner of a revision of a bundle that has no row yet.
+func NewDraft(bundle *yardarmv1.Bundle, spec *yardarmv1.RevisionSpec) *Assigner {
+	return newAssigner(bundle, &yardarmv1.Revision{Spec: spec})
+}
+
 func newAssigner(bundle *yardarmv1.Bundle, revision *yardarmv1.Revision) *Assigner {
 	return &Assigner{bundle: bundle, revision: revision, merged: map[int]*merged{}, customizations: map[sharing]*yardarmv1.Customization{}, hashes: map[string][]byte{}}
 }

@@ -3,6 +3,7 @@ package customize
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
@@ -30,10 +31,27 @@ func Apply(set *manifest.Set, c *yardarmv1.Customization, v Values) (*manifest.S
 }
 
 func applyWithin(work int, set *manifest.Set, c *yardarmv1.Customization, v Values) (*manifest.Set, error) {
+	return new(application).apply(work, set, c, v)
+}
+
+// Part is Apply to a part of a bundle's objects: patches that select none of them are for others. varies tells whether v matters to what comes out.
+func Part(set *manifest.Set, c *yardarmv1.Customization, v Values) (out *manifest.Set, varies bool, err error) {
+	a := &application{part: true}
+	out, err = a.apply(maxWork, set, c, v)
+	if varies = strings.Contains(string(set.Canonical()), "${"); !varies {
+		for i, p := range a.patches {
+			varies = varies || p != nil && p.applied > 0 && strings.Contains(c.Patches[i].GetPatch(), "${")
+		}
+	}
+	return out, varies && c.GetSubstitute(), err
+}
+
+// apply answers what comes out, or what is wrong with it.
+func (a *application) apply(work int, set *manifest.Set, c *yardarmv1.Customization, v Values) (*manifest.Set, error) {
 	if c.GetLanguage() > Language {
 		return nil, fmt.Errorf("%w: it needs version %d, and this program knows %d; upgrade it", ErrLanguage, c.Language, Language)
 	}
-	a := &application{values: values{Values: v, variables: c.GetVariables()}, substitute: c.GetSubstitute(), work: budget{left: work}}
+	a.values, a.substitute, a.work = values{Values: v, variables: c.GetVariables()}, c.GetSubstitute(), budget{left: work}
 	var found []Violation
 	if a.patches, found = compileAll(c); len(found) > 0 {
 		// The hub would have refused it.
@@ -43,7 +61,9 @@ func applyWithin(work int, set *manifest.Set, c *yardarmv1.Customization, v Valu
 		return nil, &a.problems
 	}
 	out, err := set.Edit(manifest.Limits{}, a.edit)
-	a.unused()
+	if !a.part {
+		a.unused()
+	}
 	if len(a.problems.Entries) > 0 {
 		return nil, &a.problems
 	}
@@ -54,8 +74,9 @@ func applyWithin(work int, set *manifest.Set, c *yardarmv1.Customization, v Valu
 	return out, err
 }
 
-// application is one call of Apply.
+// application is one call of Apply or Part.
 type application struct {
+	part       bool // of the objects; what is for none of them is for others
 	patches    []*patch
 	substitute bool
 	values     values

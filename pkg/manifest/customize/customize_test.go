@@ -55,6 +55,29 @@ func parse(t testing.TB, manifests ...string) *manifest.Set {
 	return set
 }
 
+// A part of a bundle is customized by the patches that are for it, and is told whether a cluster's values matter to it.
+func TestPart(t *testing.T) {
+	set := parse(t, config)
+	elsewhere := &yardarmv1.Patch{Target: target("Deployment", "web"), Patch: "spec: {replicas: \"${labels.n | int}\"}"}
+	for name, tc := range map[string]struct {
+		c      *yardarmv1.Customization
+		want   string
+		varies bool
+	}{
+		"patches of others": {&yardarmv1.Customization{Substitute: true, Patches: []*yardarmv1.Patch{elsewhere}}, `"a":"1"`, false},
+		"a value":           {&yardarmv1.Customization{Substitute: true, Patches: []*yardarmv1.Patch{elsewhere, {Target: target("ConfigMap", ""), Patch: "data: {a: \"${labels.a}\"}"}}}, `"a":"oslo"`, true},
+		"no substitution":   {&yardarmv1.Customization{Patches: []*yardarmv1.Patch{{Target: target("ConfigMap", ""), Patch: "data: {a: \"${labels.a}\"}"}}}, `"a":"${labels.a}"`, false},
+	} {
+		out, varies, err := Part(set, tc.c, Values{Labels: map[string]string{"a": "oslo"}})
+		if err != nil || varies != tc.varies || !strings.Contains(string(out.Canonical()), tc.want) {
+			t.Errorf("%s: varies %v, %v, %s", name, varies, err, out.Canonical())
+		}
+	}
+	if _, varies, err := Part(set, one(target("ConfigMap", ""), "- {op: remove, path: /nothing}"), Values{}); err == nil || varies {
+		t.Errorf("what does not fit: %v", err)
+	}
+}
+
 func target(kind, name string) *yardarmv1.ObjectSelector {
 	return &yardarmv1.ObjectSelector{Kind: kind, Name: name}
 }

@@ -1563,7 +1563,9 @@ type Definition struct {
 	// The version that objects are stored in.
 	Stored string `protobuf:"bytes,2,opt,name=stored,proto3" json:"stored,omitempty"`
 	// All of them, sorted.
-	Versions      []string `protobuf:"bytes,3,rep,name=versions,proto3" json:"versions,omitempty"`
+	Versions []string `protobuf:"bytes,3,rep,name=versions,proto3" json:"versions,omitempty"`
+	// The object as JSON, without its versions' schemas: what customizations make of its versions is found out on it. Absent where it is large.
+	Object        []byte `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1615,6 +1617,13 @@ func (x *Definition) GetStored() string {
 func (x *Definition) GetVersions() []string {
 	if x != nil {
 		return x.Versions
+	}
+	return nil
+}
+
+func (x *Definition) GetObject() []byte {
+	if x != nil {
+		return x.Object
 	}
 	return nil
 }
@@ -3061,12 +3070,13 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\flabels_known\x18\x06 \x01(\bR\vlabelsKnown\x12\x14\n" +
 	"\x05files\x18\a \x03(\tR\x05files\x12!\n" +
 	"\fobject_files\x18\b \x03(\rR\vobjectFiles\x12>\n" +
-	"\vdefinitions\x18\t \x03(\v2\x1c.yardarm.store.v1.DefinitionR\vdefinitions\"T\n" +
+	"\vdefinitions\x18\t \x03(\v2\x1c.yardarm.store.v1.DefinitionR\vdefinitions\"l\n" +
 	"\n" +
 	"Definition\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06stored\x18\x02 \x01(\tR\x06stored\x12\x1a\n" +
-	"\bversions\x18\x03 \x03(\tR\bversions\"\x9a\x01\n" +
+	"\bversions\x18\x03 \x03(\tR\bversions\x12\x16\n" +
+	"\x06object\x18\x04 \x01(\fR\x06object\"\x9a\x01\n" +
 	"\rDeletedBundle\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
