@@ -13,7 +13,6 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
@@ -135,19 +134,8 @@ func (c *Cache) have(ctx context.Context, s session, server *packp.AdvRefs, want
 	if err != nil {
 		return nil, err
 	}
-	limited := &io.LimitedReader{R: objects, N: c.maxSize() + 1}
-	if len(kept) == 0 {
-		err = packfile.UpdateObjectStorage(storage, limited)
-	} else {
-		err = unpack(storage, limited)
-	}
-	switch {
-	case limited.N <= 0:
-		return nil, errors.Join(reach.Failed(yardarmv1.SourceTooLarge, "the repository is larger than %d bytes; split it, or raise the hub's --source-max-size", c.maxSize()), c.Clear())
-	case ctx.Err() != nil:
-		return nil, reach.Unreachable("the server", context.Cause(ctx))
-	case err != nil && !errors.Is(err, packfile.ErrEmptyPackfile):
-		return nil, reach.Failed(yardarmv1.SourceUnreachable, "what the server sent of the repository cannot be read: %w", err)
+	if err := c.keep(ctx, storage, objects, len(kept) == 0); err != nil {
+		return nil, err
 	}
 	for _, t := range missing {
 		kept = append(kept, t.commit)
@@ -165,13 +153,17 @@ func holds(storage *filesystem.Storage, object plumbing.Hash) bool {
 	return err == nil
 }
 
-// unpack puts the objects of a pack into the cache one by one: they are few, and what some of them refer to is there already.
-func unpack(storage *filesystem.Storage, objects io.Reader) error {
-	parser, err := packfile.NewParserWithStorage(packfile.NewScanner(objects), storage)
-	if err != nil {
-		return err
+// keep puts the objects of a pack into the cache, unless there are more of them than may be: then nothing is kept.
+func (c *Cache) keep(ctx context.Context, storage *filesystem.Storage, objects io.Reader, whole bool) error {
+	pack, err := c.receive(ctx, objects)
+	if err == nil {
+		defer pack.Close()
+		err = pack.into(storage, whole, c.maxSize())
 	}
-	_, err = parser.Parse()
+	var known *reach.Error
+	if errors.As(err, &known) && known.Reason == yardarmv1.SourceTooLarge {
+		return errors.Join(known, c.Clear())
+	}
 	return err
 }
 
