@@ -102,6 +102,8 @@ type Config struct {
 	SourceLocal bool
 	// SourceMaxSize is the largest repository that a source may be, in bytes. Default 256 MiB.
 	SourceMaxSize int64
+	// SourceRenders is how many bundles are rendered at once. Default: as package source says.
+	SourceRenders int
 	// KeepRevisions is how many of the newest revisions of each bundle are kept, beside those that are in use. Default 20.
 	KeepRevisions int
 	// KeepHistory is how long the histories of clusters and rollouts are kept. Default 30 days.
@@ -304,7 +306,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	}
 	sources, err := source.New(source.Config{
 		Store: db, Publisher: fleet, Sealer: sealer, Dir: filepath.Join(c.DataDir, "sources"), Dialer: reach.Dialer{Hosts: c.SourceHosts, Local: c.SourceLocal},
-		MaxSize: c.SourceMaxSize, Logger: c.Logger, Registerer: h.metrics,
+		MaxSize: c.SourceMaxSize, Renders: c.SourceRenders, Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {
 		return err

@@ -66,20 +66,25 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// A hostile archive is told of by the file in it that is, and is not fetched again.
+// A hostile archive is told of by the file in it that is, and is not fetched again. The last good revision stays.
 func TestHostileChart(t *testing.T) {
 	w, charts := newWorld(t), charttest.Serve(t)
-	bad := charts.Put("shop", "1.0.0", charttest.Pack("shop", map[string]string{"../../a.yaml": "a: b"}))
+	good := charts.Add("shop", "1.0.0", chartFiles(chartTemplate))
 	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{charts.URL}, Ca: string(charts.CA)})
 	w.from(&yardarmv1.Source{From: &yardarmv1.Source_Helm{Helm: &yardarmv1.HelmSource{Url: charts.URL, Chart: "shop", Credentials: "git"}}})
+	w.untilDigest(good)
+	bad := charts.Put("shop", "1.1.0", charttest.Pack("shop", map[string]string{"../../a.yaml": "a: b"}))
+	w.look()
 	if p := w.untilProblem(yardarmv1.SourceNotRendered); p.Digest != bad || p.File != "shop/../../a.yaml" {
 		t.Errorf("the problem is %v", p)
 	}
 	before := w.until("a look", func(*yardarmv1.Bundle) bool { return true }).Status.Source.AsOf.AsTime()
 	w.look()
-	w.until("a later look", func(b *yardarmv1.Bundle) bool { return b.Status.Source.AsOf.AsTime().After(before) })
-	if n := charts.Archives.Load(); n != 1 {
-		t.Errorf("it was fetched %d times", n)
+	if b := w.until("a later look", func(b *yardarmv1.Bundle) bool { return b.Status.Source.AsOf.AsTime().After(before) }); b.Status.LatestRevision != 1 || b.Status.Source.Digest != good {
+		t.Errorf("the status is %v", b.Status)
+	}
+	if n := charts.Archives.Load(); n != 2 {
+		t.Errorf("archives were fetched %d times", n)
 	}
 }
 

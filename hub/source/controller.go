@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/api"
@@ -31,10 +32,12 @@ const (
 	defaultInterval = time.Minute
 	// maxBackoff is the longest pause after failures of a server that is asked more often.
 	maxBackoff = 10 * time.Minute
-	// lookers is how many repositories are looked at at once: each holds a pack's index and an artifact in memory.
-	lookers = 4
-	// lookTime is how long one look may take: the first fetch of a large repository over a slow line.
-	lookTime = 5 * time.Minute
+	// fetchers is how many servers are asked at once: what one gives is unpacked, with a file of it at a time in memory.
+	fetchers = 4
+	// lookers is how many repositories are looked at at once, most of which wait for their turn to be fetched or rendered: each may hold a pack's index and some objects in memory.
+	lookers = 16
+	// fetchTime is how long asking a server may take: the first fetch of a large repository over a slow line.
+	fetchTime = 5 * time.Minute
 )
 
 // Publisher publishes what a source has; it is [api.Server].
@@ -52,7 +55,9 @@ type Config struct {
 	// Dialer says which servers may be asked.
 	Dialer reach.Dialer
 	// MaxSize is the largest repository, in bytes. Default: that of package git.
-	MaxSize    int64
+	MaxSize int64
+	// Renders is how many bundles are rendered at once. Default: as many as there are processors, and memory for.
+	Renders    int
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	// Clock is time.Now by default.
@@ -63,8 +68,10 @@ type Config struct {
 type Controller struct {
 	Config
 	metrics *metrics
-	looks   chan func(*yardarmv1.Source) bool
-	done    chan result
+	// fetches and renders are had by turns, in the order in which they are asked for.
+	fetches, renders turns
+	looks            chan func(*yardarmv1.Source) bool
+	done             chan result
 
 	// What follows belongs to Run.
 	repositories map[place]*repository
@@ -125,7 +132,13 @@ func New(c Config) (*Controller, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	return &Controller{Config: c, metrics: newMetrics(c.Registerer), looks: make(chan func(*yardarmv1.Source) bool), done: make(chan result, lookers),
+	if c.Renders <= 0 {
+		c.Renders = defaultRenders()
+	}
+	m := newMetrics(c.Registerer, c.Store)
+	return &Controller{Config: c, metrics: m, looks: make(chan func(*yardarmv1.Source) bool), done: make(chan result, lookers),
+		fetches:      turns{semaphore.NewWeighted(fetchers), m.waiting.WithLabelValues("fetch")},
+		renders:      turns{semaphore.NewWeighted(int64(c.Renders)), m.waiting.WithLabelValues("render")},
 		repositories: make(map[place]*repository), followers: make(map[string]*follower)}, nil
 }
 
@@ -279,20 +292,22 @@ func (c *Controller) hasten(which func(*repository) bool) {
 // start looks at what is due, as far as there is room, and answers when the next one is; zero if there is none, or if the end of a look comes first.
 func (c *Controller) start(ctx context.Context) (next time.Time) {
 	now := c.Clock()
+	var due []*repository
 	for _, r := range c.repositories {
 		switch {
 		case r.busy:
-			continue
-		case r.next.After(now):
-			if next.IsZero() || r.next.Before(next) {
-				next = r.next
-			}
-		case c.busy < lookers:
-			c.busy++
-			r.busy, r.again = true, false
-			job := c.job(r)
-			go func() { c.done <- c.look(ctx, job) }()
+		case !r.next.After(now):
+			due = append(due, r)
+		case next.IsZero() || r.next.Before(next):
+			next = r.next
 		}
+	}
+	slices.SortFunc(due, func(a, b *repository) int { return a.next.Compare(b.next) })
+	for _, r := range due[:min(len(due), lookers-c.busy)] {
+		c.busy++
+		r.busy, r.again = true, false
+		job := c.job(r)
+		go func() { c.done <- c.look(ctx, job) }()
 	}
 	return next
 }

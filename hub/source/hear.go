@@ -12,7 +12,8 @@ import (
 
 // Hear takes a webhook for the source credentials of a name. If it is signed with their webhook secret, all that bundles get with these credentials is looked at now; those that
 // come while it is being looked at make for one more look, however many they are. It returns once that is noted, with the errors of [webhook.Check] among others.
-func (c *Controller) Hear(ctx context.Context, name string, header http.Header, body io.Reader) error {
+func (c *Controller) Hear(ctx context.Context, name string, header http.Header, body io.Reader) (err error) {
+	defer func() { c.metrics.heard(err) }()
 	secret, err := c.webhookSecret(name)
 	if err != nil {
 		return err

@@ -55,16 +55,14 @@ func (c *Controller) job(r *repository) job {
 	return j
 }
 
-// look asks the server, and publishes what is new.
+// look asks the server, and publishes what is new. Both are had by turns.
 func (c *Controller) look(ctx context.Context, j job) result {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
 	j, refused := c.permitted(j)
 	out := result{repository: j.repository, outcomes: refused}
 	if len(j.followers) == 0 {
 		return out
 	}
-	found, err := c.ask(ctx, j)
+	found, err := c.fetch(ctx, j)
 	for i, f := range j.followers {
 		seen := finding{err: err}
 		if err == nil {
@@ -74,6 +72,9 @@ func (c *Controller) look(ctx context.Context, j job) result {
 		held := j.seen[i].GetHeld()
 		if seen.tree != nil {
 			held, seen.err = c.publish(ctx, f, seen)
+			if ctx.Err() != nil {
+				return out // the hub stops
+			}
 			if unreadable(seen.err) {
 				seen.err = errors.Join(seen.err, c.clear(j.place))
 			}
@@ -91,8 +92,29 @@ func (c *Controller) look(ctx context.Context, j job) result {
 	return out
 }
 
-// publish renders what was found for a bundle, each of its variants once, and publishes what comes out.
+// fetch asks the server, when it is this repository's turn.
+func (c *Controller) fetch(ctx context.Context, j job) ([]finding, error) {
+	end, err := c.fetches.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	began := time.Now()
+	found, err := c.ask(ctx, j)
+	c.metrics.fetch(j.place.kind, err, began)
+	return found, err
+}
+
+// publish renders what was found for a bundle, each of its variants once, and publishes what comes out, when it is this bundle's turn.
 func (c *Controller) publish(ctx context.Context, f *follower, seen finding) (held string, err error) {
+	end, err := c.renders.take(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	defer func(began time.Time) { c.metrics.rendered.Observe(time.Since(began).Seconds()) }(time.Now())
 	var renderings []api.SourceRendering
 	for _, variant := range f.variants {
 		c.metrics.renders.Inc()
@@ -170,7 +192,7 @@ func (c *Controller) problem(f *follower, seen finding) *yardarmv1.SourceProblem
 	case errors.As(err, &one):
 		p.Reason, p.Message, p.File, p.Line = yardarmv1.SourceNotRendered, err.Error(), one.File, uint32(one.Line)
 	case errors.Is(err, context.DeadlineExceeded):
-		p.Reason, p.Message = yardarmv1.SourceUnreachable, fmt.Sprintf("it took longer than %s", lookTime)
+		p.Reason, p.Message = yardarmv1.SourceUnreachable, fmt.Sprintf("it took longer than %s", fetchTime)
 	case theirs:
 		p.Reason, p.Message = yardarmv1.SourceRefused, message
 	default:

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +50,8 @@ type world struct {
 	hub        *apitest.Hub
 	sealer     credentials.Sealer
 	controller *Controller
+	// configure, if set, changes what controllers are made of.
+	configure func(*Config)
 	// logged is what the hub and the controller log.
 	logged record
 	stop   func()
@@ -104,7 +107,11 @@ func (w *world) run() {
 	if w.stop != nil {
 		w.stop()
 	}
-	c, err := New(Config{Store: w.hub.Store, Publisher: w.hub.API, Sealer: w.sealer, Dir: filepath.Join(w.hub.Dir, "sources"), Dialer: reach.Dialer{Local: true}, Logger: w.logger()})
+	config := Config{Store: w.hub.Store, Publisher: w.hub.API, Sealer: w.sealer, Dir: filepath.Join(w.hub.Dir, "sources"), Dialer: reach.Dialer{Local: true}, Logger: w.logger()}
+	if w.configure != nil {
+		w.configure(&config)
+	}
+	c, err := New(config)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -162,6 +169,26 @@ func (w *world) tryApply(labels map[string]string, change func(*yardarmv1.Source
 	return err
 }
 
+// another is one more repository, whose server the source credentials of a name are for.
+func (w *world) another(name string) (*gittest.Repository, *gittest.Server) {
+	w.Helper()
+	r := gittest.New(w)
+	s := gittest.Serve(r, nil)
+	w.keepAs(name, &yardarmv1.SourceCredentialsSpec{Urls: []string{s.URL}, Ca: string(s.CA), Bundles: &yardarmv1.Scope{Selector: &yardarmv1.LabelSelector{}}})
+	return r, s
+}
+
+// bundle makes one more bundle of a repository, or has it asked again.
+func (w *world) bundle(name, credentials, url string) {
+	w.Helper()
+	interval := time.Hour + time.Duration(w.hub.Store.Read().Index())*time.Second
+	if _, err := w.hub.Apply(w.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_Bundle{Bundle: &yardarmv1.Bundle{Metadata: &yardarmv1.ObjectMeta{Name: name},
+		Spec: &yardarmv1.BundleSpec{Source: &yardarmv1.Source{From: &yardarmv1.Source_Git{Git: &yardarmv1.GitSource{
+			Url: url, Path: "apps/web", Credentials: credentials, Interval: durationpb.New(interval)}}}}}}}}}); err != nil {
+		w.Fatal(err)
+	}
+}
+
 func configMap(name, value string) string {
 	return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n  namespace: default\ndata:\n  key: %s\n", name, value)
 }
@@ -169,9 +196,14 @@ func configMap(name, value string) string {
 // until waits for the bundle to be as wanted, and answers it.
 func (w *world) until(what string, wanted func(*yardarmv1.Bundle) bool) *yardarmv1.Bundle {
 	w.Helper()
+	return w.untilBundle("web", what, wanted)
+}
+
+func (w *world) untilBundle(name, what string, wanted func(*yardarmv1.Bundle) bool) *yardarmv1.Bundle {
+	w.Helper()
 	var last *yardarmv1.Bundle
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		b, err := w.hub.GetBundle(w.Context(), &hubv1.GetBundleRequest{Name: "web"})
+		b, err := w.hub.GetBundle(w.Context(), &hubv1.GetBundleRequest{Name: name})
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -297,10 +329,15 @@ func TestFailures(t *testing.T) {
 	w.until("recovery", func(b *yardarmv1.Bundle) bool { return b.Status.Source.Problem == nil })
 	w.stays(good, 1)
 
-	w.apply(func(s *yardarmv1.Source) { s.GetGit().Ref = &yardarmv1.GitRef{Branch: "gone"} })
-	if p := w.untilProblem(yardarmv1.SourceRefNotFound); !strings.Contains(p.Message, `no branch "gone"`) {
+	w.Git("branch", "release")
+	w.apply(func(s *yardarmv1.Source) { s.GetGit().Ref = &yardarmv1.GitRef{Branch: "release"} })
+	w.until("the branch", func(b *yardarmv1.Bundle) bool { return b.GetStatus().GetSource().GetRef() == "release" })
+	w.Git("branch", "-D", "release")
+	w.look()
+	if p := w.untilProblem(yardarmv1.SourceRefNotFound); !strings.Contains(p.Message, `no branch "release"`) {
 		t.Errorf("the problem is %v", p)
 	}
+	w.stays(good, 1)
 	w.apply(func(s *yardarmv1.Source) { s.GetGit().Path = "apps/none" })
 	w.untilProblem(yardarmv1.SourceNotRendered)
 	w.apply(func(s *yardarmv1.Source) { s.GetGit().Credentials = "none" })
@@ -350,23 +387,76 @@ func TestSigned(t *testing.T) {
 	}
 }
 
+// A server whose certificate has expired meanwhile gives nothing new, and takes nothing away.
 func TestExpiredCertificate(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
+	until := func(end time.Time) tls.Certificate {
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: end,
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+		raw, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}
 	}
-	w := newWorldOf(t, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}})
-	w.Commit("one", "apps/web/a.yaml", configMap("a", "one"))
-	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, Ca: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}))})
+	good, expired := until(time.Now().Add(time.Hour)), until(time.Now().Add(-time.Hour))
+	var shown atomic.Pointer[tls.Certificate]
+	shown.Store(&good)
+	w := newWorldOf(t, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		return &tls.Config{Certificates: []tls.Certificate{*shown.Load()}}, nil
+	}})
+	first := w.Commit("one", "apps/web/a.yaml", configMap("a", "one"))
+	ca := ""
+	for _, c := range []tls.Certificate{good, expired} {
+		ca += string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}))
+	}
+	w.keep(&yardarmv1.SourceCredentialsSpec{Urls: []string{w.server.URL}, Ca: ca})
 	w.apply(nil)
+	w.untilCommit(first)
+
+	shown.Store(&expired)
+	second := w.Commit("two", "apps/web/a.yaml", configMap("a", "two"))
+	w.look()
 	if p := w.untilProblem(yardarmv1.SourceNotTrusted); !strings.Contains(p.Message, "expired") {
 		t.Errorf("the problem is %v", p)
+	}
+	w.stays(first, 1)
+	shown.Store(&good)
+	w.look()
+	w.untilCommit(second)
+}
+
+// A repository that has grown too large changes nothing, and no other source is the worse for it.
+func TestOversizedRepository(t *testing.T) {
+	w := newWorld(t)
+	w.configure = func(c *Config) { c.MaxSize = 200_000 }
+	w.run()
+	other, served := w.another("other")
+	good := w.Commit("good", "apps/web/a.yaml", configMap("a", "one"))
+	w.apply(nil)
+	w.untilCommit(good)
+	for _, size := range []int{300_000, 16 * 300_000} { // as it is sent, and as it unpacks
+		noise := make([]byte, size)
+		if size == 300_000 {
+			_, _ = rand.Read(noise)
+		}
+		w.Commit("too large", "noise", string(noise))
+		w.look()
+		if p := w.untilProblem(yardarmv1.SourceTooLarge); !strings.Contains(p.Message, "--source-max-size") {
+			t.Errorf("the problem is %v", p)
+		}
+		w.stays(good, 1)
+		other.Commit("of another", "apps/web/a.yaml", configMap("b", fmt.Sprint(size)))
+		w.bundle("other", "other", served.Repo)
+		w.untilBundle("other", "a revision", func(b *yardarmv1.Bundle) bool {
+			return b.GetStatus().GetSource().GetCommit() == other.Git("rev-parse", "HEAD") && b.Status.Source.Problem == nil
+		})
+		w.Git("reset", "-q", "--hard", good)
+		w.look()
+		w.until("recovery", func(b *yardarmv1.Bundle) bool { return b.Status.Source.Problem == nil })
 	}
 }
 

@@ -1,6 +1,10 @@
 package store
 
-import yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+import (
+	"iter"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
 
 // Source is what the hub has seen of a bundle's source. It is in memory only: what it has led to is in the bundle's revisions.
 type Source struct {
@@ -16,6 +20,17 @@ func (tx *ReadTx) Source(bundleUID string) *yardarmv1.SourceStatus {
 		return row.Status
 	}
 	return nil
+}
+
+// Sources yields what was seen of all bundles' sources, by bundle uid.
+func (tx *ReadTx) Sources() iter.Seq[*yardarmv1.SourceStatus] {
+	return func(yield func(*yardarmv1.SourceStatus) bool) {
+		for row := range sources.scan(tx, idIndex, "") {
+			if !yield(row.Status) {
+				return
+			}
+		}
+	}
 }
 
 // PutSource inserts or replaces what was seen of a bundle's source; nil is nothing. That of a bundle that does not exist is dropped.

@@ -102,6 +102,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&config.SourceHosts, "source-host", nil, "the `name` of a server that sources may be on, *.example.com for any below it; repeatable (default: any)")
 	f.BoolVar(&config.SourceLocal, "source-local", false, "let sources be on this machine or its link, where services take whoever reaches them for a friend")
 	f.Int64Var(&config.SourceMaxSize, "source-max-size", 256<<20, "the largest repository that a source may be, in bytes, as its server packs one commit; about twice as much is kept of each in DIR/sources")
+	f.IntVar(&config.SourceRenders, "source-renders", 0, "how many bundles are rendered from sources at once, each of which may take 512 MiB and 30 s (default: as many as there are processors, and 1 GiB of GOMEMLIMIT for, where that is set)")
 	f.IntVar(&config.KeepRevisions, "keep-revisions", 20, "how many of the newest revisions of each bundle are kept; those that a cluster runs or holds stay beside them")
 	f.DurationVar(&config.KeepHistory, "keep-history", 30*24*time.Hour, "how long it is kept what clusters were to run and what was observed of them: each change of a cluster takes some 150 bytes; of each cluster at most 500 flushes are kept")
 	f.Uint64Var(&config.KeepAudit, "keep-audit", 100_000, "how many entries of the audit log are kept: one for each change, of some 400 bytes")
