@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -51,6 +52,8 @@ type world struct {
 	lone map[string]*spokes.Fleet
 	// provider is who people sign in by, if there is one.
 	provider *provider.Provider
+	// controls are what else a spec may ask for, by pattern; each answers a text.
+	controls map[string]func(*http.Request) (string, error)
 }
 
 // newWorld starts a hub that takes a spoke for stale after a second.
@@ -61,7 +64,7 @@ func newWorldOf(t *testing.T, rows seed.Fleet, flags ...string) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
-	w := &world{t: t, ctx: ctx, dir: t.TempDir(), lone: map[string]*spokes.Fleet{}}
+	w := &world{t: t, ctx: ctx, dir: t.TempDir(), lone: map[string]*spokes.Fleet{}, controls: map[string]func(*http.Request) (string, error){}}
 	hub, err := fleet.NewHub(fleet.HubConfig{
 		Programs: programs, Dir: filepath.Join(w.dir, "hub"), Flags: append(flags, "--reconnect-grace", "1s", "--restart-grace", "10s"),
 	})
@@ -277,12 +280,20 @@ func (w *world) run(spec string, env ...string) {
 // control serves what a spec may ask for, and answers where.
 func (w *world) control() string {
 	mux := http.NewServeMux()
-	handle := func(pattern string, fn func(*http.Request) error) {
+	answer := func(pattern string, fn func(*http.Request) (string, error)) {
 		mux.HandleFunc(pattern, func(rw http.ResponseWriter, r *http.Request) {
-			if err := fn(r); err != nil {
+			text, err := fn(r)
+			if err != nil {
 				http.Error(rw, err.Error(), http.StatusInternalServerError)
 			}
+			_, _ = io.WriteString(rw, text)
 		})
+	}
+	handle := func(pattern string, fn func(*http.Request) error) {
+		answer(pattern, func(r *http.Request) (string, error) { return "", fn(r) })
+	}
+	for pattern, fn := range w.controls {
+		answer(pattern, fn)
 	}
 	handle("POST /hub/stop", func(*http.Request) error { return w.hub.Stop() })
 	handle("POST /hub/start", func(*http.Request) error { return w.hub.Start(w.ctx) })

@@ -19,6 +19,9 @@ import (
 // maxGates is how many there may be: each is asked about each cluster of each rollout that is under way.
 const maxGates = 256
 
+// maxWindowTimes is how many times of a window are told, as the proto says: a week of a nightly one, but for the weekend.
+const maxWindowTimes = 5
+
 // maxGateWarnings is how many bundles are named of those that a window leaves no moment.
 const maxGateWarnings = 3
 
@@ -72,6 +75,9 @@ func (v view) gate(row *yardarmv1.Gate) *yardarmv1.Gate {
 	out.Status.State, out.Status.Changes = yardarmv1.GateOpen, stamp(changes)
 	if shut {
 		out.Status.State = yardarmv1.GateShut
+	}
+	for _, span := range gate.Times(row, v.now, maxWindowTimes) {
+		out.Status.Times = append(out.Status.Times, &yardarmv1.WindowTime{Begins: stamp(span.Begins), Ends: stamp(span.Ends)})
 	}
 	return out
 }

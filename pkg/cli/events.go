@@ -64,6 +64,7 @@ ready or failed, and who did what. The hub keeps the newest ten thousand events.
 	cmd.Flags().Uint32Var(&req.Tail, "tail", 100, "show the last N only; 0 shows all that are kept")
 	cmd.Flags().StringVar(&req.Cluster, "cluster", "", "only events about this cluster")
 	cmd.Flags().StringVar(&req.Bundle, "bundle", "", "only events about this bundle")
+	cmd.Flags().StringVar(&req.Filter, "filter", "", "only those that match, by type, reason, cluster, bundle, revision, actor and message, as in type=Warning,reason=Bundle*")
 	formatFlag(cmd, &output, formatTable, formatJSON)
 	complete(cmd, "cluster", a.completeNames(resource.Cluster))
 	complete(cmd, "bundle", a.completeNames(resource.Bundle))

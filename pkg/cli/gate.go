@@ -71,6 +71,19 @@ func (a *app) gateWhen(spec *yardarmv1.GateSpec) string {
 	return fmt.Sprintf("%s %s for %s %s", w.GetEffect(), w.GetSchedule(), table.Duration(w.GetDuration().AsDuration()), cmp.Or(w.GetTimeZone(), "UTC"))
 }
 
+// gateTimes is as in "until 2026-03-01 06:00:00, 2026-03-01 22:00:00 to 2026-03-02 06:00:00".
+func (a *app) gateTimes(g *yardarmv1.Gate) string {
+	var parts []string
+	for _, t := range g.GetStatus().GetTimes() {
+		if t.GetBegins() == nil {
+			parts = append(parts, "until "+a.at(t.GetEnds()))
+		} else {
+			parts = append(parts, a.at(t.GetBegins())+" to "+a.at(t.GetEnds()))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
 func (d *sheet) gate(g *yardarmv1.Gate) {
 	st := g.GetStatus()
 	d.metadata(g.GetMetadata())
@@ -81,6 +94,7 @@ func (d *sheet) gate(g *yardarmv1.Gate) {
 	}
 	d.painted("State", state)
 	d.field("When", d.app.gateWhen(g.GetSpec()))
+	d.field("Next", d.app.gateTimes(g))
 	d.field("About", gateAbout(g.GetSpec()))
 	d.field("Reason", g.GetSpec().GetReason())
 	d.field("Written by", strings.Join([]string{st.GetActor(), d.app.at(st.GetWritten())}, ", "))

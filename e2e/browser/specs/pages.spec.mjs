@@ -216,6 +216,96 @@ test("a bundle is frozen and its rollout waits; the freeze is lifted, and one of
   assert.deepEqual(page.wrong, []);
 });
 
+test("a window is made with its next times shown first, stands where it counts, and is removed", async () => {
+  const page = await enter("/bundles/base");
+  await page.getByRole("button", { name: "Window…" }).click();
+  const ask = page.getByRole("group", { name: "Window…" });
+  await ask.getByLabel("It begins at").fill("0 25 * * *");
+  await ask.getByText("is no schedule").waitFor();
+  assert.ok(await ask.getByRole("button", { name: "Keep this window for base" }).isDisabled());
+  await ask.getByLabel("It begins at").fill("30 1 * * *");
+  await ask.getByLabel("In the time zone").fill("Asia/Kathmandu");
+  await ask.getByLabel("For how many hours").fill("2");
+  // 5:45 ahead, in every season.
+  await eventually(() => ask.locator(".times li", { hasText: /\d 19:45 to \w+ [\d-]+ 21:45/ }).count(), 5);
+  await accessible(page, "window");
+  await contained(page, "window");
+  await ask.getByLabel("Revisions go on").selectOption("deny");
+  await ask.getByLabel("Reason").fill("they are asleep");
+  await ask.getByText('"effect":"deny"').waitFor();
+  await eventually(() => ask.locator(".times li").count(), 5);
+  await ask.getByRole("button", { name: "Keep this window for base" }).click();
+  const gates = page.getByRole("region", { name: "Gates" });
+  await gates.getByText("they are asleep").waitFor();
+  await gates.getByText("not in the 2 h from").waitFor();
+  const made = await api(page, "GET", "/v1/gates/deny-bundle-base");
+  assert.deepEqual([made.spec.bundles.names, made.spec.window], [["base"], { effect: "deny", schedule: "30 1 * * *", duration: "7200s", timeZone: "Asia/Kathmandu" }]);
+  await accessible(page, "bundle with a window");
+  await contained(page, "bundle with a window");
+  await gates.getByRole("button", { name: "Remove…" }).click();
+  await gates.getByText("yardarm delete gate/deny-bundle-base").waitFor();
+  await page.getByRole("button", { name: "Remove deny-bundle-base" }).click();
+  await eventually(() => gates.count(), 0);
+  // Of a group, and of one cluster.
+  await page.goto("/rollouts");
+  await page.getByRole("button", { name: "Window…" }).click();
+  await ask.getByLabel("Where").selectOption("test");
+  await ask.getByText('"groups":["test"]').waitFor();
+  await ask.getByRole("button", { name: "Keep this window for test" }).click();
+  await eventually(async () => (await api(page, "GET", "/v1/gates")).gates?.map((g) => [g.metadata.name, g.spec.groups]), [["allow-group-test", ["test"]]]);
+  await page.goto("/clusters/shop-0001");
+  await page.getByRole("button", { name: "Window…" }).click();
+  await ask.getByText('"clusters":{"names":["shop-0001"]}').waitFor();
+  await api(page, "DELETE", "/v1/gates/allow-group-test");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("a bundle's source says where it comes from, and what is wrong there", async () => {
+  const page = await enter("/bundles");
+  const source = { git: { url: "https://git.example.com/team/shop.git", ref: { branch: "main" }, path: "deploy/web", interval: "600s" } };
+  await api(page, "POST", "/v1/apply", { resources: [{ bundle: { apiVersion: "yardarm.dev/v1", kind: "Bundle", metadata: { name: "sourced" }, spec: { source } } }] });
+  await page.goto("/bundles/sourced");
+  const block = page.getByRole("region", { name: "Source" });
+  for (const text of [source.git.url, "branch main", "deploy/web", "10 min"]) await block.getByText(text, { exact: true }).waitFor();
+  await block.getByText("nothing found yet").waitFor();
+  await block.locator(".t-degraded").waitFor();
+  await accessible(page, "source");
+  await contained(page, "source");
+  await api(page, "DELETE", "/v1/bundles/sourced?workloads=WORKLOADS_KEEP");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("who changed what is shown to those who may know, as it happens, and by actor", async () => {
+  const page = await enter("/activity");
+  const { secret } = await api(page, "POST", "/v1/tokens", { name: "labeller", role: "operator" });
+  await page.getByRole("button", { name: "Changes" }).click();
+  const changes = page.getByRole("region", { name: "Changes" });
+  await changes.getByText("token/labeller created").waitFor();
+  const as = (method, path, data) => page.request.fetch(path, { method, headers: { Authorization: `Bearer ${secret}` }, data });
+  await as("POST", "/v1/clusters/shop-0004:label", { set: { seen: "1" } });
+  const row = changes.locator("li", { hasText: "LabelCluster" }).first();
+  await row.getByRole("link", { name: "cluster/shop-0004" }).waitFor();
+  await row.getByRole("link", { name: "token/labeller" }).click();
+  await eventually(() => changes.locator(".audit li").count(), 1, "by that actor alone");
+  assert.match(page.url(), /of=changes&filter=actor%3Dtoken%2Flabeller/);
+  await page.locator("footer code", { hasText: "yardarm audit --follow --filter actor=token/labeller" }).waitFor();
+  await accessible(page, "changes");
+  await contained(page, "changes");
+  await page.reload();
+  await eventually(() => changes.locator(".audit li").count(), 1);
+  // A filter that is none says why.
+  await page.getByLabel("Filter", { exact: true }).fill("nothing=a");
+  await page.keyboard.press("Enter");
+  await page.locator(".msg").waitFor();
+  // Who may not get the log is not offered it, and refused.
+  const other = await enter("/activity", secret);
+  await other.getByText("RevisionPublished").first().waitFor();
+  assert.equal(await other.getByRole("button", { name: "Changes" }).count(), 0);
+  await other.goto("/activity?of=changes");
+  await other.getByText("may not get audit").waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
 test("who else is told of what happens is shown to those who may know, and whether it reaches them", async () => {
   const page = await enter("/activity");
   await api(page, "POST", "/v1/apply", { resources: [{ notification: { apiVersion: "yardarm.dev/v1", kind: "Notification", metadata: { name: "ops" }, spec: { url: "https://hooks.example.com/x", severity: "warning" } } }] });
@@ -298,6 +388,13 @@ test("a hub that restarts is lost and found again, without a reload", async () =
   await eventually(() => page.getByText(/The hub has not answered since/).count(), 0);
   await eventually(async () => (await page.locator("tbody .t-stale").count()) <= 2, true);
   assert.ok(await page.evaluate(() => window.sameDocument), "the page was not loaded anew");
+  // A hub that stops writes down whom it has denied what.
+  await page.goto("/activity");
+  await page.getByRole("button", { name: "Denied" }).click();
+  const denied = page.getByRole("region", { name: "Changes" }).locator("li", { hasText: "ListAudit" });
+  await denied.getByText("permission denied").waitFor();
+  await denied.getByRole("link", { name: "token/labeller" }).waitFor();
+  await accessible(page, "denied");
 });
 
 test("who may only look is offered nothing else, and refused it", async () => {
@@ -306,7 +403,7 @@ test("who may only look is offered nothing else, and refused it", async () => {
   const page = await enter("/clusters/shop-0001", secret);
   await page.getByRole("heading", { name: /shop-0001/ }).waitFor();
   await page.getByText("env=prod").first().waitFor();
-  assert.equal(await page.getByRole("button", { name: /Ban|Delete|Freeze|Reconcile|Set/ }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: /Ban|Delete|Freeze|Window|Reconcile|Set/ }).count(), 0);
   assert.equal(await page.getByRole("link", { name: "Enrol" }).count(), 0);
   const refused = await page.evaluate(async () => {
     const headers = { "X-Yardarm-Page": "1", "Content-Type": "application/json" };
@@ -332,7 +429,7 @@ test("a ban asks, says what it touches, and shows", async () => {
 
 test("all fits a telephone", async () => {
   const page = await enter("/", TOKEN, { viewport: { width: 390, height: 844 } });
-  for (const path of ["/", "/clusters", "/clusters/shop-0003-failing?bundle=web", "/bundles/web", "/problems", "/drift", "/access"]) {
+  for (const path of ["/", "/clusters", "/clusters/shop-0003-failing?bundle=web", "/bundles/web", "/problems", "/drift", "/activity?of=changes", "/access"]) {
     await page.goto(path);
     await page.locator("main h1").waitFor({ state: "attached" });
     await live(page);

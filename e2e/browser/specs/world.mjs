@@ -49,10 +49,12 @@ export async function api(page, method, path, data) {
   return response.json();
 }
 
-/** world asks for what a browser cannot do. */
+/** world asks for what a browser cannot do, and answers what came of it. */
 export async function world(path) {
   const response = await fetch(CONTROL + path, { method: "POST" });
-  assert.equal(response.status, 200, await response.text());
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  return text;
 }
 
 /** eventually waits until fn answers what is expected. */

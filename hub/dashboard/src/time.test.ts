@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { clock, span } from "./time";
+import { clock, seconds, span } from "./time";
 
 test("spans have their two largest units", () => {
   for (const [seconds, text] of [[0, "0 s"], [59.4, "59 s"], [60, "1 min"], [3600, "1 h"], [3900, "1 h 5 min"], [273_600, "3 d 4 h"], [-5, "0 s"]] as const) {
@@ -11,4 +11,9 @@ test("a moment of another day is a date", () => {
   const now = Date.parse("2026-11-26T10:00:00Z");
   expect(clock("2026-11-26T08:57:13.5Z", now)).toBe("08:57:13");
   expect(clock("2026-11-16T08:57:13Z", now)).toBe("2026-11-16");
+});
+
+test("a length of time is read as the hub writes it", () => {
+  expect(seconds("21600s")).toBe(21_600);
+  expect(seconds("0.500s")).toBe(0.5);
 });

@@ -15,6 +15,9 @@ export function span(seconds: number): string {
 
 const two = (a: number, unit: string, b: number, smaller: string) => (b ? `${a} ${unit} ${b} ${smaller}` : `${a} ${unit}`);
 
+/** seconds reads a length of time as the hub writes it: "21600s". */
+export const seconds = (duration: string): number => Number.parseFloat(duration);
+
 /** clock is the time of day of a moment that is less than a day from now, and the date of one that is not. */
 export function clock(time: string, now: number): string {
   const date = new Date(time);

@@ -113,6 +113,31 @@ func TestWindow(t *testing.T) {
 	}
 }
 
+// The times that are told begin with the one that is under way, go by the gate's own clock, and end where nothing is to be foreseen.
+func TestTimes(t *testing.T) {
+	for _, test := range []struct {
+		name, now string
+		spec      *yardarmv1.GateSpec
+		want      string
+	}{
+		{"before", "2026-03-27 12:00", windowOf("allow", "0 22 * * 1-5", 6*time.Hour, "Europe/Berlin"), "03-27 21:00 to 03-28 03:00, 03-30 20:00 to 03-31 02:00"},
+		{"under way", "2026-03-27 22:00", windowOf("deny", "0 22 * * 1-5", 6*time.Hour, "Europe/Berlin"), "to 03-28 03:00, 03-30 20:00 to 03-31 02:00"},
+		{"a freeze", "2026-03-27 22:00", freeze(at(t, "2026-03-29 12:00")), ""},
+	} {
+		var got []string
+		for _, span := range Times(named("w", test.spec), at(t, test.now), 2) {
+			text := "to " + span.Ends.UTC().Format("01-02 15:04")
+			if !span.Begins.IsZero() {
+				text = span.Begins.UTC().Format("01-02 15:04 ") + text
+			}
+			got = append(got, text)
+		}
+		if text := strings.Join(got, ", "); text != test.want {
+			t.Errorf("%s: %s, want %s", test.name, text, test.want)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	with := func(change func(*yardarmv1.Window)) *yardarmv1.GateSpec {
 		spec := windowOf("deny", "0 22 * * *", time.Hour, "Europe/Berlin")

@@ -97,3 +97,26 @@ func (w *window) at(now time.Time) (open bool, changes time.Time) {
 	}
 	return true, start.Add(w.duration)
 }
+
+// Span is from when to when a window is; Begins is zero for one that is under way.
+type Span struct{ Begins, Ends time.Time }
+
+// Times answers the next times of a gate's window, at most so many; none of a freeze.
+func Times(row *yardarmv1.Gate, now time.Time, most int) (spans []Span) {
+	g, _ := compile(row)
+	if g.window == nil {
+		return nil
+	}
+	begins, at := time.Time{}, now
+	for len(spans) < most {
+		open, changes := g.window.at(at)
+		if changes.IsZero() {
+			break
+		}
+		if open {
+			spans = append(spans, Span{begins, changes})
+		}
+		begins, at = changes, changes
+	}
+	return spans
+}

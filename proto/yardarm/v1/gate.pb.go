@@ -320,7 +320,9 @@ type GateStatus struct {
 	// Open or Shut, as of when it was asked.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// When the state changes by itself; absent for never.
-	Changes       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=changes,proto3" json:"changes,omitempty"`
+	Changes *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=changes,proto3" json:"changes,omitempty"`
+	// When a window comes next, as far as that is to be foreseen: at most 5 times. The one that is under way is the first.
+	Times         []*WindowTime `protobuf:"bytes,5,rep,name=times,proto3" json:"times,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -383,6 +385,67 @@ func (x *GateStatus) GetChanges() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GateStatus) GetTimes() []*WindowTime {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+// WindowTime is from when to when a window is.
+type WindowTime struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent of one that is under way.
+	Begins        *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=begins,proto3" json:"begins,omitempty"`
+	Ends          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=ends,proto3" json:"ends,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WindowTime) Reset() {
+	*x = WindowTime{}
+	mi := &file_yardarm_v1_gate_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WindowTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WindowTime) ProtoMessage() {}
+
+func (x *WindowTime) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_v1_gate_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WindowTime.ProtoReflect.Descriptor instead.
+func (*WindowTime) Descriptor() ([]byte, []int) {
+	return file_yardarm_v1_gate_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *WindowTime) GetBegins() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Begins
+	}
+	return nil
+}
+
+func (x *WindowTime) GetEnds() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Ends
+	}
+	return nil
+}
+
 var File_yardarm_v1_gate_proto protoreflect.FileDescriptor
 
 const file_yardarm_v1_gate_proto_rawDesc = "" +
@@ -409,13 +472,18 @@ const file_yardarm_v1_gate_proto_rawDesc = "" +
 	"\x06effect\x18\x01 \x01(\tR\x06effect\x12\x1a\n" +
 	"\bschedule\x18\x02 \x01(\tR\bschedule\x125\n" +
 	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x1b\n" +
-	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\"\xa4\x01\n" +
+	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\"\xd2\x01\n" +
 	"\n" +
 	"GateStatus\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x124\n" +
 	"\awritten\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\awritten\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x124\n" +
-	"\achanges\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\achangesB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
+	"\achanges\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\achanges\x12,\n" +
+	"\x05times\x18\x05 \x03(\v2\x16.yardarm.v1.WindowTimeR\x05times\"p\n" +
+	"\n" +
+	"WindowTime\x122\n" +
+	"\x06begins\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x06begins\x12.\n" +
+	"\x04ends\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04endsB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
 
 var (
 	file_yardarm_v1_gate_proto_rawDescOnce sync.Once
@@ -429,35 +497,39 @@ func file_yardarm_v1_gate_proto_rawDescGZIP() []byte {
 	return file_yardarm_v1_gate_proto_rawDescData
 }
 
-var file_yardarm_v1_gate_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_yardarm_v1_gate_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_yardarm_v1_gate_proto_goTypes = []any{
 	(*Gate)(nil),                  // 0: yardarm.v1.Gate
 	(*GateSpec)(nil),              // 1: yardarm.v1.GateSpec
 	(*Freeze)(nil),                // 2: yardarm.v1.Freeze
 	(*Window)(nil),                // 3: yardarm.v1.Window
 	(*GateStatus)(nil),            // 4: yardarm.v1.GateStatus
-	(*ObjectMeta)(nil),            // 5: yardarm.v1.ObjectMeta
-	(*Scope)(nil),                 // 6: yardarm.v1.Scope
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
+	(*WindowTime)(nil),            // 5: yardarm.v1.WindowTime
+	(*ObjectMeta)(nil),            // 6: yardarm.v1.ObjectMeta
+	(*Scope)(nil),                 // 7: yardarm.v1.Scope
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
 }
 var file_yardarm_v1_gate_proto_depIdxs = []int32{
-	5,  // 0: yardarm.v1.Gate.metadata:type_name -> yardarm.v1.ObjectMeta
+	6,  // 0: yardarm.v1.Gate.metadata:type_name -> yardarm.v1.ObjectMeta
 	1,  // 1: yardarm.v1.Gate.spec:type_name -> yardarm.v1.GateSpec
 	4,  // 2: yardarm.v1.Gate.status:type_name -> yardarm.v1.GateStatus
-	6,  // 3: yardarm.v1.GateSpec.bundles:type_name -> yardarm.v1.Scope
-	6,  // 4: yardarm.v1.GateSpec.clusters:type_name -> yardarm.v1.Scope
+	7,  // 3: yardarm.v1.GateSpec.bundles:type_name -> yardarm.v1.Scope
+	7,  // 4: yardarm.v1.GateSpec.clusters:type_name -> yardarm.v1.Scope
 	2,  // 5: yardarm.v1.GateSpec.freeze:type_name -> yardarm.v1.Freeze
 	3,  // 6: yardarm.v1.GateSpec.window:type_name -> yardarm.v1.Window
-	7,  // 7: yardarm.v1.Freeze.until:type_name -> google.protobuf.Timestamp
-	8,  // 8: yardarm.v1.Window.duration:type_name -> google.protobuf.Duration
-	7,  // 9: yardarm.v1.GateStatus.written:type_name -> google.protobuf.Timestamp
-	7,  // 10: yardarm.v1.GateStatus.changes:type_name -> google.protobuf.Timestamp
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	8,  // 7: yardarm.v1.Freeze.until:type_name -> google.protobuf.Timestamp
+	9,  // 8: yardarm.v1.Window.duration:type_name -> google.protobuf.Duration
+	8,  // 9: yardarm.v1.GateStatus.written:type_name -> google.protobuf.Timestamp
+	8,  // 10: yardarm.v1.GateStatus.changes:type_name -> google.protobuf.Timestamp
+	5,  // 11: yardarm.v1.GateStatus.times:type_name -> yardarm.v1.WindowTime
+	8,  // 12: yardarm.v1.WindowTime.begins:type_name -> google.protobuf.Timestamp
+	8,  // 13: yardarm.v1.WindowTime.ends:type_name -> google.protobuf.Timestamp
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_v1_gate_proto_init() }
@@ -473,7 +545,7 @@ func file_yardarm_v1_gate_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_v1_gate_proto_rawDesc), len(file_yardarm_v1_gate_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

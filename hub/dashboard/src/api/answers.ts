@@ -58,9 +58,26 @@ export interface Cluster {
 
 export interface Bundle {
   metadata: Meta;
-  spec?: { targets?: { group: string }[]; delivery?: Record<string, unknown> };
+  spec?: { targets?: { group: string; variant?: string }[]; delivery?: Record<string, unknown>; source?: Source };
   status: { latestRevision?: number; revision?: number; digest?: string; clusters?: PhaseCounts; rollout?: RolloutSummary; source?: SourceStatus };
 }
+
+/** Source is where a bundle's revisions come from: one of three. */
+export interface Source {
+  git?: Repository & { ref?: Ref; path?: string };
+  helm?: Repository & { chart?: string; version?: string };
+  oci?: Repository & { ref?: Ref; path?: string };
+  variants?: { name: string }[];
+}
+
+interface Repository {
+  url: string;
+  interval?: string;
+  credentials?: string;
+}
+
+/** Ref is which commit or artifact; one of them. */
+export type Ref = Partial<Record<"branch" | "tag" | "semver" | "commit" | "digest", string>>;
 
 /** SourceStatus is what the hub has found where a bundle comes from. */
 export interface SourceStatus {
@@ -68,8 +85,9 @@ export interface SourceStatus {
   author?: string;
   subject?: string;
   ref?: string;
+  digest?: string;
   asOf?: string;
-  problem?: { reason: string; message?: string; commit?: string; file?: string; line?: number; since?: string };
+  problem?: { reason: string; message?: string; commit?: string; digest?: string; file?: string; line?: number; since?: string };
   held?: string;
 }
 
@@ -205,6 +223,24 @@ export interface Token {
   status: { prefix?: string; actor?: string; expires?: string; lastUsed?: string; roles?: string[] };
 }
 
+/** Publication is what becomes of a revision that is made, or, after a dry run, what would. */
+export interface Publication {
+  revision?: Revision;
+  clusters?: number;
+  warnings?: string[];
+  diff?: { parts?: DiffPart[]; unchanged?: number; notCompared?: number };
+  plan?: { stages?: { name: string; clusters?: number }[] };
+}
+
+/** DiffPart are clusters of a group in which the same changes. */
+export interface DiffPart {
+  group?: string;
+  clusters?: number;
+  examples?: string[];
+  problem?: string;
+  objects?: { object: string; fields?: { path: string; before?: string; after?: string }[] }[];
+}
+
 /** Page is one answer of a list. */
 export interface Page {
   nextPageToken?: string;
@@ -300,7 +336,31 @@ export interface RolloutGate {
 export interface Gate {
   metadata: Meta;
   spec?: { bundles?: Scope; groups?: string[]; clusters?: Scope; reason?: string; freeze?: { until?: string }; window?: { effect: string; schedule: string; duration: string; timeZone?: string } };
-  status: { actor?: string; written?: string; state: string; changes?: string };
+  status: { actor?: string; written?: string; state: string; changes?: string; times?: { begins?: string; ends: string }[] };
+}
+
+/** AuditEntry is one change, and who made it, or counts calls that were denied. */
+export interface AuditEntry {
+  sequence: string;
+  time: string;
+  actor: string;
+  address?: string;
+  requestId?: string;
+  action: string;
+  changes?: AuditChange[];
+  moreChanges?: number;
+  denials?: { actor?: string; address?: string; action: string; reason: string; calls: string; last: string; requestId?: string }[];
+}
+
+export interface AuditChange {
+  kind: string;
+  name?: string;
+  outcome: string;
+}
+
+export interface AuditPage extends Page {
+  entries?: AuditEntry[];
+  newest?: string;
 }
 
 /** Notification is somebody who is told; its secrets are never answered. */

@@ -2,6 +2,9 @@ import { useEffect, useId, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { call, Failure } from "../api/client";
 
+/** How long what varies has to stay as it is before it is tried, in milliseconds: somebody is typing. */
+const settle = 250;
+
 interface Props {
   /** The button that asks, and the one that does it. */
   label: string;
@@ -14,6 +17,8 @@ interface Props {
   path: string;
   /** What is sent, or how it is made of the reason, when the question opens and when it is answered. */
   body: Record<string, unknown> | ((why: string) => Promise<Record<string, unknown>>);
+  /** What the body differs by while the question is open, so that the dry run is made again. */
+  variant?: string;
   /** What it means, in a sentence or two. */
   children: ComponentChildren;
   /** The field of the body that keeps why, where there is one; a body that is made keeps it itself. */
@@ -27,7 +32,7 @@ interface Props {
  * Ask is an action that asks before it is done: beside its button it says what it touches, as the hub's dry run tells it, and keeps a reason. What the
  * hub refuses then, it refuses in the dry run already.
  */
-export function Ask({ label, confirm, danger = false, primary = false, shortcut, method, path, body, children, reason, touches, done }: Props) {
+export function Ask({ label, confirm, danger = false, primary = false, shortcut, method, path, body, variant = "", children, reason, touches, done }: Props) {
   const [open, setOpen] = useState(false);
   const [why, setWhy] = useState("");
   const [tried, setTried] = useState<unknown>();
@@ -43,10 +48,17 @@ export function Ask({ label, confirm, danger = false, primary = false, shortcut,
   };
   useEffect(() => {
     if (!open) return;
+    let current = true;
     setTried(undefined);
     setFailure("");
-    send(true).then(setTried, (e: unknown) => setFailure(e instanceof Failure ? e.message : String(e)));
-  }, [open]);
+    const attempt = () =>
+      send(true).then(
+        (answer) => current && setTried(answer),
+        (e: unknown) => current && setFailure(e instanceof Failure ? e.message : String(e)),
+      );
+    const timer = setTimeout(() => void attempt(), variant ? settle : 0);
+    return () => (clearTimeout(timer), void (current = false));
+  }, [open, variant]);
   const act = async () => {
     setBusy(true);
     try {

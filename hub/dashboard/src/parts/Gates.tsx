@@ -8,6 +8,7 @@ import { Block } from "./Block";
 import { flags } from "./command";
 import { aboutOf, concerns, freezeName, type About } from "./gates";
 import { Shell } from "./Note";
+import { seconds, span } from "../time";
 import { At } from "./Time";
 
 /** For how long something may be frozen, in hours; 0 until it is lifted. */
@@ -18,24 +19,29 @@ const hour = 3_600_000;
 /** What pages learn by themselves, since they follow gates. */
 const nothing = () => {};
 
-/** useGates are the gates that hold something back now. */
+/** useGates are the gates that hold something back now, and windows also while they do not. */
 export function useGates(): Gate[] {
   const { data } = useQuery<{ gates?: Gate[] }>("/v1/gates?pageSize=500", ["Gate"]);
-  return (data?.gates ?? []).filter((g) => g.status.state === "Shut");
+  return (data?.gates ?? []).filter((g) => g.spec?.window || g.status.state === "Shut");
 }
 
-/** GateRows lists gates that are shut: what they are about, why, by whom and until when, and the way to lift a freeze. */
+/** GateRows lists gates: what they are about, why, by whom and until when they are as they are, and the way to be rid of them. */
 export const GateRows = ({ gates }: { gates: Gate[] }) => (
   <ul class="rows ahead">
     {gates.map((g) => (
       <li key={g.metadata.name}>
         <span>
-          <i class="fl paused" />
+          <i class={`fl ${g.status.state === "Shut" ? "paused" : "waiting"}`} />
         </span>
         <div>
           <p class="ink">
-            <b>{g.spec?.window ? "A window holds" : "Frozen:"}</b> {aboutOf(g)} <span class="m dim">{g.metadata.name}</span>
+            <b>{!g.spec?.window ? "Frozen:" : g.status.state === "Shut" ? "A window holds" : "A window lets pass"}</b> {aboutOf(g)} <span class="m dim">{g.metadata.name}</span>
           </p>
+          {g.spec?.window && (
+            <p>
+              {g.spec.window.effect === "deny" ? "not in" : "only in"} the {span(seconds(g.spec.window.duration))} from <code>{g.spec.window.schedule}</code>, {g.spec.window.timeZone || "UTC"}
+            </p>
+          )}
           <p>
             {g.spec?.reason && `${g.spec.reason}, `}since <At time={g.status.written} />
             {g.status.actor && ` by ${g.status.actor}`}
@@ -44,11 +50,13 @@ export const GateRows = ({ gates }: { gates: Gate[] }) => (
                 , until <At time={g.status.changes} />
               </>
             ) : (
-              ", until it is lifted"
+              !g.spec?.window && ", until it is lifted"
             )}
           </p>
         </div>
-        <div>{!g.spec?.window && <Lift gate={g} />}</div>
+        <div>
+          <Lift gate={g} />
+        </div>
       </li>
     ))}
   </ul>
@@ -65,13 +73,14 @@ export function GatesOf({ about }: { about: About }) {
   );
 }
 
-/** Lift ends a freeze. */
-export function Lift({ gate: { metadata } }: { gate: Gate }) {
+/** Lift ends a freeze, or does away with a window. */
+export function Lift({ gate: { metadata, spec } }: { gate: Gate }) {
   if (!useMay("delete", "gates")) return null;
+  const verb = spec?.window ? "Remove" : "Lift";
   return (
-    <Ask label="Lift…" confirm={`Lift ${metadata.name}`} method="DELETE" path={`/v1/gates/${metadata.name}`} body={{ resourceVersion: metadata.resourceVersion }} done={nothing}>
+    <Ask label={`${verb}…`} confirm={`${verb} ${metadata.name}`} method="DELETE" path={`/v1/gates/${metadata.name}`} body={{ resourceVersion: metadata.resourceVersion }} done={nothing}>
       <p>What waited for it goes on at once, as far as no other gate holds it.</p>
-      <Shell command={`yardarm unfreeze ${metadata.name}`} />
+      <Shell command={spec?.window ? `yardarm delete gate/${metadata.name}` : `yardarm unfreeze ${metadata.name}`} />
     </Ask>
   );
 }

@@ -2,14 +2,19 @@
 
 import type { Gate } from "../api/answers";
 
-/** About names what a freeze is of; nothing for all of the hub. */
+/** About names what a gate is of; nothing for all of the hub. */
 export interface About {
   bundle?: string;
   cluster?: string;
+  group?: string;
 }
 
 /** freezeName is that of a freeze of one bundle, one cluster, or all: as the command line calls it. */
 export const freezeName = ({ bundle, cluster }: About): string => ["freeze", ...(bundle ? ["bundle", bundle] : []), ...(cluster ? ["cluster", cluster] : []), ...(bundle || cluster ? [] : ["all"])].join("-").slice(0, 63).replace(/\W+$/, "");
+
+/** windowName is that of a window: there is one of each effect for one thing. */
+export const windowName = ({ bundle, cluster, group }: About, effect: string): string =>
+  [effect, ...(bundle ? ["bundle", bundle] : cluster ? ["cluster", cluster] : group ? ["group", group] : ["all"])].join("-").slice(0, 63).replace(/\W+$/, "");
 
 /** aboutOf says what a gate is about. */
 export function aboutOf({ spec }: Gate): string {

@@ -8,28 +8,16 @@ import { Filter } from "../parts/Filter";
 import { Problem } from "../parts/Note";
 import { Ago } from "../parts/Time";
 import { count, plural, wordOf } from "../words";
-import { DriftActions } from "./DriftActions";
+import { DriftActions, type Field } from "./DriftActions";
 
 /** How many assignments are looked at: what one answer may have. */
 const most = 500;
-
-interface Field {
-  path: string;
-  kind: string;
-  bundle: string;
-  desired: string;
-  live: string;
-  manager: string;
-  reason: string;
-  since: string | undefined;
-  clusters: string[];
-}
 
 /** Drift is what differs from what was applied, by field across clusters. */
 export function Drift() {
   const filter = param("filter");
   const all = both("drifted>0", filter);
-  useCommand(`get assignments${flags({ filter: all })} -o wide`, "Drift");
+  useCommand(`drift${flags({ filter })}`, "Drift");
   const { data, error } = useQuery<Page & { assignments?: Assignment[] }>(query("/v1/assignments", { filter: all, pageSize: most, orderBy: "since" }), ["Cluster"]);
   const fields = group(data?.assignments ?? []);
   const total = data?.totalSize ?? 0;
@@ -88,7 +76,7 @@ export function Drift() {
                 </a>
                 {f.clusters.length > 1 && <span class="dim"> and {count(f.clusters.length - 1)} more</span>}
               </p>
-              <DriftActions bundle={f.bundle} object={f.kind} path={f.path} reason={f.reason} />
+              <DriftActions field={f} />
             </li>
           ))}
         </ul>

@@ -10,6 +10,7 @@ import { useCommand } from "../../parts/command";
 import { Events } from "../../parts/Events";
 import { Freeze, GatesOf } from "../../parts/Gates";
 import { Problem } from "../../parts/Note";
+import { Window } from "../../parts/Window";
 import { count, flagOf, partsOf, plural, revisionOf } from "../../words";
 import { Matrix } from "./Matrix";
 import { Objects } from "./Objects";
@@ -50,6 +51,7 @@ export function Bundle({ name }: { name: string }) {
             </Ask>
           )}
           <Freeze about={{ bundle: name }} />
+          <Window about={{ bundle: name }} />
           {mayDelete && (
             <Ask
               label="Delete…"
@@ -71,7 +73,7 @@ export function Bundle({ name }: { name: string }) {
       {error && <Problem failure={error} />}
       <Bar parts={partsOf(counts)} className="yardbar" />
       <GatesOf about={{ bundle: name }} />
-      {b.status.source && <Source status={b.status.source} />}
+      <Source bundle={b} />
       <RolloutBlock bundle={name} />
       <div class="cols two">
         <Matrix bundle={b} />

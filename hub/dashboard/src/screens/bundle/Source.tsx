@@ -1,38 +1,88 @@
-import type { SourceStatus } from "../../api/answers";
+import type { Bundle, Ref, Source as Spec, SourceStatus } from "../../api/answers";
 import { Block } from "../../parts/Block";
 import { Ago } from "../../parts/Time";
+import { seconds, span } from "../../time";
 
-/** How much of a commit tells it from others, in letters. */
+/** How much of a commit or a digest tells it from others, in letters. */
 const short = 12;
 
-/** Source is what the hub has found where the bundle comes from, as of when, and what is wrong with it. */
-export function Source({ status: { commit = "", author, subject, ref, asOf, problem, held } }: { status: SourceStatus }) {
+/** How often the hub asks where nothing is said. */
+const interval = "60s";
+
+/** Source is where the bundle comes from, what the hub has found there, as of when, and what is wrong with it. */
+export function Source({ bundle: { spec, status } }: { bundle: Bundle }) {
+  const source = spec?.source;
+  if (!source) return null;
   return (
-    <Block title="Source" n={ref}>
-      <ul class="rows ahead">
-        <li>
-          <span>
-            <i class={`fl ${problem ? "degraded" : held ? "paused" : "ready"}`} />
-          </span>
-          <div>
-            <p class="ink">
-              <span class="m" title={commit}>
-                {commit.slice(0, short) || "no commit yet"}
-              </span>{" "}
-              {subject} <span class="dim">{author && `by ${author}`}</span>
-            </p>
-            {problem && (
-              <p class="t-degraded">
-                {problem.reason}: {problem.message} {problem.file && <span class="m">{`${problem.file}${problem.line ? `:${problem.line}` : ""}`}</span>}{" "}
-                {problem.commit && problem.commit !== commit && <>in {problem.commit.slice(0, short)} </>}
-                for <Ago time={problem.since} />
-              </p>
-            )}
-            {held && <p>{held}</p>}
+    <Block title="Source" n={source.git ? "Git" : source.helm ? "Helm" : "OCI"} act={<code class="dim">spec.source</code>}>
+      <dl class="facts">
+        {said(source).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd class="m cut" title={value}>
+              {value}
+            </dd>
           </div>
-          <div class="dim">{asOf ? <>looked <Ago time={asOf} /> ago</> : "not looked yet"}</div>
-        </li>
-      </ul>
+        ))}
+      </dl>
+      <Found status={status.source ?? {}} />
     </Block>
   );
 }
+
+/** said is what the bundle says of its source. */
+function said({ git, helm, oci, variants }: Spec): [string, string][] {
+  const from = git ?? helm ?? oci;
+  const all: [string, string | undefined][] = [
+    ["URL", from?.url],
+    ["Chart", helm?.chart],
+    ["Version", helm && (helm.version || "the highest")],
+    ["Ref", helm ? undefined : refOf(git?.ref ?? oci?.ref) || (git ? "the repository's own branch" : "tag latest")],
+    ["Path", git?.path ?? oci?.path],
+    ["Asked every", span(seconds(from?.interval ?? interval))],
+    ["Credentials", from?.credentials],
+    ["Variants", variants?.map((v) => v.name).join(", ")],
+  ];
+  return all.filter((row): row is [string, string] => Boolean(row[1]));
+}
+
+/** refOf is as in "branch main". */
+const refOf = (ref: Ref | undefined): string =>
+  Object.entries(ref ?? {})
+    .map(([kind, value]) => `${kind} ${value}`)
+    .join("");
+
+function Found({ status: { commit = "", digest = "", author, subject, ref, asOf, problem, held } }: { status: SourceStatus }) {
+  const at = commit || digest;
+  return (
+    <ul class="rows ahead">
+      <li>
+        <span>
+          <i class={`fl ${problem ? "degraded" : held ? "paused" : at ? "ready" : "waiting"}`} />
+        </span>
+        <div>
+          <p class="ink">
+            <span class="m" title={at}>
+              {brief(at) || "nothing found yet"}
+            </span>{" "}
+            {ref} {subject} <span class="dim">{author && `by ${author}`}</span>
+          </p>
+          {problem && (
+            <p class="t-degraded">
+              {problem.reason}: {problem.message} {problem.file && <span class="m">{`${problem.file}${problem.line ? `:${problem.line}` : ""}`}</span>}{" "}
+              {where(problem) && where(problem) !== at && <>in {brief(where(problem))} </>}
+              for <Ago time={problem.since} />
+            </p>
+          )}
+          {held && <p>{held}</p>}
+        </div>
+        <div class="dim">{asOf ? <>looked <Ago time={asOf} /> ago</> : "not looked yet"}</div>
+      </li>
+    </ul>
+  );
+}
+
+const where = (problem: NonNullable<SourceStatus["problem"]>): string => problem.commit || problem.digest || "";
+
+/** brief is a commit's or a digest's beginning; which hash it is by is said by neither. */
+const brief = (hash: string): string => hash.replace(/^sha256:/, "").slice(0, short);

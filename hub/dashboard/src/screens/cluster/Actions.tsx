@@ -3,6 +3,7 @@ import { useMay } from "../../frame/useMay";
 import { go } from "../../location";
 import { Ask } from "../../parts/Ask";
 import { Freeze } from "../../parts/Gates";
+import { Window } from "../../parts/Window";
 import { plural } from "../../words";
 
 interface Props {
@@ -34,6 +35,7 @@ export function Actions({ cluster, changed }: Props) {
         </Ask>
       )}
       <Freeze about={{ cluster: name }} />
+      <Window about={{ cluster: name }} />
       {mayBan && !banned && (
         <Ask label="Ban…" confirm={`Ban ${name}`} danger method="POST" path={`${path}:ban`} body={{ name, resourceVersion: version }} reason="reason" done={changed}>
           <p>Its certificates are refused from now on, and its stream is cut within a second. {bundles} stay as they are in the cluster, and nothing changes there any more.</p>

@@ -9,6 +9,7 @@ import { Filter } from "../../parts/Filter";
 import { Freeze, GatesOf } from "../../parts/Gates";
 import { Empty, Problem } from "../../parts/Note";
 import { Rows, type Column } from "../../parts/Rows";
+import { Window } from "../../parts/Window";
 import { count, partsOf, revisionOf, wordOf } from "../../words";
 import { flagOfPhase, waits } from "./phase";
 
@@ -64,6 +65,7 @@ export function Rollouts() {
             </button>
           </div>
           <Freeze about={{}} />
+          <Window about={{}} />
         </div>
       </div>
       <GatesOf about={{}} />
