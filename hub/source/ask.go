@@ -42,13 +42,16 @@ func (c *Controller) ask(ctx context.Context, j job) ([]finding, error) {
 }
 
 func (c *Controller) askGit(ctx context.Context, j job) ([]finding, error) {
-	remote, err := c.remote(j.place)
+	remote, login, err := c.remote(j.place)
 	if err != nil {
 		return nil, err
 	}
 	wants := make([]git.Want, len(j.followers))
 	for i, f := range j.followers {
 		wants[i] = git.Want{Ref: f.source.GetGit().GetRef(), Known: j.marks[i], Verify: f.source.GetGit().GetVerify()}
+		if f.source.GetGit().GetSubmodules() {
+			wants[i].Submodules = &git.Submodules{Credentials: login}
+		}
 	}
 	cache := &git.Cache{Dir: c.cacheOf(j.place), MaxSize: c.MaxSize}
 	found, err := cache.Fetch(ctx, remote, wants)

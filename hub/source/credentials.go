@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/yardarm-dev/yardarm/hub/source/credentials"
@@ -11,7 +12,7 @@ import (
 )
 
 // shown are the credentials of a name, if they may be shown to where a URL leads; empty where no name is given.
-func (c *Controller) shown(name, url string) (*yardarmv1.SourceCredentialsSpec, error) {
+func (c *Controller) shown(name, place string) (*yardarmv1.SourceCredentialsSpec, error) {
 	if name == "" {
 		return nil, nil
 	}
@@ -19,7 +20,7 @@ func (c *Controller) shown(name, url string) (*yardarmv1.SourceCredentialsSpec, 
 	if row == nil {
 		return nil, &reach.Error{Reason: yardarmv1.SourceNoCredentials, Message: fmt.Sprintf("there are no source credentials %q", name)}
 	}
-	if !credentials.Allow(row.GetCredentials().GetSpec().GetUrls(), url) {
+	if !credentials.Allow(row.GetCredentials().GetSpec().GetUrls(), place) {
 		return nil, &reach.Error{Reason: yardarmv1.SourceNotAllowed, Message: fmt.Sprintf("the source credentials %q are not for this URL; `yardarm describe sourcecredentials %s` says for which", name, name)}
 	}
 	return credentials.Open(c.Sealer, row)
@@ -45,26 +46,31 @@ func (c *Controller) permitted(j job) (rest job, refused []outcome) {
 	return rest, refused
 }
 
-// remote is where a repository is, with what its server wants to see.
-func (c *Controller) remote(p place) (git.Remote, error) {
+// remote is where a repository is, with what its server wants to see, and what the servers of its submodules may.
+func (c *Controller) remote(p place) (remote git.Remote, login func(*url.URL) git.Credentials, err error) {
 	u, err := git.ParseURL(p.url)
 	if err != nil {
-		return git.Remote{}, &reach.Error{Reason: yardarmv1.SourceNotFound, Message: "the URL " + err.Error()}
+		return git.Remote{}, nil, &reach.Error{Reason: yardarmv1.SourceNotFound, Message: "the URL " + err.Error()}
 	}
 	s, err := c.shown(p.credentials, p.url)
 	if err != nil {
-		return git.Remote{}, err
+		return git.Remote{}, nil, err
 	}
-	return git.Remote{URL: u, Dialer: &c.Dialer, Credentials: git.Credentials{Username: s.GetUsername(), Password: s.GetPassword(), Token: s.GetBearerToken(), CA: []byte(s.GetCa()),
-		Key: []byte(s.GetPrivateKey()), KnownHosts: []byte(s.GetKnownHosts())}}, nil
+	all := git.Credentials{Username: s.GetUsername(), Password: s.GetPassword(), Token: s.GetBearerToken(), CA: []byte(s.GetCa()), Key: []byte(s.GetPrivateKey()), KnownHosts: []byte(s.GetKnownHosts())}
+	return git.Remote{URL: u, Dialer: &c.Dialer, Credentials: all}, func(to *url.URL) git.Credentials {
+		if credentials.Allow(s.GetUrls(), to.String()) {
+			return all
+		}
+		return git.Credentials{}
+	}, nil
 }
 
 // login is what a chart repository or a registry wants to see. Registries are servers for HTTPS like others, and so are they in credentials.
 func (c *Controller) login(p place) (reach.Login, error) {
-	url := p.url
-	if name, ok := strings.CutPrefix(url, "oci://"); ok {
-		url = "https://" + name
+	place := p.url
+	if name, ok := strings.CutPrefix(place, "oci://"); ok {
+		place = "https://" + name
 	}
-	s, err := c.shown(p.credentials, url)
+	s, err := c.shown(p.credentials, place)
 	return reach.Login{Username: s.GetUsername(), Password: s.GetPassword(), Token: s.GetBearerToken(), CA: []byte(s.GetCa())}, err
 }

@@ -187,3 +187,35 @@ func TestScope(t *testing.T) {
 		t.Errorf("the bundle was applied: %v", err)
 	}
 }
+
+// TestSubmodules follows a repository with a submodule: its server, too, is shown credentials only where they are for its URL.
+func TestSubmodules(t *testing.T) {
+	w := newWorld(t)
+	lib := w.Beside("lib")
+	lib.Commit("lib", "a.yaml", configMap("lib", "one"))
+	w.Commit("first", "apps/web/kustomization.yaml", "resources: [a.yaml, lib/a.yaml]\n")
+	w.Commit("second", "apps/web/a.yaml", configMap("a", "one"))
+	commit := w.Submodule("apps/web/lib", "../lib", lib.Git("rev-parse", "HEAD"))
+	w.server.Allow = func(r *http.Request) bool {
+		name, given, _ := r.BasicAuth()
+		return name == "ada" && given == "the-password"
+	}
+	login := func(url string) *yardarmv1.SourceCredentialsSpec {
+		return &yardarmv1.SourceCredentialsSpec{Urls: []string{url}, Username: "ada", Password: "the-password", Ca: string(w.server.CA)}
+	}
+	w.keep(login(w.server.URL))
+	w.apply(nil)
+	if p := w.untilProblem(yardarmv1.SourceNotRendered); p.Commit != commit {
+		t.Errorf("without submodules, the problem is %v", p)
+	}
+	w.keep(login(w.server.Repo))
+	w.apply(func(s *yardarmv1.Source) { s.GetGit().Submodules = true })
+	// Those of another path are not known to the submodule's, and neither is the server's CA.
+	if p := w.untilProblem(yardarmv1.SourceNotTrusted); p.Commit != commit || !strings.Contains(p.Message, `submodule "apps/web/lib"`) {
+		t.Errorf("the problem is %v", p)
+	}
+	w.keep(login(w.server.URL))
+	if b := w.untilCommit(commit); b.Status.LatestRevision != 1 || w.revision(1).Objects != 2 {
+		t.Errorf("the status is %v", b.Status)
+	}
+}

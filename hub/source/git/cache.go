@@ -44,6 +44,8 @@ type Want struct {
 	Known string
 	// Verify says who has to have signed it; nil for nobody.
 	Verify *yardarmv1.GitVerification
+	// Submodules says how its submodules are fetched; they are not where it is nil.
+	Submodules *Submodules
 }
 
 // Found is what has become of a want.
@@ -90,6 +92,10 @@ func (c *Cache) Fetch(ctx context.Context, remote Remote, wants []Want) ([]Found
 		}
 		var about *reach.Error
 		found[i].Commit, err = commitOf(storage, t, wants[i].Verify)
+		if how := wants[i].Submodules; err == nil && how != nil {
+			s := &submodules{ctx: ctx, remote: remote, how: how, dir: filepath.Join(c.Dir, "modules"), maxSize: c.MaxSize, left: maxSubmodules}
+			err = s.graft(found[i].Commit.Tree.(*tree), "", remote.URL, 0)
+		}
 		if errors.As(err, &about) {
 			found[i] = Found{t.known(), about}
 		} else if err != nil {

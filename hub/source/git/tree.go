@@ -32,7 +32,7 @@ const (
 
 var (
 	errOutside   = errors.New("leads out of the repository")
-	errSubmodule = errors.New("is of a submodule, and those are not fetched")
+	errSubmodule = errors.New("is of a submodule, and those are not fetched, or not listed in " + modulesFile + " (spec.source.git.submodules)")
 )
 
 // tree is a commit's tree as a file system. Symbolic links are followed within it, and never out of it. It belongs to one goroutine.
@@ -42,20 +42,37 @@ type tree struct {
 	// dirs are those that were read, and entries is how much is in them.
 	dirs    map[plumbing.Hash]*object.Tree
 	entries int
+	// modules are its submodules by their paths, as far as they were fetched. To whoever reads them they are directories like others.
+	modules map[string]*tree
 }
 
 func newTree(storage *filesystem.Storage, root plumbing.Hash) *tree {
-	return &tree{storage: storage, root: root, dirs: make(map[plumbing.Hash]*object.Tree)}
+	return &tree{storage: storage, root: root, dirs: make(map[plumbing.Hash]*object.Tree), modules: make(map[string]*tree)}
 }
 
 // node is a place in a tree.
 type node struct {
-	name string
-	mode filemode.FileMode
-	hash plumbing.Hash
+	tree *tree
+	// at is its path in the tree; name is what it is called.
+	at, name string
+	mode     filemode.FileMode
+	hash     plumbing.Hash
 }
 
+func (t *tree) top() node { return node{tree: t, name: ".", mode: filemode.Dir, hash: t.root} }
+
 func (n node) isDir() bool { return n.mode == filemode.Dir }
+
+// entered is what a node is to whoever reads: the top of a submodule that was fetched.
+func (n node) entered() node {
+	m := n.tree.modules[n.at]
+	if n.mode != filemode.Submodule || m == nil {
+		return n
+	}
+	top := m.top()
+	top.name = n.name
+	return top
+}
 
 // Open implements [fs.FS].
 func (t *tree) Open(name string) (fs.File, error) {
@@ -64,13 +81,13 @@ func (t *tree) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	if n.isDir() {
-		entries, err := t.list(n.hash)
+		entries, err := n.list()
 		if err != nil {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 		}
 		return &directory{info: info{node: n}, entries: entries}, nil
 	}
-	blob, err := object.GetBlob(t.storage, n.hash)
+	blob, err := object.GetBlob(n.tree.storage, n.hash)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
@@ -93,7 +110,7 @@ func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	if !n.isDir() {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errors.New("is no directory")}
 	}
-	entries, err := t.list(n.hash)
+	entries, err := n.list()
 	if err != nil {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
 	}
@@ -108,7 +125,7 @@ func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	}
 	size := int64(0)
 	if !n.isDir() {
-		if size, err = t.storage.EncodedObjectSize(n.hash); err != nil {
+		if size, err = n.tree.storage.EncodedObjectSize(n.hash); err != nil {
 			return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
 		}
 	}
@@ -129,8 +146,7 @@ func (t *tree) find(op, name string) (node, error) {
 }
 
 func (t *tree) walk(name string) (node, error) {
-	top := node{name: ".", mode: filemode.Dir, hash: t.root}
-	at := []node{top} // the directories that lead to where one is
+	at := []node{t.top()} // the directories that lead to where one is
 	rest, links := parts(name), 0
 	for len(rest) > 0 {
 		step := rest[0]
@@ -142,16 +158,17 @@ func (t *tree) walk(name string) (node, error) {
 			at = at[:len(at)-1]
 			continue
 		}
-		n, err := t.child(at[len(at)-1], step)
+		n, err := at[len(at)-1].child(step)
 		if err != nil {
 			return node{}, err
 		}
+		n = n.entered()
 		switch n.mode {
 		case filemode.Symlink:
 			if links++; links > maxLinks {
 				return node{}, fmt.Errorf("leads over more than %d symbolic links", maxLinks)
 			}
-			to, err := t.link(n.hash)
+			to, err := n.link()
 			if err != nil {
 				return node{}, err
 			}
@@ -178,8 +195,9 @@ func parts(name string) []string {
 	return slices.DeleteFunc(strings.Split(name, "/"), func(s string) bool { return s == "" || s == "." })
 }
 
-func (t *tree) child(dir node, name string) (node, error) {
-	entries, err := t.dir(dir.hash)
+// child is an entry of a directory, as Git has it.
+func (n node) child(name string) (node, error) {
+	entries, err := n.tree.dir(n.hash)
 	if err != nil {
 		return node{}, err
 	}
@@ -187,7 +205,11 @@ func (t *tree) child(dir node, name string) (node, error) {
 	if err != nil {
 		return node{}, fs.ErrNotExist
 	}
-	return node{name: name, mode: entry.Mode, hash: entry.Hash}, nil
+	return n.with(entry), nil
+}
+
+func (n node) with(entry *object.TreeEntry) node {
+	return node{tree: n.tree, at: path.Join(n.at, entry.Name), name: entry.Name, mode: entry.Mode, hash: entry.Hash}
 }
 
 // dir reads a directory, once.
@@ -207,8 +229,8 @@ func (t *tree) dir(hash plumbing.Hash) (*object.Tree, error) {
 }
 
 // link reads what a symbolic link says.
-func (t *tree) link(hash plumbing.Hash) (string, error) {
-	blob, err := object.GetBlob(t.storage, hash)
+func (n node) link() (string, error) {
+	blob, err := object.GetBlob(n.tree.storage, n.hash)
 	if err != nil {
 		return "", err
 	}
@@ -230,28 +252,26 @@ func (t *tree) link(hash plumbing.Hash) (string, error) {
 	return string(bytes.TrimRight(to, "\n")), nil
 }
 
-// list answers what is in a directory, by name. Submodules are left out, as if they were empty.
-func (t *tree) list(hash plumbing.Hash) ([]fs.DirEntry, error) {
-	read, err := t.dir(hash)
+// list answers what is in a directory, by name. Submodules that were not fetched are left out.
+func (n node) list() ([]fs.DirEntry, error) {
+	read, err := n.tree.dir(n.hash)
 	if err != nil {
 		return nil, err
 	}
 	var out []fs.DirEntry
 	for _, entry := range read.Entries {
-		if entry.Mode == filemode.Submodule || strings.Contains(entry.Name, "/") || entry.Name == "." || entry.Name == ".." {
+		child := n.with(&entry).entered()
+		if child.mode == filemode.Submodule || strings.Contains(entry.Name, "/") || entry.Name == "." || entry.Name == ".." {
 			continue
 		}
-		out = append(out, dirEntry{node: node{entry.Name, entry.Mode, entry.Hash}, tree: t})
+		out = append(out, dirEntry{child})
 	}
 	slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return out, nil
 }
 
 // dirEntry is one of a directory. As of an entry of a disk, that of a link is about the link.
-type dirEntry struct {
-	node
-	tree *tree
-}
+type dirEntry struct{ node }
 
 func (e dirEntry) Name() string      { return e.name }
 func (e dirEntry) IsDir() bool       { return e.isDir() }

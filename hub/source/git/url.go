@@ -47,25 +47,33 @@ func ParsePrefix(text string) (*url.URL, error) {
 	if m != nil {
 		u.Path = strings.TrimPrefix(u.Path, "/")
 	}
-	if _, password := u.User.Password(); password || u.Scheme == "https" && u.User != nil {
-		return nil, errors.New("holds a name or a password; make source credentials of them, and name those")
-	}
-	switch {
-	case u.Scheme != "https" && u.Scheme != "ssh":
-		return nil, errors.New("must begin with https:// or ssh://, or be USER@HOST:PATH")
-	case u.Hostname() == "":
-		return nil, errors.New("names no host")
-	case u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("has a query or a fragment, which repositories have not")
-	case strings.ContainsAny(u.Path, "'\x00\n"):
-		return nil, errors.New("has characters in its path that are not for names")
-	case strings.HasPrefix(u.Path, "-"):
-		return nil, errors.New("has a path that begins with -, as options of programs do")
+	if err := check(u); err != nil {
+		return nil, err
 	}
 	if u.Scheme == "ssh" && u.User == nil {
 		u.User = url.User(sshUser)
 	}
 	return u, nil
+}
+
+// check tells whether a URL can be asked for a repository.
+func check(u *url.URL) error {
+	if _, password := u.User.Password(); password || u.Scheme == "https" && u.User != nil {
+		return errors.New("holds a name or a password; make source credentials of them, and name those")
+	}
+	switch {
+	case u.Scheme != "https" && u.Scheme != "ssh":
+		return errors.New("must begin with https:// or ssh://, or be USER@HOST:PATH")
+	case u.Hostname() == "":
+		return errors.New("names no host")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("has a query or a fragment, which repositories have not")
+	case strings.ContainsAny(u.Path, "'\x00\n"):
+		return errors.New("has characters in its path that are not for names")
+	case strings.HasPrefix(u.Path, "-"):
+		return errors.New("has a path that begins with -, as options of programs do")
+	}
+	return nil
 }
 
 // Below tells whether a URL is another one, or a place below it, for the same user.

@@ -155,7 +155,10 @@ type GitSource struct {
 	// The name of the source credentials that the repository wants. They have to allow its URL.
 	Credentials string `protobuf:"bytes,5,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Whose signatures are wanted. Default: nobody's.
-	Verify        *GitVerification `protobuf:"bytes,6,opt,name=verify,proto3" json:"verify,omitempty"`
+	Verify *GitVerification `protobuf:"bytes,6,opt,name=verify,proto3" json:"verify,omitempty"`
+	// Whether submodules are fetched, at the commits that the repository says: at most 32, and 4 in each other. Each server has to be one that the hub may ask, and is shown the
+	// credentials only where they allow its URL. Default: they are left out, and a path in one is refused.
+	Submodules    bool `protobuf:"varint,7,opt,name=submodules,proto3" json:"submodules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -230,6 +233,13 @@ func (x *GitSource) GetVerify() *GitVerification {
 		return x.Verify
 	}
 	return nil
+}
+
+func (x *GitSource) GetSubmodules() bool {
+	if x != nil {
+		return x.Submodules
+	}
+	return false
 }
 
 // GitVerification lets commits count only if they are signed with SSH keys, as Git does with gpg.format=ssh. OpenPGP's signatures are none.
@@ -1143,14 +1153,17 @@ const file_yardarm_v1_source_proto_rawDesc = "" +
 	"\x03oci\x18\x04 \x01(\v2\x15.yardarm.v1.OciSourceH\x00R\x03oci\x123\n" +
 	"\trendering\x18\x02 \x01(\v2\x15.yardarm.v1.RenderingR\trendering\x12/\n" +
 	"\bvariants\x18\x05 \x03(\v2\x13.yardarm.v1.VariantR\bvariantsB\x06\n" +
-	"\x04from\"\xe5\x01\n" +
+	"\x04from\"\x85\x02\n" +
 	"\tGitSource\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12$\n" +
 	"\x03ref\x18\x02 \x01(\v2\x12.yardarm.v1.GitRefR\x03ref\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x125\n" +
 	"\binterval\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\binterval\x12 \n" +
 	"\vcredentials\x18\x05 \x01(\tR\vcredentials\x123\n" +
-	"\x06verify\x18\x06 \x01(\v2\x1b.yardarm.v1.GitVerificationR\x06verify\"V\n" +
+	"\x06verify\x18\x06 \x01(\v2\x1b.yardarm.v1.GitVerificationR\x06verify\x12\x1e\n" +
+	"\n" +
+	"submodules\x18\a \x01(\bR\n" +
+	"submodules\"V\n" +
 	"\x0fGitVerification\x12\x12\n" +
 	"\x04mode\x18\x01 \x01(\tR\x04mode\x12/\n" +
 	"\asigners\x18\x02 \x03(\v2\x15.yardarm.v1.GitSignerR\asigners\"\xaf\x01\n" +

@@ -34,6 +34,31 @@ func New(t testing.TB) *Repository {
 	return r
 }
 
+// Beside makes one more repository where a server of this one serves it, too.
+func (r *Repository) Beside(name string) *Repository {
+	r.Helper()
+	other := &Repository{r.TB, filepath.Join(filepath.Dir(r.Dir), name)}
+	if err := os.Mkdir(other.Dir, 0o755); err != nil {
+		r.Fatal(err)
+	}
+	other.Git("init", "-q", "-b", "main")
+	return other
+}
+
+// Submodule commits a submodule at a path, as `git submodule add` does.
+func (r *Repository) Submodule(path, url, commit string) string {
+	r.Helper()
+	if err := os.MkdirAll(filepath.Join(r.Dir, path), 0o755); err != nil { // without, the next commit would leave it out
+		r.Fatal(err)
+	}
+	r.Git("config", "-f", ".gitmodules", "submodule."+path+".path", path)
+	r.Git("config", "-f", ".gitmodules", "submodule."+path+".url", url)
+	r.Git("add", ".gitmodules")
+	r.Git("update-index", "--add", "--cacheinfo", "160000,"+commit+","+path)
+	r.Git("commit", "-q", "-m", "submodule "+path)
+	return r.Git("rev-parse", "HEAD")
+}
+
 // Git runs git in it, and answers what it prints.
 func (r *Repository) Git(args ...string) string {
 	r.Helper()
