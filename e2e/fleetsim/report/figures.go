@@ -182,7 +182,7 @@ type Growth struct {
 // Source is bundles that follow repositories, and a chart.
 type Source struct {
 	Clusters int `json:"clusters"`
-	// PushP99 is from the end of a push of one of so many files until there is a revision of it.
+	// PushP99 is from the webhook of a push of one of so many files until there is a revision of it.
 	Files   int     `json:"files"`
 	Pushes  int     `json:"pushes"`
 	PushP99 float64 `json:"push_p99_ms"`

@@ -3,6 +3,9 @@ package scenario
 import (
 	"bufio"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,6 +37,9 @@ const (
 	pollInterval = 10 * time.Second
 	// seldom is an interval that never comes to pass here.
 	seldom = 24 * time.Hour
+	// hookCredentials are the source credentials of the bundle that is pushed to, and hookSecret what its webhooks are signed with.
+	hookCredentials = "hooks"
+	hookSecret      = "the secret of webhooks"
 	// chartObjects is how many a chart has that is rendered chartRenders times.
 	chartObjects = 100
 	chartRenders = 10
@@ -71,6 +77,10 @@ func source(ctx context.Context, c Config) (_ any, err error) {
 	if err := w.hub.start(ctx); err != nil {
 		return nil, err
 	}
+	if w.http, _, err = own.HTTP(); err != nil {
+		return nil, err
+	}
+	defer w.http.CloseIdleConnections()
 	out := &report.Source{Clusters: c.Clusters, Files: sourceFiles, Repositories: sourcePolls, Objects: chartObjects}
 	if err := w.pushes(ctx, out); err != nil {
 		return nil, err
@@ -87,9 +97,11 @@ type sourced struct {
 	Config
 	hub *hub
 	git *gitServer
+	// http trusts the hub.
+	http *http.Client
 }
 
-// pushes times from the end of a push until there is a revision of it. The hub is told by a call that changes the bundle's interval, which has it look at once.
+// pushes times from the webhook of a push, which is sent as a server of Git sends it, until there is a revision of it.
 func (w *sourced) pushes(ctx context.Context, out *report.Source) error {
 	const name = "pushed"
 	files := make(map[string]string, sourceFiles)
@@ -98,6 +110,9 @@ func (w *sourced) pushes(ctx context.Context, out *report.Source) error {
 	}
 	work, err := w.git.create(ctx, name, files)
 	if err != nil {
+		return err
+	}
+	if err := w.keep(ctx, name); err != nil {
 		return err
 	}
 	if err := w.apply(ctx, seldom, seed.GroupAll, name); err != nil {
@@ -116,7 +131,7 @@ func (w *sourced) pushes(ctx context.Context, out *report.Source) error {
 			return err
 		}
 		began := time.Now()
-		if err := w.apply(ctx, seldom-time.Duration(i+1)*time.Second, seed.GroupAll, name); err != nil {
+		if err := w.tell(ctx); err != nil {
 			return err
 		}
 		if err := w.await(ctx, name, func(b *yardarmv1.Bundle) bool { return b.GetStatus().GetLatestRevision() == uint32(i+2) }); err != nil {
@@ -131,6 +146,35 @@ func (w *sourced) pushes(ctx context.Context, out *report.Source) error {
 	out.PushP99, out.Pushes = measure.Milliseconds(measure.Percentile(samples, 0.99)), w.Changes
 	out.RendersPerVariant = (after - renders) / float64(w.Changes)
 	w.say("a push of one of %d files is a revision after %.0f ms (p99)", sourceFiles, out.PushP99)
+	return nil
+}
+
+// keep makes the source credentials that hold what webhooks are signed with: the repositories themselves are public.
+func (w *sourced) keep(ctx context.Context, bundle string) error {
+	_, err := w.hub.client.Apply(ctx, &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_SourceCredentials{SourceCredentials: &yardarmv1.SourceCredentials{
+		Metadata: &yardarmv1.ObjectMeta{Name: hookCredentials}, Spec: &yardarmv1.SourceCredentialsSpec{Urls: []string{w.git.URL}, WebhookSecret: hookSecret,
+			Bundles: &yardarmv1.Scope{Names: []string{bundle}}}}}}}})
+	return err
+}
+
+// tell sends the webhook of a push.
+func (w *sourced) tell(ctx context.Context) error {
+	body := `{"ref":"refs/heads/main"}`
+	mac := hmac.New(sha256.New, []byte(hookSecret))
+	mac.Write([]byte(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.hub.own.URL()+"/webhooks/source/"+hookCredentials, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	response, err := w.http.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusAccepted {
+		return fmt.Errorf("the webhook was answered %s", response.Status)
+	}
 	return nil
 }
 
@@ -202,14 +246,14 @@ func (w *sourced) nextLooks(ctx context.Context, names []string) (requests int, 
 	return requests, nil
 }
 
-// apply makes bundles that follow the repositories of their names, or changes how often those are asked.
+// apply makes bundles that follow the repositories of their names. One for a group is told of pushes.
 func (w *sourced) apply(ctx context.Context, interval time.Duration, group string, names ...string) error {
 	r := &hubv1.ApplyRequest{}
 	for _, name := range names {
-		spec := &yardarmv1.BundleSpec{Source: &yardarmv1.Source{From: &yardarmv1.Source_Git{Git: &yardarmv1.GitSource{
-			Url: w.git.url(name), Path: sourceDir, Interval: durationpb.New(interval)}}}}
+		from := &yardarmv1.GitSource{Url: w.git.url(name), Path: sourceDir, Interval: durationpb.New(interval)}
+		spec := &yardarmv1.BundleSpec{Source: &yardarmv1.Source{From: &yardarmv1.Source_Git{Git: from}}}
 		if group != "" {
-			spec.Targets = []*yardarmv1.Target{{Group: group}}
+			spec.Targets, from.Credentials = []*yardarmv1.Target{{Group: group}}, hookCredentials
 		}
 		r.Resources = append(r.Resources, &hubv1.Resource{Resource: &hubv1.Resource_Bundle{Bundle: &yardarmv1.Bundle{Metadata: &yardarmv1.ObjectMeta{Name: name}, Spec: spec}}})
 	}
