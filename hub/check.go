@@ -10,6 +10,9 @@ func (h *Hub) Check() error {
 			return err
 		}
 	}
+	if _, err := h.traces(nil); err != nil {
+		return err
+	}
 	_, err := h.files()
 	return err
 }

@@ -37,6 +37,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/source"
 	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	"github.com/yardarm-dev/yardarm/hub/store"
+	"github.com/yardarm-dev/yardarm/hub/tracing"
 	"github.com/yardarm-dev/yardarm/pkg/run"
 	"github.com/yardarm-dev/yardarm/pkg/version"
 )
@@ -112,6 +113,8 @@ type Config struct {
 	KeepAudit uint64
 	// KeepAuditFor is how long they are kept at most. Default: for any time.
 	KeepAuditFor time.Duration
+	// Traces are where spans of what the hub does go, of which Version, Logger and Registerer are the hub's. Default: nowhere.
+	Traces tracing.Config
 	// NotifyLocal lets notifications go to the hub's own machine, and to addresses of its link alone.
 	NotifyLocal bool
 
@@ -260,6 +263,13 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		c.SpokeAddresses = withPort(c.Addresses, spokeListener.Addr())
 	}
 
+	traces, err := h.traces(h.metrics)
+	if err != nil {
+		return err
+	}
+	// They are sent until all else has ended.
+	defer traces.Start(ctx)()
+
 	authority, err := ca.New(ca.Config{
 		Store: db, Sealer: sealer, SpokeAddresses: c.SpokeAddresses, ClusterLife: c.CertificateLife, Logger: c.Logger,
 	})
@@ -291,12 +301,12 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		Store: db, Enroller: authority, Authority: authority, Authenticator: credentials, Tokens: credentials, Sealer: sealer, Deliveries: spokes, Trials: spokes, Notifier: notifier, Version: version.String(),
 		SpokeAddresses: c.SpokeAddresses, Limits: api.Limits{MaxArtifactSize: c.MaxArtifactSize, CallRate: c.CallRate, FailureRate: c.FailureRate, CallTimeout: c.CallTimeout,
 			Clusters: c.MaxClusters, ClusterGroups: c.MaxClusterGroups, Bundles: c.MaxBundles, Tokens: c.MaxTokens,
-			Roles: c.MaxRoles, RoleBindings: c.MaxRoleBindings}, Logger: c.Logger, Registerer: h.metrics,
+			Roles: c.MaxRoles, RoleBindings: c.MaxRoleBindings}, Tracer: traces.Tracer(), Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {
 		return err
 	}
-	rollouts, err := drive.New(drive.Config{Store: db, Logger: c.Logger})
+	rollouts, err := drive.New(drive.Config{Store: db, Tracer: traces.Tracer(), Logger: c.Logger})
 	if err != nil {
 		return err
 	}
@@ -306,13 +316,13 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	}
 	sources, err := source.New(source.Config{
 		Store: db, Publisher: fleet, Sealer: sealer, Dir: filepath.Join(c.DataDir, "sources"), Dialer: reach.Dialer{Hosts: c.SourceHosts, Local: c.SourceLocal},
-		MaxSize: c.SourceMaxSize, Renders: c.SourceRenders, Logger: c.Logger, Registerer: h.metrics,
+		MaxSize: c.SourceMaxSize, Renders: c.SourceRenders, Tracer: traces.Tracer(), Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {
 		return err
 	}
 	checks := append(h.checks(db, authority), files.checks()...)
-	gate, err := h.gateway(fleet, authority, sealer, files, sources, listener, checks)
+	gate, err := h.gateway(fleet, authority, sealer, files, sources, listener, checks, traces.Server())
 	if err != nil {
 		return err
 	}
@@ -364,6 +374,13 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 		err = nil
 	}
 	return err
+}
+
+// traces makes what sends them; registerer is nil where that is only tried.
+func (h *Hub) traces(registerer prometheus.Registerer) (*tracing.Tracing, error) {
+	c := h.config.Traces
+	c.Version, c.Logger, c.Registerer = version.String(), h.config.Logger, registerer
+	return tracing.New(c)
 }
 
 // admin makes the local administrator's credential at the first start.
@@ -418,7 +435,7 @@ func (h *Hub) adminFile(authority *ca.CA, port string) (authz.Admin, error) {
 	return admin, nil
 }
 
-func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, files *files, sources *source.Controller, listener net.Listener, checks run.Checks) (*gateway.Gateway, error) {
+func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, files *files, sources *source.Controller, listener net.Listener, checks run.Checks, more []grpc.ServerOption) (*gateway.Gateway, error) {
 	config, err := authority.ServerTLS(hostsOf(h.config.Addresses, h.config.APIAddress))
 	if err != nil {
 		return nil, err
@@ -427,7 +444,7 @@ func (h *Hub) gateway(fleet *api.Server, authority *ca.CA, sealer *seal.Sealer, 
 	if files.certificate != nil {
 		h.metrics.MustRegister(expiry("api", files.expires))
 	}
-	server := grpc.NewServer(fleet.Options()...)
+	server := grpc.NewServer(append(fleet.Options(), more...)...)
 	fleet.Register(server)
 	healthv1.RegisterHealthServer(server, h.alive)
 	return gateway.New(gateway.Config{

@@ -20,6 +20,8 @@ import (
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
@@ -117,6 +119,8 @@ type Config struct {
 	Coalesce time.Duration
 	// DenialsSoonest is how long after the first denied call of a quiet time the audit log tells of it; while they go on, up to 15 times as long. Default 1 min.
 	DenialsSoonest time.Duration
+	// Tracer makes the spans within a call. Default: none are made.
+	Tracer trace.Tracer
 	// Clock defaults to time.Now, Rand to crypto/rand, Logger to discarding, Registerer to none. Clock and Rand are used concurrently.
 	Clock      func() time.Time
 	Rand       io.Reader
@@ -173,6 +177,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.DenialsSoonest <= 0 {
 		cfg.DenialsSoonest = denialsSoonest
+	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = noop.NewTracerProvider().Tracer("")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

@@ -45,6 +45,8 @@ func transact[A proto.Message](ctx context.Context, s *Server, req mutation, fn 
 	if err != nil {
 		return answer, err
 	}
+	ctx, span := s.cfg.Tracer.Start(ctx, "commit")
+	defer span.End()
 	var show func(view) A
 	_, err = s.store.Update(ctx, func(tx *store.Tx) error {
 		access, err := authz.AccessOf(&tx.ReadTx, call.who, now)

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -57,6 +59,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	}
 	c := call{id: s.requestID(ctx), method: info.FullMethod, need: needs[info.FullMethod]}
 	_ = grpc.SetHeader(ctx, metadata.Pairs(requestid.Header, c.id)) // fails only when the call is over
+	mark(ctx, c)
 	defer func() {
 		if r := recover(); r != nil {
 			err = s.panicked(r, debug.Stack())
@@ -88,6 +91,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	ctx := ss.Context()
 	c := call{id: s.requestID(ctx), method: info.FullMethod, need: needs[info.FullMethod]}
 	_ = ss.SetHeader(metadata.Pairs(requestid.Header, c.id))
+	mark(ctx, c)
 	defer func() {
 		if r := recover(); r != nil {
 			err = s.panicked(r, debug.Stack())
@@ -130,6 +134,13 @@ func (s *Server) requestID(ctx context.Context) string {
 	return requestid.Of(md.Get(requestid.Header), s.cfg.Rand)
 }
 
+// mark has a call's span, if there is one, say which request it is of.
+func mark(ctx context.Context, c call) {
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.SetAttributes(attribute.String("yardarm.request", c.id))
+	}
+}
+
 // answer makes the status that a caller sees, counts what was denied, and logs what is the hub's fault.
 func (s *Server) answer(ctx context.Context, c call, err error) error {
 	st, forCaller := toStatus(err, c.id)
@@ -138,7 +149,11 @@ func (s *Server) answer(ctx context.Context, c call, err error) error {
 	if !forCaller {
 		level = slog.LevelError
 	}
-	s.log.Log(context.Background(), level, "call failed", "method", c.method, "request", c.id, "actor", c.who.Actor(), "code", st.Code().String(), "error", err)
+	log := s.log
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		log = log.With("trace", span.TraceID().String())
+	}
+	log.Log(context.Background(), level, "call failed", "method", c.method, "request", c.id, "actor", c.who.Actor(), "code", st.Code().String(), "error", err)
 	return withDetails(st, []protoadapt.MessageV1{&errdetails.RequestInfo{RequestId: c.id}}).Err()
 }
 

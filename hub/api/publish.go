@@ -156,6 +156,8 @@ type artifact struct {
 
 // parse makes files an artifact. Only some at a time are parsed, since that takes a core and much memory.
 func (s *Server) parse(ctx context.Context, files []manifest.File) (*artifact, error) {
+	ctx, span := s.cfg.Tracer.Start(ctx, "parse")
+	defer span.End()
 	select {
 	case s.parses <- struct{}{}:
 		defer func() { <-s.parses }()

@@ -144,6 +144,8 @@ func passHeader(key string) (string, bool) {
 		return "idempotency-key", true
 	case fieldsHeader:
 		return fieldsHeader, true
+	case "Traceparent":
+		return "traceparent", true
 	}
 	return "", false
 }

@@ -32,6 +32,8 @@ func (f finding) mark() string { return cmp.Or(f.commit, f.digest) }
 
 // ask asks a job's server what there is now for each follower. An error is about all of them.
 func (c *Controller) ask(ctx context.Context, j job) ([]finding, error) {
+	ctx, span := c.Tracer.Start(ctx, "fetch")
+	defer span.End()
 	switch j.place.kind {
 	case kindHelm:
 		return c.askCharts(ctx, j)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/proto"
 
@@ -60,6 +62,8 @@ type Config struct {
 	Renders    int
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+	// Tracer makes spans of looks. Default: none are made.
+	Tracer trace.Tracer
 	// Clock is time.Now by default.
 	Clock func() time.Time
 }
@@ -128,6 +132,9 @@ func New(c Config) (*Controller, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Tracer == nil {
+		c.Tracer = noop.NewTracerProvider().Tracer("")
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

@@ -57,6 +57,8 @@ func (c *Controller) job(r *repository) job {
 
 // look asks the server, and publishes what is new. Both are had by turns.
 func (c *Controller) look(ctx context.Context, j job) result {
+	ctx, span := c.Tracer.Start(ctx, "look")
+	defer span.End()
 	j, refused := c.permitted(j)
 	out := result{repository: j.repository, outcomes: refused}
 	if len(j.followers) == 0 {
@@ -118,7 +120,9 @@ func (c *Controller) publish(ctx context.Context, f *follower, seen finding) (he
 	var renderings []api.SourceRendering
 	for _, variant := range f.variants {
 		c.metrics.renders.Inc()
+		_, span := c.Tracer.Start(ctx, "render")
 		rendered, err := render.Render(ctx, render.Input{FS: seen.tree, Path: pathOf(f.source), Rendering: f.source.GetRendering(), Variant: variant, Name: f.name, Namespace: f.namespace})
+		span.End()
 		if err != nil {
 			return "", ofVariant(variant, err)
 		}

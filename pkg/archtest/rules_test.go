@@ -123,7 +123,13 @@ var rules = []rule{
 		name: "the spoke stays small",
 		why:  "one runs in every cluster; the hub renders",
 		from: []string{"spoke/cmd/yardarm-spoke"},
-		deny: []string{"pkg/render", "helm.sh/...", "sigs.k8s.io/kustomize/...", "github.com/go-git/...", "oras.land/...", "github.com/coreos/go-oidc/..."},
+		deny: []string{"pkg/render", "helm.sh/...", "sigs.k8s.io/kustomize/...", "github.com/go-git/...", "oras.land/...", "github.com/coreos/go-oidc/...", "go.opentelemetry.io/..."},
+	},
+	{
+		name: "only one package knows how traces are sent",
+		why:  "all others make spans, which costs them and their tests nothing where nobody asks for them",
+		from: []string{"hub/...", "pkg/...", "proto/..."}, except: []string{"hub", "hub/tracing", "hub/cmd/yardarm-hub"},
+		deny: []string{"go.opentelemetry.io/otel/sdk/...", "go.opentelemetry.io/otel/exporters/...", "go.opentelemetry.io/contrib/..."},
 	},
 	{
 		name: "rendering fetches nothing",

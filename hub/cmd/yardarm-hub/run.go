@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub"
 	"github.com/yardarm-dev/yardarm/hub/seal"
+	"github.com/yardarm-dev/yardarm/hub/tracing"
 	"github.com/yardarm-dev/yardarm/pkg/run"
 )
 
@@ -65,6 +67,9 @@ func (s *settings) config() (hub.Config, error) {
 		return config, err
 	}
 	config.Logger = logger
+	if config.Traces.Ratio == 0 {
+		return config, errors.New("--otlp-ratio 0 sends no trace; leave --otlp-endpoint out instead")
+	}
 	config.HubKey = os.Getenv(seal.EnvKey)
 	return config, nil
 }
@@ -108,6 +113,11 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.Uint64Var(&config.KeepAudit, "keep-audit", 100_000, "how many entries of the audit log are kept: one for each change, of some 400 bytes")
 	f.DurationVar(&config.KeepAuditFor, "keep-audit-for", 0, "how long entries of the audit log are kept at most, as in 8760h (default: as long as --keep-audit allows)")
 	f.BoolVar(&config.NotifyLocal, "notify-local", false, "let notifications go to receivers on the hub's own machine, and to link-local addresses")
+	f.StringVar(&config.Traces.Endpoint, "otlp-endpoint", "", "an OpenTelemetry collector that traces are sent to, as in https://collector:4317, or http:// without TLS; nowhere when empty")
+	f.StringVar(&config.Traces.Protocol, "otlp-protocol", tracing.GRPC, "how it is spoken with: grpc or http")
+	f.StringVar(&config.Traces.CA, "otlp-ca", "", "a `file` with the CA that it is known by, if not by the system's")
+	f.Float64Var(&config.Traces.Ratio, "otlp-ratio", 1, "which part of the traces is sent, above 0 and up to 1")
+	f.StringSliceVar(&config.Traces.Attributes, "otlp-attribute", nil, "`name=value` of what the traces are of, as in deployment.environment.name=prod; repeatable")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 }

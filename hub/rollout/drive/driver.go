@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/rollout/gate"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -38,6 +41,8 @@ var (
 type Config struct {
 	Store  *store.Store
 	Logger *slog.Logger
+	// Tracer makes a span of each step that changes something. Default: none are made.
+	Tracer trace.Tracer
 	// Clock gives the time for what people read, and for gates, which go by what people wrote. Default: time.Now.
 	Clock func() time.Time
 	// Elapsed is a monotonic clock, which soaks and deadlines go by. Default: since New.
@@ -65,6 +70,9 @@ type Driver struct {
 func New(c Config) (*Driver, error) {
 	if c.Store == nil || c.Logger == nil {
 		return nil, errors.New("drive rollouts: store and logger are needed")
+	}
+	if c.Tracer == nil {
+		c.Tracer = noop.NewTracerProvider().Tracer("")
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -277,6 +285,8 @@ func (s *step) write(ctx context.Context) error {
 	if len(changed) == 0 {
 		return nil
 	}
+	ctx, span := s.Tracer.Start(ctx, "advance rollouts", trace.WithTimestamp(s.time))
+	defer span.End()
 	_, err := s.Store.Update(ctx, func(tx *store.Tx) error {
 		if !s.set.Is(tx.Gates()) {
 			return errGates
