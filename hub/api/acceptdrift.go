@@ -57,7 +57,7 @@ func (s *Server) AcceptDrift(ctx context.Context, req *hubv1.AcceptDriftRequest)
 			return nil, err
 		}
 		if changes != nil {
-			changes.before = c.assigned(b, 0)
+			changes.was = c.Snapshot()
 		}
 		next := proto.CloneOf(b)
 		next.Spec = proto.CloneOf(a.spec)
@@ -70,8 +70,7 @@ func (s *Server) AcceptDrift(ctx context.Context, req *hubv1.AcceptDriftRequest)
 			return nil, err
 		}
 		if changes != nil {
-			changes.after = c.assigned(next, next.Status.LatestRevision)
-			changes.place(c, next)
+			changes.would = c.Snapshot()
 		}
 		return func(v view) *hubv1.PublishRevisionResponse {
 			resp := publishedAs(rev, outcomePublished, req)(v)
@@ -82,6 +81,7 @@ func (s *Server) AcceptDrift(ctx context.Context, req *hubv1.AcceptDriftRequest)
 	if err != nil || changes == nil {
 		return resp, err
 	}
+	changes.derive(req.GetBundle())
 	resp.Diff, err = changes.diff(ctx, nil)
 	return resp, err
 }

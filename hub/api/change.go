@@ -37,8 +37,8 @@ type mutation interface {
 var errAnswered = errors.New("answered")
 
 // transact runs fn as one transaction, which may write what its caller may change, and answers what fn's result makes of the rows afterwards. A dry run leaves
-// nothing of it, so it finds just what the change itself would. With an idempotency key, the answer is in the same commit, and a call that
-// was made before changes nothing and gets the answer of then. more is what belongs to the request and is not in req.
+// nothing of it, so it finds just what the change itself would; its answer is made of a snapshot, while others write. With an idempotency key, the answer is in
+// the same commit, and a call that was made before changes nothing and gets the answer of then. more is what belongs to the request and is not in req.
 func transact[A proto.Message](ctx context.Context, s *Server, req mutation, fn func(*change) (func(view) A, error), more ...string) (answer A, err error) {
 	now, call := s.cfg.Clock(), callOf(ctx)
 	once, err := s.once(call, req, more)
@@ -48,6 +48,7 @@ func transact[A proto.Message](ctx context.Context, s *Server, req mutation, fn 
 	ctx, span := s.cfg.Tracer.Start(ctx, "commit")
 	defer span.End()
 	var show func(view) A
+	var would *view
 	_, err = s.store.Update(ctx, func(tx *store.Tx) error {
 		access, err := authz.AccessOf(&tx.ReadTx, call.who, now)
 		if err != nil {
@@ -68,7 +69,8 @@ func transact[A proto.Message](ctx context.Context, s *Server, req mutation, fn 
 		}
 		switch {
 		case req.GetDryRun():
-			answer = show(c.view())
+			v := newView(c.Snapshot(), now, access)
+			would = &v
 			return errAnswered
 		case once != nil:
 			answer = show(c.view())
@@ -79,6 +81,8 @@ func transact[A proto.Message](ctx context.Context, s *Server, req mutation, fn 
 	var defect *store.PanicError
 	var none A
 	switch {
+	case errors.Is(err, errAnswered) && would != nil:
+		return show(*would), nil
 	case errors.Is(err, errAnswered):
 		return answer, nil
 	case errors.As(err, &defect):

@@ -8,10 +8,12 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/placement"
+	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/pkg/manifest/customize"
 	"github.com/yardarm-dev/yardarm/pkg/manifest/difference"
@@ -32,24 +34,26 @@ const (
 // assigned is what clusters are to run of a bundle, by their uids.
 type assigned map[string]*yardarmv1.AssignmentSpec
 
-// assigned is what clusters are to run of a bundle by what the transaction has written so far: of the revision with the number, or where that is 0 of
-// the one that the bundle's rollout has given to each.
-func (c *change) assigned(b *yardarmv1.Bundle, number uint32) assigned {
+// assignedIn is what clusters are to run of a bundle by a snapshot: of the revision with the number, or where that is 0 of the one that the bundle's rollout
+// has given to each.
+func assignedIn(tx *store.ReadTx, b *yardarmv1.Bundle, number uint32) assigned {
 	out := assigned{}
 	if b == nil {
 		return out
 	}
 	assigners := map[uint32]*placement.Assigner{}
-	for cluster := range c.ClustersOf(b.GetMetadata().GetUid()) {
+	for cluster := range tx.ClustersOf(b.GetMetadata().GetUid()) {
 		if cluster.GetSpec().GetRemoval() != nil {
 			continue
 		}
-		uid := cluster.GetMetadata().GetUid()
-		runs := cmp.Or(number, placement.RevisionFor(&c.ReadTx, uid, b))
-		if assigners[runs] == nil {
-			assigners[runs] = placement.NewAssigner(&c.ReadTx, b, runs)
+		uid, runs := cluster.GetMetadata().GetUid(), number
+		if runs == 0 {
+			runs = placement.RevisionFor(tx, uid, b)
 		}
-		if spec := assigners[runs].Assign(&c.ReadTx, cluster); spec != nil {
+		if assigners[runs] == nil {
+			assigners[runs] = placement.NewAssigner(tx, b, runs)
+		}
+		if spec := assigners[runs].Assign(tx, cluster); spec != nil {
 			out[uid] = spec
 		}
 	}
@@ -60,17 +64,22 @@ func (c *change) assigned(b *yardarmv1.Bundle, number uint32) assigned {
 type differ struct {
 	*Server
 	view
+	// was and would are as of before the transaction, and as of what it would have written.
+	was, would *store.ReadTx
 	// before and after are by cluster, and groups the first target of each.
 	before, after assigned
 	groups        map[string]string
 	// contents are artifacts by digest, with the published one among them.
 	contents map[string]*content
-	// refers are what customizations refer to, of which targets share one.
-	refers map[*yardarmv1.Customization]references
+	// inputs are by the hash of an assignment.
+	inputs map[string]input
 }
 
-// references are what of a cluster a customization refers to, besides its labels.
-type references struct{ name, facts bool }
+// input is what objects follow from, and whether the cluster's name and facts are among it.
+type input struct {
+	text        string
+	name, facts bool
+}
 
 // content is an artifact, and what of a cluster its texts refer to.
 type content struct {
@@ -78,10 +87,15 @@ type content struct {
 	name, facts bool
 }
 
-// place notes the first target of each cluster.
-func (d *differ) place(c *change, b *yardarmv1.Bundle) {
+// derive finds what clusters are to run of a bundle and what they would, and the first target of each.
+func (d *differ) derive(bundle string) {
+	var both sync.WaitGroup
+	defer both.Wait()
+	both.Go(func() { d.before = assignedIn(d.was, d.was.BundleByName(bundle), 0) })
+	b := d.would.BundleByName(bundle)
+	d.after = assignedIn(d.would, b, b.GetStatus().GetLatestRevision())
 	for uid := range d.after {
-		groups := c.GroupsOf(uid)
+		groups := d.would.GroupsOf(uid)
 		for _, t := range b.GetSpec().GetTargets() {
 			if slices.Contains(groups, t.GetGroup()) {
 				d.groups[uid] = t.GetGroup()
@@ -128,7 +142,7 @@ func (d *differ) diff(ctx context.Context, published *artifact) (*hubv1.Diff, er
 		return nil, err
 	}
 	defer share.keep(0)
-	d.contents, d.refers = map[string]*content{}, map[*yardarmv1.Customization]references{}
+	d.contents, d.inputs = map[string]*content{}, map[string]input{}
 	if published != nil {
 		if d.contents[published.row.Digest], err = newContent(published.canonical); err != nil {
 			return nil, err
@@ -173,28 +187,35 @@ func (d *differ) input(uid string, a *yardarmv1.AssignmentSpec) string {
 	if a == nil {
 		return "-"
 	}
+	in, known := d.inputs[string(a.GetHash())]
+	if !known {
+		in = d.inputOf(a)
+		d.inputs[string(a.GetHash())] = in
+	}
+	text := in.text
+	if in.name {
+		text += " " + a.GetCluster()
+	}
+	if in.facts {
+		f := d.Observed(uid).GetFacts()
+		text += fmt.Sprintf(" %t %q %q %q %q %d", f != nil, f.GetDistribution(), f.GetKubernetesVersion(), f.GetProvider(), f.GetRegion(), f.GetNodes())
+	}
+	return text
+}
+
+// inputOf is the input that clusters with the same assignment share.
+func (d *differ) inputOf(a *yardarmv1.AssignmentSpec) input {
 	c, custom := d.contents[a.GetDigest()], a.GetCustomization()
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %p", a.GetDigest(), custom) // merged once for all clusters of a target
+	in := input{text: fmt.Sprintf("%s %p", a.GetDigest(), custom)} // merged once for all clusters of a target
 	if !custom.GetSubstitute() {
-		return b.String()
+		return in
 	}
 	for _, key := range slices.Sorted(maps.Keys(a.GetLabels())) {
-		fmt.Fprintf(&b, " %q=%q", key, a.GetLabels()[key])
+		in.text += fmt.Sprintf(" %q=%q", key, a.GetLabels()[key])
 	}
-	refers, ok := d.refers[custom]
-	if !ok {
-		refers = references{strings.Contains(custom.String(), "${name"), len(customize.Facts(custom)) > 0}
-		d.refers[custom] = refers
-	}
-	if c.name || refers.name {
-		b.WriteString(" " + a.GetCluster())
-	}
-	if c.facts || refers.facts {
-		f := d.Observed(uid).GetFacts()
-		fmt.Fprintf(&b, " %t %q %q %q %q %d", f != nil, f.GetDistribution(), f.GetKubernetesVersion(), f.GetProvider(), f.GetRegion(), f.GetNodes())
-	}
-	return b.String()
+	in.name = c.name || strings.Contains(custom.String(), "${name")
+	in.facts = c.facts || len(customize.Facts(custom)) > 0
+	return in
 }
 
 // parts compares each input once, and puts clusters of a group together in which the same changes.
@@ -207,8 +228,12 @@ func (d *differ) parts(ctx context.Context) (*hubv1.Diff, error) {
 	}
 	out := &hubv1.Diff{}
 	compared := map[string]*hubv1.DiffPart{} // by input
-	parts := map[string]*hubv1.DiffPart{}
-	keys := map[string]string{}
+	alike := map[string]*hubv1.DiffPart{}    // the first of those that are, by what they say
+	type place struct {
+		group string
+		part  *hubv1.DiffPart
+	}
+	parts := map[place]*hubv1.DiffPart{}
 	room := maxDiffBytes
 	for _, uid := range slices.Sorted(maps.Keys(uids)) {
 		input := d.input(uid, d.before[uid]) + "\x00" + d.input(uid, d.after[uid])
@@ -227,13 +252,16 @@ func (d *differ) parts(ctx context.Context) (*hubv1.Diff, error) {
 				return nil, err
 			}
 			room -= len(text)
-			compared[input], keys[input] = part, string(text)
+			if first := alike[string(text)]; first != nil {
+				part = first
+			}
+			alike[string(text)], compared[input] = part, part
 		}
 		if part.Problem == "" && part.Added+part.Changed+part.Pruned == 0 {
 			out.Unchanged++
 			continue
 		}
-		key := d.groups[uid] + "\x00" + keys[input]
+		key := place{d.groups[uid], part}
 		shown := parts[key]
 		if shown == nil {
 			shown = proto.CloneOf(part)
@@ -242,8 +270,10 @@ func (d *differ) parts(ctx context.Context) (*hubv1.Diff, error) {
 			out.Parts = append(out.Parts, shown)
 		}
 		shown.Clusters++
-		if c := d.Cluster(uid); len(shown.Examples) < maxDiffExamples && d.seesCluster(c) {
-			shown.Examples = append(shown.Examples, c.GetMetadata().GetName())
+		if len(shown.Examples) < maxDiffExamples {
+			if c := d.Cluster(uid); d.seesCluster(c) {
+				shown.Examples = append(shown.Examples, c.GetMetadata().GetName())
+			}
 		}
 	}
 	slices.SortStableFunc(out.Parts, func(a, b *hubv1.DiffPart) int {

@@ -1,17 +1,22 @@
 package api_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
+	"github.com/yardarm-dev/yardarm/hub/placement"
+	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -86,7 +91,7 @@ func TestDiff(t *testing.T) {
 	refused(t, err, codes.PermissionDenied, "artifact")
 }
 
-// BenchmarkDiff compares in 10,000 clusters with a hundred different customizations a bundle of fifty objects.
+// BenchmarkDiff compares in 10,000 clusters with a hundred different customizations a bundle of fifty objects, while a revision of it is under way.
 func BenchmarkDiff(b *testing.B) {
 	const clusters, inputs, objects = 10_000, 100, 50
 	h := apitest.Start(b)
@@ -112,6 +117,24 @@ func BenchmarkDiff(b *testing.B) {
 	if _, err := h.Publish(b.Context(), &hubv1.Publication{Bundle: "web"}, files("a")...); err != nil {
 		b.Fatal(err)
 	}
+	h.Update(b, func(tx *store.Tx) error {
+		web := tx.BundleByName("web")
+		row := proto.CloneOf(tx.Rollout(web.Metadata.Uid))
+		row.Phase, row.Settled, row.Chunks = uint32(rollout.Progressing), 0, store.RolloutChunks(clusters)
+		err := tx.PutRollout(row)
+		assigner, chunks := placement.NewAssigner(tx, web, 1), map[uint32][]store.RolloutMember{}
+		for c := range tx.Clusters() {
+			uid := c.Metadata.Uid
+			at := store.RolloutChunk(uid, row.Chunks)
+			chunks[at] = append(chunks[at], store.RolloutMember{UID: uid, Runs: 1, State: uint32(rollout.Given)})
+			err = errors.Join(err, tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Report: &yardarmv1.Report{Bundle: "web", BundleUid: web.Metadata.Uid, Revision: 1,
+				AssignmentHash: assigner.Assign(tx, c).Hash, Phase: yardarmv1.PhaseReady}}))
+		}
+		for chunk, members := range chunks {
+			err = errors.Join(err, tx.PutRolloutMembers(web.Metadata.Uid, chunk, members))
+		}
+		return err
+	})
 	for b.Loop() {
 		r, err := h.Publish(b.Context(), &hubv1.Publication{Bundle: "web", DryRun: true, Diff: true}, files("b")...)
 		if err != nil || len(r.GetDiff().GetParts()) != inputs || r.Diff.Parts[0].Clusters != clusters/inputs || r.Diff.NotCompared != 0 {

@@ -158,6 +158,9 @@ func (c *change) gatesNaming(group string) (names []string) {
 // gateWarnings tells in which clusters of a bundle windows leave no moment at which its revisions go on.
 func gateWarnings(tx *store.ReadTx, b *yardarmv1.Bundle, now time.Time) []string {
 	windows := gate.NewSet(tx.Gates()).Windows()
+	if windows.Empty() {
+		return nil
+	}
 	never := make(map[string][]string) // the clusters, by the gates that leave no moment there; none of those that do
 	for c := range tx.ClustersOf(b.GetMetadata().GetUid()) {
 		about := windows.About(gate.Subject{Bundle: b.Metadata, Cluster: c.Metadata, Groups: tx.GroupsOf(c.Metadata.Uid)})

@@ -253,7 +253,7 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 			return nil, err
 		}
 		if changes != nil {
-			changes.before = c.assigned(c.BundleByName(p.GetBundle()), 0)
+			changes.was = c.Snapshot()
 		}
 		current := c.Revision(next.Metadata.Uid, next.GetStatus().GetLatestRevision())
 		published := current == nil || !sameContent(current.Spec, snapshot(next.Spec, a.content))
@@ -284,14 +284,14 @@ func (s *Server) publish(ctx context.Context, p *hubv1.Publication, a *artifact)
 			}
 		}
 		if changes != nil {
-			changes.after = c.assigned(next, next.GetStatus().GetLatestRevision())
-			changes.place(c, next)
+			changes.would = c.Snapshot()
 		}
 		return publishedAs(rev, outcome, p), nil
 	}, a.row.Digest)
 	if err != nil || changes == nil {
 		return resp, err
 	}
+	changes.derive(p.GetBundle())
 	if p.GetDiff() {
 		if resp.Diff, err = changes.diff(ctx, a); err != nil {
 			return nil, err

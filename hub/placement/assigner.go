@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
@@ -15,9 +15,9 @@ import (
 	"github.com/yardarm-dev/yardarm/pkg/holdings"
 )
 
-// maxHashes bounds how many hashes an Assigner keeps. More differ only where most clusters have labels of their own that the
+// maxCommon bounds how many hashes, and the labels that they are of, an Assigner keeps. More differ only where most clusters have labels of their own that the
 // revision refers to, and then one is hashed for each all the same.
-const maxHashes = 1024
+const maxCommon = 1024
 
 // Assigner derives the assignments of one revision of a bundle, as they are in their rows. Most clusters get the same as others do: what is merged
 // and hashed for one is kept for the next. Safe for concurrent use.
@@ -27,10 +27,16 @@ type Assigner struct {
 	revision *yardarmv1.Revision
 
 	mu sync.Mutex // guards the rest
-	// merged are by target, customizations by what shares them, and hashes by all in which the assignments of clusters differ.
+	// merged are by target, customizations by what shares them, and common by all in which the assignments of clusters differ.
 	merged         map[int]*merged
 	customizations map[sharing]*yardarmv1.Customization
-	hashes         map[string][]byte
+	common         map[string]common
+}
+
+// common is what clusters have in common that nothing tells apart.
+type common struct {
+	labels map[string]string
+	hash   []byte
 }
 
 // merged is the customization of one target, and which of its patches that name clusters each of those gets: their places, as in " 2 5".
@@ -59,7 +65,7 @@ func NewDraft(bundle *yardarmv1.Bundle, spec *yardarmv1.RevisionSpec) *Assigner 
 }
 
 func newAssigner(bundle *yardarmv1.Bundle, revision *yardarmv1.Revision) *Assigner {
-	return &Assigner{bundle: bundle, revision: revision, merged: map[int]*merged{}, customizations: map[sharing]*yardarmv1.Customization{}, hashes: map[string][]byte{}}
+	return &Assigner{bundle: bundle, revision: revision, merged: map[int]*merged{}, customizations: map[sharing]*yardarmv1.Customization{}, common: map[string]common{}}
 }
 
 // Assign derives the assignment of a cluster, which the bundle targets; nil where there is no such revision, or it has no variant for the cluster. What
@@ -93,10 +99,9 @@ func (s *Assigner) Assign(r Reader, cluster *yardarmv1.Cluster) *yardarmv1.Assig
 		Delivery:          spec.Delivery,
 		AcceptedDeletions: s.accepted(r, uid, artifact.Digest),
 		Customization:     customization,
-		Labels:            labelsUsed(spec.Labels, labels),
 		Reconcile:         r.Reconciliations(uid, s.bundle.Metadata.Uid),
 	}
-	a.Hash = s.hash(a, shared)
+	s.finish(a, labels, shared)
 	return a
 }
 
@@ -186,35 +191,43 @@ func (s *Assigner) customization(target int, cluster string) (*yardarmv1.Customi
 	return customization, by
 }
 
-func (s *Assigner) hash(a *yardarmv1.AssignmentSpec, by sharing) []byte {
+// finish gives an assignment the labels that it uses of the cluster's, and its hash.
+func (s *Assigner) finish(a *yardarmv1.AssignmentSpec, labels map[string]string, by sharing) {
+	used := s.revision.Spec.Labels
 	if len(a.AcceptedDeletions) > 0 {
-		return holdings.AssignmentHash(a)
+		a.Labels = labelsUsed(used, labels)
+		a.Hash = holdings.AssignmentHash(a)
+		return
 	}
-	key := differences(s.revision.Spec.Labels, a, by)
+	var room [128]byte // of most
+	key := differences(room[:0], used, labels, a.Reconcile, by)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	hash := s.hashes[key]
-	if hash == nil {
-		hash = holdings.AssignmentHash(a)
-		if len(s.hashes) < maxHashes {
-			s.hashes[key] = hash
-		}
+	c, known := s.common[string(key)]
+	if known {
+		a.Labels, a.Hash = c.labels, c.hash
+		return
 	}
-	return hash
+	a.Labels = labelsUsed(used, labels)
+	a.Hash = holdings.AssignmentHash(a)
+	if len(s.common) < maxCommon {
+		s.common[string(key)] = common{a.Labels, a.Hash}
+	}
 }
 
-// differences is all in which an assignment without accepted deletions may differ from others of its revision.
-func differences(used []string, a *yardarmv1.AssignmentSpec, by sharing) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d%s,%d", by.target, by.own, a.Reconcile)
+// differences adds to a text all in which an assignment without accepted deletions may differ from others of its revision.
+func differences(to []byte, used []string, labels map[string]string, reconcile uint64, by sharing) []byte {
+	to = append(strconv.AppendInt(to, int64(by.target), 10), by.own...)
+	to = strconv.AppendUint(append(to, ','), reconcile, 10)
 	for _, key := range used {
-		if value, ok := a.Labels[key]; ok {
-			fmt.Fprintf(&b, " %q", value)
+		to = append(to, ' ')
+		if value, ok := labels[key]; ok {
+			to = strconv.AppendQuote(to, value)
 		} else {
-			b.WriteString(" -")
+			to = append(to, '-')
 		}
 	}
-	return b.String()
+	return to
 }
 
 // labelsUsed are those labels of a cluster whose keys a revision refers to.

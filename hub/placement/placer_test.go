@@ -67,7 +67,7 @@ func TestDesiredAmong(t *testing.T) {
 // Clusters that all differ do not make an Assigner grow without bound, and get what they should.
 func TestAssignerIsBoundedAndShared(t *testing.T) {
 	p, s := NewPlacer(), example()
-	const clusters = maxHashes + 100
+	const clusters = maxCommon + 100
 	for i := range clusters {
 		name := fmt.Sprintf("n%d", i)
 		s.clusters[name] = newCluster(name, map[string]string{"region": name})
@@ -85,7 +85,7 @@ func TestAssignerIsBoundedAndShared(t *testing.T) {
 	}
 	all.Wait()
 	kept, _ := p.assigners.Peek(revisionOf{"b1", 3})
-	if n := len(kept.(*Assigner).hashes); n != maxHashes {
-		t.Errorf("%d hashes are kept, want %d", n, maxHashes)
+	if n := len(kept.(*Assigner).common); n != maxCommon {
+		t.Errorf("%d hashes are kept, want %d", n, maxCommon)
 	}
 }

@@ -41,6 +41,10 @@ type Tx struct {
 	err        error // the first error of a method
 }
 
+// Snapshot is of all rows as the transaction has written them so far. It outlives the transaction, whatever becomes of that: so what somebody wants to know of a
+// change that is not to be made is found out while others write.
+func (tx *Tx) Snapshot() *ReadTx { return &ReadTx{txn: tx.txn.Snapshot(), index: tx.index} }
+
 // change is one entry of the journal: what undoes it, and what it means on disk and to subscribers.
 type change struct {
 	table    anyTable

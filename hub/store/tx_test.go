@@ -160,6 +160,37 @@ func batched(t *testing.T, s *Store, fns ...func(*Tx) error) (indexes []uint64, 
 	return indexes, errs
 }
 
+// A snapshot of a transaction has what was written before it, and stays so whatever the transaction goes on to write, and though nothing of that is left.
+func TestSnapshotOutlivesItsTransaction(t *testing.T) {
+	s := opened(t, Config{})
+	update(t, s, func(tx *Tx) error { return fill(tx, "1") })
+	var was, would *ReadTx
+	undone := errors.New("undone")
+	if _, err := s.Update(t.Context(), func(tx *Tx) error {
+		was = tx.Snapshot()
+		if err := fill(tx, "2"); err != nil {
+			return err
+		}
+		would = tx.Snapshot()
+		return errors.Join(fill(tx, "3"), tx.DeleteCluster("c1"), undone)
+	}); !errors.Is(err, undone) {
+		t.Fatal(err)
+	}
+	update(t, s, func(tx *Tx) error { return fill(tx, "4") })
+	for name, tc := range map[string]struct {
+		tx   *ReadTx
+		want string
+	}{"before": {was, "[c1]"}, "within": {would, "[c1 c2]"}, "after": {s.Read(), "[c1 c4]"}} {
+		var names []string
+		for c := range tc.tx.Clusters() {
+			names = append(names, c.Metadata.Name)
+		}
+		if got := fmt.Sprint(names); got != tc.want || len(tc.tx.GroupsOf("c1")) == 0 {
+			t.Errorf("%s it has %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
 // TestFailedUpdateInBatch: of several transactions in one commit, a failing one takes nothing of the others with it.
 func TestFailedUpdateInBatch(t *testing.T) {
 	s, log := openedTestLog(t, t.TempDir())

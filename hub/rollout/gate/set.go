@@ -87,6 +87,9 @@ func (s *Set) Windows() *Set {
 	return out
 }
 
+// Empty tells whether there is none.
+func (s *Set) Empty() bool { return len(s.gates) == 0 }
+
 // Names are those of the gates, in order.
 func (s *Set) Names() []string {
 	names := make([]string, len(s.gates))
