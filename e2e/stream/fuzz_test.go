@@ -22,6 +22,7 @@ func FuzzSpokeMessages(f *testing.F) {
 		{Message: &spokev1.ConnectRequest_Holdings{Holdings: &spokev1.Holdings{Holdings: []*spokev1.Holding{{BundleUid: uid("web"), Held: true}, {BundleUid: "unknown", Removing: true}}}}},
 		{Message: &spokev1.ConnectRequest_Reports{Reports: &spokev1.ReportUpdate{Complete: true, Reports: []*yardarmv1.Report{{BundleUid: uid("web"), Phase: yardarmv1.PhaseReady}}}}},
 		{Message: &spokev1.ConnectRequest_Facts{Facts: &yardarmv1.Facts{Nodes: 1, Capacity: map[string]string{"cpu": "1"}}}},
+		{Message: &spokev1.ConnectRequest_Trial{Trial: &spokev1.TrialAnswer{Id: "x", Result: &yardarmv1.TrialResult{Created: 1, Objects: []*yardarmv1.TriedObject{{Fields: []*yardarmv1.TriedField{{}}}}}}}},
 	} {
 		data, err := proto.Marshal(m)
 		if err != nil {

@@ -215,11 +215,11 @@ func (t *trial) hold(ctx context.Context, p plan) {
 	}
 }
 
-// object tells objections. That the API server cannot be asked now is none.
+// object tells objections. That the API server cannot be asked now is none; nor is, where the spoke only compares, that it lacks the right to try.
 func (t *trial) object(problems ...*apply.Problem) {
 	for _, p := range problems {
 		action := yardarmv1.TrialRefused
-		if p.Reason == apply.ReasonUnavailable {
+		if p.Reason == apply.ReasonUnavailable || p.Reason == apply.ReasonForbidden && t.b.readOnly() {
 			action = yardarmv1.TrialUntried
 		}
 		t.tell(p.Ref, action, &yardarmv1.TriedObject{Reason: p.Reason, Message: p.Message})

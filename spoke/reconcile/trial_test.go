@@ -165,6 +165,10 @@ func TestTryWithinThePolicy(t *testing.T) {
 	if r := s.try(assignment{bundle: "greedy", revision: 1, objects: several(1, "one"), delivery: &yardarmv1.DeliveryPolicy{ServiceAccount: "kube-system/admin"}}); r.Reason != yardarmv1.ReasonPolicyDenied {
 		t.Errorf("as another account: %v", r)
 	}
+	e.policy.set("readOnly: true\nimpersonation: {default: " + account + ", required: true}")
+	if r := s.try(next); told(r, "/svc").GetAction() != yardarmv1.TrialUntried || told(r, "/m0").GetAction() != yardarmv1.TrialChanged {
+		t.Errorf("by a spoke that may not try everything: %v", r)
+	}
 	for mode, want := range map[string]string{"readOnly: true": yardarmv1.ReasonReadOnly, "freeze: {reason: a move}": yardarmv1.ReasonFrozen} {
 		e.policy.set(mode)
 		if r := s.try(next); r.Hold != want || told(r, "/m0").GetAction() != yardarmv1.TrialChanged {
