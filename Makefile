@@ -50,9 +50,9 @@ e2e: ## only the end-to-end tests
 	@go run ./e2e/test machine controlplanes e2e
 
 .PHONY: screens
-screens: $(PAGES) ## bin/screens: a picture of every screen of the dashboard, in both themes and at each size
+screens: $(PAGES) ## bin/screens: a picture of every screen of the dashboard, in both themes and at each size; and those of the README
 	cd e2e/browser && npm ci --no-audit --no-fund
-	SCREENS=$(CURDIR)/bin/screens go test -count=1 -run TestScreens ./e2e/browser
+	SCREENS=$(CURDIR)/bin/screens README=$(CURDIR)/docs/images go test -count=1 -run 'TestScreens|TestMany' ./e2e/browser
 
 .PHONY: e2e-node
 e2e-node: ## hub and spokes by their charts on real nodes of this machine; needs root, and Debian's packages, which it installs

@@ -128,6 +128,19 @@ func writeFile(t *testing.T, path, text string) string {
 	return path
 }
 
+// workload is what the bundle web has beside its settings: what fails and drifts in simulated clusters.
+const workload = `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "registry.example.com/shop/web:3.18.0"}]}
+`
+
 // publish publishes a bundle of one object whose content is a text. It goes everywhere at once, whatever fails: what a page shows of a fleet does not
 // depend on which cluster a rollout begins with.
 func (w *world) publish(bundle, group, text string) {
@@ -145,7 +158,11 @@ spec:
   targets: [{group: %s}]
   rollout: {stages: [%s]}
 `, bundle, group, stages)))
-	file := w.write(bundle+"/settings.yaml", fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: default}\ndata: {text: %q}\n", bundle, text))
+	manifests := fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: default}\ndata: {text: %q}\n", bundle, text)
+	if bundle == "web" {
+		manifests += workload
+	}
+	file := w.write(bundle+"/settings.yaml", manifests)
 	w.do("publish", filepath.Dir(file), "--bundle", bundle, "--to", group, "-m", "says "+text)
 }
 

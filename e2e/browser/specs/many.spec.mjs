@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { accessible, api, contained, enter, eventually, live } from "./world.mjs";
+import { accessible, api, contained, enter, eventually, live, picture, TOKEN, untold } from "./world.mjs";
 
 /** The most nodes that a page may have, however large the fleet is. */
 const most = 2000;
@@ -50,3 +50,19 @@ test("the table has what is in the window, and as much as a list may have can be
   await eventually(() => page.locator("tbody tr:not([aria-hidden])").count(), 1);
   assert.deepEqual(page.wrong, []);
 });
+
+/** Pictures of what is large, at the sizes at which it is laid out in other ways. */
+for (const [width, height] of [[1440, 1000], [390, 844]]) {
+  test(`what is large fits a window of ${width}`, async () => {
+    const page = await enter("/", TOKEN, { viewport: { width, height } });
+    for (const [name, path] of Object.entries({ "fleet-10000": "/", "fleet-1000": "/?filter=team%20in%20(pay,shop)", "clusters-10000": "/clusters?labels=team" })) {
+      await page.goto(path);
+      await live(page);
+      await page.locator('main[aria-busy="false"]').waitFor();
+      await page.locator(".hoist canvas, tbody td.name").first().waitFor();
+      await contained(page, `${name} at ${width}`);
+      await untold(page, `${name} at ${width}`);
+      await picture(page, `${name}-${width}`);
+    }
+  });
+}

@@ -287,7 +287,7 @@ test("who changed what is shown to those who may know, as it happens, and by act
   await row.getByRole("link", { name: "cluster/shop-0004" }).waitFor();
   await row.getByRole("link", { name: "token/labeller" }).click();
   await eventually(() => changes.locator(".audit li").count(), 1, "by that actor alone");
-  assert.match(page.url(), /of=changes&filter=actor%3Dtoken%2Flabeller/);
+  assert.match(page.url(), /of=changes&filter=actor%3Dtoken%2Flabeller$/);
   await page.locator("footer code", { hasText: "yardarm audit --follow --filter actor=token/labeller" }).waitFor();
   await accessible(page, "changes");
   await contained(page, "changes");

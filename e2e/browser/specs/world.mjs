@@ -1,5 +1,6 @@
 // What the specs share: a browser, a signed-in page, and ways to ask the hub and the world.
 import { after, before } from "node:test";
+import { mkdirSync } from "node:fs";
 import assert from "node:assert/strict";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
@@ -85,8 +86,36 @@ export async function accessible(page, name, themes = ["light", "dark"]) {
   await page.evaluate(() => delete document.documentElement.dataset.theme);
 }
 
+/** folder is where pictures go; nowhere where nobody asks for them. */
+const folder = process.env.SCREENS;
+
+/** picture keeps one of a page in each theme, to be looked at. */
+export async function picture(page, name) {
+  if (!folder) return;
+  mkdirSync(folder, { recursive: true });
+  for (const theme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: theme });
+    await page.screenshot({ path: `${folder}/${name.replace(/(?=-\d+$)/, `-${theme}`)}.png` });
+  }
+  await page.emulateMedia({ colorScheme: null });
+}
+
 /** contained fails where something is wider than the window. */
 export async function contained(page, name) {
   const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(over <= 0, `${name} is ${over} px wider than the window`);
+}
+
+/** untold fails where a text is cut and no title says the rest. */
+export async function untold(page, name) {
+  const cut = await page.evaluate(() =>
+    [...document.querySelectorAll("body *")]
+      .filter((e) => {
+        const style = getComputedStyle(e);
+        const clips = style.textOverflow === "ellipsis" && style.overflowX !== "visible";
+        return clips && e.scrollWidth > e.clientWidth && e.checkVisibility() && !e.closest("[title]") && !e.querySelector("[title]");
+      })
+      .map((e) => `${e.className || e.tagName}: ${e.textContent}`),
+  );
+  assert.deepEqual(cut, [], `${name}: cut without a title`);
 }

@@ -10,7 +10,7 @@ import { Notifications } from "./Notifications";
 const tail = 200;
 
 /** What is shown, by what the URL says of it: the path with the parameters that belong to it. */
-const views = { "/activity": "All", "/activity?filter=type%3DWarning": "Warnings", "/activity?of=changes": "Changes", "/activity?of=changes&filter=kind%3DDenial": "Denied" };
+const views = { "/activity": "All", "/activity?filter=type%3DWarning": "Warnings", "/activity?of=changes&filter=actor%21%3Dhub": "Changes", "/activity?of=changes&filter=kind%3DDenial": "Denied" };
 
 /** Activity is what has happened, and for those who may know, who has changed what and who was denied it. */
 export function Activity() {

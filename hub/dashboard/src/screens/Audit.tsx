@@ -3,7 +3,7 @@ import { call, Failure, query } from "../api/client";
 import { connection } from "../api/live";
 import { signOff } from "../api/session";
 import type { AuditChange, AuditEntry, AuditPage } from "../api/answers";
-import { both } from "../filter";
+import { terms } from "../filter";
 import { withParam } from "../location";
 import { Filter } from "../parts/Filter";
 import { Problem } from "../parts/Note";
@@ -49,8 +49,8 @@ function Changed({ entry: e, filter }: { entry: AuditEntry; filter: string }) {
     <li>
       <At time={e.time} />
       <span class="st">
-        <b class="cut" title={`${e.action}, request ${e.requestId || "without an id"}`}>
-          {e.action}
+        <b class="cut" title={e.requestId ? `${e.action}, request ${e.requestId}` : e.action}>
+          {e.action || "by itself"}
         </b>
       </span>
       <span>
@@ -73,7 +73,7 @@ function Denied({ denial: d, filter }: { denial: NonNullable<AuditEntry["denials
       <At time={d.last} />
       <span class="st">
         <i class="fl degraded" />
-        <b class="cut" title={`${d.action}, request ${d.requestId || "without an id"}`}>
+        <b class="cut" title={d.requestId ? `${d.action}, request ${d.requestId}` : d.action}>
           {d.action}
         </b>
       </span>
@@ -87,7 +87,7 @@ function Denied({ denial: d, filter }: { denial: NonNullable<AuditEntry["denials
 
 /** Actor leads to what else they did. */
 const Actor = ({ actor, filter }: { actor: string; filter: string }) => (
-  <a class="link m" href={withParam("filter", filter.includes(`actor=${actor}`) ? filter : both(filter, `actor=${actor}`))}>
+  <a class="link m" href={withParam("filter", [...terms(filter).filter((t) => !t.startsWith("actor")), `actor=${actor}`].join(","))}>
     {actor}
   </a>
 );

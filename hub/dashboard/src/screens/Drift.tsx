@@ -28,7 +28,7 @@ export function Drift() {
           <h1>
             Drift <span class="dim n">{data && count(fields.length)}</span>
           </h1>
-          <p class="lead">{data && `${plural(fields.length, "field")} of ${plural(total, "assignment")} differ from what was applied, and are left so.`}</p>
+          <p class="lead">{data && `${plural(fields.length, "field differs", "fields differ")} from what was applied, of ${plural(total, "assignment")}, and ${fields.length === 1 ? "is" : "are"} left so.`}</p>
         </div>
       </div>
       <section class="hung" aria-label="Fields">

@@ -105,7 +105,7 @@ function Causes({ bundle }: { bundle: string }) {
               <p class="cause cut" title={p.message}>
                 {p.message || p.reason}
               </p>
-              <p class="dim cut">
+              <p class="dim cut" title={[p.reason, p.kind, p.examples?.[0]?.cluster].filter(Boolean).join(" ")}>
                 {p.reason} {p.kind} {p.examples?.[0] && <a class="link m" href={`/clusters/${p.examples[0].cluster}?bundle=${bundle}`}>{p.examples[0].cluster}</a>}
               </p>
             </div>

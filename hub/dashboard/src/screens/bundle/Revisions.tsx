@@ -36,7 +36,7 @@ export function Revisions({ bundle, status, changed }: { bundle: string; status:
                 <span class="cut" title={p?.message}>
                   {p?.message}
                 </span>
-                <span class="dim cut">
+                <span class="dim cut" title={[p?.actor, p?.commit, p?.source].filter(Boolean).join(" ")}>
                   {p?.actor} {p?.commit && <span class="m">{p.commit.slice(0, 10)}</span>} {p?.source}
                 </span>
                 {variants?.length ? (

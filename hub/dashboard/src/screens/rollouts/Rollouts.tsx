@@ -37,7 +37,7 @@ const columns: Column<Bundle>[] = [
   { title: "Revision", order: "latest", className: "m", cell: (b) => revisionOf(b.status) },
   { title: "Stage", className: "m c-v", cell: (b) => b.status.rollout?.stage },
   { title: "Clusters", order: "clusters.ready", className: "c-g", cell: (b) => <Bar parts={partsOf(b.status.clusters)} /> },
-  { title: "Now", cell: ({ status: { rollout } }) => rollout && <span class="cut" title={rollout.failure}>{rollout.failure || waits(rollout)}</span> },
+  { title: "Now", cell: ({ status: { rollout } }) => rollout && <span class="cut" title={rollout.failure || waits(rollout)}>{rollout.failure || waits(rollout)}</span> },
 ];
 
 /** Rollouts are the revisions that are on their way, and on demand those that have arrived. */
