@@ -85,6 +85,9 @@ func (f failing) Describe(ch chan<- *prometheus.Desc) { ch <- failingDesc }
 // Collect implements prometheus.Collector.
 func (f failing) Collect(ch chan<- prometheus.Metric) {
 	reasons := make(map[string]int)
+	for _, reason := range yardarmv1.SourceReasons {
+		reasons[reason] = 0 // a series that is not there answers no question
+	}
 	for s := range f.Read().Sources() {
 		if p := s.GetProblem(); p != nil {
 			reasons[p.Reason]++

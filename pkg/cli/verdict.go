@@ -73,7 +73,7 @@ func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assign
 	newest := bundle.GetStatus().GetLatestRevision()
 	failing, holding := false, false
 	for _, x := range assignments {
-		if !assigned(x) {
+		if !assigned(x) && !awaited(x) {
 			// The cluster removes it, or holds it until somebody decides. Neither is about this revision.
 			continue
 		}
@@ -135,6 +135,11 @@ func judge(q question, bundle *yardarmv1.Bundle, assignments []*yardarmv1.Assign
 // reported. Only the former has a size: every artifact holds an object.
 func assigned(x *yardarmv1.Assignment) bool { return x.GetSpec().GetSize() > 0 }
 
+// awaited tells that the bundle is for a cluster which has yet to be given any of it, as before its first rollout has begun.
+func awaited(x *yardarmv1.Assignment) bool {
+	return !assigned(x) && (x.GetSpec().GetRevision() == 0 || x.GetStatus().GetPhase() == yardarmv1.PhasePending)
+}
+
 // phasesBySeverity is in the order in which somebody should look at them.
 var phasesBySeverity = []string{
 	yardarmv1.PhaseFailed, yardarmv1.PhaseHeld, yardarmv1.PhaseDegraded, yardarmv1.PhaseStale, yardarmv1.PhaseNeverConnected,
@@ -153,7 +158,7 @@ func (v verdict) progress() string {
 	count := make(map[string]int)
 	elsewhere := 0
 	for _, x := range v.blocking {
-		if x.GetSpec().GetRevision() != v.asked {
+		if x.GetSpec().GetRevision() != v.asked && !awaited(x) {
 			elsewhere++
 			continue
 		}

@@ -41,6 +41,9 @@ func TestJudge(t *testing.T) {
 	}{
 		{"all ready", fast, 3, at(3, ready, ready), answerReady, 2, 2, nil},
 		{"one is not", fast, 3, at(3, ready, progressing), answerWait, 1, 2, []string{"b"}},
+		{"to be given", fast, 3, []*yardarmv1.Assignment{leaving(0, pending)}, answerWait, 0, 1, []string{"z"}},
+		{"to be given while it is stale", fast, 3, []*yardarmv1.Assignment{leaving(0, stale)}, answerWait, 0, 1, []string{"z"}},
+		{"to be given another variant than it holds", fast, 3, []*yardarmv1.Assignment{leaving(2, pending)}, answerWait, 0, 1, []string{"z"}},
 		{"pending", fast, 3, at(3, pending), answerWait, 0, 1, []string{"a"}},
 		{"degraded may heal", fast, 3, at(3, ready, degraded), answerWait, 1, 2, []string{"b"}},
 		{"failed", fast, 3, at(3, ready, failed), answerFailed, 1, 2, []string{"b"}},

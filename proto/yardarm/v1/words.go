@@ -95,6 +95,12 @@ const (
 	SourceHub           = "HubFailed"
 )
 
+// SourceReasons are all of them.
+var SourceReasons = []string{
+	SourceUnreachable, SourceNotTrusted, SourceDenied, SourceNotAllowed, SourceNotFound, SourceRefNotFound, SourceTooLarge, SourceNoCredentials, SourceNotSigned,
+	SourceNotRendered, SourceRefused, SourceHub,
+}
+
 // What a source of Git may want to be signed.
 const (
 	VerifyCommit = "commit"
