@@ -101,6 +101,8 @@ type Config struct {
 	SourceHosts []string
 	// SourceLocal lets sources be on the hub's own machine or link. Default: they may not.
 	SourceLocal bool
+	// SourceBases are the URLs below which kustomizations may refer to bases in other repositories. Default: none.
+	SourceBases []string
 	// SourceMaxSize is the largest repository that a source may be, in bytes. Default 256 MiB.
 	SourceMaxSize int64
 	// SourceRenders is how many bundles are rendered at once. Default: as package source says.
@@ -316,7 +318,7 @@ func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) e
 	}
 	sources, err := source.New(source.Config{
 		Store: db, Publisher: fleet, Sealer: sealer, Dir: filepath.Join(c.DataDir, "sources"), Dialer: reach.Dialer{Hosts: c.SourceHosts, Local: c.SourceLocal},
-		MaxSize: c.SourceMaxSize, Renders: c.SourceRenders, Tracer: traces.Tracer(), Logger: c.Logger, Registerer: h.metrics,
+		Bases: c.SourceBases, MaxSize: c.SourceMaxSize, Renders: c.SourceRenders, Tracer: traces.Tracer(), Logger: c.Logger, Registerer: h.metrics,
 	})
 	if err != nil {
 		return err

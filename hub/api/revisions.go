@@ -83,10 +83,6 @@ func (s *Server) UndoRollout(ctx context.Context, req *hubv1.UndoRolloutRequest)
 		if restore(next.Spec, target.Spec) {
 			next.Metadata.Generation++
 		}
-		if t := lacks(snapshot(next.Spec, target.Spec)); t != nil {
-			return nil, precondition(reasonState, yardarmv1.KindBundle, b.Metadata.Name, fmt.Sprintf(
-				"revision %d has nothing for the variant %q of the target %q; apply the bundle without that target, or with another variant, and undo then", target.Spec.Number, t.Variant, t.Group))
-		}
 		if current != nil && sameContent(current.Spec, snapshot(next.Spec, target.Spec)) {
 			return publishedAs(current, outcomeUnchanged, req), nil
 		}
@@ -135,6 +131,10 @@ func (c *change) addRevision(b *yardarmv1.Bundle, uid string, content *yardarmv1
 	provenance.Actor, provenance.Time = c.actor, c.time()
 	rev := &yardarmv1.Revision{Metadata: c.newMeta(fmt.Sprintf("%s-%d", b.Metadata.Name, number), uid), Spec: snapshot(b.Spec, content)}
 	rev.Spec.Bundle, rev.Spec.BundleUid, rev.Spec.Number, rev.Spec.Provenance = b.Metadata.Name, b.Metadata.Uid, number, provenance
+	if t := lacks(rev.Spec); t != nil {
+		return nil, precondition(reasonState, yardarmv1.KindBundle, b.Metadata.Name, fmt.Sprintf(
+			"the target %q names the variant %q, of which there is nothing for revision %d; apply the bundle with another variant for that target, or without it", t.Group, t.Variant, number))
+	}
 	var err error
 	if rev.Spec.Labels, err = c.labelsUsed(rev.Spec); err != nil {
 		return nil, err

@@ -268,10 +268,6 @@ func (s *Server) PublishSource(ctx context.Context, p SourcePublication) (held s
 			return show, nil
 		}
 		next := proto.CloneOf(c.Bundle(p.BundleUID))
-		if t := lacks(snapshot(next.Spec, a.content)); t != nil {
-			return nil, precondition(reasonState, yardarmv1.KindBundle, p.Bundle, fmt.Sprintf(
-				"the target %q names the variant %q, which the source does not have any more; apply the bundle with it, or with another one for the target", t.Group, t.Variant))
-		}
 		if err := a.put(c); err != nil {
 			return nil, err
 		}

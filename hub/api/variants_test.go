@@ -190,7 +190,7 @@ func TestVariantsUndo(t *testing.T) {
 	w.come(nil)
 	w.gets(3, "prod=is large", "test=is small")
 	_, err := w.UndoRollout(t.Context(), &hubv1.UndoRolloutRequest{Bundle: "web"})
-	refused(t, err, codes.FailedPrecondition, "revision 2", `"small"`, `"test"`)
+	refused(t, err, codes.FailedPrecondition, "revision 4", `"small"`, `"test"`)
 	must[any](t)(w.UndoRollout(t.Context(), &hubv1.UndoRolloutRequest{Bundle: "web", ToRevision: 1}))
 	w.gets(4, "prod=is none", "test=is none") // of before there were variants: one for all
 	if held, err := w.comes(nil); !strings.Contains(held, "has returned from revision 3") || err != nil {

@@ -24,6 +24,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/source/chart"
 	"github.com/yardarm-dev/yardarm/hub/source/credentials"
+	"github.com/yardarm-dev/yardarm/hub/source/git"
 	"github.com/yardarm-dev/yardarm/hub/source/reach"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -56,6 +57,8 @@ type Config struct {
 	Dir string
 	// Dialer says which servers may be asked.
 	Dialer reach.Dialer
+	// Bases are the URLs below which kustomizations may refer to bases elsewhere. None by default.
+	Bases []string
 	// MaxSize is the largest repository, in bytes. Default: that of package git.
 	MaxSize int64
 	// Renders is how many bundles are rendered at once. Default: as many as there are processors, and memory for.
@@ -130,6 +133,11 @@ func New(c Config) (*Controller, error) {
 	if c.Store == nil || c.Publisher == nil || c.Sealer == nil || c.Dir == "" {
 		return nil, errors.New("source: a store, a publisher, a sealer and a directory are needed")
 	}
+	for _, base := range c.Bases {
+		if _, err := git.ParsePrefix(base); err != nil {
+			return nil, fmt.Errorf("source: the URL %q of bases %w", base, err)
+		}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -158,6 +166,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		c.follow(b.GetMetadata().GetUid())
 	}
 	c.tidy()
+	c.sweep()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -403,6 +412,16 @@ func (c *Controller) tidy() {
 		}
 		if err := os.RemoveAll(filepath.Join(c.Dir, entry.Name())); err != nil {
 			c.Logger.Warn("an old repository was not removed", "error", err)
+		}
+	}
+}
+
+// sweep removes what a hub before has left of bases while it rendered.
+func (c *Controller) sweep() {
+	left, _ := filepath.Glob(filepath.Join(c.Dir, basesDir+"*")) // the pattern is good
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			c.Logger.Warn("bases of an earlier rendering were not removed", "error", err)
 		}
 	}
 }

@@ -118,10 +118,12 @@ func (c *Controller) publish(ctx context.Context, f *follower, seen finding) (he
 	defer end()
 	defer func(began time.Time) { c.metrics.rendered.Observe(time.Since(began).Seconds()) }(time.Now())
 	var renderings []api.SourceRendering
+	elsewhere := &bases{controller: c, source: f.source}
+	defer elsewhere.clean()
 	for _, variant := range f.variants {
 		c.metrics.renders.Inc()
 		_, span := c.Tracer.Start(ctx, "render")
-		rendered, err := render.Render(ctx, render.Input{FS: seen.tree, Path: pathOf(f.source), Rendering: f.source.GetRendering(), Variant: variant, Name: f.name, Namespace: f.namespace})
+		rendered, err := elsewhere.render(ctx, render.Input{FS: seen.tree, Path: pathOf(f.source), Rendering: f.source.GetRendering(), Variant: variant, Name: f.name, Namespace: f.namespace})
 		span.End()
 		if err != nil {
 			return "", ofVariant(variant, err)
@@ -129,7 +131,7 @@ func (c *Controller) publish(ctx context.Context, f *follower, seen finding) (he
 		renderings = append(renderings, api.SourceRendering{Variant: variant.GetName(), Files: rendered.Files})
 	}
 	return c.Publisher.PublishSource(ctx, api.SourcePublication{BundleUID: f.uid, Bundle: f.name, Source: f.source, Renderings: renderings, Provenance: &yardarmv1.Provenance{
-		Message: seen.subject, Source: nameOf(f.source), Commit: seen.commit, Digest: seen.digest, Author: seen.author, Ref: seen.ref, Signer: seen.signer,
+		Message: seen.subject, Source: nameOf(f.source), Commit: seen.commit, Digest: seen.digest, Author: seen.author, Ref: seen.ref, Signer: seen.signer, Bases: elsewhere.commits,
 	}})
 }
 
@@ -191,6 +193,9 @@ func (c *Controller) problem(f *follower, seen finding) *yardarmv1.SourceProblem
 	switch {
 	case errors.As(err, &server):
 		p.Reason, p.Message = server.Reason, server.Message
+		if errors.As(err, &one) { // it is about what a file refers to
+			p.Message, p.File, p.Line = err.Error(), one.File, uint32(one.Line)
+		}
 	case errors.As(err, &several) && len(several.Entries) > 0:
 		p.Reason, p.Message, p.File, p.Line = yardarmv1.SourceNotRendered, err.Error(), several.Entries[0].File, uint32(several.Entries[0].Line)
 	case errors.As(err, &one):

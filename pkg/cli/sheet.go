@@ -106,6 +106,7 @@ func (d *sheet) provenance(r *yardarmv1.Revision) {
 	d.field("Ref", p.GetRef())
 	d.field("Author", p.GetAuthor())
 	d.field("Signed by", p.GetSigner())
+	d.field("Bases", strings.Join(p.GetBases(), ", "))
 	d.variants(spec)
 }
 

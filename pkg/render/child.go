@@ -57,6 +57,7 @@ func child(in io.Reader, out io.Writer) int {
 	if err := protojson.Unmarshal(c.job.Variant, c.variant); err != nil {
 		return 1
 	}
+	c.source.tops = c.job.Tops
 	w.max = c.job.Limits.Bytes + maxMessage
 	if err := confine(c.job.Limits); err != nil {
 		return c.finish(nil, fmt.Errorf("render: confine the process: %w", err))

@@ -12,17 +12,24 @@ type failure struct {
 	Problems []manifest.Problem `json:",omitempty"`
 	// Reasons are the sentinels of Problems, by their names in sentinels.
 	Reasons []string `json:",omitempty"`
+	// Ref and Address are what an Elsewhere refers to.
+	Ref     string `json:",omitempty"`
+	Address string `json:",omitempty"`
 	// Other is an error that is not the source's.
 	Other string `json:",omitempty"`
 }
 
 // sentinels are the errors that keep what they are on the wire.
-var sentinels = map[string]error{"limit": ErrLimit, "not there": fs.ErrNotExist, "invalid": fs.ErrInvalid, "link": manifest.ErrSymlink, "irregular": manifest.ErrNotRegular, "deep": manifest.ErrTooDeep}
+var sentinels = map[string]error{"limit": ErrLimit, "not there": fs.ErrNotExist, "invalid": fs.ErrInvalid, "link": manifest.ErrSymlink, "irregular": manifest.ErrNotRegular, "deep": manifest.ErrTooDeep, "elsewhere": ErrElsewhere}
 
 func failureOf(err error) failure {
 	var several *manifest.Problems
 	var one manifest.Problem
+	var away *Elsewhere
 	var f failure
+	if errors.As(err, &away) {
+		f.Ref, f.Address = away.Ref, away.Address
+	}
 	switch {
 	case errors.As(err, &several):
 		f.Problems = several.Entries
@@ -51,6 +58,8 @@ func (f failure) err() error {
 		}
 	}
 	switch {
+	case len(f.Problems) == 1 && f.Ref != "":
+		return &Elsewhere{f.Problems[0], f.Ref, f.Address}
 	case len(f.Problems) == 1:
 		return f.Problems[0]
 	case len(f.Problems) > 1:

@@ -1,7 +1,8 @@
 package render
 
 import (
-	"fmt"
+	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,9 +21,12 @@ var remoteReference = regexp.MustCompile(`(?i)^(?:[a-z][a-z0-9+.-]*://|git::|gh:
 
 const originAnnotations = "originAnnotations"
 
-// kustomization looks at one for what is not done here, and makes the top one note where its objects come from. Whatever else is wrong with it is for
-// Kustomize to say.
-func kustomization(name string, data []byte, top bool) ([]byte, error) {
+// kustomizeDirectories are those that name directories with a kustomization, which may be bases elsewhere.
+var kustomizeDirectories = []string{"resources", "components", "bases"}
+
+// kustomization looks at one for what is not done here, has its references to bases elsewhere lead to where those are seen, and makes the top one note where its
+// objects come from. Whatever else is wrong with it is for Kustomize to say.
+func kustomization(name string, data []byte, top bool, bases map[string]string) ([]byte, error) {
 	var root yaml.Node
 	if yaml.Unmarshal(data, &root) != nil || len(root.Content) == 0 || root.Content[0].Kind != yaml.MappingNode {
 		return data, nil
@@ -34,18 +38,35 @@ func kustomization(name string, data []byte, top bool) ([]byte, error) {
 				Message: "charts inside of a kustomization are not rendered; make the chart a bundle of its own, or commit what `helm template` prints"}
 		}
 	}
+	rewritten := false
 	for _, field := range kustomizeReferences {
 		for _, n := range referred(m, field) {
-			if remoteReference.MatchString(n.Value) {
-				return nil, manifest.Problem{File: name, Line: n.Line, Field: field,
-					Message: fmt.Sprintf("%s is elsewhere, and rendering fetches nothing; copy it into the source, or make it a submodule", withoutSecrets(scalar(n)))}
+			if !remoteReference.MatchString(n.Value) {
+				continue
 			}
+			address := withoutSecrets(scalar(n))
+			p := manifest.Problem{File: name, Line: n.Line, Field: field, Err: ErrElsewhere, Message: address + " is elsewhere, and rendering fetches nothing; copy it into the source"}
+			if !slices.Contains(kustomizeDirectories, field) {
+				return nil, p
+			}
+			base, ok := bases[n.Value]
+			if !ok {
+				return nil, &Elsewhere{p, n.Value, address}
+			}
+			way, err := filepath.Rel(path.Dir(name), base)
+			if err != nil {
+				return nil, p
+			}
+			n.Value, rewritten = filepath.ToSlash(way), true
 		}
 	}
-	if !top {
-		return data, nil
+	if top {
+		return notingOrigins(m, data, rewritten)
 	}
-	return notingOrigins(m, data)
+	if rewritten {
+		return yaml.Marshal(m)
+	}
+	return data, nil
 }
 
 // withoutSecrets is an address without what is secret in some: who asks, and its query.
@@ -77,13 +98,16 @@ func referred(m *yaml.Node, field string) []*yaml.Node {
 }
 
 // notingOrigins adds to buildMetadata that each object carries where it comes from.
-func notingOrigins(m *yaml.Node, data []byte) ([]byte, error) {
+func notingOrigins(m *yaml.Node, data []byte, rewritten bool) ([]byte, error) {
 	_, metadata := pair(m, "buildMetadata")
 	if metadata == nil {
 		metadata = &yaml.Node{Kind: yaml.SequenceNode}
 		m.Content = append(m.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "buildMetadata"}, metadata)
 	}
 	if metadata.Kind != yaml.SequenceNode || slices.ContainsFunc(metadata.Content, func(n *yaml.Node) bool { return n.Value == originAnnotations }) {
+		if rewritten {
+			return yaml.Marshal(m)
+		}
 		return data, nil
 	}
 	metadata.Content = append(metadata.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: originAnnotations})

@@ -19,7 +19,7 @@ import (
 
 // kustomize builds a kustomization. Of what `kustomize build` does by default it leaves nothing out but what is not in the source: see kustomization.go.
 func (c *worker) kustomize() ([]manifest.File, error) {
-	tree := &kustomizeFS{source: c.source, top: c.job.Path}
+	tree := &kustomizeFS{source: c.source, top: c.job.Path, bases: c.job.Bases}
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(tree, "/"+c.job.Path)
 	switch {
 	case tree.refused != nil:

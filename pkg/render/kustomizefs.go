@@ -18,6 +18,8 @@ import (
 type kustomizeFS struct {
 	source *remote
 	top    string // the directory that is built
+	// bases are where references lead to what is not in the source.
+	bases map[string]string
 	// keepOrigins: the kustomization itself asks for notes of where objects come from.
 	keepOrigins bool
 	// refused is what a kustomization says that is not done here.
@@ -56,7 +58,7 @@ func (k *kustomizeFS) ReadFile(p string) ([]byte, error) {
 	}
 	top := path.Dir(name) == k.top
 	k.keepOrigins = k.keepOrigins || top && bytes.Contains(data, []byte(originAnnotations))
-	data, err = kustomization(name, data, top)
+	data, err = kustomization(name, data, top, k.bases)
 	if err != nil && k.refused == nil {
 		k.refused = err
 	}

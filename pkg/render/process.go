@@ -33,7 +33,10 @@ const (
 type job struct {
 	Path, Name, Namespace string
 	Rendering, Variant    json.RawMessage
-	Limits                Limits
+	// Bases are where references lead to what is not in the source, and Tops the directories that those are seen in.
+	Bases  map[string]string `json:",omitempty"`
+	Tops   []string          `json:",omitempty"`
+	Limits Limits
 }
 
 // process renders in a process of its own, which gets what it reads of the source through a pipe.
@@ -78,8 +81,9 @@ func inProcess(ctx context.Context, in Input) (Output, error) {
 	if err := cmd.Start(); err != nil {
 		return Output{}, fmt.Errorf("render: start a process: %w", err)
 	}
-	p := &process{in: in, wire: newWire(stdout, stdin, in.Limits.Bytes), reader: reader{fs: in.FS, limits: in.Limits}, at: in.Path, out: Output{Type: in.Rendering.GetType()}}
-	err = p.serve(job{Path: in.Path, Name: in.Name, Namespace: in.Namespace, Rendering: rendering, Variant: variant, Limits: in.Limits})
+	p := &process{in: in, wire: newWire(stdout, stdin, in.Limits.Bytes), reader: reader{fs: in.withBases(), limits: in.Limits}, at: in.Path, out: Output{Type: in.Rendering.GetType()}}
+	refs, tops := in.places()
+	err = p.serve(job{Path: in.Path, Name: in.Name, Namespace: in.Namespace, Rendering: rendering, Variant: variant, Bases: refs, Tops: tops, Limits: in.Limits})
 	cancel() // whatever it still does
 	ended := cmd.Wait()
 	switch {

@@ -18,6 +18,8 @@ type remote struct {
 	// What was asked for.
 	files map[string]answer[[]byte]
 	lists map[string]answer[[]entry]
+	// tops are the directories of bases, which no list has.
+	tops []string
 }
 
 type answer[T any] struct {
@@ -87,6 +89,11 @@ func (r *remote) call(question, want frameKind, name string) ([]byte, error) {
 func (r *remote) stat(name string) (entry, bool) {
 	if name == "." {
 		return entry{Name: ".", Dir: true}, true
+	}
+	for _, top := range r.tops {
+		if strings.HasPrefix(top+"/", name+"/") {
+			return entry{Name: path.Base(name), Dir: true}, true
+		}
 	}
 	parent, ok := r.stat(path.Dir(name))
 	if !ok || !parent.Dir {

@@ -26,6 +26,8 @@ type Input struct {
 	Rendering *yardarmv1.Rendering
 	// Variant says how it differs from other renderings of the same. Nil is not at all.
 	Variant *yardarmv1.Variant
+	// Bases are what kustomizations refer to that is not in the source, by the reference. What is not among them is an [Elsewhere].
+	Bases map[string]Base
 	// Name is the bundle's: a chart's release has it if it is given no other.
 	Name string
 	// Namespace is the one that the bundle's objects go to which name none. Default: "default".

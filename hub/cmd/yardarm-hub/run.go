@@ -106,6 +106,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&config.CallTimeout, "call-timeout", 30*time.Second, "how long a call may take that is no stream")
 	f.StringSliceVar(&config.SourceHosts, "source-host", nil, "the `name` of a server that sources may be on, *.example.com for any below it; repeatable (default: any)")
 	f.BoolVar(&config.SourceLocal, "source-local", false, "let sources be on this machine or its link, where services take whoever reaches them for a friend")
+	f.StringSliceVar(&config.SourceBases, "source-base", nil, "a `URL` below which kustomizations of sources may refer to bases in other repositories, as https://git.example.com/team/; repeatable (default: nowhere)")
 	f.Int64Var(&config.SourceMaxSize, "source-max-size", 256<<20, "the largest repository that a source may be, in bytes, as its server packs one commit; about twice as much is kept of each in DIR/sources")
 	f.IntVar(&config.SourceRenders, "source-renders", 0, "how many bundles are rendered from sources at once, each of which may take 512 MiB and 30 s (default: as many as there are processors, and 1 GiB of GOMEMLIMIT for, where that is set)")
 	f.IntVar(&config.KeepRevisions, "keep-revisions", 20, "how many of the newest revisions of each bundle are kept; those that a cluster runs or holds stay beside them")

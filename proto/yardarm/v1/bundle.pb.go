@@ -1180,7 +1180,9 @@ type Provenance struct {
 	// In place of a commit, what the chart's archive or the artifact's manifest is known by, as "sha256:…".
 	Digest string `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"`
 	// Whose signature of the commit or its tag the hub has checked: the signer's name, and their key's fingerprint, as in "ada@example.com SHA256:…". Empty where none was wanted.
-	Signer        string `protobuf:"bytes,10,opt,name=signer,proto3" json:"signer,omitempty"`
+	Signer string `protobuf:"bytes,10,opt,name=signer,proto3" json:"signer,omitempty"`
+	// The repositories elsewhere of which a kustomization has bases, as in "https://HOST/REPOSITORY@COMMIT".
+	Bases         []string `protobuf:"bytes,11,rep,name=bases,proto3" json:"bases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1283,6 +1285,13 @@ func (x *Provenance) GetSigner() string {
 		return x.Signer
 	}
 	return ""
+}
+
+func (x *Provenance) GetBases() []string {
+	if x != nil {
+		return x.Bases
+	}
+	return nil
 }
 
 var File_yardarm_v1_bundle_proto protoreflect.FileDescriptor
@@ -1394,7 +1403,7 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"definition\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x03 \x01(\tR\x02to\x12\x18\n" +
-	"\aremoved\x18\x04 \x03(\tR\aremoved\"\x8f\x02\n" +
+	"\aremoved\x18\x04 \x03(\tR\aremoved\"\xa5\x02\n" +
 	"\n" +
 	"Provenance\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x18\n" +
@@ -1407,7 +1416,8 @@ const file_yardarm_v1_bundle_proto_rawDesc = "" +
 	"\x03ref\x18\b \x01(\tR\x03ref\x12\x16\n" +
 	"\x06digest\x18\t \x01(\tR\x06digest\x12\x16\n" +
 	"\x06signer\x18\n" +
-	" \x01(\tR\x06signerB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
+	" \x01(\tR\x06signer\x12\x14\n" +
+	"\x05bases\x18\v \x03(\tR\x05basesB;Z9github.com/yardarm-dev/yardarm/proto/yardarm/v1;yardarmv1b\x06proto3"
 
 var (
 	file_yardarm_v1_bundle_proto_rawDescOnce sync.Once
