@@ -203,16 +203,14 @@ func (o *observation) write(tx *store.Tx, now time.Time) error {
 		row.ReportsHash = o.hash
 	}
 	row.LastSeen = timestamppb.New(now)
-	if err := tx.PutObserved(row); err != nil {
-		return err
-	}
-	rows := 0
+	rows, kept, most := 0, 0, detailsOfEach(tx.Rows(store.Clusters))
 	for old := range tx.ObservedBundles(uid) {
 		bundleUID := old.Report.BundleUid
 		if _, there := o.reports[bundleUID]; !there && o.complete {
 			o.reports[bundleUID] = nil
 		} else if !there {
 			rows++
+			kept += details(old.Report)
 		}
 	}
 	if o.complete {
@@ -234,6 +232,12 @@ func (o *observation) write(tx *store.Tx, now time.Time) error {
 		if rows++; rows > maxReports {
 			continue // no cluster has as many bundles; only a spoke gone wrong does
 		}
+		if size := details(r); size > 0 && kept+size > most {
+			r = withoutDetails(r, most, row.LastSeen)
+			row.ReportsHash = nil // what is kept is not what the spoke has said, so its next session is asked for all
+		} else {
+			kept += size
+		}
 		old := tx.ObservedBundle(uid, bundleUID)
 		if b := tx.Bundle(bundleUID); b != nil && b.Metadata.Name != r.Bundle {
 			r = proto.CloneOf(r)
@@ -248,7 +252,7 @@ func (o *observation) write(tx *store.Tx, now time.Time) error {
 			}
 		}
 	}
-	return nil
+	return tx.PutObserved(row)
 }
 
 // forget notes that a bundle has left its cluster.

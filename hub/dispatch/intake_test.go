@@ -3,9 +3,12 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -116,5 +119,65 @@ func TestReportsOfOneClusterAreBounded(t *testing.T) {
 	}
 	if n != maxReports {
 		t.Errorf("%d reports are kept", n)
+	}
+}
+
+// TestDetailsOfOneClusterAreBounded: bundles that report at length lose the details that are beyond what is kept of one cluster, and say so; how they are is kept of all, and what
+// others lost comes back once there is room.
+func TestDetailsOfOneClusterAreBounded(t *testing.T) {
+	w := newWorld(t)
+	long := func(bundle string) *yardarmv1.Report {
+		r := says(bundle, "Failed")
+		for range maxProblems {
+			r.Problems = append(r.Problems, &yardarmv1.ObjectProblem{Object: "v1/Pod/" + bundle, Message: strings.Repeat("m", maxMessage)})
+		}
+		return r
+	}
+	const bundles = 2 * maxDetails / (maxProblems * maxMessage)
+	s, _ := w.join()
+	for i := range bundles {
+		w.say(s, reports(false, "all", long(fmt.Sprint("b-", i))))
+	}
+	w.flush()
+	size, without := 0, []string{}
+	for o := range w.Store.Read().ObservedBundles("c1") {
+		if o.Report.Phase != "Failed" {
+			t.Errorf("how %s is was lost", o.Report.BundleUid)
+		}
+		size += proto.Size(o.Report)
+		if c := o.Report.Conditions; len(c) > 0 {
+			without = append(without, o.Report.BundleUid)
+			if c[0].Reason != yardarmv1.ReasonStatusLimit || !strings.Contains(c[0].Message, fmt.Sprint(maxDetails)) || len(o.Report.Problems) > 0 {
+				t.Errorf("it says %v", o.Report)
+			}
+		}
+	}
+	if size > maxDetails+bundles*1024 || len(without) < bundles/3 || len(without) > 2*bundles/3 {
+		t.Errorf("%d bytes are kept, and %d of %d bundles are without details", size, len(without), bundles)
+	}
+	if hash := w.Store.Read().Observed("c1").ReportsHash; len(hash) > 0 {
+		t.Errorf("what is kept counts as what the spoke has said: %q", hash)
+	}
+	var all []*yardarmv1.Report
+	for i := range bundles {
+		all = append(all, says(fmt.Sprint("b-", i), "Ready"))
+	}
+	w.say(s, reports(true, "ready", all...))
+	w.say(s, reports(false, "mended", long(without[0])))
+	w.flush()
+	if r := w.report(without[0]); len(r.GetProblems()) != maxProblems || len(r.Conditions) > 0 {
+		t.Errorf("with room for it, it says %v", r)
+	}
+	if hash := w.Store.Read().Observed("c1").ReportsHash; string(hash) != "mended" {
+		t.Errorf("the hash is %q", hash)
+	}
+}
+
+// TestDetailsOfAllAreBounded: however many clusters there are, they have no more together than may be.
+func TestDetailsOfAllAreBounded(t *testing.T) {
+	for _, clusters := range []int{0, 1, 1000, 1024, 10_000, 50_000} {
+		if each := detailsOfEach(clusters); each > maxDetails || each*clusters > allDetails || each < 16<<10 {
+			t.Errorf("each of %d clusters may have %d bytes", clusters, each)
+		}
 	}
 }

@@ -228,6 +228,9 @@ const (
 	ReasonReadOnly     = "ReadOnly"
 	ReasonPolicyDenied = "PolicyDenied"
 
+	// Why a report is without its details: those of the cluster's bundles together are more than the hub keeps of one.
+	ReasonStatusLimit = "StatusLimit"
+
 	// Why drift stands that the bundle's policy, or the object's annotation, only wants to be told of.
 	ReasonReportOnly = "ReportOnly"
 
@@ -354,6 +357,8 @@ const (
 	ConditionInSync = "InSync"
 	// ConditionPolicyCurrent: the policy that is in force in the cluster is what its file says. It is told while it is False.
 	ConditionPolicyCurrent = "PolicyCurrent"
+	// ConditionDetailed: problems, drift and conditions are here as the spoke has reported them. The hub tells it while it is False (ReasonStatusLimit).
+	ConditionDetailed = "Detailed"
 )
 
 // What would become of an object that is tried.
