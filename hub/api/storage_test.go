@@ -63,7 +63,7 @@ func TestStorageChangesByCustomization(t *testing.T) {
 			send := func(versions ...string) {
 				t.Helper()
 				crd := ships(versions...)
-				crd.Data = []byte(strings.ReplaceAll(string(crd.Data), "served: true", "schema: {openAPIV3Schema: {type: object}}, served: true"))
+				crd.Data = []byte(strings.ReplaceAll(string(crd.Data), "served: true", "schema: {openAPIV3Schema: {type: object}}, additionalPrinterColumns: [{name: a, type: string, jsonPath: .a, priority: 1}], served: true"))
 				must[any](t)(h.Publish(t.Context(), &hubv1.Publication{Bundle: "fleet"}, crd, apitest.ConfigMap("", "other", `"1"`)))
 			}
 			customize(tc.before)

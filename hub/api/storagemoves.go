@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -153,43 +152,48 @@ func (d *definer) of(a *yardarmv1.AssignmentSpec) (*definitions, error) {
 // customized looks at the definitions without their schemas first. What cannot be customized at all changes nothing in the cluster, and is taken as it is.
 func (d *definer) customized(plain []*storev1.Definition, a *yardarmv1.AssignmentSpec) (*definitions, error) {
 	out := &definitions{list: plain}
-	objects := make([]manifest.Object, 0, len(plain))
-	for _, def := range plain {
-		var object manifest.Object
-		if json.Unmarshal(def.GetObject(), &object) == nil {
-			objects = append(objects, object)
-		}
-	}
-	err := fmt.Errorf("some are not kept")
-	if len(objects) == len(plain) {
-		err = d.customize(out, objects, a)
-	}
-	if err == nil || d.whole == maxWhole {
+	objects := bare(plain)
+	if objects != nil && d.customize(out, objects, a) || d.whole == maxWhole {
 		return out, nil
 	}
 	d.whole++
-	objects, err = d.definingObjects(d.Artifact(a.GetDigest()))
+	objects, err := d.definingObjects(d.Artifact(a.GetDigest()))
 	if err != nil {
 		return nil, err
 	}
-	_ = d.customize(out, objects, a) // which then fails in the cluster, too
+	d.customize(out, objects, a)
 	return out, nil
 }
 
-func (d *definer) customize(out *definitions, objects []manifest.Object, a *yardarmv1.AssignmentSpec) error {
+// bare are definitions as they are kept, without their schemas; nil where some are not.
+func bare(plain []*storev1.Definition) []manifest.Object {
+	objects := make([]manifest.Object, len(plain))
+	for i, definition := range plain {
+		value, _ := manifest.ParseValue(definition.GetObject(), maxSkeleton)
+		object, ok := value.(map[string]any)
+		if !ok {
+			return nil
+		}
+		objects[i] = object
+	}
+	return objects
+}
+
+// customize notes what an assignment makes of objects. It answers false if they cannot be customized.
+func (d *definer) customize(out *definitions, objects []manifest.Object, a *yardarmv1.AssignmentSpec) bool {
 	set, err := manifest.NewSet(objects, manifest.Limits{})
 	if err != nil {
-		return err
+		return false
 	}
 	set, out.varies, err = customize.Part(set, a.GetCustomization(), d.valuesOf(a))
 	if err != nil {
-		return err
+		return false
 	}
 	out.list = nil
 	for _, object := range set.All() {
 		out.list = append(out.list, definitionOf(object))
 	}
-	return nil
+	return true
 }
 
 func (d *definer) valuesOf(a *yardarmv1.AssignmentSpec) customize.Values {
