@@ -183,10 +183,8 @@ var (
 	// templateQuote is what Helm quotes of a template that values contain.
 	templateQuote = regexp.MustCompile(`(?s)(error during tpl function execution for|cannot parse template) "(?:[^"\\]|\\.)*":?`)
 	// calling is what text/template puts in front of what a function says.
-	calling = regexp.MustCompile(`^(?:error calling \w+: )+`)
-	// schemaQuote is a value that is not as a schema wants it.
-	schemaQuote = regexp.MustCompile(`(at '[^']*': )'(?:[^'\\]|\\.)*' `)
-	errTooMuch  = errors.New("takes too much")
+	calling    = regexp.MustCompile(`^(?:error calling \w+: )+`)
+	errTooMuch = errors.New("takes too much")
 )
 
 // templateProblem is an error of a template, at its innermost place.
@@ -227,13 +225,6 @@ func templateMessage(text string) string {
 	message = calling.ReplaceAllString(message, "")
 	const longest = 500
 	return message[:min(len(message), longest)]
-}
-
-// schemaProblem is an error of the values, whoever gave them.
-func (c *worker) schemaProblem(ch *chart.Chart, err error) error {
-	text := schemaQuote.ReplaceAllString(strings.Join(strings.Fields(err.Error()), " "), "${1}it ")
-	const longest = 500
-	return manifest.Problem{File: c.inChart(ch, valuesFile), Message: text[:min(len(text), longest)]}
 }
 
 // chartProblem is an error of the chart as a whole.

@@ -101,7 +101,7 @@ func TestHelmProblems(t *testing.T) {
 		"kube version":     {files: map[string]string{"Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\nkubeVersion: '>=1.99'\n"}, want: "Chart.yaml: kubeVersion: the chart is for Kubernetes >=1.99"},
 		"library":          {files: map[string]string{"Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\ntype: library\n"}, want: "a library chart"},
 		"dependency":       {files: map[string]string{"Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies: [{name: db, version: 1.0.0, repository: 'https://example.com'}]\n"}, want: "Chart.yaml: dependencies: not in the chart's charts directory: db"},
-		"schema":           {files: chartOf(head, "values.schema.json", `{"properties":{"a":{"type":"string"}}}`, "values.yaml", "a: 1\n"), want: "values.yaml: "},
+		"schema":           {files: chartOf(head, "values.schema.json", `{"properties":{"a":{"type":"string"}}}`, "values.yaml", "a: 1\n"), want: "values.yaml:1: "},
 		"schema's secret":  {files: chartOf(head, "values.schema.json", `{"properties":{"a":{"pattern":"^x$"}}}`, "values.yaml", "a: hunter2\n"), want: "at '/a': it does not match pattern '^x$'"},
 		"schema elsewhere": {files: chartOf(head, "values.schema.json", `{"$ref":"https://192.0.2.1/schema.json"}`, "values.yaml", "a: 1\n"), want: "192.0.2.1"},
 		"schema of a file": {files: chartOf(head, "values.schema.json", `{"$ref":"file:///etc/passwd"}`, "values.yaml", "a: 1\n"), want: "values.yaml: "},
