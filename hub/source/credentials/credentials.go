@@ -92,6 +92,6 @@ func For(spec *yardarmv1.SourceCredentialsSpec, bundle *yardarmv1.ObjectMeta) bo
 
 // NotFor is what is told of a bundle whose source names credentials that are not for it.
 func NotFor(name, bundle string) string {
-	return fmt.Sprintf("the source credentials %q are not for bundle %q; spec.bundles of them says for which, and who keeps them may change that (`yardarm credentials set %s --bundle %s …`)",
+	return fmt.Sprintf("the source credentials %q are not for bundle %q; whoever keeps them says for which (`yardarm credentials set %s --bundle %s`, and the others that they are for)",
 		name, bundle, name, bundle)
 }

@@ -86,6 +86,7 @@ func (c *Cache) Fetch(ctx context.Context, remote Remote, wants []Want) ([]Found
 	if err != nil {
 		return nil, err
 	}
+	used := make(map[string]bool)
 	for i, t := range targets {
 		if found[i].Err != nil || found[i].Commit != nil {
 			continue
@@ -93,7 +94,7 @@ func (c *Cache) Fetch(ctx context.Context, remote Remote, wants []Want) ([]Found
 		var about *reach.Error
 		found[i].Commit, err = commitOf(storage, t, wants[i].Verify)
 		if how := wants[i].Submodules; err == nil && how != nil {
-			s := &submodules{ctx: ctx, remote: remote, how: how, dir: filepath.Join(c.Dir, "modules"), maxSize: c.MaxSize, left: maxSubmodules}
+			s := &submodules{ctx: ctx, remote: remote, how: how, cache: c, used: used, left: maxSubmodules}
 			err = s.graft(found[i].Commit.Tree.(*tree), "", remote.URL, 0)
 		}
 		if errors.As(err, &about) {
@@ -102,7 +103,7 @@ func (c *Cache) Fetch(ctx context.Context, remote Remote, wants []Want) ([]Found
 			return nil, errors.Join(err, c.Clear())
 		}
 	}
-	return found, nil
+	return found, c.keepModules(used)
 }
 
 // Clear removes what was fetched: for whoever finds that it cannot be read. The next Fetch begins anew.
@@ -182,17 +183,27 @@ func (c *Cache) full(kept []plumbing.Hash) bool {
 	if len(kept) >= maxFetches {
 		return true
 	}
-	var size int64
-	_ = filepath.WalkDir(c.Dir, func(_ string, entry fs.DirEntry, err error) error {
+	return sizeOf(c.Dir, c.modules()) > c.maxSize() // submodules have caches of their own
+}
+
+// modules is where the caches of submodules are.
+func (c *Cache) modules() string { return filepath.Join(c.Dir, "modules") }
+
+// sizeOf is how much is in a directory, but for one below it.
+func sizeOf(dir, without string) (size int64) {
+	_ = filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // it is being looked at for its size alone
+		}
+		if name == without {
+			return fs.SkipDir
 		}
 		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
 			size += info.Size()
 		}
 		return nil
 	})
-	return size > c.maxSize()
+	return size
 }
 
 func (c *Cache) maxSize() int64 {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/url"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,8 @@ const (
 	maxSubmodules = 32
 	// maxSubmoduleDepth is how many may be in each other, as the proto says.
 	maxSubmoduleDepth = 4
+	// maxModules is how many times larger than the largest repository all submodules of one may be, as they are kept.
+	maxModules = 4
 	// modulesFile is where a commit says where its submodules are, and maxModulesFile the largest that is read, in bytes.
 	modulesFile    = ".gitmodules"
 	maxModulesFile = 64 << 10
@@ -39,11 +42,12 @@ type Submodules struct {
 
 // submodules fetches those of one commit. It belongs to one goroutine.
 type submodules struct {
-	ctx     context.Context
-	remote  Remote
-	how     *Submodules
-	dir     string
-	maxSize int64
+	ctx    context.Context
+	remote Remote
+	how    *Submodules
+	// cache is that of the repository, which has theirs below it, and used the directories of those that were taken.
+	cache *Cache
+	used  map[string]bool
 	// left is how many there may still be.
 	left int
 }
@@ -80,7 +84,8 @@ func (s *submodules) graft(t *tree, at string, from *url.URL, depth int) error {
 // fetch is the tree of a submodule. Each has a cache by where it belongs and where it is from.
 func (s *submodules) fetch(name string, from *url.URL, commit string) (*tree, error) {
 	sum := sha256.Sum256([]byte(from.String() + "\n" + name))
-	cache := &Cache{Dir: filepath.Join(s.dir, hex.EncodeToString(sum[:16])), MaxSize: s.maxSize}
+	cache := &Cache{Dir: filepath.Join(s.cache.modules(), hex.EncodeToString(sum[:16])), MaxSize: s.cache.MaxSize}
+	s.used[filepath.Base(cache.Dir)] = true
 	remote := Remote{URL: from, Dialer: s.remote.Dialer, Credentials: s.how.Credentials(from)}
 	found, err := cache.Fetch(s.ctx, remote, []Want{{Ref: &yardarmv1.GitRef{Commit: commit}}})
 	if err == nil {
@@ -92,8 +97,28 @@ func (s *submodules) fetch(name string, from *url.URL, commit string) (*tree, er
 		return nil, reach.Failed(known.Reason, "submodule %q, from %s: %w", line(name), from.Host, known)
 	case err != nil:
 		return nil, err
+	case sizeOf(s.cache.modules(), "") > maxModules*s.cache.maxSize():
+		return nil, errors.Join(reach.Failed(yardarmv1.SourceTooLarge, "submodules are larger than %d bytes together, with %q; have fewer, or raise the hub's --source-max-size",
+			maxModules*s.cache.maxSize(), line(name)), s.cache.keepModules(map[string]bool{"": true}))
 	}
 	return found[0].Commit.Tree.(*tree), nil
+}
+
+// keepModules removes the caches of submodules that are not among those used. Where none is, they stay: nothing new was looked into.
+func (c *Cache) keepModules(used map[string]bool) error {
+	if len(used) == 0 {
+		return nil
+	}
+	entries, err := os.ReadDir(c.modules())
+	for _, entry := range entries {
+		if !used[entry.Name()] {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(c.modules(), entry.Name())))
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("tidy the cache of a repository: %w", err)
+	}
+	return nil
 }
 
 // listed are the submodules that a tree says it has, ascending by path.

@@ -3,6 +3,7 @@ package git
 import (
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -145,6 +146,35 @@ func TestSubmoduleRefusals(t *testing.T) {
 	}
 	if shown {
 		t.Error("another server was shown the credentials")
+	}
+}
+
+// Caches of submodules are those of the newest commit, and bounded together.
+func TestSubmodulesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	noise := rand.NewChaCha8([32]byte{})
+	lib := w.Beside("lib")
+	text := make([]byte, 8000)
+	_, _ = noise.Read(text)
+	tip := lib.Commit("large", "a", string(text))
+	first := w.Commit("first", "a.yaml", "one")
+	w.cache.MaxSize = 20_000
+	for _, name := range []string{"one", "two"} {
+		w.Git("reset", "-q", "--hard", first)
+		w.Submodule(name, "../lib", tip)
+		w.fetchWant(w.withModules())
+		if entries, err := os.ReadDir(w.cache.modules()); err != nil || len(entries) != 1 {
+			t.Errorf("with submodule %s, there are caches %v, %v", name, entries, err)
+		}
+	}
+	for i := range 10 {
+		w.Submodule(fmt.Sprint("lib-", i), "../lib", tip)
+	}
+	if err := w.refusedWant(w.withModules()); err.Reason != yardarmv1.SourceTooLarge || !strings.Contains(err.Message, "larger than 80000 bytes together") {
+		t.Errorf("%s: %s", err.Reason, err.Message)
+	}
+	if size := w.cacheSize(); size > 80_000 {
+		t.Errorf("%d bytes are kept", size)
 	}
 }
 
