@@ -22,8 +22,8 @@ type gitServer struct {
 	ca string
 
 	mu sync.Mutex
-	// requests counts those of each repository, whatever they ask for.
-	requests map[string]int
+	// requests counts them, whatever they ask for.
+	requests int
 }
 
 func newGitServer(ctx context.Context, dir string) (*gitServer, error) {
@@ -31,7 +31,7 @@ func newGitServer(ctx context.Context, dir string) (*gitServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("git is needed: %w", err)
 	}
-	s := &gitServer{dir: filepath.Join(dir, "served"), ca: filepath.Join(dir, "ca.pem"), requests: make(map[string]int)}
+	s := &gitServer{dir: filepath.Join(dir, "served"), ca: filepath.Join(dir, "ca.pem")}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -39,9 +39,8 @@ func newGitServer(ctx context.Context, dir string) (*gitServer, error) {
 		"GIT_PROJECT_ROOT=" + s.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
 	}}
 	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		repository, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		s.mu.Lock()
-		s.requests[repository]++
+		s.requests++
 		s.mu.Unlock()
 		backend.ServeHTTP(w, r)
 	}))
@@ -50,10 +49,10 @@ func newGitServer(ctx context.Context, dir string) (*gitServer, error) {
 
 func (s *gitServer) url(repository string) string { return s.URL + "/" + repository }
 
-func (s *gitServer) asked(repository string) int {
+func (s *gitServer) askedAll() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.requests[repository]
+	return s.requests
 }
 
 // checkout is where somebody works at a repository that is served.

@@ -43,9 +43,10 @@ const (
 	// chartObjects is how many a chart has that is rendered chartRenders times.
 	chartObjects = 100
 	chartRenders = 10
-	// rendersMetric and commitsMetric are the hub's own counts of what it renders, and of what it writes.
+	// rendersMetric, commitsMetric and looksMetric are the hub's own counts of what it renders, of what it writes, and of the repositories that it has asked.
 	rendersMetric = "yardarm_source_renders_total"
 	commitsMetric = "yardarm_store_commit_seconds_count"
+	looksMetric   = `yardarm_source_fetches_total{kind="git",result="ok"}`
 )
 
 // source pushes to a repository that a bundle of the whole fleet follows, polls others in which nothing changes, and renders a chart.
@@ -58,7 +59,7 @@ func source(ctx context.Context, c Config) (_ any, err error) {
 		return nil, err
 	}
 	defer server.Close()
-	own, err := fleet.NewHub(fleet.HubConfig{Programs: c.Programs, Dir: filepath.Join(c.Dir, "hub"), Flags: slices.Concat(oneCaller, []string{"--source-local"}),
+	own, err := fleet.NewHub(fleet.HubConfig{Programs: c.Programs, Dir: filepath.Join(c.Dir, "hub"), Flags: slices.Concat(oneCaller, []string{"--source-local", "--restart-grace", "1s"}), // what is written once that is over, nobody polls for
 		Env: []string{"SSL_CERT_FILE=" + server.ca}})
 	if err != nil {
 		return nil, err
@@ -196,14 +197,11 @@ func (w *sourced) polls(ctx context.Context, out *report.Source) error {
 		}
 	}
 	w.say("polling %d repositories", sourcePolls)
-	if err := pause(ctx, flushed); err != nil {
-		return err
-	}
-	writes, err := w.metric(ctx, commitsMetric)
+	writes, err := w.settled(ctx)
 	if err != nil {
 		return err
 	}
-	requests, err := w.nextLooks(ctx, names)
+	requests, err := w.nextLooks(ctx)
 	if err != nil {
 		return err
 	}
@@ -211,39 +209,53 @@ func (w *sourced) polls(ctx context.Context, out *report.Source) error {
 	if err != nil {
 		return err
 	}
-	out.PollRefs, out.PollWrites = float64(requests)/sourcePolls, int(after-writes)
+	out.PollRefs, out.PollWrites = requests, int(after-writes)
 	return nil
 }
 
-// nextLooks waits until each bundle's source has been looked at twice, and answers what was asked of their repositories from the first until the second.
-func (w *sourced) nextLooks(ctx context.Context, names []string) (requests int, err error) {
+// settled waits until the hub has written nothing for longer than it takes to write what it has observed, and answers how often it had written: what is left to do for new
+// bundles takes longer on a busy machine.
+func (w *sourced) settled(ctx context.Context) (writes float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	seen, looks, first := make(map[string]time.Time), make(map[string]int), make(map[string]int)
-	for done := 0; done < len(names); {
-		for _, name := range names {
-			b, err := w.hub.client.GetBundle(ctx, &hubv1.GetBundleRequest{Name: name})
-			if err != nil {
-				return 0, err
-			}
-			at := b.GetStatus().GetSource().GetAsOf().AsTime()
-			if before, known := seen[name]; looks[name] == 2 || known && at.Equal(before) {
-				continue
-			} else if seen[name] = at; !known {
-				continue
-			}
-			if looks[name]++; looks[name] == 1 {
-				first[name] = w.git.asked(name)
-				continue
-			}
-			requests += w.git.asked(name) - first[name]
-			done++
+	for before := -1.0; ; before = writes {
+		if writes, err = w.metric(ctx, commitsMetric); err != nil || writes == before {
+			return writes, err
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := pause(ctx, flushed); err != nil {
 			return 0, err
 		}
 	}
-	return requests, nil
+}
+
+// nextLooks waits until the sources have been looked at as often as all of them are in two intervals, and answers how often a server was asked for one look. The hub is asked for its
+// metrics alone: it writes down when a credential was used.
+func (w *sourced) nextLooks(ctx context.Context) (requests float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	asked, looks, err := w.atRest(ctx)
+	for err == nil {
+		var nowAsked int
+		var nowLooks float64
+		if nowAsked, nowLooks, err = w.atRest(ctx); err == nil && nowLooks-looks >= 2*sourcePolls {
+			return float64(nowAsked-asked) / (nowLooks - looks), nil
+		}
+	}
+	return 0, err
+}
+
+// atRest waits for a moment in which no source is looked at, and answers what was asked and looked at by then.
+func (w *sourced) atRest(ctx context.Context) (asked int, looks float64, err error) {
+	for before := -1; ; before = asked {
+		asked = w.git.askedAll()
+		last := looks
+		if looks, err = w.metric(ctx, looksMetric); err != nil || asked == before && looks == last {
+			return asked, looks, err
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return 0, 0, err
+		}
+	}
 }
 
 // apply makes bundles that follow the repositories of their names. One for a group is told of pushes.
