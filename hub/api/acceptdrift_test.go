@@ -10,6 +10,7 @@ import (
 
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
 	"github.com/yardarm-dev/yardarm/hub/placement"
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -220,6 +221,35 @@ func TestAcceptDriftRefuses(t *testing.T) {
 	if n := current(t, h.Hub).Spec.Number; n != 2 {
 		t.Errorf("refusals have made revision %d", n)
 	}
+}
+
+// Kubernetes' merge keys do not tell all items apart, and a patch of one would be of another.
+func TestAcceptDriftOfAmbiguousItem(t *testing.T) {
+	h := driftingFleet(t, "prod-1")
+	service := manifest.File{Path: "dns.yaml", Data: []byte(`apiVersion: v1
+kind: Service
+metadata: {name: dns}
+spec:
+  ports:
+  - {name: tcp, port: 53, protocol: TCP, targetPort: 53}
+  - {name: udp, port: 53, protocol: UDP, targetPort: 53}
+`)}
+	must[*hubv1.PublishRevisionResponse](t)(h.Publish(t.Context(), &hubv1.Publication{Bundle: "web"}, apitest.ConfigMap("", "web", "one"), service))
+	h.settle(t)
+	h.reports(t, "prod-1", &yardarmv1.Drift{Object: "Service default/dns", Path: "spec.ports[port=53,protocol=UDP].targetPort", Desired: "53", Live: "5353", Reason: yardarmv1.ReasonReportOnly})
+	_, err := h.AcceptDrift(t.Context(), &hubv1.AcceptDriftRequest{Bundle: "web", Clusters: []string{"prod-1"}})
+	refused(t, err, codes.FailedPrecondition, "several items of its list have the same port", "change the manifest instead")
+}
+
+// A patch that would come to something else than what is live is found before it is written: here its item has no name yet when it is patched.
+func TestAcceptDriftComesToWhatIsLive(t *testing.T) {
+	h := driftingFleet(t, "prod-1")
+	pod := manifest.File{Path: "pod.yaml", Data: []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {containers: [{name: \"${name}\", image: \"web:1\"}]}\n")}
+	must[*hubv1.PublishRevisionResponse](t)(h.Publish(t.Context(), &hubv1.Publication{Bundle: "web"}, apitest.ConfigMap("", "web", "one"), pod))
+	h.settle(t)
+	h.reports(t, "prod-1", &yardarmv1.Drift{Object: "Pod default/one", Path: "spec.containers[name=prod-1].image", Desired: `"web:1"`, Live: `"web:2"`, Reason: yardarmv1.ReasonReportOnly})
+	_, err := h.AcceptDrift(t.Context(), &hubv1.AcceptDriftRequest{Bundle: "web", Clusters: []string{"prod-1"}})
+	refused(t, err, codes.FailedPrecondition, "change the manifest instead")
 }
 
 // A new revision is applied whatever the policy says of drift, so what is not accepted is put right; the hub says so before.

@@ -63,8 +63,12 @@ func FieldAt(object manifest.Object, path string) (*Field, error) {
 			if !isScalar(item[list.key]) {
 				return nil, errNoField
 			}
+			step := place{key: list.key, item: item[list.key]}
+			if step.find(parent) < i || step.find(parent[i+1:]) >= 0 {
+				return nil, fmt.Errorf("several items of its list have the same %s, by which patches tell them apart; change the manifest instead", list.key)
+			}
 			at = item
-			f.steps = append(f.steps, place{key: list.key, item: item[list.key]})
+			f.steps = append(f.steps, step)
 		default:
 			return nil, errNoField
 		}

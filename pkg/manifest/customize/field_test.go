@@ -27,6 +27,11 @@ apiVersion: example.com/v1
 kind: Widget
 metadata: {name: w, namespace: shop}
 spec: {size: 1, parts: [{name: a, n: 1}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: dns, namespace: shop}
+spec: {ports: [{name: tcp, port: 53, protocol: TCP, targetPort: 53}, {name: udp, port: 53, protocol: UDP, targetPort: 53}]}
 `
 
 func driftingSet(t *testing.T) *manifest.Set {
@@ -41,6 +46,7 @@ func driftingSet(t *testing.T) *manifest.Set {
 var (
 	shopWeb    = manifest.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}
 	shopWidget = manifest.Ref{Group: "example.com", Kind: "Widget", Namespace: "shop", Name: "w"}
+	shopDNS    = manifest.Ref{Kind: "Service", Namespace: "shop", Name: "dns"}
 )
 
 // A patch of a field changes it, and nothing else.
@@ -70,6 +76,8 @@ func TestFieldIsSetAlone(t *testing.T) {
 		{shopWidget, "spec.none", int64(2), ""},
 		{shopWidget, "spec.size.none", int64(2), ""},
 		{shopWidget, "", int64(2), ""},
+		{shopDNS, "spec.ports[port=53,protocol=UDP].targetPort", int64(5353), ""},
+		{shopDNS, "spec.ports[port=53,protocol=TCP].targetPort", int64(5353), ""},
 		{shopWidget, "[", int64(2), ""},
 	} {
 		before, err := Apply(set, &yardarmv1.Customization{Substitute: true}, values)
