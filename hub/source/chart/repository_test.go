@@ -131,6 +131,16 @@ func TestRefusals(t *testing.T) {
 	_, _ = rand.Read(large)
 	w.server.Put("large", "1.0.0", large)
 	w.refused(Want{Chart: "large"}, yardarmv1.SourceTooLarge, "the chart's archive is larger")
+	endless := charttest.Serve(t)
+	endless.Entry("shop", "{version: 1.0.0, urls: [a], description: '"+strings.Repeat("x", maxIndex)+"'}")
+	at, err := ParseURL(endless.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed *reach.Error
+	if _, err := w.repo.Fetch(t.Context(), Server{URL: at, Login: reach.Login{CA: endless.CA}, Dialer: w.at.Dialer}, []Want{{Chart: "shop"}}); !errors.As(err, &failed) || failed.Reason != yardarmv1.SourceTooLarge {
+		t.Errorf("an index that is too large: %v", err)
+	}
 
 	w.at.Dialer = &reach.Dialer{}
 	w.refused(Want{Chart: "shop"}, yardarmv1.SourceNotAllowed, "hub's own machine")

@@ -172,7 +172,7 @@ func (a *asking) highest(ctx context.Context, text string) (string, error) {
 		return nil
 	})
 	switch {
-	case errors.Is(err, errdef.ErrSizeExceedsLimit):
+	case errors.Is(err, errdef.ErrSizeExceedsLimit), errors.Is(err, errdef.ErrTooManyPages):
 		return "", reach.Failed(yardarmv1.SourceTooLarge, "the registry's list of tags is longer than %d pages of %d bytes", maxTagPages, maxMetadata)
 	case err != nil:
 		return "", a.failed(err, "the registry has no such repository")

@@ -1,12 +1,17 @@
 package oci
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/yardarm-dev/yardarm/hub/source/archive"
 	"github.com/yardarm-dev/yardarm/hub/source/chart/charttest"
@@ -196,5 +201,57 @@ func TestParseURL(t *testing.T) {
 		if err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret")) || err == nil && ref.Registry+"/"+ref.Repository != want {
 			t.Errorf("%q is %v, %v; want %q", text, ref, err, want)
 		}
+	}
+}
+
+// manifestOf has the registry answer with a manifest that nobody has pushed.
+func (w *world) manifestOf(data []byte) {
+	sum := sha256.Sum256(data)
+	w.Answer = func(out http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/manifests/") {
+			return false
+		}
+		out.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
+		out.Header().Set("Docker-Content-Digest", "sha256:"+hex.EncodeToString(sum[:]))
+		out.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		if r.Method == http.MethodGet {
+			_, _ = out.Write(data) // who has gone needs no more
+		}
+		return true
+	}
+}
+
+// TestBounds has registries answer more than anybody needs.
+func TestBounds(t *testing.T) {
+	w := newWorld(t)
+	layer := `{"mediaType":"text/yaml","digest":"sha256:` + strings.Repeat("0", 64) + `","size":1}`
+	w.manifestOf([]byte(`{"schemaVersion":2,"layers":[` + strings.Repeat(layer+",", maxLayers) + layer + `]}`))
+	w.refused(nil, yardarmv1.SourceTooLarge, "more than 128 layers")
+	w.manifestOf([]byte(`{"schemaVersion":2,"layers":[` + layer + `]}` + strings.Repeat(" ", maxMetadata)))
+	w.refused(nil, yardarmv1.SourceTooLarge, "manifest is larger")
+	w.Answer = func(out http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/tags/list") {
+			return false
+		}
+		out.Header().Set("Link", `</v2/team/app/tags/list?last=1.0.0>; rel="next"`)
+		_, _ = out.Write([]byte(`{"tags":["1.0.0"]}`)) // who has gone needs no more
+		return true
+	}
+	w.refused(&yardarmv1.OciRef{Semver: "1.x"}, yardarmv1.SourceTooLarge, "list of tags is longer")
+}
+
+// Registries lead to where layers are by URLs that let whoever has them read: no error tells them.
+func TestErrorsHoldNoToken(t *testing.T) {
+	w := newWorld(t)
+	w.Push("team/app", "latest", file("a.yaml", "one"))
+	w.Answer = func(out http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/blobs/") {
+			return false
+		}
+		http.Redirect(out, r, "https://127.0.0.1:1/layer?token=hunter2", http.StatusTemporaryRedirect)
+		return true
+	}
+	if err := w.problem(nil); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
 	}
 }
