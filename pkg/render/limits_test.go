@@ -1,7 +1,11 @@
 package render
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -77,5 +81,40 @@ func TestKinds(t *testing.T) {
 	}
 	if _, err := Render(t.Context(), Input{FS: tree(map[string]string{"a.yaml": configMap}), Rendering: &yardarmv1.Rendering{Type: yardarmv1.RenderHelm}}); err == nil || !strings.Contains(err.Error(), "Chart.yaml") {
 		t.Errorf("manifests as a chart: %v", err)
+	}
+}
+
+// Charts are bounded in how deep their directories are, and in how many files a packed one has.
+func TestChartLimits(t *testing.T) {
+	helm := &yardarmv1.Rendering{Type: yardarmv1.RenderHelm}
+	deep := chartOf(configMap, strings.Repeat("d/", maxDepth+2)+"a.txt", "x")
+	if _, err := Render(t.Context(), Input{FS: tree(deep), Rendering: helm}); !errors.Is(err, manifest.ErrTooDeep) {
+		t.Errorf("directories in each other: %v", err)
+	}
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	archive := tar.NewWriter(zip)
+	for i := range 12 {
+		name, text := fmt.Sprintf("web/%d.txt", i), "x"
+		if i == 0 {
+			name, text = "web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"
+		}
+		if err := archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := archive.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(archive.Close(), zip.Close()); err != nil {
+		t.Fatal(err)
+	}
+	in := Input{FS: tree(map[string]string{"web.tgz": packed.String()}), Path: "web.tgz", Rendering: helm, Limits: Limits{Files: 10}}
+	if _, err := Render(t.Context(), in); !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), "more than 10 files") {
+		t.Errorf("a packed chart of many files: %v", err)
+	}
+	in.Limits.Files = 12
+	if _, err := Render(t.Context(), in); err != nil {
+		t.Errorf("one of just as many as may be: %v", err)
 	}
 }
