@@ -427,6 +427,19 @@ test("a ban asks, says what it touches, and shows", async () => {
   await page.getByText(/stale since/).waitFor();
 });
 
+test("who wants no motion gets none", async () => {
+  const moving = (page) => page.evaluate(() => [...document.querySelectorAll("*")].filter((e) => /[1-9]/.test(getComputedStyle(e).transitionDuration + getComputedStyle(e).animationDuration)).map((e) => e.className));
+  const still = await enter("/enrol?name=edge-9");
+  const other = await enter("/enrol?name=edge-9", TOKEN, { reducedMotion: "no-preference" });
+  for (const page of [still, other]) await page.getByLabel("Name").waitFor();
+  assert.notDeepEqual(await moving(other), [], "something does move");
+  for (const path of ["/enrol?name=edge-9", "/", "/clusters", "/bundles/web", "/drift", "/activity?of=changes"]) {
+    await still.goto(path);
+    await live(still);
+    assert.deepEqual(await moving(still), [], path);
+  }
+});
+
 test("all fits a telephone", async () => {
   const page = await enter("/", TOKEN, { viewport: { width: 390, height: 844 } });
   for (const path of ["/", "/clusters", "/clusters/shop-0003-failing?bundle=web", "/bundles/web", "/problems", "/drift", "/activity?of=changes", "/access"]) {
