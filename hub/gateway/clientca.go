@@ -33,6 +33,9 @@ func ParseClientCAs(text []byte) (cas []*x509.Certificate, err error) {
 		if block, text = pem.Decode(text); block == nil {
 			break
 		}
+		if block.Type != "CERTIFICATE" {
+			continue // a key, which some keep beside it
+		}
 		ca, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("certificate %d: %w", len(cas)+1, err)
