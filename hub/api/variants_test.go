@@ -171,6 +171,13 @@ func TestVariantsThatAreNotThereYet(t *testing.T) {
 	// The same for a target that names none, while nothing is rendered without one.
 	apply(t, w.Hub, source("large small", "prod=large", "test"))
 	w.gets(2, "prod=is large", "test=is small")
+	late := api.SourcePublication{BundleUID: old.Metadata.Uid, Bundle: "web", Source: w.web().Spec.Source, Provenance: &yardarmv1.Provenance{}}
+	for _, name := range []string{"large", "small"} {
+		late.Renderings = append(late.Renderings, api.SourceRendering{Variant: name, Files: []manifest.File{apitest.ConfigMap("default", "a", "late")}})
+	}
+	if held, err := w.API.PublishSource(t.Context(), late); held != "" || err != nil {
+		t.Errorf("a look of before the targets were changed: %q, %v", held, err)
+	}
 	w.come(nil)
 	w.gets(3, "prod=is large", "test=is none")
 	apply(t, w.Hub, source("", "prod", "test"))
