@@ -17,6 +17,11 @@ const simulationTime = 2 * time.Second
 
 // TestSimulation takes fleets that are made up through rollouts that are made up, with everything in between that happens to
 // fleets, and checks after each step what must hold whatever happens.
+//
+// Each check was seen failing, by breaking Advance so: a state that stays is a change; a report of another revision, or by other inputs, counts; the stage after the one
+// under way is given; nobody need approve before; gates, or presence, are not asked when a member is given, let in or released; those that are lost are not
+// returned; a frozen one is; what was given counts as good for the next rollout; one more at a time, and twice as many newcomers; the stuck hold no newcomers up,
+// nor the failed those that are late; one more may fail. That it ends fails once who was lost is never given it again.
 func TestSimulation(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	fleets := 0
@@ -77,6 +82,8 @@ type world struct {
 	given map[string]bool
 	// worth is how each revision turns out, in percent of clusters where it is broken.
 	worth map[uint32]int
+	// wasGood are the revisions that each cluster was ready with at some time, or that it was to enter with.
+	wasGood map[string]map[uint32]bool
 	// before are the members' states before the last step.
 	before map[string]State
 	kept   map[string]bool
@@ -84,7 +91,7 @@ type world struct {
 }
 
 func newWorld(seed uint64) *world {
-	w := &world{rnd: rand.New(rand.NewPCG(seed, 7)), worth: map[uint32]int{}, now: time.Hour, byUID: map[string]*place{}}
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 7)), worth: map[uint32]int{}, now: time.Hour, byUID: map[string]*place{}, wasGood: map[string]map[uint32]bool{}}
 	for i := range 1 + w.rnd.IntN(24) {
 		w.places = append(w.places, w.newPlace(fmt.Sprintf("c%d", i)))
 	}
@@ -97,7 +104,7 @@ func (w *world) newPlace(uid string) *place {
 	if w.rnd.IntN(10) == 0 {
 		p.labels[yardarmv1.LabelCanary] = "true"
 	}
-	w.byUID[uid] = p
+	w.byUID[uid], w.wasGood[uid] = p, map[uint32]bool{}
 	return p
 }
 
@@ -239,6 +246,7 @@ func (w *world) observe() {
 		if p.targeted && !w.members[p.uid] {
 			w.members[p.uid] = true
 			w.r.Join(w.strategy, 0, Candidate{UID: p.uid, Labels: p.labels, Good: w.r.Settled})
+			w.wasGood[p.uid][w.r.Settled] = true
 			w.r.Members[len(w.r.Members)-1].Since = w.now
 		}
 	}
@@ -282,6 +290,9 @@ func (w *world) run(p *place, revision uint32, inputs int) {
 		fallthrough
 	default:
 		p.reported = true
+	}
+	if p.reported && p.health == Ready {
+		w.wasGood[p.uid][p.runs] = true
 	}
 }
 
@@ -344,8 +355,8 @@ func (w *world) check(t *testing.T, seed uint64, step int) bool {
 		if m.State == Done && m.Kept != (p.ran != p.inputs) {
 			return fail("%s counts as done by inputs %d, has %d, and is kept: %v", m.UID, p.ran, p.inputs, m.Kept)
 		}
-		if m.State == Returning && m.Good == w.r.Revision {
-			return fail("%s returns to the revision that is bad", m.UID)
+		if m.State == Returning && (m.Good == w.r.Revision || !w.wasGood[m.UID][m.Good]) {
+			return fail("%s returns to revision %d, which was not good there", m.UID, m.Good)
 		}
 	}
 	for s, stage := range w.r.Stages {
