@@ -334,6 +334,9 @@ func (w *world) settle() {
 			st.Phase == yardarmv1.RolloutCompleted && !slices.ContainsFunc(slices.Collect(tx.RolloutMembers(theBundle)), func(m store.RolloutMember) bool {
 				return rollout.State(m.State) == rollout.Waiting || rollout.State(m.State) == rollout.Given
 			}) && !waited(tx, theBundle)
+		if st.Phase == yardarmv1.RolloutCompleted && st.WaitsFor == yardarmv1.RolloutWaitFailures {
+			clear(w.worth) // no more newcomers are let in, until those that fail have healed
+		}
 		tolerated := st.WaitsFor == yardarmv1.RolloutWaitPresence // nothing but failures, all of which are tolerated
 		if ended || tolerated || len(w.present) == 0 {
 			return
