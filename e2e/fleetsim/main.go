@@ -150,10 +150,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		}
 		bench.Add(name, figures)
 		lines = append(lines, report.Lines(figures)...)
-	}
-	if o.out != "" {
-		if err := bench.WriteFiles(o.out, o.name); err != nil {
-			return err
+		if o.out != "" { // after each, since all take an hour, and one may fail
+			if err := bench.WriteFiles(o.out, o.name); err != nil {
+				return err
+			}
 		}
 	}
 	if !o.json {
