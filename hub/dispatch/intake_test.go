@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,12 +31,13 @@ func TestReportsYieldToDeltas(t *testing.T) {
 			t.Errorf("after one delta it waits %s", d)
 		}
 		ctx, stop := context.WithCancel(t.Context())
-		go func() {
+		var busy sync.WaitGroup
+		busy.Go(func() {
 			for ctx.Err() == nil {
 				in.deltas.note()
 				time.Sleep(deltaPause / 2)
 			}
-		}()
+		})
 		synctest.Wait()
 		if d := took(); d != maxYield {
 			t.Errorf("among deltas without end it waits %s", d)
@@ -44,6 +46,7 @@ func TestReportsYieldToDeltas(t *testing.T) {
 		if in.yield(ctx); ctx.Err() == nil {
 			t.Error("it outlasts its context")
 		}
+		busy.Wait()
 	})
 }
 

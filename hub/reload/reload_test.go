@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,7 @@ func TestFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "file")
 		var used []string
-		var said bytes.Buffer
+		var said text
 		config := Config[string]{Setting: "client-ca", Same: func(a, b string) bool { return a == b }, Use: func(s string) error {
 			if s == "refused" {
 				return errors.New("it is " + s)
@@ -65,14 +66,13 @@ func TestFile(t *testing.T) {
 			{"three", "three", "has changed", false},
 		} {
 			write(step.text)
-			said.Reset()
 			time.Sleep(every)
 			synctest.Wait()
 			if got := f.Get(); got != step.use || used[len(used)-1] != step.use || (f.Err() != nil) != step.broken {
 				t.Errorf("with %q, %q is in use, error %v", step.text, got, f.Err())
 			}
-			if !strings.Contains(said.String(), step.says) || step.says == "" && said.Len() > 0 {
-				t.Errorf("with %q, the log says %q", step.text, said.String())
+			if said := said.take(); !strings.Contains(said, step.says) || step.says == "" && said != "" {
+				t.Errorf("with %q, the log says %q", step.text, said)
 			}
 		}
 		write("broken")
@@ -89,4 +89,24 @@ func TestFile(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// text is what somebody writes while another reads it.
+type text struct {
+	mu   sync.Mutex
+	said bytes.Buffer
+}
+
+func (t *text) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.said.Write(p)
+}
+
+// take answers what has been written since it was asked last.
+func (t *text) take() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	defer t.said.Reset()
+	return t.said.String()
 }

@@ -27,7 +27,7 @@ func TestHealth(t *testing.T) {
 
 	transport := &http.Transport{TLSClientConfig: anyTLS}
 	defer transport.CloseIdleConnections()
-	const all = "[+]store ok\n[+]disk ok\n[+]ca ok\n[+]api-certificate ok\nready\n"
+	const all = "[+]store ok\n[+]disk ok\n[+]ca ok\n[+]tls-cert ok\n[+]api-certificate ok\nready\n"
 	for url, want := range map[string]string{
 		"http://" + ip + ":7445/readyz": "ok\n", "https://" + ip + ":7443/readyz": "ok\n",
 		"http://" + ip + ":7445/readyz?verbose": all, "https://" + ip + ":7443/readyz?verbose": all,
