@@ -50,6 +50,33 @@ func TestReportsYieldToDeltas(t *testing.T) {
 	})
 }
 
+// Deltas go out until further notice: what a spoke says is taken in all the same, once its time to yield is over, and not before.
+func TestIntakeYields(t *testing.T) {
+	w := newWorld(t)
+	s, _ := w.join()
+	later := time.Now().Add(time.Hour)
+	w.intake.deltas.at.Store(&later)
+	began := time.Now()
+	w.say(s, reports(false, "", says("a", "Ready")))
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := w.intake.run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer running.Wait()
+	defer stop()
+	for end := began.Add(30 * time.Second); w.report("a") == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it waits for ever")
+		}
+	}
+	if d := time.Since(began); d < maxYield {
+		t.Errorf("it was taken in after %s", d)
+	}
+}
+
 // One cluster that flaps does not push everybody's events out.
 func TestEventsOfOneClusterAreBounded(t *testing.T) {
 	w := newWorld(t)
