@@ -68,9 +68,6 @@ func (s *EchoServer) serve(stream grpc.ServerStream) error {
 	}
 }
 
-// Answers is how many have come since it began to serve.
-func (s *EchoServer) Answers() int64 { return s.acks.Load() }
-
 // Streams is how many there are.
 func (s *EchoServer) Streams() int {
 	s.mu.Lock()

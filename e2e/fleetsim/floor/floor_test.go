@@ -92,9 +92,9 @@ func TestBeat(t *testing.T) {
 	}
 	defer clients.Close()
 	clients.Beat(10 * time.Millisecond)
-	for deadline := time.Now().Add(10 * time.Second); server.Answers() < 100; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); server.acks.Load() < 100; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d beats were heard", server.Answers())
+			t.Fatalf("%d beats were heard", server.acks.Load())
 		}
 	}
 }

@@ -20,6 +20,7 @@ func TestLines(t *testing.T) {
 		"write":   {&Write{WritesPerSecond: 20_000, SequentialRatio: 0.35}, &Write{WritesPerSecond: 19_999, SequentialRatio: 0.34}},
 		"open":    {&Open{Seconds: 10, RSS: 2 << 30}, &Open{Seconds: 10.1, RSS: 2<<30 + 1}},
 		"source":  {&Source{PushP99: 1000, PollRefs: 1, Helm: 200, RendersPerVariant: 1}, &Source{PushP99: 1001, PollRefs: 2, PollWrites: 1, Helm: 201, RendersPerVariant: 2}},
+		"rollout": {&Rollout{Spokes: 100, ConvergedSeconds: 2, PlanPerReport: 1000, DiffSeconds: 1, Problems: 100}, &Rollout{Spokes: 100, ConvergedSeconds: 2.1, PlanPerReport: 1001, DiffSeconds: 1.1, Problems: 101}},
 		"growth":  {&Growth{MemoryExponent: 1.05, ChangeExponent: 1.05, TenOfManyRatio: 1.2}, &Growth{MemoryExponent: 1.06, ChangeExponent: 1.06, TenOfManyRatio: 1.21}},
 	} {
 		met, missed := Lines(c.met), Lines(c.missed)
@@ -30,6 +31,15 @@ func TestLines(t *testing.T) {
 			if met[i].Scenario != name || !met[i].Met || missed[i].Met {
 				t.Errorf("%s: %+v, %+v", name, met[i], missed[i])
 			}
+		}
+	}
+}
+
+// A rollout through a larger fleet than its target is for is not judged by it.
+func TestLinesOfALargeFleet(t *testing.T) {
+	for _, l := range Lines(&Rollout{Spokes: 101, ConvergedSeconds: 9}) {
+		if !l.Met {
+			t.Errorf("%+v", l)
 		}
 	}
 }
