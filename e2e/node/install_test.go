@@ -40,7 +40,7 @@ func TestInstall(t *testing.T) {
 	const apiPort, spokePort = 30443, 30444
 
 	w.step("install the hub", func() {
-		w.volumes(east, "hub", "backups")
+		w.volumes(east, map[string]string{"hub": "data-yardarm-hub-0", "backups": "yardarm-hub-backups"})
 		w.sh(east, fmt.Sprintf("helm install yardarm-hub deploy/charts/yardarm-hub --namespace yardarm --create-namespace --set 'addresses={%s}' "+
 			"--set service.type=NodePort,service.apiNodePort=%d,service.spokeNodePort=%d --set backup.server=https://%s:%d", hub, apiPort, spokePort, hub, apiPort))
 		w.sh(east, "kubectl --namespace yardarm rollout status statefulset/yardarm-hub --timeout 5m")

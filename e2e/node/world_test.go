@@ -198,11 +198,12 @@ func (w *world) step(name string, fn func()) {
 	w.t.Logf("%s: %.1f s", name, time.Since(began).Seconds())
 }
 
-// volumes makes folders of a node volumes for claims, under the cluster's default class.
-func (w *world) volumes(cluster string, names ...string) {
+// volumes makes folders of a node volumes under the cluster's default class, each for one claim of the hub's: of the same size and class, either claim
+// could otherwise get either.
+func (w *world) volumes(cluster string, claims map[string]string) {
 	objects := "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: local, annotations: {storageclass.kubernetes.io/is-default-class: \"true\"}}, " +
 		"provisioner: kubernetes.io/no-provisioner, volumeBindingMode: WaitForFirstConsumer}\n"
-	for _, name := range names {
+	for name, claim := range claims {
 		path := filepath.Join(w.nodes[cluster].dir, "volumes", name)
 		w.must(os.MkdirAll(path, 0o755))
 		objects += fmt.Sprintf(`---
@@ -213,9 +214,10 @@ spec:
   capacity: {storage: 10Gi}
   accessModes: [ReadWriteOnce]
   storageClassName: local
+  claimRef: {namespace: yardarm, name: %s}
   local: {path: %s}
   nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [%s]}]}]}}
-`, name, path, cluster)
+`, name, claim, path, cluster)
 	}
 	w.sh(cluster, "kubectl apply -f - <<'END'\n"+objects+"END")
 }
