@@ -26,14 +26,14 @@ import (
 // hub is a CA on a store of its own, with a clock that stands still until it is told.
 type hub struct {
 	*CA
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	key   string
 	clock *clock
 	log   *record
 }
 
-func newHub(t *testing.T) *hub {
+func newHub(t testing.TB) *hub {
 	t.Helper()
 	h := &hub{t: t, dir: t.TempDir(), key: hubKey(1), clock: newClock(), log: &record{}}
 	h.start()
@@ -147,12 +147,12 @@ func (h *hub) enrol(name string) *spoke {
 	return s
 }
 
-func (s *spoke) leaf(t *testing.T) *x509.Certificate {
+func (s *spoke) leaf(t testing.TB) *x509.Certificate {
 	t.Helper()
 	return leaf(t, s.identity)
 }
 
-func leaf(t *testing.T, identity *spokev1.Identity) *x509.Certificate {
+func leaf(t testing.TB, identity *spokev1.Identity) *x509.Certificate {
 	t.Helper()
 	chain, err := certs.Parse(identity.GetCertificates())
 	if err != nil || len(chain) != 1 {

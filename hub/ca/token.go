@@ -61,14 +61,11 @@ func (c *CA) MintToken(tx *store.Tx, cluster *yardarmv1.Cluster, draft *Draft) (
 	if tx.Identity(uid) != nil {
 		return "", fmt.Errorf("%w: to replace its spoke, delete cluster %s and enrol it anew", ErrEnrolled, name)
 	}
-	var replaced []string
-	for token := range tx.Tokens() {
-		if token.GetClusterUid() == uid && len(token.GetUsedByKeyHash()) == 0 {
-			replaced = append(replaced, token.GetId())
+	for token := range tx.TokensOf(uid) {
+		if len(token.GetUsedByKeyHash()) > 0 {
+			continue
 		}
-	}
-	for _, id := range replaced {
-		if err := tx.DeleteToken(id); err != nil {
+		if err := tx.DeleteToken(token.GetId()); err != nil {
 			return "", err
 		}
 	}

@@ -425,3 +425,34 @@ func TestOldTokensAreCollected(t *testing.T) {
 		t.Fatal("the identity is gone with the token")
 	}
 }
+
+// BenchmarkMint is a cluster's first token, in a transaction that leaves nothing, where 10,000 others have one.
+func BenchmarkMint(b *testing.B) {
+	h := newHub(b)
+	draft, err := h.DraftToken(0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	h.update(func(tx *store.Tx) error {
+		for i := range 10_000 {
+			name := fmt.Sprintf("prod-%d", i)
+			if err := tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: name, Uid: name}}); err != nil {
+				return err
+			}
+			if err := tx.PutToken(&storev1.EnrolmentToken{Id: name, ClusterUid: name}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	cluster := h.cluster("new")
+	undone := errors.New("undone")
+	for b.Loop() {
+		if _, err := h.store.Update(context.Background(), func(tx *store.Tx) error {
+			_, err := h.MintToken(tx, cluster, draft)
+			return errors.Join(err, undone)
+		}); err.Error() != undone.Error() {
+			b.Fatal(err)
+		}
+	}
+}

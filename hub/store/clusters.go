@@ -59,11 +59,9 @@ func (tx *Tx) DeleteCluster(uid string) error {
 	if _, err := identities.remove(tx, uid); err != nil {
 		return err
 	}
-	for token := range tx.Tokens() {
-		if token.ClusterUid == uid {
-			if err := tx.DeleteToken(token.Id); err != nil {
-				return err
-			}
+	for token := range tx.TokensOf(uid) {
+		if err := tx.DeleteToken(token.Id); err != nil {
+			return err
 		}
 	}
 	if err := acceptances.removeAll(tx, uid+separator); err != nil {
