@@ -166,10 +166,10 @@ func (s *Store) commitObserves(requests []*request) {
 	if len(requests) == 0 {
 		return
 	}
-	txn := s.rows.Txn(true)
+	txn, batch := s.rows.Txn(true), newBatch(s.rows)
 	var changes changes
 	for _, r := range requests {
-		tx := &Tx{ReadTx: ReadTx{txn: txn, index: s.state.index}, state: &s.state, observe: true}
+		tx := &Tx{ReadTx: ReadTx{txn, batch, s.state.index}, state: &s.state, observe: true}
 		if r.err = tx.run(r.run); r.err == nil {
 			changes.add(tx)
 		}
@@ -191,7 +191,7 @@ func (s *Store) commitObserves(requests []*request) {
 // that wrote nothing may have seen what the others wrote.
 func (s *Store) commitUpdates(requests []*request) int {
 	before := s.state
-	txn := s.rows.Txn(true)
+	txn, batch := s.rows.Txn(true), newBatch(s.rows)
 	var (
 		changes changes
 		ops     []Op
@@ -203,7 +203,7 @@ func (s *Store) commitUpdates(requests []*request) int {
 			break
 		}
 		taken++
-		tx := &Tx{ReadTx: ReadTx{txn: txn, index: s.state.index + 1}, state: &s.state}
+		tx := &Tx{ReadTx: ReadTx{txn, batch, s.state.index + 1}, state: &s.state}
 		var own []Op
 		r.err = tx.run(func(tx *Tx) (err error) {
 			if err = r.run(tx); err == nil && tx.err == nil {

@@ -98,6 +98,8 @@ type anyTable interface {
 	decodeRow(value []byte) (row any, key string, err error)
 	keyOf(row any) string
 	changedKey(row any) string
+	// places calls fn with each index that finds one row, and the value by which it finds this one.
+	places(row any, fn func(index, value string))
 	// rowOf returns the row with the key, or nil.
 	rowOf(tx *ReadTx, key string) any
 	// keys returns the keys of all rows, ascending.
@@ -131,6 +133,18 @@ func (t *table[R]) changedKey(row any) string {
 		return t.changed(row.(*R))
 	}
 	return t.key(row.(*R))
+}
+
+func (t *table[R]) places(row any, fn func(index, value string)) {
+	fn(idIndex, t.key(row.(*R)))
+	for _, i := range t.indexes {
+		if !i.unique {
+			continue
+		}
+		for _, value := range i.values(row.(*R)) {
+			fn(i.name, value)
+		}
+	}
 }
 
 func (t *table[R]) encodeRow(row any) ([]byte, error) { return t.encode(row.(*R)) }
@@ -168,7 +182,16 @@ func (t *table[R]) get(tx *ReadTx, key string) *R { return t.first(tx, idIndex, 
 
 // first returns the row with the value in a unique index, or nil.
 func (t *table[R]) first(tx *ReadTx, index, value string) *R {
-	raw, err := tx.txn.First(t.id.String(), index, value)
+	txn := tx.txn
+	if tx.batch != nil {
+		if row, known := tx.batch.rows[place{t.id, index, value}]; row != nil {
+			return row.(*R)
+		} else if known {
+			return nil
+		}
+		txn = tx.batch.base
+	}
+	raw, err := txn.First(t.id.String(), index, value)
 	if err != nil {
 		panic(fmt.Sprintf("store: read %s: %v", t.id, err)) // the schema is wrong
 	}

@@ -17,6 +17,7 @@ import (
 // alive the rows of its time. Its rows must not be changed.
 type ReadTx struct {
 	txn   *memdb.Txn
+	batch *batch // nil but in a transaction that writes
 	index uint64
 }
 
@@ -124,11 +125,13 @@ func (tx *Tx) undo() {
 		if err != nil {
 			panic(fmt.Sprintf("store: undo %s %s: %v", c.table.table(), c.key, err)) // the schema is wrong
 		}
+		tx.batch.note(c.table, c.new, c.old)
 	}
 }
 
 func (tx *Tx) record(c change) {
 	tx.journal = append(tx.journal, c)
+	tx.batch.note(c.table, c.old, c.new)
 	switch {
 	case c.old == nil:
 		tx.state.rows[c.table.table()]++
