@@ -1,11 +1,13 @@
 package ca
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/yardarm-dev/yardarm/pkg/certs"
@@ -43,6 +45,16 @@ func newRoots(all ...root) *roots {
 
 func (r *roots) issuing() root { return r.all[0] }
 func (r *roots) serving() root { return r.all[len(r.all)-1] }
+
+// judge says whether one of the roots has issued a cluster's certificate. That of a resumed session comes from a ticket that the hub has sealed, with keys of its own,
+// after it had verified it: so its issuer is who it names, and what is left to ask, at the price of no signature, is whether that is still one of the roots.
+func (r *roots) judge(leaf *x509.Certificate, at time.Time, resumed bool) error {
+	if resumed && slices.ContainsFunc(r.all, func(by root) bool { return bytes.Equal(by.certificate.SubjectKeyId, leaf.AuthorityKeyId) }) {
+		return nil
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: r.pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err
+}
 
 // encode is what is kept in the store.
 func (r *roots) encode() []byte {

@@ -2,6 +2,7 @@ package ca
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"strings"
 	"testing"
@@ -70,6 +71,42 @@ func TestStepThatIsNotTaken(t *testing.T) {
 	}
 	if n := len(h.Standing().Roots); n != 2 {
 		t.Errorf("there are %d CAs", n)
+	}
+}
+
+// A session does not outlive the CA of its certificate, though its ticket does, and a hub does not verify again what it has verified before.
+func TestRetiredCAEndsResumption(t *testing.T) {
+	h := newHub(t)
+	s := h.enrol("prod-1")
+	server, client := h.spokeTLS(), h.clientTLS(s)
+	client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	shake := func() (tls.ConnectionState, error) {
+		t.Helper()
+		state, _, err, _ := handshake(t, server, client)
+		return state, err
+	}
+	for _, resumed := range []bool{false, true} {
+		if state, err := shake(); err != nil || state.DidResume != resumed {
+			t.Fatalf("resumed: %v, want %v (%v)", state.DidResume, resumed, err)
+		}
+	}
+	if err := h.Rotate(h.commit); err != nil {
+		t.Fatal(err)
+	}
+	state, err := shake()
+	if err != nil || !state.DidResume {
+		t.Fatalf("resumed while there are two CAs: %v (%v)", state.DidResume, err)
+	}
+	pin := h.roots.Load().issuing().pin
+	h.renew(s, pin[:])
+	if err := h.Retire(h.commit); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.ClusterFromState(state); !errors.Is(err, ErrOtherCA) {
+		t.Errorf("a call on a session of before: %v", err)
+	}
+	if _, err := shake(); !errors.Is(err, ErrOtherCA) {
+		t.Errorf("a session is resumed: %v", err)
 	}
 }
 

@@ -2,7 +2,6 @@ package ca
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -82,7 +81,8 @@ type Peer struct {
 }
 
 // ClusterFromState verifies the certificate that a caller has shown and answers who it is. Without one, that is [ErrNoCertificate];
-// one that does not serve is [ErrOtherFleet], [ErrOtherCA], [ErrNotYetValid], [ErrExpiredLongAgo] or certs.ErrNotCluster.
+// one that does not serve is [ErrOtherFleet], [ErrOtherCA], [ErrNotYetValid], [ErrExpiredLongAgo] or certs.ErrNotCluster. The state is one of SpokeTLS:
+// that of a resumed session is believed that its certificate was verified before.
 func (c *CA) ClusterFromState(state tls.ConnectionState) (Peer, error) {
 	if len(state.PeerCertificates) == 0 {
 		return Peer{}, ErrNoCertificate
@@ -104,11 +104,7 @@ func (c *CA) ClusterFromState(state tls.ConnectionState) (Peer, error) {
 	if peer.Expired {
 		at = leaf.NotAfter
 	}
-	if _, err := leaf.Verify(x509.VerifyOptions{
-		Roots:       c.roots.Load().pool,
-		CurrentTime: at,
-		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}); err != nil {
+	if err := c.roots.Load().judge(leaf, at, state.DidResume); err != nil {
 		return Peer{}, fmt.Errorf("%w (it says to be cluster %s): %w", ErrOtherCA, uid, err)
 	}
 	if now.Sub(leaf.NotAfter) > certs.RenewalWindow {
