@@ -164,6 +164,20 @@ func TestDriverSoaksThroughGates(t *testing.T) {
 	h.after(time.Minute).expect("21 Progressing Gate")
 }
 
+// A clock that is off by an hour or a year, either way, ends no soak and makes none longer.
+func TestDriverSoaksByNoClock(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	h := settled(t, 2, &yardarmv1.Stage{Clusters: 1, Soak: durationpb.New(10 * time.Minute)}, &yardarmv1.Stage{})
+	h.now += time.Hour
+	h.step().publish().all(yardarmv1.PhaseReady)
+	soaking := h.picture()
+	for _, set := range []time.Duration{time.Hour, -time.Hour, year, -year} {
+		h.set = set
+		h.after(2 * time.Minute).expect(soaking)
+	}
+	h.after(2 * time.Minute).expect("22 Progressing Clusters")
+}
+
 // What the moment says is for its time. A clock that somebody sets back does not open a gate, and one that is set forward does not wait.
 func TestDriverFollowsTheClock(t *testing.T) {
 	h := settled(t, 1, &yardarmv1.Stage{})
