@@ -78,6 +78,7 @@ func (b *onlyForward) Write(ctx context.Context, changes []state.Write) error {
 // and whole messages come twice and in another order; meanwhile much changes. No spoke ever goes back; and once the network is
 // well, all come to have what they should, by themselves.
 func TestBadNetwork(t *testing.T) {
+	t.Parallel()
 	const (
 		budget = 6 * time.Second // of bad network
 		of     = 8               // spokes of each kind

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,6 +157,49 @@ func TestUnchangedSpokeCostsNothing(t *testing.T) {
 		}
 		r.cancel()
 	}
+}
+
+// counted counts a store's commits.
+type counted struct {
+	store.Log
+	commits atomic.Int64
+}
+
+func (c *counted) Append(b *store.Batch) error {
+	c.commits.Add(1)
+	return c.Log.Append(b)
+}
+
+// A spoke of which nothing is heard but heartbeats costs no write.
+func TestHeartbeatsWriteNothing(t *testing.T) {
+	const beats = 5
+	log := &counted{}
+	h := &hub{t: t, dir: filepath.Join(t.TempDir(), "hub"), address: "127.0.0.1:0", names: []string{"127.0.0.1"}, wrapLog: func(l store.Log) store.Log {
+		log.Log = l
+		return log
+	}}
+	h.start()
+	t.Cleanup(h.stop)
+	h.group("prod", prod, "")
+	h.publish("web", text(100, "1"), "prod")
+	s := newSpoke(t, h, "edge-1", prod)
+	heard := listen(s)
+	s.start()
+	h.awaitPhase("edge-1", "web", yardarmv1.PhaseReady, 1)
+	// What it has said before goes to disk a while later.
+	before, n := int64(-1), 0
+	eventually(t, "heartbeats come, and nothing is written", func() bool {
+		up, _ := heard.take()
+		for _, m := range up {
+			if m.GetHeartbeat() != nil {
+				n++
+			}
+		}
+		if now := log.commits.Load(); now != before {
+			before, n = now, 0
+		}
+		return n > beats
+	})
 }
 
 // Anything that differs is asked for, and it alone.

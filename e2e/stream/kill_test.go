@@ -85,6 +85,7 @@ func TestDoomedHub(t *testing.T) {
 // A hub is killed in the midst of its commits, again and again, while a spoke follows it over TLS: what it has acknowledged is
 // there when it is opened again, and its spoke has never seen anything that is not.
 func TestSpokesNeverSeeWhatIsLost(t *testing.T) {
+	t.Parallel()
 	const (
 		most   = 60
 		budget = 10 * time.Second // in a machine that has much else to do, fewer rounds have to do,

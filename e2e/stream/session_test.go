@@ -265,6 +265,7 @@ func TestPresence(t *testing.T) {
 
 // A stream that is open and silent is stale; when it is heard again, what it said still holds.
 func TestSilentStreamIsStale(t *testing.T) {
+	t.Parallel()
 	h := newHub(t, nil)
 	id := enrol(t, h, "edge-1", nil)
 	r := connect(t, h, id)

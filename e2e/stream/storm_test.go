@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ func crowd(t *testing.T, h *hub, n int) []*spoke {
 
 // A clock that is set, and back again, says nothing about the spokes: none is stale, no session ends, and changes go on.
 func TestHubsClockIsSet(t *testing.T) {
+	t.Parallel()
 	const year = 365 * 24 * time.Hour
 	// Spokes that say nothing meanwhile: each word would make up for it.
 	h := newHub(t, func(c *dispatch.Config) { c.HeartbeatInterval, c.StaleAfter = time.Hour, 30*time.Second })
@@ -98,29 +100,46 @@ func TestClocksDiffer(t *testing.T) {
 			h.awaitPhase("edge", "web", yardarmv1.PhaseReady, 1)
 		})
 	}
-	t.Run("the hub's by a year", func(t *testing.T) {
-		h := newHub(t, nil)
-		s := crowd(t, h, 1)[0]
-		held := s.state.HoldingsHash()
-		h.stop()
-		h.skew.Store(int64(365 * 24 * time.Hour))
-		h.start()
-		// By the spoke: to it, the certificate that the hub has just made begins in a year.
-		eventually(t, "the hub is refused", func() bool {
-			err := s.status().Err
-			return err != nil && strings.Contains(err.Error(), "not yet valid")
+	const year = 365 * 24 * time.Hour
+	for _, tc := range []struct {
+		whose string
+		skew  time.Duration
+		says  string // by the spoke, of the hub's certificate; nothing where the hub refuses the spoke's, which the hub's log tells
+	}{
+		{"the hub's", year, "is before"}, {"the hub's", -year, ""}, {"the spoke's", year, "is after"}, {"the spoke's", -year, "is before"},
+	} {
+		t.Run(fmt.Sprintf("%s by %s", tc.whose, tc.skew), func(t *testing.T) {
+			h := newHub(t, nil)
+			s := crowd(t, h, 1)[0]
+			held := s.state.HoldingsHash()
+			var skew atomic.Int64
+			set, ours := h.skew.Store, s.id.config.Clone()
+			if tc.whose == "the spoke's" {
+				set = skew.Store
+			}
+			ours.Time = func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }
+			h.stop()
+			s.halt()
+			s.id.config = ours
+			set(int64(tc.skew))
+			h.start()
+			s.start()
+			eventually(t, "one refuses the other", func() bool {
+				st := s.status()
+				return !st.Connected && st.Err != nil && strings.Contains(st.Err.Error(), tc.says)
+			})
+			if h.store.Read().Identity(uid(s.cluster)) == nil {
+				t.Error("the hub has forgotten who it is")
+			}
+			h.stop()
+			set(0)
+			h.start()
+			s.awaitConnected(h)
+			if string(s.state.HoldingsHash()) != string(held) {
+				t.Error("the spoke holds something else than before")
+			}
 		})
-		if h.store.Read().Identity(uid(s.cluster)) == nil {
-			t.Error("the hub has forgotten who it is")
-		}
-		h.stop()
-		h.skew.Store(0)
-		h.start()
-		s.awaitConnected(h)
-		if string(s.state.HoldingsHash()) != string(held) {
-			t.Error("the spoke holds something else than before")
-		}
-	})
+	}
 }
 
 // While all spokes come back at once, changes are written and reach them.
