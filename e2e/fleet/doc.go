@@ -4,11 +4,14 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +24,10 @@ type Programs struct{ Dir string }
 // Path of one: yardarm, yardarm-hub or yardarm-spoke.
 func (p Programs) Path(name string) string { return filepath.Join(p.Dir, name) }
 
+// programsEnv names a folder that outlives the caller, for the programs of all callers of one run of the suite: linking takes longer
+// than some of their tests. The go command makes nothing anew there that is as the sources would have it. e2e/test sets it, and .ci/run.
+const programsEnv = "YARDARM_PROGRAMS"
+
 // Build builds the three programs from this source tree into dir, with the race detector if asked: what it finds ends the
 // program with status 66 and a report in its log.
 func Build(ctx context.Context, dir string, race bool, progress io.Writer) (Programs, error) {
@@ -28,28 +35,58 @@ func Build(ctx context.Context, dir string, race bool, progress io.Writer) (Prog
 	if err != nil {
 		return Programs{}, err
 	}
+	if shared := os.Getenv(programsEnv); shared != "" {
+		dir = filepath.Join(shared, "plain")
+		if race {
+			dir = filepath.Join(shared, "race")
+		}
+	}
 	return build(ctx, root, dir, race, progress)
 }
 
-// BuildCommit builds the programs as they were at a commit of this repository, into dir, without the race detector.
-func BuildCommit(ctx context.Context, commit, dir string, progress io.Writer) (Programs, error) {
+// BuildCommit builds the programs as they were at a commit of this repository, without the race detector. They stay in the user's cache folder, since they
+// are the same ever after.
+func BuildCommit(ctx context.Context, commit string, progress io.Writer) (Programs, error) {
 	root, err := built.Root()
 	if err != nil {
 		return Programs{}, err
 	}
-	source := filepath.Join(dir, "source")
-	if err := os.MkdirAll(source, 0o755); err != nil {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return Programs{}, err
+	}
+	dir := filepath.Join(cache, "yardarm", "commits", fmt.Sprintf("%s-%s-%s", commit, runtime.Version(), runtime.GOARCH))
+	if _, err := os.Stat(dir); err == nil {
+		return Programs{Dir: dir}, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return Programs{}, err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "building-")
+	if err != nil {
+		return Programs{}, err
+	}
+	defer os.RemoveAll(temp)
+	source, programs := filepath.Join(temp, "source"), filepath.Join(temp, "programs")
+	if err := os.Mkdir(source, 0o755); err != nil {
 		return Programs{}, err
 	}
 	for _, args := range [][]string{
-		{"git", "-C", root, "archive", "--output", filepath.Join(dir, "source.tar"), commit},
-		{"tar", "-x", "-C", source, "-f", filepath.Join(dir, "source.tar")},
+		{"git", "-C", root, "archive", "--output", source + ".tar", commit},
+		{"tar", "-x", "-C", source, "-f", source + ".tar"},
 	} {
 		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
 			return Programs{}, fmt.Errorf("get the source of commit %s, which needs a clone with its history: %w\n%s", commit, err, out)
 		}
 	}
-	return build(ctx, source, dir, false, progress)
+	if _, err := build(ctx, source, programs, false, progress); err != nil {
+		return Programs{}, err
+	}
+	// Whole, or not at all; another process may have been first.
+	if err := os.Rename(programs, dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return Programs{}, err
+	}
+	return Programs{Dir: dir}, nil
 }
 
 func build(ctx context.Context, root, dir string, race bool, progress io.Writer) (Programs, error) {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"testing"
 
@@ -20,7 +19,7 @@ const before = "3885abf4"
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	older, err := fleet.BuildCommit(w.ctx, before, filepath.Join(t.TempDir(), "before"), os.Stderr)
+	older, err := fleet.BuildCommit(w.ctx, before, os.Stderr)
 	w.must(err)
 	w.must(w.hub.Stop())
 	w.must(os.RemoveAll(w.hub.DataDir()))

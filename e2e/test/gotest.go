@@ -31,6 +31,7 @@ func (c commands) test(args []string, in func(pkg string) bool, again int) func(
 			return tally{}, err
 		}
 		packages := slices.DeleteFunc(strings.Fields(list), func(p string) bool { return !in(p) })
+		slices.SortStableFunc(packages, func(a, b string) int { return cmp.Compare(turn(a), turn(b)) })
 		if len(packages) == 0 {
 			return tally{}, errors.New("there are no packages to test")
 		}

@@ -70,9 +70,23 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 	}
+	// What package fleet builds for one package's tests serves the others', too.
+	if os.Getenv(programsEnv) == "" {
+		programs, err := os.MkdirTemp("", "yardarm-programs-")
+		if err != nil {
+			return fmt.Errorf("make a folder for programs: %w", err)
+		}
+		defer os.RemoveAll(programs)
+		if err := os.Setenv(programsEnv, programs); err != nil {
+			return err
+		}
+	}
 	results := runParts(ctx, out, chosen)
 	return report(out, results)
 }
+
+// programsEnv is that of package fleet.
+const programsEnv = "YARDARM_PROGRAMS"
 
 // again is how many packages may fail and be tried once more; where more do, something is broken.
 const again = 3
@@ -101,12 +115,13 @@ func parts(root, against string) []part {
 		}},
 		{name: "unit", about: "tests of all packages but e2e, with the race detector and the fuzz tests' seeds", steps: []step{
 			// Two at a time: one package's tests use one core, mostly. Go's cached results count.
-			{name: "go test", run: repo.test([]string{"-race", "-p=2"}, func(pkg string) bool { return !endToEnd(pkg) }, again)},
+			{name: "go test", run: repo.test([]string{"-race", linted, "-p=2"}, func(pkg string) bool { return !endToEnd(pkg) }, again)},
 		}},
+		// Never cached: they depend on programs that Go does not see.
 		{name: "e2e", about: "tests on real API servers, with the race detector", needs: "controlplanes", steps: []step{
-			// One package at a time: they promise times, and each runs parts of its own beside each other. Never cached:
-			// they depend on programs that Go does not see.
-			{name: "go test", run: repo.test([]string{"-race", "-p=1", "-count=1", "-timeout=20m"}, func(pkg string) bool { return endToEnd(pkg) && !onNodes(pkg) }, again)},
+			{name: "in pairs", run: repo.test([]string{"-race", linted, "-p=2", "-count=1", "-timeout=20m"}, func(pkg string) bool { return endToEnd(pkg) && !runsAlone(pkg) && !onNodes(pkg) }, again)},
+			// Each runs parts of its own beside each other.
+			{name: "alone", run: repo.test([]string{"-race", linted, "-p=1", "-count=1", "-timeout=20m"}, runsAlone, again)},
 		}},
 	}
 }
@@ -120,6 +135,9 @@ func node(root string) part {
 		{name: "go test", run: repo.test([]string{"-count=1", "-timeout=40m"}, onNodes, 0)},
 	}}
 }
+
+// linted keeps go test from what go vet does in the part lint, for all packages and in full.
+const linted = "-vet=off"
 
 // onNodes says whether a package is the one whose tests need nodes.
 func onNodes(pkg string) bool { return strings.HasSuffix(pkg, "/yardarm/e2e/node") }
