@@ -8,6 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // Somebody changes a workload by hand, and is right: what is live in that cluster becomes desired there, by a revision like any other. The workload is
@@ -35,7 +37,9 @@ spec:
 	w.must(err)
 	const env = "spec.template.spec.containers[name=web].env[name=LEVEL].value"
 	for _, path := range []string{"spec.replicas", env} {
-		w.drifts(lisbon, "web", func(d drift) bool { return d.Path == path && d.Manager == "kubectl-edit" && d.Reason == "ReportOnly" })
+		w.drifts(lisbon, "web", func(d *yardarmv1.Drift) bool {
+			return d.Path == path && d.Manager == "kubectl-edit" && d.Reason == "ReportOnly"
+		})
 	}
 	w.said(w.cli.Run(w.ctx, "drift", "bundle/web"), 0, "spec.replicas", env, `"debug"`, "kubectl-edit", lisbon)
 	generations := map[string]int64{lisbon: w.deploymentGeneration(lisbon, "web"), boston: w.deploymentGeneration(boston, "web")}

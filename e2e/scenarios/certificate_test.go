@@ -55,8 +55,8 @@ func TestRenewalKeepsTheStream(t *testing.T) {
 	if got := w.logged(w.spokes[lisbon], "connected to the hub"); got != 1 {
 		t.Errorf("the spoke has connected %d times", got)
 	}
-	if c, err := w.cluster(lisbon); err != nil || c.Status.Presence != "Connected" {
-		t.Errorf("the cluster is %s (%v)", c.Status.Presence, err)
+	if c, err := w.cluster(lisbon); c.GetStatus().GetPresence() != "Connected" {
+		t.Errorf("the cluster is %s (%v)", c.GetStatus().GetPresence(), err)
 	}
 }
 

@@ -53,7 +53,7 @@ spec:
 	w.eventuallyHolds(lisbon, "one", "shop 7")
 	a := w.phase(tokyo, "web", "Failed")
 	text := a.Status.Message
-	for _, p := range a.Status.Report.Problems {
+	for _, p := range a.GetStatus().GetReport().GetProblems() {
 		text += " " + p.Object + " " + p.File + " " + p.Message
 	}
 	for _, word := range []string{"labels.shop", "ConfigMap " + w.id + "/one", "data.value", "01.yaml"} {
@@ -106,5 +106,5 @@ func (w *world) previews(cluster, bundle string, words ...string) {
 	w.t.Helper()
 	a := w.phase(cluster, bundle, "Ready")
 	w.said(w.cli.Run(w.ctx, "preview", "bundle/"+bundle, "--cluster", cluster), 0,
-		append(words, "# digest "+a.Status.Report.RenderedDigest, "# the cluster has applied the same")...)
+		append(words, "# digest "+a.Status.GetReport().GetRenderedDigest(), "# the cluster has applied the same")...)
 }

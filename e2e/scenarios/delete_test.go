@@ -15,8 +15,8 @@ func TestDeleteClusterThatIsOffline(t *testing.T) {
 	w.presence(lisbon, "Stale")
 
 	w.do("delete", "cluster", lisbon, "--remove", "--yes")
-	if c, err := w.cluster(lisbon); err != nil || c.Status.Phase != "Deleting" {
-		t.Fatalf("the cluster is %s, want Deleting (%v)", c.Status.Phase, err)
+	if c, err := w.cluster(lisbon); c.GetStatus().GetPhase() != "Deleting" {
+		t.Fatalf("the cluster is %s, want Deleting (%v)", c.GetStatus().GetPhase(), err)
 	}
 	w.refused(124, []string{"wait", "cluster/" + lisbon, "--for", "deleted", "--timeout", "1s"}, lisbon)
 	w.holds("one", "value", "1", lisbon)

@@ -1,15 +1,16 @@
 package scenarios
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // bundle is a resource with a delivery policy.
@@ -27,9 +28,9 @@ func TestDriftIsTold(t *testing.T) {
 	w.apply(bundle("web", "{drift: report}"))
 	w.ready("web", w.republish("web", namespace, settings("one", "1")))
 	w.edit(boston, "one", "mine")
-	w.drifts(boston, "web", func(d drift) bool {
+	w.drifts(boston, "web", func(d *yardarmv1.Drift) bool {
 		return d.Object == "ConfigMap "+w.id+"/one" && d.Path == "data.value" && d.Desired == `"1"` && d.Live == `"mine"` &&
-			strings.Contains(d.Manager, "somebody") && d.Reason == "ReportOnly" && d.Corrected == ""
+			strings.Contains(d.Manager, "somebody") && d.Reason == "ReportOnly" && d.Corrected == nil
 	})
 	w.phase(boston, "web", "Ready")
 	w.refused(0, []string{"describe", "cluster", boston}, "data.value", "mine", "somebody")
@@ -39,38 +40,21 @@ func TestDriftIsTold(t *testing.T) {
 	w.eventuallyHolds(boston, "one", "1")
 	w.ready("web", 2)
 	w.edit(boston, "one", "again")
-	w.drifts(boston, "web", func(d drift) bool {
-		return d.Path == "data.value" && d.Live == `"again"` && d.Corrected != "" && d.Reason == ""
+	w.drifts(boston, "web", func(d *yardarmv1.Drift) bool {
+		return d.Path == "data.value" && d.Live == `"again"` && d.Corrected != nil && d.Reason == ""
 	})
 	w.holds("one", "value", "1", boston)
 }
 
-type drift struct{ Object, Path, Desired, Live, Manager, Reason, Corrected string }
-
 // drifts waits until a report tells of a drift.
-func (w *world) drifts(cluster, bundle string, ok func(drift) bool) {
+func (w *world) drifts(cluster, bundle string, ok func(*yardarmv1.Drift) bool) {
 	w.t.Helper()
 	w.eventually("drift of "+bundle+" in "+cluster+" is told", func() error {
-		r := w.cli.Run(w.ctx, "get", "assignments", "--cluster", cluster, "--bundle", bundle, "-o", "json")
-		if err := r.Err(); err != nil {
-			return err
+		a, err := w.assignment(cluster, bundle)
+		if drift := a.GetStatus().GetReport().GetDrift(); err == nil && !slices.ContainsFunc(drift, ok) {
+			err = fmt.Errorf("told is: %v", drift)
 		}
-		var list struct {
-			Items []struct {
-				Status struct{ Report struct{ Drift []drift } }
-			}
-		}
-		if err := json.Unmarshal([]byte(r.Stdout), &list); err != nil {
-			return err
-		}
-		for _, item := range list.Items {
-			for _, d := range item.Status.Report.Drift {
-				if ok(d) {
-					return nil
-				}
-			}
-		}
-		return fmt.Errorf("told is: %+v", list.Items)
+		return err
 	})
 }
 

@@ -61,8 +61,8 @@ func TestRefusedEnrolments(t *testing.T) {
 	// None of them has used up what is good, nor come into being.
 	w.must(w.spoke(tokyo).Start(w.ctx, token))
 	w.do("wait", "cluster/"+tokyo, "--for", "connected", "--timeout", patience.String())
-	if c, err := w.cluster("short"); err != nil || c.Status.Phase != "Enrolling" {
-		t.Errorf("the cluster of the expired token is %s (%v)", c.Status.Phase, err)
+	if c, err := w.cluster("short"); c.GetStatus().GetPhase() != "Enrolling" {
+		t.Errorf("the cluster of the expired token is %s (%v)", c.GetStatus().GetPhase(), err)
 	}
 
 	w.must(w.hub.Run(w.ctx, "backup", filepath.Join(w.hub.DataDir(), "backup"), "--data-dir", w.hub.DataDir()).Err())

@@ -51,7 +51,9 @@ func TestFullDisk(t *testing.T) {
 		}
 		return nil
 	})
-	w.do("wait", "cluster/"+tokyo, "--for", "connected", "--timeout", "1s")
+	if c, err := w.cluster(tokyo); c.GetStatus().GetPresence() != "Connected" {
+		t.Errorf("the cluster is %s (%v)", c.GetStatus().GetPresence(), err)
+	}
 	w.edit(tokyo, "one", "drifted")
 	w.eventuallyHolds(tokyo, "one", "1")
 

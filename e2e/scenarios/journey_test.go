@@ -64,8 +64,8 @@ func TestOfflineForTwoRevisions(t *testing.T) {
 		})
 	}
 	// A rollout gives nothing to who is away, and waits for nobody.
-	if a := w.phase(tokyo, "web", "Stale"); a.Spec.Revision != 1 || a.Status.Report.Revision != 1 {
-		t.Errorf("assigned revision %d, last report about %d", a.Spec.Revision, a.Status.Report.Revision)
+	if a := w.phase(tokyo, "web", "Stale"); a.Spec.Revision != 1 || a.Status.GetReport().GetRevision() != 1 {
+		t.Errorf("assigned revision %d, last report about %d", a.Spec.Revision, a.Status.GetReport().GetRevision())
 	}
 	w.holds("one", "value", "1", tokyo)
 

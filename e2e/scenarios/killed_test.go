@@ -95,7 +95,7 @@ func TestHubKilledWhilePublishing(t *testing.T) {
 	for i, bundle := range bundles {
 		b, err := c.GetBundle(w.ctx, &hubv1.GetBundleRequest{Name: bundle})
 		w.must(err)
-		w.ready(bundle, int(b.GetStatus().GetRevision()))
+		w.ready(bundle, int(b.GetStatus().GetLatestRevision()))
 		for _, in := range []string{lisbon, tokyo} {
 			got, err := w.value(in, bundle, "value")
 			w.must(err)

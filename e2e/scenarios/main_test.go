@@ -4,15 +4,14 @@ package scenarios
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/yardarm-dev/yardarm/e2e/cluster"
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
+	"github.com/yardarm-dev/yardarm/e2e/parallel"
 )
 
 // Clusters of all tests. Two run workloads; all have controllers, without which no namespace is ever gone.
@@ -22,8 +21,8 @@ const (
 	tokyo  = "tokyo"
 )
 
-// parallel is how many tests run at a time on two cores or fewer: each mostly waits, some for a minute's certificate to expire.
-const parallel = 6
+// atATime is how many tests run at a time at least: each mostly waits, some for a minute's certificate to expire.
+const atATime = 6
 
 var (
 	clusters *cluster.Fleet
@@ -31,14 +30,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if !asked && runtime.GOMAXPROCS(0) < parallel {
-		if err := flag.Set("test.parallel", fmt.Sprint(parallel)); err != nil {
-			panic(err)
-		}
-	}
+	parallel.AtLeast(atATime)
 	os.Exit(testMain(m))
 }
 

@@ -49,13 +49,13 @@ func TestOneBadObject(t *testing.T) {
 func (w *world) nowhereToGo(bundle string) {
 	w.t.Helper()
 	a := w.phase(boston, bundle, "Failed")
-	for _, p := range a.Status.Report.Problems {
+	for _, p := range a.GetStatus().GetReport().GetProblems() {
 		if strings.Contains(p.Object, "ConfigMap "+w.id+"-nowhere/lost") && p.Reason == "NamespaceNotFound" && strings.Contains(p.Message, w.id+"-nowhere") {
 			w.t.Logf("%s: %s", p.Object, p.Message)
 			return
 		}
 	}
-	w.t.Errorf("%s does not name the object whose namespace is missing: %+v", bundle, a.Status.Report.Problems)
+	w.t.Errorf("%s does not name the object whose namespace is missing: %+v", bundle, a.GetStatus().GetReport().GetProblems())
 }
 
 // A definition and objects of its kind come in one bundle.
@@ -125,7 +125,7 @@ func (w *world) blames(cluster, bundle, object, reason string) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range a.Status.Report.Problems {
+	for _, p := range a.GetStatus().GetReport().GetProblems() {
 		if strings.Contains(p.Object, object) && strings.Contains(p.Reason, reason) {
 			return nil
 		}

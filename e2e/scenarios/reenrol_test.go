@@ -26,8 +26,8 @@ func TestReenrolledNameInheritsNothing(t *testing.T) {
 	w.do("wait", "cluster/shop", "--for", "connected", "--timeout", patience.String())
 	after, err := w.cluster("shop")
 	w.must(err)
-	if after.Metadata.UID == before.Metadata.UID || len(after.Metadata.Labels) != 0 || len(after.Status.Groups) != 0 {
-		t.Errorf("it has inherited: before %+v, after %+v", before, after)
+	if after.Metadata.Uid == before.Metadata.Uid || len(after.Metadata.Labels) != 0 || len(after.Status.Groups) != 0 {
+		t.Errorf("it has inherited: before %v, after %v", before, after)
 	}
 	if out := w.do("get", "assignments", "--cluster", "shop", "-o", "name"); out != "" {
 		t.Errorf("it has assignments: %s", out)
@@ -43,8 +43,8 @@ func TestReenrolledNameInheritsNothing(t *testing.T) {
 	})
 	w.released(lisbon, "one")
 	w.edit(lisbon, "one", "by hand")
-	if again, err := w.cluster("shop"); err != nil || again.Metadata.UID != after.Metadata.UID || again.Status.Presence != "Connected" {
-		t.Errorf("the new cluster is disturbed: %+v (%v)", again, err)
+	if again, err := w.cluster("shop"); again.GetMetadata().GetUid() != after.Metadata.Uid || again.GetStatus().GetPresence() != "Connected" {
+		t.Errorf("the new cluster is disturbed: %v (%v)", again, err)
 	}
 
 	// Labelled, the new one gets the bundle; the former one is not touched.

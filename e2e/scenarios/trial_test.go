@@ -36,6 +36,14 @@ func (w *world) versions(in ...string) map[string]string {
 	return out
 }
 
+// written is a bundle and its revisions as somebody has written them: how its clusters and its rollout stand moves by itself.
+func (w *world) written(bundle string) string {
+	w.t.Helper()
+	var b struct{ Metadata, Spec json.RawMessage }
+	w.must(json.Unmarshal([]byte(w.do("get", "bundle", bundle, "-o", "json")), &b))
+	return string(b.Metadata) + string(b.Spec) + w.do("get", "revisions", "--bundle", bundle, "-o", "name")
+}
+
 // denyBad has the API server of a cluster deny config maps of the test's namespace with a value of bad.
 func (w *world) denyBad(cluster string) {
 	w.t.Helper()
@@ -95,7 +103,7 @@ func TestTrial(t *testing.T) {
 	w.must(w.spokes[tokyo].Kill())
 	w.presence(tokyo, "Stale")
 	w.denyBad(boston)
-	before, hub := w.versions(lisbon, boston), w.do("get", "bundle", "web", "-o", "json")
+	before, hub := w.versions(lisbon, boston), w.written("web")
 
 	bad := w.files(namespace, settings("one", "2"), settings("new", "bad"), deployment("shop"), password("second"),
 		"apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: ships.NS.example.com}\nspec:\n  group: NS.example.com\n  scope: Namespaced\n"+
@@ -139,7 +147,7 @@ func TestTrial(t *testing.T) {
 		t.Errorf("objects are not what they were:\n%v\n%v", before, after)
 	}
 	w.must(w.absent(lisbon, definitions, "ships."+w.id+".example.com"))
-	if now := w.do("get", "bundle", "web", "-o", "json"); now != hub {
+	if now := w.written("web"); now != hub {
 		t.Errorf("the bundle is not what it was:\n%s\n%s", hub, now)
 	}
 	w.published("publish", good, "--bundle", "web")

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,9 @@ import (
 	"time"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
+	"github.com/yardarm-dev/yardarm/pkg/client"
+	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // patience is how long anything may take that usually takes a second: the machine is shared.
@@ -234,38 +238,26 @@ func (w *world) ready(bundle string, revision int) {
 	w.do("wait", "bundle/"+bundle, "--revision", fmt.Sprint(revision), "--timeout", patience.String())
 }
 
-// assignment is what the hub says of a bundle in a cluster.
-type assignment struct {
-	Spec   struct{ Revision int }
-	Status struct {
-		Phase, Reason, Message string
-		Report                 struct {
-			Revision int
-			Phase    string
-			Problems []struct{ Object, File, Reason, Message string }
-
-			RenderedDigest string
-		}
+// ask calls the hub as its administrator does, over a connection of its own. What is asked again and again is asked so: it would be a program each time.
+func (w *world) ask(fn func(*client.Client) error) error {
+	c, err := w.hub.Client()
+	if err != nil {
+		return err
 	}
+	return errors.Join(fn(c), c.Close())
 }
 
-func (w *world) assignment(cluster, bundle string) (a assignment, err error) {
-	r := w.cli.Run(w.ctx, "get", "assignments", "--cluster", cluster, "--bundle", bundle, "-o", "json")
-	if err := r.Err(); err != nil {
-		return a, err
-	}
-	var list struct{ Items []assignment }
-	if err := json.Unmarshal([]byte(r.Stdout), &list); err != nil {
-		return a, err
-	}
-	if len(list.Items) != 1 {
-		return a, fmt.Errorf("%d assignments of %s to %s", len(list.Items), bundle, cluster)
-	}
-	return list.Items[0], nil
+// assignment is what the hub says of a bundle in a cluster.
+func (w *world) assignment(cluster, bundle string) (a *yardarmv1.Assignment, err error) {
+	err = w.ask(func(c *client.Client) (err error) {
+		a, err = c.GetAssignment(w.ctx, &hubv1.GetAssignmentRequest{Cluster: cluster, Bundle: bundle})
+		return err
+	})
+	return a, err
 }
 
 // phase waits until the hub gives a bundle in a cluster this phase, and answers what it says.
-func (w *world) phase(cluster, bundle, phase string) (a assignment) {
+func (w *world) phase(cluster, bundle, phase string) (a *yardarmv1.Assignment) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("%s in %s is %s", bundle, cluster, phase), func() (err error) {
 		if a, err = w.assignment(cluster, bundle); err != nil {
@@ -279,25 +271,13 @@ func (w *world) phase(cluster, bundle, phase string) (a assignment) {
 	return a
 }
 
-// resource is what the hub says of a cluster.
-type resource struct {
-	Metadata struct {
-		UID             string
-		Labels          map[string]string
-		ResourceVersion string
-	}
-	Status struct {
-		Phase, Presence string
-		Groups          []string
-	}
-}
-
-func (w *world) cluster(name string) (c resource, err error) {
-	r := w.cli.Run(w.ctx, "get", "cluster", name, "-o", "json")
-	if err := r.Err(); err != nil {
-		return c, err
-	}
-	return c, json.Unmarshal([]byte(r.Stdout), &c)
+// cluster is what the hub says of a cluster.
+func (w *world) cluster(name string) (cluster *yardarmv1.Cluster, err error) {
+	err = w.ask(func(c *client.Client) (err error) {
+		cluster, err = c.GetCluster(w.ctx, &hubv1.GetClusterRequest{Name: name})
+		return err
+	})
+	return cluster, err
 }
 
 // presence waits until a cluster has a presence.
