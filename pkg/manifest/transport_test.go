@@ -274,7 +274,7 @@ func TestDeltasDoNotInfluenceEachOther(t *testing.T) {
 	type pair struct{ base, target, delta []byte }
 	var pairs []pair
 	for n := range 8 {
-		base := mustParse(t, fixture(40+80*n)).Canonical()
+		base := mustParse(t, fixture(20+40*n)).Canonical()
 		target := change(t, base)
 		delta, err := EncodeDelta(base, target)
 		if err != nil {

@@ -76,7 +76,7 @@ func TestWorkIsBounded(t *testing.T) {
 		}
 		return "[" + strings.Join(items, ",") + "]"
 	}
-	manifests := make([]string, 300)
+	manifests := make([]string, 100)
 	for i := range manifests {
 		manifests[i] = fmt.Sprintf("{apiVersion: v1, kind: ConfigMap, metadata: {name: c%d, finalizers: %s}}", i, list(2500))
 	}
