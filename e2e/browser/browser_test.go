@@ -31,6 +31,7 @@ func testMain(m *testing.M) int {
 
 // Each screen with a few clusters in each state, by who may do everything and by who may only look; the hub goes away and comes back, a spoke is killed.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.connect(fleetOf(20))
 	w.connectLone("lone-1")
@@ -45,6 +46,7 @@ func TestPages(t *testing.T) {
 
 // Ten thousand clusters, a thousand of which have spokes: the map draws squares, the table holds what is in the window, and neither says less than the API.
 func TestMany(t *testing.T) {
+	t.Parallel()
 	w := newWorldOf(t, seed.Fleet{Clusters: 9000, Bundles: 2})
 	w.publish("web", "prod", "one")
 	w.connect(fleetOf(1000))
@@ -53,6 +55,7 @@ func TestMany(t *testing.T) {
 
 // Each screen at each size. `make screens` keeps the pictures.
 func TestScreens(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.connect(fleetOf(40))
 	w.connectLone("lone-1")

@@ -21,6 +21,7 @@ import (
 
 // Real clusters beside simulated ones: what is changed in one shows and is accepted in the page, and a spoke that is killed is never shown ready.
 func TestReal(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	clusters := clustertest.Start(t, cluster.Spec{Name: "edge-1"}, cluster.Spec{Name: "edge-2"})
 	w.connect(fleetOf(6))

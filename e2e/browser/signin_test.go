@@ -10,6 +10,7 @@ import (
 
 // People sign in to the pages by an identity provider: each comes back to where they were, is who the provider says, and is asked again once that ends.
 func TestSignIn(t *testing.T) {
+	t.Parallel()
 	p := provider.Start(t)
 	w := newWorldOf(t, seed.Fleet{}, "--oidc-config", writeFile(t, "oidc.yaml", fmt.Sprintf(`apiVersion: yardarm.dev/v1
 kind: IdentityProviders

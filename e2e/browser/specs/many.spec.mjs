@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { accessible, api, contained, enter, eventually, live, picture, TOKEN, untold } from "./world.mjs";
+import { accessible, contained, enter, eventually, live, picture, sums, TOKEN, untold } from "./world.mjs";
 
 /** The most nodes that a page may have, however large the fleet is. */
 const most = 2000;
@@ -13,8 +13,7 @@ const drawn = async (page) => (await page.locator(".hoist > p > .dim:nth-child(2
 test("ten thousand clusters on the map, and none in the document", async () => {
   const page = await enter("/");
   await eventually(() => drawn(page), 10_000);
-  const { facets } = await api(page, "GET", "/v1/facets/Cluster?facets=state");
-  for (const { value, count } of facets[0].values) await eventually(async () => Number((await page.locator(`[data-state=${value}]`).innerText()).replaceAll(",", "")), count, value);
+  await sums(page);
   await page.locator(".hoist canvas").first().waitFor();
   assert.ok((await nodes(page)) < most, `${await nodes(page)} nodes`);
   await accessible(page, "map of 10000");

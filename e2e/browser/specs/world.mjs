@@ -73,6 +73,14 @@ export async function eventually(fn, expected, what) {
   }
 }
 
+/** sums waits until how many clusters the page says are in each state is what the hub answers. */
+export const sums = (page) =>
+  eventually(async () => {
+    const { facets } = await api(page, "GET", "/v1/facets/Cluster?facets=state");
+    const shown = await Promise.all(facets[0].values.map(({ value }) => page.locator(`[data-state=${value}]`).innerText()));
+    return facets[0].values.filter(({ count }, i) => Number(shown[i].replaceAll(",", "")) !== count);
+  }, [], "states of which the page says something else");
+
 /** accessible has axe look at a page in each theme: at everything in the first, and in others at what is different there, which is the colours. */
 export async function accessible(page, name, themes = ["light", "dark"]) {
   for (const [i, theme] of themes.entries()) {
