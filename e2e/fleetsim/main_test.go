@@ -119,7 +119,8 @@ func TestOpen(t *testing.T) {
 
 func TestAPI(t *testing.T) {
 	f := small[report.API](t, "api")
-	if f.Clusters != 50 || f.Watchers != 50 || f.ListP99 <= 0 || f.FacetsP99 <= 0 || f.FloorP99 <= 0 || f.WatchP99 <= 0 || f.Authz <= 0 || f.Messages == 0 {
+	if f.Clusters != 50 || f.Watchers != 50 || f.ListP99 <= 0 || f.FacetsP99 <= 0 || f.FloorP99 <= 0 || f.WatchP99 <= 0 || f.Authz <= 0 || f.Messages == 0 ||
+		f.ListP50 <= 0 || f.ListP50 > f.ListP99 || f.WatchP50 <= 0 || f.WatchP50 > f.WatchP99 || f.HubCPU <= 0 || f.GeneratorCPU <= 0 {
 		t.Errorf("got %+v", f)
 	}
 }

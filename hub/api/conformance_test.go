@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -9,7 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -30,8 +33,8 @@ var update = flag.Bool("update", false, "write the golden file anew")
 
 var builtInRoles = []string{"viewer", "publisher", "operator", "approver", "admin"}
 
-// TestEveryMethodAsEveryRole calls every method of the service, over gRPC and REST, as each of the roles that every hub has, and as a token without
-// any. Who is let in is in the golden file, to be read when it changes; a method that is not in it fails.
+// TestEveryMethodAsEveryRole makes the same call of every method of the service over gRPC and REST, as each of the roles that every hub has and as a token without
+// any, and compares what they come to. Who is let in is in the golden file, to be read when it changes; a method that is not in it fails.
 func TestEveryMethodAsEveryRole(t *testing.T) {
 	h := apitest.Start(t)
 	tokens := map[string]string{"(nobody)": h.Issue(t, "nobody", time.Time{})}
@@ -51,15 +54,16 @@ func TestEveryMethodAsEveryRole(t *testing.T) {
 		m := methods.Get(i)
 		fmt.Fprintf(&b, "\n%-20s", m.Name())
 		for _, role := range roles {
-			over := map[string]bool{"gRPC": grpcLetsIn(t, h, tokens[role], m), "REST": restLetsIn(t, h, tokens[role], routes[string(m.Name())])}
-			if over["gRPC"] != over["REST"] {
-				t.Errorf("%s as %s: %v", m.Name(), role, over)
+			r := routes[string(m.Name())]
+			overGRPC, overREST := callGRPC(t, h, tokens[role], m, r), callREST(t, h, tokens[role], m, r)
+			if overGRPC != overREST {
+				t.Errorf("%s as %s\nover gRPC: %s\nover REST: %s", m.Name(), role, overGRPC, overREST)
 			}
-			answer := "-"
-			if over["gRPC"] {
-				answer = "yes"
+			said := "-"
+			if overGRPC.letsIn(t) {
+				said = "yes"
 			}
-			fmt.Fprintf(&b, "%-11s", answer)
+			fmt.Fprintf(&b, "%-11s", said)
 		}
 	}
 	lines := strings.Split(b.String(), "\n")
@@ -95,25 +99,53 @@ func bind(t testing.TB, h *apitest.Hub, token, role string, bundles, groups []st
 	}
 }
 
+// outcome is what a call came to: the refusal, or the first message as JSON, without what differs from call to call.
+type outcome struct {
+	code codes.Code
+	said string
+}
+
+func (o outcome) String() string { return fmt.Sprintf("%s %.300s", o.code, o.said) }
+
 // letsIn tells a refusal for who calls from every other answer.
-func letsIn(t *testing.T, err error) bool {
+func (o outcome) letsIn(t *testing.T) bool {
 	t.Helper()
-	switch code := status.Code(err); code {
+	switch o.code {
 	case codes.Unauthenticated, codes.Internal, codes.Unknown, codes.Unavailable, codes.Unimplemented:
-		t.Errorf("answered %v", err)
+		t.Errorf("answered %v", o)
 		return false
 	default:
-		return code != codes.PermissionDenied
+		return o.code != codes.PermissionDenied
 	}
 }
 
-// grpcLetsIn calls a method with an empty request, but for the kind of a watch.
-func grpcLetsIn(t *testing.T, h *apitest.Hub, token string, m protoreflect.MethodDescriptor) bool {
+// differs is what two equal calls may tell differently: times, cursors, uids, and what is drawn or made of all there is.
+var differs = regexp.MustCompile(`"(?:\d{4}-\d\d-\d\dT[^"]*|[0-9a-f-]{36}|[0-9a-f]{8}/\d+|[^"]{200,})"`)
+
+func outcomeOf(t *testing.T, text []byte) outcome {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		t.Fatalf("%v: %.300q", err, text)
+	}
+	return outcome{codes.OK, string(differs.ReplaceAll(must[[]byte](t)(json.Marshal(value)), []byte(`"…"`)))}
+}
+
+// callGRPC calls a method with what its route has in its path, and as a dry run where it changes something: the second call is to find what the first did.
+func callGRPC(t *testing.T, h *apitest.Hub, token string, m protoreflect.MethodDescriptor, r route) outcome {
 	t.Helper()
 	conn := h.Dial(t, token)
 	req := dynamicpb.NewMessage(m.Input())
-	if kind := m.Input().Fields().ByName("kind"); kind != nil {
-		req.Set(kind, protoreflect.ValueOfString(yardarmv1.KindBundle))
+	for _, name := range r.fields {
+		field := m.Input().Fields().ByName(protoreflect.Name(name))
+		if field.Kind() == protoreflect.StringKind {
+			req.Set(field, protoreflect.ValueOfString(inPath[name]))
+		} else {
+			req.Set(field, protoreflect.ValueOfUint32(uint32(must[uint64](t)(strconv.ParseUint(inPath[name], 10, 32)))))
+		}
+	}
+	if dry := dryRunOf(m); dry != nil {
+		req.Set(dry, protoreflect.ValueOfBool(true))
 	}
 	stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()))
 	if err != nil {
@@ -121,15 +153,28 @@ func grpcLetsIn(t *testing.T, h *apitest.Hub, token string, m protoreflect.Metho
 	}
 	_ = stream.SendMsg(proto.Message(req))
 	_ = stream.CloseSend()
-	err = stream.RecvMsg(dynamicpb.NewMessage(m.Output()))
-	if errors.Is(err, io.EOF) {
-		err = nil
+	answer := dynamicpb.NewMessage(m.Output())
+	switch err := stream.RecvMsg(answer); {
+	case errors.Is(err, io.EOF):
+		return outcome{}
+	case err != nil:
+		return outcome{status.Code(err), status.Convert(err).Message()}
 	}
-	return letsIn(t, err)
+	return outcomeOf(t, must[[]byte](t)(protojson.Marshal(answer)))
 }
 
-// route is how a method is called over REST.
-type route struct{ verb, path string }
+func dryRunOf(m protoreflect.MethodDescriptor) protoreflect.FieldDescriptor {
+	return m.Input().Fields().ByName("dry_run")
+}
+
+// route is how a method is called over REST, and which fields of its request are in the path.
+type route struct {
+	verb, path string
+	fields     []string
+}
+
+// inPath are values for them.
+var inPath = map[string]string{"kind": yardarmv1.KindBundle, "number": "1", "digest": "sha256:" + strings.Repeat("0", 64), "name": "nothing", "cluster": "nothing", "bundle": "nothing"}
 
 func restRoutes(t *testing.T) map[string]route {
 	t.Helper()
@@ -142,34 +187,58 @@ func restRoutes(t *testing.T) map[string]route {
 	routes := map[string]route{}
 	for path, operations := range api.Paths {
 		for verb, operation := range operations {
-			path = strings.NewReplacer("{kind}", "Bundle", "{number}", "1", "{digest}", "sha256:"+strings.Repeat("0", 64)).Replace(path)
-			for _, field := range []string{"name", "cluster", "bundle"} {
-				path = strings.ReplaceAll(path, "{"+field+"}", "nothing")
+			r := route{verb: strings.ToUpper(verb), path: path}
+			for field, value := range inPath {
+				if strings.Contains(path, "{"+field+"}") {
+					r.path, r.fields = strings.ReplaceAll(r.path, "{"+field+"}", value), append(r.fields, field)
+				}
 			}
-			routes[strings.TrimPrefix(operation.OperationID, "FleetService_")] = route{strings.ToUpper(verb), path}
+			routes[strings.TrimPrefix(operation.OperationID, "FleetService_")] = r
 		}
 	}
 	return routes
 }
 
-func restLetsIn(t *testing.T, h *apitest.Hub, token string, r route) bool {
+// callREST makes the same call.
+func callREST(t *testing.T, h *apitest.Hub, token string, m protoreflect.MethodDescriptor, r route) outcome {
 	t.Helper()
 	var body io.Reader
-	if r.verb == http.MethodPost {
+	switch dry := dryRunOf(m) != nil; {
+	case r.verb == http.MethodPost && dry:
+		body = strings.NewReader(`{"dryRun": true}`)
+	case r.verb == http.MethodPost:
 		body = strings.NewReader("{}")
+	case dry:
+		r.path += "?dry_run=true"
 	}
-	req, err := http.NewRequestWithContext(t.Context(), r.verb, h.URL+r.path, body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	req := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), r.verb, h.URL+r.path, body))
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := h.HTTP.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := must[*http.Response](t)(h.HTTP.Do(req))
 	defer resp.Body.Close()
-	if slices.Contains([]int{http.StatusUnauthorized, http.StatusInternalServerError, http.StatusNotImplemented}, resp.StatusCode) {
-		t.Errorf("%s %s: status %d", r.verb, r.path, resp.StatusCode)
+	type refusal struct {
+		Code    codes.Code
+		Message string
 	}
-	return resp.StatusCode != http.StatusForbidden
+	var text json.RawMessage
+	switch err := json.NewDecoder(resp.Body).Decode(&text); {
+	case errors.Is(err, io.EOF):
+		return outcome{}
+	case err != nil:
+		t.Fatalf("%s %s: %v", r.verb, r.path, err)
+	}
+	var answer struct {
+		refusal
+		Result json.RawMessage // of a stream, and so is
+		Error  refusal
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		t.Fatalf("%s %s: %v", r.verb, r.path, err)
+	}
+	if refused := cmp.Or(answer.refusal, answer.Error); resp.StatusCode >= 400 || refused.Code != codes.OK {
+		return outcome{refused.Code, refused.Message}
+	}
+	if answer.Result != nil {
+		text = answer.Result
+	}
+	return outcomeOf(t, text)
 }

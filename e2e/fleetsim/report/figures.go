@@ -128,9 +128,13 @@ type API struct {
 	Bundles  int `json:"bundles"`
 	// Of lists of 50 clusters with filter and order, of facets of all, each after a change; of calls that read no fleet; and from a change until its
 	// messages.
+	ListP50   float64 `json:"list_p50_ms"`
 	ListP99   float64 `json:"list_p99_ms"`
+	FacetsP50 float64 `json:"facets_p50_ms"`
 	FacetsP99 float64 `json:"facets_p99_ms"`
+	FloorP50  float64 `json:"floor_p50_ms"`
 	FloorP99  float64 `json:"floor_p99_ms"`
+	WatchP50  float64 `json:"watch_p50_ms"`
 	WatchP99  float64 `json:"watch_p99_ms"`
 	// Authz is one decision about a token among 1,000 bindings, in microseconds.
 	Authz float64 `json:"authz_us"`
@@ -139,7 +143,11 @@ type API struct {
 	ChangesPerSecond int     `json:"changes_per_s"`
 	MadePerSecond    float64 `json:"changes_made_per_s"`
 	Messages         int     `json:"messages"`
-	RSS              int64   `json:"rss_bytes"`
+	// HubCPU and GeneratorCPU are the processor time of both sides while so many messages came, WatchSeconds how long that was.
+	WatchSeconds float64 `json:"watch_s"`
+	HubCPU       float64 `json:"hub_cpu_s"`
+	GeneratorCPU float64 `json:"generator_cpu_s"`
+	RSS          int64   `json:"rss_bytes"`
 }
 
 // Dashboard is what a browser makes of a large fleet: the page of the fleet, with its map, and the table of clusters.

@@ -54,6 +54,7 @@ func TestFieldNames(t *testing.T) {
 		&Storm{}:   "spokes converged_s jitter_window_s floor_full_s floor_resumed_s ratio resync_bytes_per_spoke rss_peak_ratio",
 		&Write{}:   "writers writes_per_s sequential_writes_per_s api_writes_per_s fdatasyncs_per_s sequential_ratio",
 		&Open{}:    "clusters bundles seconds rss_bytes",
+		&API{}:     "list_p99_ms facets_p99_ms watch_p99_ms authz_us hub_cpu_s generator_cpu_s",
 		&Growth{}:  "memory_exponent change_exponent ten_of_many_ratio",
 	} {
 		text, err := json.Marshal(figures)

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleet"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/measure"
@@ -35,6 +39,8 @@ const (
 	// decisions is how many are made to time one, and apiBindings among how many bindings they look.
 	decisions   = 20_000
 	apiBindings = 1000
+	// settleEvery is how often the hub is asked whether it is at rest.
+	settleEvery = 100 * time.Millisecond
 	// changers is how many changes are under way at a time: they share commits.
 	changers = 64
 )
@@ -45,7 +51,7 @@ func api(ctx context.Context, c Config) (_ any, err error) {
 		return nil, errGiven
 	}
 	c.ClusterBundles = apiBundles
-	own, err := fleet.NewHub(fleet.HubConfig{Programs: c.Programs, Dir: filepath.Join(c.Dir, "hub"), Flags: oneCaller})
+	own, err := fleet.NewHub(fleet.HubConfig{Programs: c.Programs, Dir: filepath.Join(c.Dir, "hub"), Flags: append(slices.Clone(oneCaller), "--restart-grace", "1s")})
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +70,9 @@ func api(ctx context.Context, c Config) (_ any, err error) {
 		return nil, err
 	}
 	out := &report.API{Clusters: c.Clusters, Bundles: apiBundles, Watchers: min(maxWatchers, c.Clusters), ChangesPerSecond: min(maxRate, c.Clusters)}
+	if err := settle(ctx, c, h.client); err != nil {
+		return nil, err
+	}
 	if err := timeCalls(ctx, c, h.client, out); err != nil {
 		return nil, err
 	}
@@ -81,35 +90,38 @@ func api(ctx context.Context, c Config) (_ any, err error) {
 
 // timeCalls times lists and facets, each after a change, so that nothing is answered from before; and calls that read no fleet, as the floor.
 func timeCalls(ctx context.Context, c Config, hub *client.Client, out *report.API) error {
-	calls := map[*float64]func(i int) error{
-		&out.FloorP99: func(int) error { _, err := hub.GetHub(ctx, &hubv1.GetHubRequest{}); return err },
-		&out.ListP99: func(i int) error {
+	for _, kind := range []struct {
+		p50, p99 *float64
+		call     func(i int) error
+	}{
+		{&out.FloorP50, &out.FloorP99, func(int) error { _, err := hub.WhoAmI(ctx, &hubv1.WhoAmIRequest{}); return err }},
+		{&out.ListP50, &out.ListP99, func(i int) error {
 			_, err := hub.ListClusters(ctx, &hubv1.ListClustersRequest{PageSize: 50, OrderBy: "bundles.stale desc,name desc",
 				Filter: fmt.Sprintf("share in (%d,%d,%d),bundles.total>0", i%seed.Shares, (i+1)%seed.Shares, (i+2)%seed.Shares)})
 			return err
-		},
-		&out.FacetsP99: func(int) error {
+		}},
+		{&out.FacetsP50, &out.FacetsP99, func(int) error {
 			_, err := hub.GetFacets(ctx, &hubv1.GetFacetsRequest{Kind: yardarmv1.KindCluster})
 			return err
-		},
-	}
-	for p99, call := range calls {
+		}},
+	} {
 		var samples []time.Duration
 		for i := range apiCalls + 1 {
 			if err := touch(ctx, hub, i%c.Clusters); err != nil {
 				return err
 			}
 			began := time.Now()
-			if err := call(i); err != nil {
+			if err := kind.call(i); err != nil {
 				return err
 			}
 			if i > 0 { // the first one finds the index empty
 				samples = append(samples, time.Since(began))
 			}
 		}
-		*p99 = measure.Milliseconds(measure.Percentile(samples, 0.99))
+		*kind.p50, *kind.p99 = measure.Milliseconds(measure.Percentile(samples, 0.5)), measure.Milliseconds(measure.Percentile(samples, 0.99))
 	}
-	c.say("p99 of calls: list %.1f ms, facets %.1f ms, floor %.1f ms", out.ListP99, out.FacetsP99, out.FloorP99)
+	c.say("p50 and p99 of calls: list %.1f and %.1f ms, facets %.1f and %.1f ms, floor %.1f and %.1f ms",
+		out.ListP50, out.ListP99, out.FacetsP50, out.FacetsP99, out.FloorP50, out.FloorP99)
 	return nil
 }
 
@@ -173,7 +185,12 @@ func timeWatches(ctx context.Context, c Config, h *hub, out *report.API) (err er
 		})
 	}
 	synced.Wait()
+	c.say("%d watches are open", out.Watchers)
 	timing.Store(true)
+	before, err := costOf(h)
+	if err != nil {
+		return err
+	}
 	began, made := time.Now(), 0
 	changes, changing := errgroup.WithContext(watching)
 	changes.SetLimit(changers)
@@ -195,13 +212,50 @@ func timeWatches(ctx context.Context, c Config, h *hub, out *report.API) (err er
 	}
 	out.MadePerSecond = float64(made) / time.Since(began).Seconds()
 	time.Sleep(time.Second) // the last round of each watcher is due within half of it
+	out.WatchSeconds = time.Since(began).Seconds()
+	after, err := costOf(h)
+	if err != nil {
+		return err
+	}
+	spent := after.since(before)
+	out.HubCPU, out.GeneratorCPU = spent.hub.Seconds(), spent.generator.Seconds()
 	cancel()
 	if err := watches.Wait(); err != nil {
 		return err
 	}
-	out.WatchP99, out.Messages = measure.Milliseconds(measure.Percentile(samples, 0.99)), len(samples)
-	c.say("%d watches of %.0f changes a second: %d messages, p99 %.0f ms", out.Watchers, out.MadePerSecond, out.Messages, out.WatchP99)
+	out.WatchP50, out.WatchP99 = measure.Milliseconds(measure.Percentile(samples, 0.5)), measure.Milliseconds(measure.Percentile(samples, 0.99))
+	out.Messages = len(samples)
+	c.say("%d watches of %.0f changes a second: %d messages, p50 %.0f ms, p99 %.0f ms; CPU: hub %.1f s, generator %.1f s", out.Watchers, out.MadePerSecond,
+		out.Messages, out.WatchP50, out.WatchP99, out.HubCPU, out.GeneratorCPU)
 	return nil
+}
+
+// costOf is what the hub has run, and this process, which makes the changes and reads the messages.
+func costOf(h *hub) (c cost, err error) {
+	if c.hub, err = h.cpu(); err != nil {
+		return c, err
+	}
+	c.generator, err = measure.CPU(os.Getpid())
+	return c, err
+}
+
+// settle waits until the hub, which waits for spokes after its start and then gives them up all at once, has done so: what is measured is a fleet at rest.
+func settle(ctx context.Context, c Config, hub *client.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		stale, err := hub.ListClusters(ctx, &hubv1.ListClustersRequest{PageSize: 1, Filter: "presence=stale"})
+		if err != nil && status.Code(err) != codes.DeadlineExceeded {
+			return fmt.Errorf("wait until all spokes are given up: %w", err)
+		}
+		if int(stale.GetTotalSize()) == c.Clusters {
+			return nil
+		}
+		// On a busy machine the first list, which waits until the hub has derived all, may take longer than a call may.
+		if late := pause(ctx, settleEvery); late != nil {
+			return fmt.Errorf("wait until all spokes are given up: %w", errors.Join(late, err))
+		}
+	}
 }
 
 // timeDecisions answers how many microseconds it takes to tell what a token may, and whether that is enough.
