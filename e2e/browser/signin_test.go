@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/yardarm-dev/yardarm/e2e/fleetsim/seed"
 	"github.com/yardarm-dev/yardarm/e2e/provider"
 )
 
@@ -12,7 +11,7 @@ import (
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	p := provider.Start(t)
-	w := newWorldOf(t, seed.Fleet{}, "--oidc-config", writeFile(t, "oidc.yaml", fmt.Sprintf(`apiVersion: yardarm.dev/v1
+	w := newWorld(t, "--oidc-config", writeFile(t, "oidc.yaml", fmt.Sprintf(`apiVersion: yardarm.dev/v1
 kind: IdentityProviders
 providers:
 - name: corp

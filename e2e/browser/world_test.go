@@ -56,10 +56,10 @@ type world struct {
 	controls map[string]func(*http.Request) (string, error)
 }
 
-// newWorld starts a hub that takes a spoke for stale after a second.
-func newWorld(t *testing.T) *world { return newWorldOf(t, seed.Fleet{}) }
+// newWorld starts a hub that takes a spoke for stale after a second. Flags are the hub's.
+func newWorld(t *testing.T, flags ...string) *world { return newWorldOf(t, seed.Fleet{}, flags...) }
 
-// newWorldOf does, and has a fleet of rows beside what spokes there will be. Flags are the hub's.
+// newWorldOf does, and has a fleet of rows beside what spokes there will be.
 func newWorldOf(t *testing.T, rows seed.Fleet, flags ...string) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
@@ -250,6 +250,8 @@ func play(cluster string, r *yardarmv1.Report) {
 	case strings.HasSuffix(cluster, "failing"):
 		r.Phase, r.Reason, r.Message = yardarmv1.PhaseDegraded, "ImagePullBackOff", "1 of 45 objects is failing"
 		r.Objects.Ready, r.Objects.Failed = r.Objects.Total-1, 1
+		r.Conditions = []*yardarmv1.Condition{{Type: yardarmv1.ConditionApplied, Status: yardarmv1.ConditionTrue, LastTransitionTime: now},
+			{Type: yardarmv1.ConditionHealthy, Status: yardarmv1.ConditionFalse, Reason: r.Reason, Message: r.Message, LastTransitionTime: now}}
 		r.Problems = []*yardarmv1.ObjectProblem{{Object: "apps/Deployment shop/web", Reason: "ImagePullBackOff", Since: now,
 			Message: "failed to pull registry.example.com/shop/web:3.18.0: 401 Unauthorized"}}
 	case strings.HasSuffix(cluster, "moving"):

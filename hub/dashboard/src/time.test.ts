@@ -16,4 +16,5 @@ test("a moment of another day is a date", () => {
 test("a length of time is read as the hub writes it", () => {
   expect(seconds("21600s")).toBe(21_600);
   expect(seconds("0.500s")).toBe(0.5);
+  expect(seconds(undefined)).toBe(0);
 });

@@ -15,8 +15,8 @@ export function span(seconds: number): string {
 
 const two = (a: number, unit: string, b: number, smaller: string) => (b ? `${a} ${unit} ${b} ${smaller}` : `${a} ${unit}`);
 
-/** seconds reads a length of time as the hub writes it: "21600s". */
-export const seconds = (duration: string): number => Number.parseFloat(duration);
+/** seconds reads a length of time as the hub writes it: "21600s"; 0 where there is none. */
+export const seconds = (duration: string | undefined): number => Number.parseFloat(duration ?? "") || 0;
 
 /** clock is the time of day of a moment that is less than a day from now, and the date of one that is not. */
 export function clock(time: string, now: number): string {

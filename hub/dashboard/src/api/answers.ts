@@ -58,13 +58,13 @@ export interface Cluster {
 
 export interface Bundle {
   metadata: Meta;
-  spec?: { targets?: { group: string; variant?: string }[]; delivery?: Record<string, unknown>; source?: Source };
+  spec?: { targets?: Target[]; delivery?: Record<string, unknown>; source?: Source };
   status: { latestRevision?: number; revision?: number; digest?: string; clusters?: PhaseCounts; rollout?: RolloutSummary; source?: SourceStatus };
 }
 
 /** Source is where a bundle's revisions come from: one of three. */
 export interface Source {
-  git?: Repository & { ref?: Ref; path?: string };
+  git?: Repository & { ref?: Ref; path?: string; verify?: { mode?: string; signers?: { name: string }[] } };
   helm?: Repository & { chart?: string; version?: string };
   oci?: Repository & { ref?: Ref; path?: string };
   variants?: { name: string }[];
@@ -86,6 +86,8 @@ export interface SourceStatus {
   subject?: string;
   ref?: string;
   digest?: string;
+  /** Whose signature was checked, and their key's fingerprint. */
+  signer?: string;
   asOf?: string;
   problem?: { reason: string; message?: string; commit?: string; digest?: string; file?: string; line?: number; since?: string };
   held?: string;
@@ -108,7 +110,14 @@ export interface ClusterGroup {
 export interface Variant {
   name?: string;
   digest: string;
+  size?: string;
   objects?: number;
+}
+
+/** Target is a group that a bundle is for, and what it gets. */
+export interface Target {
+  group: string;
+  variant?: string;
 }
 
 export interface Revision {
@@ -120,8 +129,25 @@ export interface Revision {
     size?: string;
     objects?: number;
     variants?: Variant[];
-    provenance?: { actor?: string; message?: string; source?: string; commit?: string; time?: string; undoOf?: number };
+    /** With variants, all that there were. */
+    targets?: Target[];
+    provenance?: Provenance;
   };
+}
+
+/** Provenance is where a revision comes from; signer is as in SourceStatus. */
+export interface Provenance {
+  actor?: string;
+  message?: string;
+  source?: string;
+  commit?: string;
+  time?: string;
+  undoOf?: number;
+  author?: string;
+  ref?: string;
+  digest?: string;
+  signer?: string;
+  bases?: string[];
 }
 
 export interface Problem {
@@ -158,7 +184,7 @@ export interface Report {
 
 export interface Assignment {
   metadata: Meta;
-  spec: { cluster: string; bundle: string; revision?: number; digest?: string };
+  spec: { cluster: string; bundle: string; revision?: number; digest?: string; variant?: string };
   status: { phase: string; reason?: string; message?: string; report?: Report; asOf?: string };
 }
 
@@ -208,14 +234,27 @@ export interface Role {
   spec?: { description?: string; rules?: { verbs: string[]; resources: string[] }[] };
 }
 
+/** LabelSelector is in the grammar of Kubernetes. An empty one selects everything. */
+export interface LabelSelector {
+  matchLabels?: Record<string, string>;
+  matchExpressions?: { key: string; operator: string; values?: string[] }[];
+}
+
 export interface Scope {
   names?: string[];
-  selector?: { matchLabels?: Record<string, string> };
+  selector?: LabelSelector;
 }
 
 export interface RoleBinding {
   metadata: Meta;
   spec: { role: string; subjects?: { kind: string; name: string }[]; bundles?: Scope; clusterGroups?: Scope };
+}
+
+/** SourceCredentials are what the hub shows to servers of sources; their secrets are never answered. */
+export interface SourceCredentials {
+  metadata: Meta;
+  spec?: { urls?: string[]; username?: string; ca?: string; bundles?: Scope };
+  status?: { holds?: string[]; actor?: string; bundles?: string[] };
 }
 
 export interface Token {
@@ -321,6 +360,25 @@ export interface RolloutCluster {
   goodRevision?: number;
   failedBefore?: boolean;
   away?: boolean;
+  since?: string;
+  /** When time alone decides about it. */
+  due?: string;
+  reason?: string;
+  message?: string;
+}
+
+/** RolloutPace is how long clusters took; durations are as in "40s". */
+export interface RolloutPace {
+  clusters?: number;
+  median?: string;
+  slowest?: string;
+  slowestCluster?: string;
+}
+
+/** RolloutNames are clusters, of which the caller may see those that are named. */
+export interface RolloutNames {
+  clusters?: number;
+  names?: string[];
 }
 
 export interface RolloutGate {
@@ -386,5 +444,12 @@ export interface Rollout {
     clusters?: RolloutCluster[];
     gates?: RolloutGate[];
     gatesOverridden?: boolean;
+    pace?: RolloutPace;
+    away?: RolloutNames;
+    late?: RolloutNames;
+    joined?: RolloutNames;
+    /** The revision that was under way when it began. */
+    supersedes?: number;
+    origins?: { revision?: number; clusters?: number }[];
   };
 }

@@ -18,7 +18,7 @@ export function Facets({ answer, filter, titles }: Props) {
   const byName = new Map(answer?.facets?.map((f) => [f.name, f]));
   const total = answer?.totalSize || 1;
   return (
-    <aside class="facets" aria-label="Facets">
+    <>
       {Object.entries(titles).map(([name, title]) => {
         const values = byName.get(name)?.values ?? [];
         const picked = chosen(filter, name);
@@ -47,6 +47,6 @@ export function Facets({ answer, filter, titles }: Props) {
           </details>
         );
       })}
-    </aside>
+    </>
   );
 }

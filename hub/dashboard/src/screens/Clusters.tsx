@@ -17,6 +17,9 @@ import { count, flagOf, states, wordOf } from "../words";
 const few = 100;
 const most = 1000;
 
+/** Of how many labels the values are counted: those that have a column, and then those that most clusters have. */
+const labelled = 4;
+
 const titles = { state: "State", group: "Group", presence: "Presence", region: "Region", provider: "Provider", distribution: "Distribution", version: "Kubernetes" };
 
 const columns: Column<Cluster>[] = [
@@ -38,12 +41,15 @@ export function Clusters() {
   useCommand(`get clusters${flags({ filter, sort: order === "name" ? "" : order })}`, "Clusters");
   const list = useQuery<Page & { clusters?: Cluster[] }>(query("/v1/clusters", { filter, orderBy: order, pageSize: size }), ["Cluster"]);
   const facets = useQuery<Answer>(query("/v1/facets/Cluster", { filter, facets: [...Object.keys(titles), "label"] }), ["Cluster", "ClusterGroup"]);
+  const byName = new Map(facets.data?.facets?.map((f) => [f.name, f.values ?? []]));
+  const keys = byName.get("label")?.map((v) => v.value) ?? [];
+  const told = [...new Set([...labels, ...keys])].slice(0, labelled);
+  const ofLabels = useQuery<Answer>(told.length > 0 ? query("/v1/facets/Cluster", { filter, facets: told.map(labelField) }) : "", ["Cluster"]);
   const rows = list.data?.clusters ?? [];
   const total = list.data?.totalSize ?? 0;
   const more = useCallback(() => {
     if (list.data?.nextPageToken && rows.length >= size) setSize(Math.min(size * 2, most));
   }, [list.data, size]);
-  const byName = new Map(facets.data?.facets?.map((f) => [f.name, f.values ?? []]));
   const counts = new Map(byName.get("state")?.map((v) => [v.value, v.count]));
   return (
     <>
@@ -52,7 +58,7 @@ export function Clusters() {
           Clusters <span class="dim n">{list.data && count(total)}</span>
         </h1>
         <div class="act">
-          <LabelColumns keys={byName.get("label")?.map((v) => v.value) ?? []} chosen={labels} />
+          <LabelColumns keys={keys} chosen={labels} />
           <div class="seg-ctl" role="group" aria-label="View">
             <a href={query("/", { filter })}>Map</a>
             <a href={query("/clusters", { filter, order, labels: labels.join() })} aria-current="true">
@@ -62,7 +68,10 @@ export function Clusters() {
         </div>
       </div>
       <div class="deck">
-        <Facets answer={facets.data} filter={filter} titles={titles} />
+        <aside class="facets" aria-label="Facets">
+          <Facets answer={facets.data} filter={filter} titles={titles} />
+          <Facets answer={ofLabels.data} filter={filter} titles={Object.fromEntries(told.map((key) => [labelField(key), key]))} />
+        </aside>
         <section class="list" aria-label="Clusters">
           <Filter filter={filter} hint="Filter: a name, env=prod, presence=stale, bundles.failed>0" failure={list.error?.status === 400 ? list.error.message : undefined} />
           <Bar className="thin" parts={states.map((s) => ({ flag: flagOf(s), word: wordOf(s), n: counts.get(s) ?? 0 }))} />
@@ -86,9 +95,12 @@ export function Clusters() {
   );
 }
 
+/** labelField is a label as a field, whatever else has its name. */
+const labelField = (key: string): string => `labels.${key}`;
+
 const labelColumn = (key: string): Column<Cluster> => ({
   title: key,
-  order: `labels.${key}`,
+  order: labelField(key),
   className: "m",
   cell: (c) => <span title={c.metadata.labels?.[key]}>{c.metadata.labels?.[key]}</span>,
 });

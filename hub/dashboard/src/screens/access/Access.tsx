@@ -1,16 +1,18 @@
 import { query } from "../../api/client";
 import { useQuery } from "../../api/query";
 import { session } from "../../api/session";
-import type { Role, RoleBinding, Scope } from "../../api/answers";
+import type { Role, RoleBinding } from "../../api/answers";
 import { Block } from "../../parts/Block";
 import { useCommand } from "../../parts/command";
 import { Problem } from "../../parts/Note";
 import { useMay } from "../../frame/useMay";
+import { Credentials } from "./Credentials";
+import { scopeText } from "./scope";
 import { Tokens } from "./Tokens";
 
 /** Access is who may do what. */
 export function Access() {
-  useCommand("get tokens,roles,rolebindings", "Access");
+  useCommand("get tokens,roles,rolebindings,sourcecredentials", "Access");
   const who = session.value.state === "signed in" ? session.value.who : undefined;
   const mayTokens = useMay("get", "tokens");
   const mayRoles = useMay("get", "roles");
@@ -24,7 +26,7 @@ export function Access() {
           <h1>Access</h1>
           <p class="lead">
             You are <span class="m ink">{who?.actor}</span>
-            {who?.roleBindings?.length ? `, by ${who.roleBindings.map((b) => `${b.metadata.name} (${b.spec.role})`).join(", ")}` : ""}.
+            {who?.roleBindings?.length ? `, by ${who.roleBindings.map((b) => `${b.metadata.name} (${b.spec.role}${limits(b)})`).join(", ")}` : ""}.
           </p>
         </div>
       </div>
@@ -41,7 +43,7 @@ export function Access() {
                     <span class="m">{b.spec.subjects?.map((s) => `${s.kind.toLowerCase()}/${s.name}`).join(", ") || "nobody"}</span>
                   </p>
                   <p class="dim">
-                    {scope("bundles", b.spec.bundles)}, {scope("cluster groups", b.spec.clusterGroups)}
+                    {scopeText("bundles", b.spec.bundles, "all bundles")}, {scopeText("cluster groups", b.spec.clusterGroups, "all cluster groups")}
                   </p>
                 </li>
               ))}
@@ -64,6 +66,7 @@ export function Access() {
           </Block>
         )}
       </div>
+      <Credentials />
       {!mayTokens && !mayRoles && !mayBindings && <p>What others may do is not for you to see.</p>}
     </>
   );
@@ -71,8 +74,8 @@ export function Access() {
 
 const all = (words: string[], every: string) => (words.includes("*") ? every : words.join(", "));
 
-function scope(what: string, s: Scope | undefined): string {
-  if (!s) return `all ${what}`;
-  const labels = Object.entries(s.selector?.matchLabels ?? {}).map(([k, v]) => `${k}=${v}`);
-  return `${what} ${[...(s.names ?? []), ...labels].join(", ") || "none"}`;
-}
+/** limits are what a binding is for, where that is not everything. */
+const limits = ({ spec }: RoleBinding): string => {
+  const scopes = [scopeText("bundles", spec.bundles, ""), scopeText("cluster groups", spec.clusterGroups, "")].filter(Boolean);
+  return scopes.length > 0 ? `: ${scopes.join(", ")}` : "";
+};

@@ -7,10 +7,10 @@ import { useMay } from "../../frame/useMay";
 import { param, withParam } from "../../location";
 import { Block } from "../../parts/Block";
 import { Problem } from "../../parts/Note";
-import { count } from "../../words";
+import { count, plural } from "../../words";
 import { artifact } from "./artifact";
 import { objectsOf, type ObjectKind } from "./differences";
-import { artifactsOf, nameOf } from "./variants";
+import { artifactsOf, groupsOf, nameOf } from "./variants";
 
 /** How many names of a kind are shown; more are counted. */
 const shown = 12;
@@ -25,13 +25,25 @@ export function Objects({ bundle, revision }: { bundle: string; revision: number
   return (
     <ObjectsOf bundle={bundle} digest={chosen.digest}>
       {all.length > 1 && (
-        <p class="more">
-          {all.map((v) => (
-            <a key={v.name ?? ""} class="link" href={withParam("variant", v.name ?? "")} aria-current={v === chosen ? "true" : undefined}>
-              {v === chosen ? <b>{nameOf(v)}</b> : nameOf(v)}{" "}
-            </a>
-          ))}
-        </p>
+        <ul class="rows variants" aria-label="Variants">
+          {all.map((v) => {
+            const groups = groupsOf(data, v.name).join(", ");
+            return (
+              <li key={v.name ?? ""}>
+                <a class="link cut" href={withParam("variant", v.name ?? "")} aria-current={v === chosen ? "true" : undefined} title={nameOf(v.name)}>
+                  {v === chosen ? <b>{nameOf(v.name)}</b> : nameOf(v.name)}
+                </a>
+                <span class="m dim" title={v.digest}>
+                  {v.digest.slice(7, 19)}
+                </span>
+                <span class="nowrap">{plural(v.objects ?? 0, "object")}</span>
+                <span class="cut" title={groups}>
+                  {groups ? <>for <span class="m">{groups}</span></> : <span class="dim">for no group</span>}
+                </span>
+              </li>
+            );
+          })}
+        </ul>
       )}
     </ObjectsOf>
   );

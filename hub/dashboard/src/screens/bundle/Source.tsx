@@ -2,9 +2,7 @@ import type { Bundle, Ref, Source as Spec, SourceStatus } from "../../api/answer
 import { Block } from "../../parts/Block";
 import { Ago } from "../../parts/Time";
 import { seconds, span } from "../../time";
-
-/** How much of a commit or a digest tells it from others, in letters. */
-const short = 12;
+import { brief, signerOf } from "./provenance";
 
 /** How often the hub asks where nothing is said. */
 const interval = "60s";
@@ -41,6 +39,7 @@ function said({ git, helm, oci, variants }: Spec): [string, string][] {
     ["Path", git?.path ?? oci?.path],
     ["Asked every", span(seconds(from?.interval ?? interval))],
     ["Credentials", from?.credentials],
+    ["Signatures", git?.verify && `of ${git.verify.mode || "commit"}s, by ${git.verify.signers?.map((s) => s.name).join(", ")}`],
     ["Variants", variants?.map((v) => v.name).join(", ")],
   ];
   return all.filter((row): row is [string, string] => Boolean(row[1]));
@@ -52,7 +51,7 @@ const refOf = (ref: Ref | undefined): string =>
     .map(([kind, value]) => `${kind} ${value}`)
     .join("");
 
-function Found({ status: { commit = "", digest = "", author, subject, ref, asOf, problem, held } }: { status: SourceStatus }) {
+function Found({ status: { commit = "", digest = "", author, subject, ref, signer, asOf, problem, held } }: { status: SourceStatus }) {
   const at = commit || digest;
   return (
     <ul class="rows ahead">
@@ -67,6 +66,11 @@ function Found({ status: { commit = "", digest = "", author, subject, ref, asOf,
             </span>{" "}
             {ref} {subject} <span class="dim">{author && `by ${author}`}</span>
           </p>
+          {signer && (
+            <p class="wrap" title={signer}>
+              signed by <span class="ink">{signerOf(signer).name}</span> <span class="m dim">{signerOf(signer).fingerprint}</span>
+            </p>
+          )}
           {problem && (
             <p class="t-degraded">
               {problem.reason}: {problem.message} {problem.file && <span class="m">{`${problem.file}${problem.line ? `:${problem.line}` : ""}`}</span>}{" "}
@@ -83,6 +87,3 @@ function Found({ status: { commit = "", digest = "", author, subject, ref, asOf,
 }
 
 const where = (problem: NonNullable<SourceStatus["problem"]>): string => problem.commit || problem.digest || "";
-
-/** brief is a commit's or a digest's beginning; which hash it is by is said by neither. */
-const brief = (hash: string): string => hash.replace(/^sha256:/, "").slice(0, short);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Revision, Variant } from "../../api/answers";
-import { artifactsOf, changesOf, objectsText } from "./variants";
+import { artifactsOf, changesOf, groupsOf, nameOf, objectsText } from "./variants";
 
 const revision = (digest: string, variants?: Variant[]): Revision => ({ metadata: { name: "web-1" }, spec: { bundle: "web", number: 1, digest, objects: 2, ...(variants && { variants }) } });
 
@@ -11,6 +11,12 @@ test("a revision without variants has one artifact", () => {
 
 test("a revision's objects are counted by variant", () => {
   expect(objectsText(revision("a", [{ digest: "a", objects: 3 }, { name: "small", digest: "b", objects: 1 }]))).toBe("1 to 3 objects");
+});
+
+test("a variant has the groups whose targets name it", () => {
+  const r = revision("a", [{ digest: "a" }, { name: "small", digest: "s" }, { name: "spare", digest: "t" }]);
+  r.spec.targets = [{ group: "prod" }, { group: "edge", variant: "small" }, { group: "shops", variant: "small" }];
+  expect(artifactsOf(r).map((v) => [nameOf(v.name), groupsOf(r, v.name)])).toEqual([["no variant", ["prod"]], ["variant small", ["edge", "shops"]], ["variant spare", []]]);
 });
 
 test("what changes is told of each variant by itself", () => {

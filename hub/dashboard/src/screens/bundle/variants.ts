@@ -7,8 +7,11 @@ export function artifactsOf(r: Revision): Variant[] {
 }
 
 /** nameOf is what a variant is called. */
-export function nameOf(v: Variant): string {
-  return v.name || "no variant";
+export const nameOf = (variant: string | undefined): string => (variant ? `variant ${variant}` : "no variant");
+
+/** groupsOf are the groups that get a variant of a revision. */
+export function groupsOf(r: Revision, variant: string | undefined): string[] {
+  return (r.spec.targets ?? []).filter((t) => (t.variant ?? "") === (variant ?? "")).map((t) => t.group);
 }
 
 /** objectsText is how many objects a revision has, from the fewest to the most of its variants. */

@@ -1,4 +1,5 @@
 import type { Assignment } from "../../api/answers";
+import { Conditions } from "../../parts/Conditions";
 import { DriftList } from "../../parts/DriftList";
 import { Ago, At } from "../../parts/Time";
 import { count } from "../../words";
@@ -7,7 +8,8 @@ import { Why } from "./Why";
 
 /** AssignmentDetail says why a bundle is as it is in a cluster: which object, what, and since when. */
 export function AssignmentDetail({ assignment }: { assignment: Assignment }) {
-  const { report, asOf, message, reason } = assignment.status;
+  const { phase, report, asOf, message, reason } = assignment.status;
+  const { variant } = assignment.spec;
   const o = report?.objects;
   return (
     <div class="detail">
@@ -20,6 +22,11 @@ export function AssignmentDetail({ assignment }: { assignment: Assignment }) {
         )}
         {o && `; of ${count(o.total)} objects ${count(o.applied)} applied, ${count(o.ready)} ready, ${count(o.failed)} failed`}
         {o?.pruning ? `, ${count(o.pruning)} still to be removed` : ""}
+        {variant && (
+          <>
+            ; it gets the variant <span class="m">{variant}</span>
+          </>
+        )}
       </p>
       {message && <p>{message}</p>}
       <Why cluster={assignment.spec.cluster} bundle={assignment.spec.bundle} />
@@ -44,6 +51,7 @@ export function AssignmentDetail({ assignment }: { assignment: Assignment }) {
           </li>
         ))}
       </ul>
+      <Conditions conditions={report?.conditions} stale={phase === "Stale"} />
       <DriftList drift={report?.drift ?? []} />
       <AssignmentActions assignment={assignment} />
     </div>

@@ -2,6 +2,7 @@ import { useQuery } from "../../api/query";
 import type { Cluster as Resource } from "../../api/answers";
 import { Block } from "../../parts/Block";
 import { useCommand } from "../../parts/command";
+import { Conditions } from "../../parts/Conditions";
 import { Events } from "../../parts/Events";
 import { StateWord } from "../../parts/Flag";
 import { GatesOf } from "../../parts/Gates";
@@ -91,6 +92,11 @@ export function Cluster({ name }: { name: string }) {
               </div>
             </dl>
           </Block>
+          {status.conditions && (
+            <Block title="Conditions">
+              <Conditions conditions={status.conditions} stale={status.state === "Stale"} />
+            </Block>
+          )}
           <Facts cluster={c} />
           <Labels cluster={c} changed={again} />
         </div>

@@ -9,6 +9,7 @@ import { Filter } from "../../parts/Filter";
 import { GatesOf } from "../../parts/Gates";
 import { Problem } from "../../parts/Note";
 import { count, flagOf, states, wordOf } from "../../words";
+import { ActiveRollouts } from "./ActiveRollouts";
 import { FleetMap } from "./FleetMap";
 import { Sums } from "./Sums";
 import { TopBundles } from "./TopBundles";
@@ -30,7 +31,10 @@ export function Fleet() {
       <Sums facets={all.data} />
       <GatesOf about={{}} />
       <div class="cols two">
-        <TopBundles />
+        <div class="stack">
+          <ActiveRollouts />
+          <TopBundles />
+        </div>
         <TopProblems />
       </div>
       <Block
@@ -56,7 +60,9 @@ export function Fleet() {
         }
       >
         <div class="field">
-          <Facets answer={narrowed.data} filter={filter} titles={titles} />
+          <aside class="facets" aria-label="Facets">
+            <Facets answer={narrowed.data} filter={filter} titles={titles} />
+          </aside>
           <div class="sea">
             <Filter filter={filter} hint="Filter: a name, env=prod, presence=stale, state=degraded, bundle=web" failure={narrowed.error?.message} />
             <FleetMap />

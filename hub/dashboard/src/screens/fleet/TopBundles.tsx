@@ -7,7 +7,7 @@ import { Empty, Problem } from "../../parts/Note";
 import { count, partsOf, revisionOf } from "../../words";
 
 /** How many bundles the fleet's page shows: those with most to tell. */
-const shown = 5;
+const shown = 4;
 
 export function TopBundles() {
   const { data, error } = useQuery<Page & { bundles?: Bundle[] }>(

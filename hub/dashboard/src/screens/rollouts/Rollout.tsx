@@ -6,10 +6,12 @@ import { Freeze, Lift, useGates } from "../../parts/Gates";
 import { Empty, Problem } from "../../parts/Note";
 import { Ago, At } from "../../parts/Time";
 import { count, wordOf } from "../../words";
+import { Arrivals } from "./Arrivals";
 import { Budget } from "./Budget";
 import { Lanes } from "./Lanes";
 import { Next } from "./Next";
-import { flagOfPhase, waits } from "./phase";
+import { flagOfPhase, origins, waits } from "./phase";
+import { Slow } from "./Slow";
 import { Steer } from "./Steer";
 import { Timeline } from "./Timeline";
 
@@ -30,6 +32,7 @@ export function Rollout({ bundle }: { bundle: string }) {
   const done = stages.reduce((sum, s) => sum + (s.done ?? 0), 0);
   const all = stages.reduce((sum, s) => sum + (s.clusters ?? 0), 0);
   const under = stages.find((s) => s.name === status.stage);
+  const come = origins(r);
   const from = status.settledRevision && status.settledRevision !== spec.revision ? `r${status.settledRevision} → ` : "";
   return (
     <>
@@ -56,6 +59,12 @@ export function Rollout({ bundle }: { bundle: string }) {
               <b>{count(done)}</b> of {count(all)} done
             </span>
           </p>
+          {(status.supersedes || come) && (
+            <p class="lead facts-line dim">
+              {status.supersedes && <span>it has taken over from r{status.supersedes}, which was under way</span>}
+              {come && <span>clusters come from {come}</span>}
+            </p>
+          )}
         </div>
         <div class="act">
           <Steer rollout={r} changed={again} />
@@ -72,9 +81,13 @@ export function Rollout({ bundle }: { bundle: string }) {
           <Next rollout={r} changed={again} />
           {under && status.phase !== "Completed" && <Budget stage={under} bundle={bundle} />}
           <Gates rollout={r} changed={again} />
+          <Arrivals rollout={r} />
           <Actions rollout={r} />
         </div>
-        <Timeline rollout={r} />
+        <div class="stack">
+          <Slow rollout={r} />
+          <Timeline rollout={r} />
+        </div>
       </div>
     </>
   );

@@ -11,13 +11,10 @@ import { Empty, Problem } from "../../parts/Note";
 import { Rows, type Column } from "../../parts/Rows";
 import { Window } from "../../parts/Window";
 import { count, partsOf, revisionOf, wordOf } from "../../words";
-import { flagOfPhase, waits } from "./phase";
+import { active, flagOfPhase, waits } from "./phase";
 
 /** How many are shown; more than run at a time. */
 const most = 500;
-
-/** What is not over: also what has gone back, since somebody has to look at it. */
-const active = "rollout in (Pending,Progressing,Paused,RollingBack,RolledBack)";
 
 const href = (b: Bundle) => `/rollouts/${b.metadata.name}`;
 

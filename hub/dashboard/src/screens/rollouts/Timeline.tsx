@@ -7,9 +7,8 @@ import { both } from "../../filter";
 import { Block } from "../../parts/Block";
 import { Problem } from "../../parts/Note";
 import { Ago } from "../../parts/Time";
-import { span } from "../../time";
+import { seconds, span } from "../../time";
 import { count, flagOf, wordOf } from "../../words";
-import { seconds } from "./ahead";
 
 /** How many clusters have a line. */
 const shown = 25;

@@ -1,6 +1,7 @@
 // What happens next to a rollout, and when, as far as the hub's answer tells.
 
 import type { Rollout } from "../../api/answers";
+import { seconds } from "../../time";
 import { plural, wordOf } from "../../words";
 
 export interface Step {
@@ -12,9 +13,6 @@ export interface Step {
   /** What a person may do about it. */
   act?: "approve" | "resume";
 }
-
-/** seconds reads a duration of the API, as in "300s". */
-export const seconds = (text: string | undefined): number => Number.parseFloat(text ?? "") || 0;
 
 /** ahead are the steps that are still to come, in their order; readySince is when the last cluster of this stage that soaks got ready. */
 export function ahead(r: Rollout, readySince?: number): Step[] {

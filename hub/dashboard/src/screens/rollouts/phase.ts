@@ -1,6 +1,10 @@
 // How a rollout's phase is shown, and what it waits for, in a sentence.
 
-import type { RolloutSummary } from "../../api/answers";
+import type { Rollout, RolloutCluster, RolloutSummary } from "../../api/answers";
+import { count } from "../../words";
+
+/** active finds the bundles whose rollout is not over: also what has gone back, since somebody has to look at it. */
+export const active = "rollout in (Pending,Progressing,Paused,RollingBack,RolledBack)";
 
 /** flagOfPhase: a person or a rule holds what is paused; what goes back is on its way. */
 export function flagOfPhase(phase: string): string {
@@ -8,6 +12,31 @@ export function flagOfPhase(phase: string): string {
   if (phase === "Paused") return "paused";
   if (phase === "RolledBack") return "degraded";
   return phase === "Pending" ? "waiting" : "progressing";
+}
+
+/** flagOfMember: as lanes draw them, those that went back count as failures. */
+export function flagOfMember({ state }: Pick<RolloutCluster, "state">): string {
+  switch (state) {
+    case "Done":
+      return "ready";
+    case "Failed":
+    case "Returned":
+      return "degraded";
+    case "Lost":
+      return "stale";
+    case "Waiting":
+      return "waiting";
+    default:
+      return "progressing";
+  }
+}
+
+/** origins are the revisions that clusters come from, as in "r3 (2), r2 (10)"; those that had none, or this one already, come from nowhere. */
+export function origins({ spec, status }: Rollout): string {
+  return (status.origins ?? [])
+    .filter((o) => o.revision && o.revision !== spec.revision)
+    .map((o) => `r${o.revision} (${count(o.clusters)})`)
+    .join(", ");
 }
 
 /** waits is what is waited for. */
