@@ -52,6 +52,7 @@ func TestLooksAtWhatHasChanged(t *testing.T) {
 	w := newWorld(t)
 	sub := w.Store.Subscribe(watched...)
 	defer sub.Close()
+	told := newTold(w.Store.Read())
 	s, stream := w.join()
 	rng := rand.New(rand.NewPCG(1, 1))
 	bundle := func() string { return fmt.Sprintf("b%d", rng.IntN(4)) }
@@ -82,7 +83,7 @@ func TestLooksAtWhatHasChanged(t *testing.T) {
 		default:
 			w.publish(name, fmt.Append(nil, round), "all")
 		}
-		w.alert(w.Store.Read(), concerned(w.Store.Read(), sub.Take(), w.sessions.uids))
+		w.alert(w.Store.Read(), told.concerned(w.Store.Read(), sub.Take(), w.sessions.uids))
 		if err := s.advance(); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"iter"
+	"slices"
 	"strings"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -12,7 +13,11 @@ import (
 )
 
 // watched are the tables that assignments follow from.
-var watched = []store.Table{store.Clusters, store.Members, store.Bundles, store.Acceptances, store.Reconciliations, store.Assigned}
+var watched = slices.Concat(
+	[]store.Table{store.Clusters, store.Members, store.Bundles, store.Acceptances, store.Reconciliations, store.Assigned}, assigning)
+
+// assigning are the tables in which it says what Assigned is told of. Their keys begin with the bundle, and are few where those of Assigned are many.
+var assigning = []store.Table{store.Rollouts, store.RolloutMembers, store.Turns}
 
 // wake pokes the sessions that a change of the store concerns, and only those: a cluster's own row, what its groups bring
 // it, a bundle that it runs, how far a rollout is there, a decision about what it holds, a request to reconcile. What the change is they find out
@@ -22,7 +27,9 @@ func (s *Server) wake(ctx context.Context) error {
 	sub := s.Store.Subscribe(watched...)
 	defer sub.Close()
 	// What changed before the subscription was nobody's to tell.
-	s.alert(s.Store.Read(), wholly(s.sessions.uids()))
+	tx := s.Store.Read()
+	told := newTold(tx)
+	s.alert(tx, wholly(s.sessions.uids()))
 	for {
 		select {
 		case <-ctx.Done():
@@ -31,7 +38,7 @@ func (s *Server) wake(ctx context.Context) error {
 		}
 		changed := sub.Take()
 		tx := s.Store.Read()
-		s.alert(tx, concerned(tx, changed, s.sessions.uids))
+		s.alert(tx, told.concerned(tx, changed, s.sessions.uids))
 	}
 }
 
@@ -46,17 +53,49 @@ func (s *Server) alert(tx *store.ReadTx, concerned map[string]scope) {
 	}
 }
 
+// told is the rows of bundles, by uid, as they were when sessions were last told of them. Most of their changes are none to a session: a revision that is
+// published is for nobody until its rollout has begun.
+type told map[string]*yardarmv1.Bundle
+
+func newTold(tx *store.ReadTx) told {
+	t := told{}
+	t.all(tx)
+	return t
+}
+
+// all notes that sessions are told of all bundles.
+func (t told) all(tx *store.ReadTx) {
+	clear(t)
+	for b := range tx.Bundles() {
+		t[b.Metadata.Uid] = b
+	}
+}
+
+// retargeted tells whether a bundle has other targets than sessions were told, and notes that they are told: it is new, or gone, or for other groups. Nor is
+// it the same where those run another revision of whom no rollout says anything, in the database of a hub without rollouts.
+func (t told) retargeted(tx *store.ReadTx, uid string) bool {
+	was, is := t[uid], tx.Bundle(uid)
+	if is == nil {
+		delete(t, uid)
+		return true
+	}
+	t[uid] = is
+	return was == nil || was.GetStatus().GetRevision() != is.GetStatus().GetRevision() ||
+		!slices.EqualFunc(was.GetSpec().GetTargets(), is.GetSpec().GetTargets(), func(a, b *yardarmv1.Target) bool { return a.GetGroup() == b.GetGroup() })
+}
+
 // concerned answers, by uid, the clusters that a change may concern, and what of them; all, where too many rows have changed
 // to tell.
-func concerned(tx *store.ReadTx, changed store.Changed, all func() map[string]struct{}) map[string]scope {
+func (t told) concerned(tx *store.ReadTx, changed store.Changed, all func() map[string]struct{}) map[string]scope {
 	clusters := map[string]scope{}
 	note := func(uid string, of scope) {
 		known := clusters[uid]
 		known.add(of)
 		clusters[uid] = known
 	}
-	for _, t := range watched {
-		if changed.All(t) {
+	for _, table := range watched {
+		if changed.All(table) && table != store.Assigned {
+			t.all(tx)
 			return wholly(all())
 		}
 	}
@@ -66,10 +105,16 @@ func concerned(tx *store.ReadTx, changed store.Changed, all func() map[string]st
 	for uid := range changed.Keys(store.Members) {
 		note(uid, everything)
 	}
-	for _, t := range []store.Table{store.Acceptances, store.Assigned} {
-		for key := range changed.Keys(t) {
+	for _, table := range []store.Table{store.Acceptances, store.Assigned} {
+		for key := range changed.Keys(table) {
 			uid, bundle, _ := strings.Cut(key, "/")
 			note(uid, scope{bundles: []string{bundle}})
+		}
+	}
+	if changed.All(store.Assigned) {
+		of := assigned(changed)
+		for uid := range all() {
+			note(uid, of)
 		}
 	}
 	for key := range changed.Keys(store.Reconciliations) {
@@ -84,6 +129,9 @@ func concerned(tx *store.ReadTx, changed store.Changed, all func() map[string]st
 		}
 	}
 	for bundle := range changed.Keys(store.Bundles) {
+		if !t.retargeted(tx, bundle) {
+			continue
+		}
 		of := scope{bundles: []string{bundle}}
 		for uid := range targeted(tx, bundle) {
 			note(uid, of)
@@ -94,6 +142,17 @@ func concerned(tx *store.ReadTx, changed store.Changed, all func() map[string]st
 		}
 	}
 	return clusters
+}
+
+// assigned are the bundles of which rollouts have said who is to run what.
+func assigned(changed store.Changed) (of scope) {
+	for _, table := range assigning {
+		for key := range changed.Keys(table) {
+			bundle, _, _ := strings.Cut(key, "/")
+			of.add(scope{bundles: []string{bundle}})
+		}
+	}
+	return of
 }
 
 func wholly(uids map[string]struct{}) map[string]scope {

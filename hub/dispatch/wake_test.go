@@ -37,6 +37,7 @@ func TestConcerned(t *testing.T) {
 	}
 	sub := w.Store.Subscribe(watched...)
 	defer sub.Close()
+	told := newTold(w.Store.Read())
 	for _, tc := range []struct {
 		name   string
 		change func(*store.Tx) error
@@ -47,6 +48,18 @@ func TestConcerned(t *testing.T) {
 			b.Status.Revision++
 			return tx.PutBundle(b)
 		}, "c1:web c2:web c4:web"},
+		{"a bundle that a revision is published of, which nobody is to run yet", func(tx *store.Tx) error {
+			b := proto.CloneOf(tx.Bundle("web"))
+			b.Status.LatestRevision++
+			b.Spec.Targets[0].Variant = "small"
+			return tx.PutBundle(b)
+		}, ""},
+		{"what a rollout says who is to run", func(tx *store.Tx) error {
+			if err := tx.PutRollout(&storev1.Rollout{BundleUid: "web", Chunks: 1, Settled: 2}); err != nil {
+				return err
+			}
+			return tx.PutRolloutMembers("web", 0, []store.RolloutMember{{UID: "c2", Runs: 3}})
+		}, "c2:web"},
 		{"a bundle's targets, old and new", func(tx *store.Tx) error {
 			b := proto.CloneOf(tx.Bundle("db"))
 			b.Spec.Targets[0].Group = "prod"
@@ -80,23 +93,45 @@ func TestConcerned(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			sub.Take()
 			w.update(tc.change)
-			got := concerned(w.Store.Read(), sub.Take(), func() map[string]struct{} { return map[string]struct{}{"all": {}} })
+			got := told.concerned(w.Store.Read(), sub.Take(), func() map[string]struct{} { return map[string]struct{}{"all": {}} })
 			if s := strings.Join(woken(got), " "); s != tc.want {
 				t.Errorf("woken: %s, want %s", s, tc.want)
 			}
 		})
 	}
-	w.update(func(tx *store.Tx) error {
-		for i := range 5000 {
-			if err := tx.PutAcceptance(&storev1.Acceptance{ClusterUid: "c2", BundleUid: fmt.Sprint(i), HoldingHash: []byte("x")}); err != nil {
+	const many = 5000 // more than are told apart
+	for _, tc := range []struct {
+		name   string
+		change func(*store.Tx) error
+		want   string
+	}{
+		{"many changes", func(tx *store.Tx) error {
+			for i := range many {
+				if err := tx.PutAcceptance(&storev1.Acceptance{ClusterUid: "c2", BundleUid: fmt.Sprint(i), HoldingHash: []byte("x")}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, "c1:all"},
+		{"a rollout that reaches many", func(tx *store.Tx) error {
+			members := make([]store.RolloutMember, many)
+			for i := range members {
+				members[i] = store.RolloutMember{UID: fmt.Sprint(i), Runs: 3}
+			}
+			if err := tx.PutRollout(&storev1.Rollout{BundleUid: "db", Chunks: 1}); err != nil {
 				return err
 			}
-		}
-		return nil
-	})
-	got := concerned(w.Store.Read(), sub.Take(), func() map[string]struct{} { return map[string]struct{}{"all": {}} })
-	if s := strings.Join(woken(got), " "); s != "all:all" {
-		t.Errorf("after many changes: %s", s)
+			return tx.PutRolloutMembers("db", 0, members)
+		}, "c1:db"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			sub.Take()
+			w.update(tc.change)
+			got := told.concerned(w.Store.Read(), sub.Take(), func() map[string]struct{} { return map[string]struct{}{"c1": {}} })
+			if s := strings.Join(woken(got), " "); s != tc.want {
+				t.Errorf("woken: %s, want %s", s, tc.want)
+			}
+		})
 	}
 }
 
