@@ -246,9 +246,9 @@ func (s *Store) commitUpdates(requests []*request) int {
 		answer(requests[:taken], err)
 		return taken
 	}
-	s.noteHistory(changes)
-	// Subscriptions first: whoever has its answer finds its change in what follows them.
+	// Subscriptions first: whoever has its answer finds its change in what follows them. They do not wait for the history of a whole fleet.
 	s.subscriptions.notify(changes)
+	s.noteHistory(changes)
 	answer(requests[:taken], nil)
 	s.askForFlush()
 	return taken

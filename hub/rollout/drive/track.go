@@ -103,7 +103,7 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 			runs = 0
 		}
 		candidate := candidateOf(s.tx, c, known, runs, good)
-		candidate.Unmoved = candidate.Ready && !known.Kept && runs != latest.Spec.Number && placement.Same(t.assigned(s, c, runs), t.assigned(s, c, latest.Spec.Number))
+		candidate.Unmoved = candidate.Ready && !known.Kept && runs != latest.Spec.Number && t.same(s, c, runs, latest.Spec.Number)
 		candidates, seen[uid] = append(candidates, candidate), known
 	}
 	t.begins, t.chunks, t.timeout = true, store.RolloutChunks(len(candidates)), timeoutOf(latest)
@@ -121,6 +121,14 @@ func (t *track) begin(s *step, latest *yardarmv1.Revision, old *track) error {
 // assigned is what a cluster gets by the revision with the number.
 func (t *track) assigned(s *step, c *yardarmv1.Cluster, number uint32) *yardarmv1.AssignmentSpec {
 	return s.placer.Assigner(s.tx, t.bundle, number).Assign(s.tx, c)
+}
+
+// same tells whether two revisions put the same into a cluster. Most differ in the artifact, which shows before anything is derived.
+func (t *track) same(s *step, c *yardarmv1.Cluster, was, is uint32) bool {
+	digest := func(number uint32) string {
+		return placement.ArtifactFor(s.tx.Revision(t.uid(), number).GetSpec(), s.tx.GroupsOf(c.Metadata.Uid)).GetDigest()
+	}
+	return digest(was) == digest(is) && placement.Same(t.assigned(s, c, was), t.assigned(s, c, is))
 }
 
 func candidateOf(r placement.Reader, c *yardarmv1.Cluster, known rollout.Seen, runs, good uint32) rollout.Candidate {
