@@ -226,6 +226,7 @@ func (s *session) acked(a *spokev1.Ack) error {
 	}
 	if s.answers(a.Cursor) {
 		done := s.sent
+		s.deltas.note()
 		done.date(s.Clock())
 		s.held, s.epoch, s.sent, s.divergences = done.expected, done.cursor.Epoch, nil, 0
 		if a.Complete {

@@ -22,11 +22,15 @@ import (
 // cost the store a fraction of what they cost one by one.
 const intakeEvery = 50 * time.Millisecond
 
-// What clusters are to run goes before what is said of it, since both take the same cores: reports wait while deltas go out, until none has for deltaPause,
-// which to a fleet's is long and to a person is nothing, but no longer than maxYield, so that the view of a fleet that always changes stays fresh.
+// What clusters are to run goes before what is said of it, since both take the same cores: reports wait while a wave of deltas is on its way, as after a change
+// of a large fleet.
 const (
+	// wave is how many deltas that are sent and not acknowledged yet reports wait for. What fewer take is nothing that anybody notices.
+	wave = 64
+	// deltaPause is after how long without a delta that was sent or acknowledged those that are on their way are waited for no more: their spokes do not read.
 	deltaPause = 20 * time.Millisecond
-	maxYield   = time.Second
+	// maxYield is how long reports wait at most, so that the view of a fleet that always changes stays fresh. A wave of 10,000 passes within it on two cores.
+	maxYield = 5 * time.Second
 )
 
 // intake takes what spokes observe into the store, many at a time. Of each bundle in each cluster only the newest report
@@ -140,9 +144,9 @@ func (in *intake) run(ctx context.Context) error {
 	}
 }
 
-// yield waits for deltas to have gone out, or for ctx to end.
+// yield waits for a wave of deltas to have passed, or for ctx to end.
 func (in *intake) yield(ctx context.Context) {
-	for end := time.Now().Add(maxYield); ; {
+	for end := time.Now().Add(maxYield); in.sessions.flying(wave); {
 		wait := min(time.Until(in.deltas.last().Add(deltaPause)), time.Until(end))
 		if wait <= 0 {
 			return
@@ -155,7 +159,7 @@ func (in *intake) yield(ctx context.Context) {
 	}
 }
 
-// sendings notes that something goes out, and when it last did.
+// sendings notes that a delta has been sent or acknowledged, and when one last was.
 type sendings struct{ at atomic.Pointer[time.Time] }
 
 func (s *sendings) note() {

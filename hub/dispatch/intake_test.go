@@ -14,21 +14,36 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// Reports wait while deltas go out, and not for ever.
+// flights has so many sessions with a delta on its way.
+func flights(r *registry, n int) {
+	for i := range n {
+		s := &session{}
+		s.flying.Store(true)
+		r.sessions[fmt.Sprint("flying-", i)] = s
+	}
+}
+
+// Reports wait while a wave of deltas is on its way, and neither for those of a few, nor for spokes that do not read, nor for ever.
 func TestReportsYieldToDeltas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := newIntake(&Server{})
+		in.sessions = newRegistry(in.Server)
 		took := func() time.Duration {
 			began := time.Now()
 			in.yield(t.Context())
 			return time.Since(began)
 		}
-		if d := took(); d != 0 {
-			t.Errorf("it waits %s for nothing", d)
-		}
+		flights(in.sessions, wave-1)
 		in.deltas.note()
+		if d := took(); d != 0 {
+			t.Errorf("it waits %s for a few", d)
+		}
+		flights(in.sessions, wave)
 		if d := took(); d != deltaPause {
-			t.Errorf("after one delta it waits %s", d)
+			t.Errorf("after the last of a wave it waits %s", d)
+		}
+		if d := took(); d != 0 {
+			t.Errorf("it waits %s for spokes that do not read", d)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		var busy sync.WaitGroup
@@ -50,13 +65,15 @@ func TestReportsYieldToDeltas(t *testing.T) {
 	})
 }
 
-// Deltas go out until further notice: what a spoke says is taken in all the same, once its time to yield is over, and not before.
+// What a spoke says while a wave of deltas is on its way is taken in once that is over, and not before.
 func TestIntakeYields(t *testing.T) {
 	w := newWorld(t)
 	s, _ := w.join()
-	later := time.Now().Add(time.Hour)
-	w.intake.deltas.at.Store(&later)
+	const over = 300 * time.Millisecond
 	began := time.Now()
+	last := began.Add(over)
+	w.intake.deltas.at.Store(&last)
+	flights(w.sessions, wave)
 	w.say(s, reports(false, "", says("a", "Ready")))
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -72,7 +89,7 @@ func TestIntakeYields(t *testing.T) {
 			t.Fatal("it waits for ever")
 		}
 	}
-	if d := time.Since(began); d < maxYield {
+	if d := time.Since(began); d < over {
 		t.Errorf("it was taken in after %s", d)
 	}
 }

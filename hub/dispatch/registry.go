@@ -164,6 +164,21 @@ func (r *registry) len() int {
 	return len(r.sessions)
 }
 
+// flying tells whether as many sessions have a delta on its way.
+func (r *registry) flying(many int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.sessions {
+		if !s.flying.Load() {
+			continue
+		}
+		if many--; many <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // begin marks the clusters that have been connected before as unknown: they have the grace period to come back.
 func (r *registry) begin(ctx context.Context) error {
 	now := r.Clock()

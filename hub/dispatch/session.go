@@ -28,7 +28,7 @@ const (
 )
 
 // session is one spoke's stream, from Hello to its end. Its goroutine owns all fields below the line; others only call
-// poke and end, and read lastSeen.
+// poke and end, and read lastSeen and flying.
 type session struct {
 	*Server
 	id     string
@@ -46,6 +46,8 @@ type session struct {
 	events *rate.Limiter
 	// lastSeen is when the spoke last said anything, as of Server.elapsed.
 	lastSeen atomic.Int64
+	// flying says that a delta is on its way.
+	flying atomic.Bool
 
 	endOnce sync.Once
 	ended   chan struct{}
@@ -182,6 +184,7 @@ func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, 
 	}
 	s.poke()
 	for {
+		s.flying.Store(s.sent != nil)
 		select {
 		case m := <-incoming:
 			if err := s.handle(m); err != nil {
