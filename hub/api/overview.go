@@ -90,27 +90,13 @@ func (o *overview) round(ctx context.Context, anew bool) []*hubv1.WatchOverviewR
 	last := &hubv1.WatchOverviewResponse{Complete: true}
 	o.server.read(ctx, func(v view, state *index.State) {
 		last.Cursor = cursorText(o.server.store.Epoch(), state.Tx.Index())
-		clusters, known := state.ClustersSince(o.seq, v.seesEntry)
-		bundles, knownBundles := state.BundlesSince(o.seq, func(b *index.Bundle) bool { return v.seesBundle(b.Row) })
-		groups, knownGroups := state.GroupsSince(o.seq, func(g *index.Group) bool { return v.seesGroup(g.Row) })
-		gates, knownGates := state.GatesSince(o.seq, v.seesGate)
-		anew = anew || !known || !knownBundles || !knownGroups || !knownGates
-		for kind, changed := range map[string]bool{
-			yardarmv1.KindCluster: len(clusters) > 0, yardarmv1.KindBundle: len(bundles) > 0, yardarmv1.KindClusterGroup: len(groups) > 0,
-			yardarmv1.KindGate: len(gates) > 0,
-		} {
-			if changed || anew {
-				last.Changed = append(last.Changed, kind)
-			}
-		}
-		slices.Sort(last.Changed)
+		clusters, regrouped := o.since(v, state, anew, last)
 		o.seq = state.Seq
 		if !o.cells {
 			return
 		}
 		place := placer(v, state)
-		// Which group is the smallest can change with every member.
-		if anew || len(groups) > 0 {
+		if regrouped {
 			cells, last.Gone = o.all(v, state, place)
 			return
 		}
@@ -128,17 +114,39 @@ func (o *overview) round(ctx context.Context, anew bool) []*hubv1.WatchOverviewR
 	return append(out, last)
 }
 
+// since says of which kinds anything has changed, and answers what has become of clusters; or that all of them have to be looked at: where that is not remembered,
+// where the caller may see other ones, and where groups have changed, since which is the smallest can change with every member.
+func (o *overview) since(v view, state *index.State, anew bool, m *hubv1.WatchOverviewResponse) (clusters []index.Change[index.Cluster], all bool) {
+	m.Changed = []string{yardarmv1.KindBundle, yardarmv1.KindCluster, yardarmv1.KindClusterGroup, yardarmv1.KindGate}
+	if anew {
+		return nil, true
+	}
+	clusters, known := state.ClustersSince(o.seq, v.seesEntry)
+	bundles, knownBundles := state.BundlesSince(o.seq, func(b *index.Bundle) bool { return v.seesBundle(b.Row) })
+	groups, knownGroups := state.GroupsSince(o.seq, func(g *index.Group) bool { return v.seesGroup(g.Row) })
+	gates, knownGates := state.GatesSince(o.seq, v.seesGate)
+	if !known || !knownBundles || !knownGroups || !knownGates {
+		return nil, true
+	}
+	changed := map[string]bool{
+		yardarmv1.KindCluster: len(clusters) > 0, yardarmv1.KindBundle: len(bundles) > 0, yardarmv1.KindClusterGroup: len(groups) > 0, yardarmv1.KindGate: len(gates) > 0,
+	}
+	m.Changed = slices.DeleteFunc(m.Changed, func(kind string) bool { return !changed[kind] })
+	return clusters, len(groups) > 0
+}
+
 // all compares everything.
 func (o *overview) all(v view, state *index.State, place func(*index.Cluster) cell) (cells []*hubv1.Cell, gone []string) {
 	now := make(map[string]cell, len(o.sent))
 	for c := range state.Clusters() {
-		if part, ok := o.part(v, c); ok {
-			now[part.Name()] = place(part)
+		part, ok := o.part(v, c)
+		if !ok {
+			continue
 		}
-	}
-	for name, c := range now {
-		if old, had := o.sent[name]; !had || old != c {
-			cells = append(cells, c.named(name))
+		name, next := part.Name(), place(part)
+		now[name] = next
+		if old, had := o.sent[name]; !had || old != next {
+			cells = append(cells, next.named(name))
 		}
 	}
 	for name := range o.sent {

@@ -47,9 +47,7 @@ func (p patience) rest(next http.Handler) http.Handler {
 			case strings.HasPrefix(r.URL.Path, webhookPath):
 				limit, within = maxWebhook, webhookTime
 			}
-			body := &patientBody{ReadCloser: http.MaxBytesReader(w, r.Body, limit), control: control, end: time.Now().Add(within)}
-			r.Body = body
-			answer.body = body
+			r.Body = &patientBody{ReadCloser: http.MaxBytesReader(w, r.Body, limit), control: control, end: time.Now().Add(within)}
 		}
 		next.ServeHTTP(answer, r)
 		// What is still buffered goes out once this returns.
@@ -89,7 +87,6 @@ type patientWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	stall   time.Duration
-	body    *patientBody
 	// begun says that the status is out. The library sets one again for a stream that fails before its first message.
 	begun bool
 }

@@ -28,7 +28,7 @@ func (f refuser) write(ctx context.Context, _ *runtime.ServeMux, marshaler runti
 		code, err = custom.HTTPStatus, custom.Err
 	}
 	st := status.Convert(err)
-	if pw, ok := w.(*patientWriter); ok && pw.body != nil && pw.body.tooLarge.Load() {
+	if body, ok := r.Body.(*patientBody); ok && body.tooLarge.Load() {
 		code = http.StatusRequestEntityTooLarge
 		if st.Code() != codes.ResourceExhausted {
 			st = status.New(codes.ResourceExhausted, "the request body is too large; publish smaller artifacts, or raise the hub's limit")

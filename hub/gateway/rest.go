@@ -65,16 +65,16 @@ func newREST(cfg Config, conn *grpc.ClientConn, by *providers) (http.Handler, er
 	calls := takeFields(api)
 	mux := http.NewServeMux()
 	if cfg.Sealer == nil {
-		mux.Handle("/v1/", calls)
+		mux.Handle("/v1/", compressed(calls))
 	} else {
 		s := newSessions(cfg, conn, by, refuse)
-		mux.Handle("/v1/", s.wrap(calls))
+		mux.Handle("/v1/", compressed(s.wrap(calls)))
 		s.register(mux)
 	}
 	if cfg.Webhook != nil {
 		mux.Handle("POST "+webhookPath+"{name}", webhooks{hear: cfg.Webhook, stranger: cfg.Stranger, refuse: refuse, log: cfg.Logger})
 	}
-	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
+	mux.Handle("GET /openapi.json", compressed(http.HandlerFunc(serveOpenAPI)))
 	reference, err := newReference(hubv1.OpenAPI)
 	if err != nil {
 		return nil, err
