@@ -15,17 +15,23 @@ import (
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/report"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/scenario"
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/worker"
+	"github.com/yardarm-dev/yardarm/e2e/parallel"
 	"github.com/yardarm-dev/yardarm/pkg/render"
 )
 
-// spokesInTest is a fleet that is small and more than one process can be given.
-const spokesInTest = 20
+const (
+	// spokesInTest is a fleet that is small and more than one process can be given.
+	spokesInTest = 20
+	// atATime is how many scenarios run at a time at least: each mostly waits for its fleet to be at rest.
+	atATime = 4
+)
 
 var programs fleet.Programs
 
 func TestMain(m *testing.M) {
 	worker.Main() // this program is its own workers
 	render.Child()
+	parallel.AtLeast(atATime)
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "fleetsim-test")
 		if err != nil {

@@ -183,7 +183,7 @@ func beatFloor(ctx context.Context, c Config, n int) (percent float64, err error
 			return 0, err
 		}
 	}
-	if err := pause(ctx, beat); err != nil { // what the handshakes have left behind is collected
+	if err := pause(ctx, min(beat, c.Idle)); err != nil { // what the handshakes have left behind is collected
 		return 0, err
 	}
 	began := time.Now()

@@ -12,7 +12,7 @@ import (
 const (
 	// growthSteps is how many sizes are measured, each twice the one before.
 	growthSteps = 5
-	// growthChanges is how many changes of all are made at each size.
+	// growthChanges is how many changes of all, and of ten, are made at each size, unless fewer are asked for.
 	growthChanges = 5
 	// tenBundle is what only ten clusters run.
 	tenBundle = "app-ten"
@@ -39,6 +39,7 @@ func growth(ctx context.Context, c Config) (_ any, err error) {
 	out := &report.Growth{}
 	var tens []float64
 	var sizes, memories []float64
+	changes := min(growthChanges, c.Changes)
 	for _, size := range growthSizes(c.Spokes) {
 		if _, err := w.connect(size); err != nil {
 			return nil, err
@@ -46,11 +47,11 @@ func growth(ctx context.Context, c Config) (_ any, err error) {
 		if err := w.settle(ctx); err != nil {
 			return nil, err
 		}
-		all, err := w.measureChanges(ctx, seed.BundleName(0), groupAll, growthChanges)
+		all, err := w.measureChanges(ctx, seed.BundleName(0), groupAll, changes)
 		if err != nil {
 			return nil, err
 		}
-		few, err := w.measureChanges(ctx, tenBundle, groupTen, growthChanges)
+		few, err := w.measureChanges(ctx, tenBundle, groupTen, changes)
 		if err != nil {
 			return nil, err
 		}
