@@ -368,7 +368,8 @@ func TestErrors(t *testing.T) {
 			"error: there are 2 problems:\n  name: is missing\n  ttl: is too long\n"},
 		{"a failed precondition with details", withDetails(t, codes.FailedPrecondition, "refused", &errdetails.PreconditionFailure{Violations: []*errdetails.PreconditionFailure_Violation{
 			{Subject: "Bundle web", Description: "holds Service a/b already"}}}), ExitNo, "error: refused\n  Bundle web: holds Service a/b already\n"},
-		{"busy", withDetails(t, codes.ResourceExhausted, "too many", &errdetails.RetryInfo{RetryDelay: durationpb.New(5 * time.Second)}), ExitError, "error: too many\n  try again in 5s\n"},
+		// Longer than a call may take: it would be repeated until then.
+		{"busy", withDetails(t, codes.ResourceExhausted, "too many", &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Minute)}), ExitError, "error: too many\n  try again in 60s\n"},
 		{"without a message", status.Error(codes.DataLoss, ""), ExitError, "error: the hub answered DataLoss without a reason\n"},
 		{"with escapes", status.Error(codes.NotFound, "no \x1b[2Jbundle"), ExitNo, "error: no \uFFFD[2Jbundle\n"},
 	} {
