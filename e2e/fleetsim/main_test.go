@@ -132,10 +132,10 @@ func TestAPI(t *testing.T) {
 }
 
 // TestSource: repositories without news are asked once a poll and cost no write each, and a revision is rendered once. On a machine that is busy a next poll
-// may come before the last was counted, and the hub writes what else it has, such as when a credential was last used.
+// may come before the last was counted, or be counted before it is over, and the hub writes what else it has, such as when a credential was last used.
 func TestSource(t *testing.T) {
 	f := small[report.Source](t, "source")
-	if f.Clusters != 50 || f.Pushes != 2 || f.PushP99 <= 0 || f.PollRefs < 1 || f.PollRefs > 1.5 || f.PollWrites > 5 || f.Helm <= 0 || f.RendersPerVariant != 1 {
+	if f.Clusters != 50 || f.Pushes != 2 || f.PushP99 <= 0 || f.PollRefs < 0.9 || f.PollRefs > 1.5 || f.PollWrites > 5 || f.Helm <= 0 || f.RendersPerVariant != 1 {
 		t.Errorf("got %+v", f)
 	}
 }
@@ -183,10 +183,10 @@ func TestOutput(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"-scenario nonsense":                "no scenario",
-		"-scenario open more":               "unexpected argument",
-		"-scenario open -spokes 0":          "at least one",
-		"-scenario idle -hub-config a.yaml": "-hub-spokes",
+		"-scenario nonsense":                         "no scenario",
+		"-scenario open more":                        "unexpected argument",
+		"-scenario open -spokes 0 -programs nowhere": "at least one",
+		"-scenario idle -hub-config a.yaml":          "-hub-spokes",
 	} {
 		var stderr bytes.Buffer
 		if err := run(t.Context(), strings.Fields(args), &stderr, &stderr); err == nil || !strings.Contains(err.Error(), want) {

@@ -244,12 +244,16 @@ func (w *sourced) nextLooks(ctx context.Context) (requests float64, err error) {
 	return 0, err
 }
 
-// atRest waits for a moment in which no source is looked at, and answers what was asked and looked at by then.
+// restWithin is how long is waited for a moment in which no source is looked at. On a machine that is busy there is none; what is under way then is little beside the
+// looks of two intervals.
+const restWithin = 5 * time.Second
+
+// atRest waits for such a moment, and answers what was asked and looked at by then.
 func (w *sourced) atRest(ctx context.Context) (asked int, looks float64, err error) {
-	for before := -1; ; before = asked {
+	for before, end := -1, time.Now().Add(restWithin); ; before = asked {
 		asked = w.git.askedAll()
 		last := looks
-		if looks, err = w.metric(ctx, looksMetric); err != nil || asked == before && looks == last {
+		if looks, err = w.metric(ctx, looksMetric); err != nil || asked == before && looks == last || time.Now().After(end) {
 			return asked, looks, err
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
