@@ -179,8 +179,7 @@ func (s *Store) commitObserves(requests []*request) {
 			s.dirty.add(c.table, c.key)
 		}
 	}
-	txn.Commit()
-	s.metrics.setRows(&s.state)
+	s.show(txn, s.state.index)
 	s.noteHistory(changes)
 	s.subscriptions.notify(changes)
 	answer(requests, nil)
@@ -269,11 +268,14 @@ func (s *Store) commit(txn *memdb.Txn, ops []Op, flushed []dirtyRow) error {
 
 // publish makes a transaction visible.
 func (s *Store) publish(txn *memdb.Txn, row *storev1.Meta) {
-	if err := txn.Insert(meta.String(), &metaRow{row.Index}); err != nil {
-		panic(fmt.Sprintf("store: write meta: %v", err)) // the schema is wrong
-	}
-	txn.Commit()
+	s.show(txn, row.Index)
 	s.meta.Store(row)
+}
+
+// show makes rows visible, as of an index.
+func (s *Store) show(txn *memdb.Txn, index uint64) {
+	txn.Commit()
+	s.newest.Store(&ReadTx{txn: s.rows.Txn(false), index: index})
 	s.metrics.setRows(&s.state)
 }
 

@@ -4,7 +4,7 @@ import memdb "github.com/hashicorp/go-memdb"
 
 // tables lists every table, in the order in which they are loaded.
 func tables() []anyTable {
-	return []anyTable{metaTable, clusters, groups, bundles, revisions, artifacts, identities, tokens, credentials, secrets, answers,
+	return []anyTable{clusters, groups, bundles, revisions, artifacts, identities, tokens, credentials, secrets, answers,
 		roles, roleBindings, gates, deletedBundles, deletedClusters, acceptances, reconciliations, rollouts, rolloutMembers, turns, notifications, strategies, sourceCredentials, credentialUses, tolds, observed, observedBundles, events, presences, sources, members}
 }
 
@@ -16,10 +16,5 @@ func schema() *memdb.DBSchema {
 	return s
 }
 
-// metaRow is what snapshots carry about the database itself.
-type metaRow struct{ index uint64 }
-
-var metaTable = &table[metaRow]{id: meta, durability: memory, key: func(*metaRow) string { return metaKey }}
-
-// metaKey is the key of the only row of meta.
+// metaKey is the key of the row about the database itself, in the bucket meta.
 const metaKey = "meta"

@@ -74,6 +74,7 @@ type Store struct {
 	shared  bool      // the last batch had more than one request
 
 	meta      atomic.Pointer[storev1.Meta]
+	newest    atomic.Pointer[ReadTx] // replaced by each commit
 	readOnly  atomic.Pointer[string] // set by SetReadOnly
 	diskFull  atomic.Pointer[DiskFullError]
 	flushDue  chan struct{} // capacity 1: tells Run that there is something to flush
@@ -182,11 +183,7 @@ func (s *Store) Close() error {
 }
 
 // Read returns a snapshot of all rows.
-func (s *Store) Read() *ReadTx {
-	tx := &ReadTx{txn: s.rows.Txn(false)}
-	tx.index = metaTable.get(tx, metaKey).index
-	return tx
-}
+func (s *Store) Read() *ReadTx { return s.newest.Load() }
 
 // View calls fn with a snapshot of all rows, and returns its error.
 func (s *Store) View(fn func(*ReadTx) error) error { return fn(s.Read()) }

@@ -27,8 +27,6 @@ func dump(tx *ReadTx) string {
 			for p := range t.scan(tx, idIndex, "") {
 				fmt.Fprintf(&b, "%+v\n", *p)
 			}
-		case *table[metaRow]:
-			// The index is not what is compared.
 		default:
 			for _, key := range t.keys(tx) {
 				value, err := t.encodeRow(t.rowOf(tx, key))
