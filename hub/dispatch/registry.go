@@ -283,23 +283,24 @@ func (r *registry) due(now time.Time) map[string]turn {
 	turns := map[string]turn{}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	elapsed := r.elapsed()
 	for uid, d := range r.gone {
-		if r.elapsed()-d.ended >= r.ReconnectGrace {
+		if elapsed-d.ended >= r.ReconnectGrace {
 			delete(r.gone, uid)
 			turns[uid] = turn{yardarmv1.PresenceStale, d.lastSeen, nil}
 		}
 	}
 	for uid, s := range r.sessions {
-		silence := s.silence()
-		silent, seen := silence >= r.StaleAfter, now.Add(-silence)
-		if silent != r.silent[uid] {
-			if silent {
-				r.silent[uid] = true
-				turns[uid] = turn{yardarmv1.PresenceStale, seen, s}
-			} else {
-				delete(r.silent, uid)
-				turns[uid] = turn{yardarmv1.PresenceConnected, seen, s}
-			}
+		silence := elapsed - time.Duration(s.lastSeen.Load())
+		silent := silence >= r.StaleAfter
+		switch {
+		case silent == r.silent[uid]:
+		case silent:
+			r.silent[uid] = true
+			turns[uid] = turn{yardarmv1.PresenceStale, now.Add(-silence), s}
+		default:
+			delete(r.silent, uid)
+			turns[uid] = turn{yardarmv1.PresenceConnected, now.Add(-silence), s}
 		}
 	}
 	return turns

@@ -60,7 +60,8 @@ type Config struct {
 	// Default 15 s.
 	HelloTimeout time.Duration
 	// PingAfter is how long nothing may come over a connection before the hub asks whether anybody is there, and cuts it unless
-	// that is answered within a third of the time. Default 1 min, which is two heartbeats; at least 1 s.
+	// that is answered within a third of the time. Default 5 min, long after its cluster is shown as stale: what it costs is a look at each connection as often.
+	// At least 1 s.
 	PingAfter time.Duration
 	// AdmitPerSecond bounds how many sessions may begin. Default 500 for each core.
 	AdmitPerSecond float64
@@ -84,7 +85,7 @@ func (c *Config) setDefaults() error {
 	fill(&c.ReconnectGrace, 5*time.Second)
 	fill(&c.RestartGrace, time.Minute)
 	fill(&c.HelloTimeout, 15*time.Second)
-	fill(&c.PingAfter, time.Minute)
+	fill(&c.PingAfter, 5*time.Minute)
 	fill(&c.AdmitPerSecond, 500*float64(runtime.GOMAXPROCS(0)))
 	fill(&c.AgainEvery, 5*time.Second)
 	fill(&c.AdmitWait, 10*time.Second)

@@ -182,7 +182,9 @@ func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, 
 	if err := s.aside(func() error { return s.welcome(hello, factsHash, confirmed) }); err != nil {
 		return err
 	}
-	s.poke()
+	if !s.known || len(s.held) == 0 { // otherwise it holds just what it should, and changes since are told of
+		s.poke()
+	}
 	for {
 		s.flying.Store(s.sent != nil)
 		select {

@@ -15,8 +15,9 @@ const (
 	// maxStreams bounds the calls that one connection may have open: a session, a fetch, a renewal, and what a newer spoke may
 	// want.
 	maxStreams = 8
-	// idleTimeout closes connections without a call: a spoke's has its session.
-	idleTimeout = time.Minute
+	// idleTimeout closes connections without a call: a spoke's has its session. gRPC has a timer for it on each connection, and one for pings, which wake an idle hub
+	// as often as heartbeats do where both are a minute.
+	idleTimeout = 5 * time.Minute
 	// maxHeaders bounds the headers of a call, in bytes: spokes send a handful of short ones.
 	maxHeaders = 16 << 10
 	// maxReceived bounds a message, in bytes: a list of ten thousand holdings, or a part of an update of reports.

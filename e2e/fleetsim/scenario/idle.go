@@ -20,6 +20,9 @@ func idle(ctx context.Context, c Config) (_ any, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
+	if err := pause(ctx, beat); err != nil { // what the handshakes have left behind is collected, as for the floor
+		return nil, err
+	}
 	before, err := w.cost()
 	if err != nil {
 		return nil, err
