@@ -91,6 +91,8 @@ func (b *bareFleet) close() (err error) {
 func message(bytes float64) int { return max(int(bytes)-framing, 1) }
 
 // echoFloor measures a bare fan-out of down bytes at the socket to n streams, each of which answers up bytes, rounds times.
+// Bytes are the same both ways, and so are messages down. A spoke answers with two, that it has the delta and how its bundle is, and the bare client with one
+// as large as both: a floor is what is least.
 func echoFloor(ctx context.Context, c Config, n int, down, up float64, rounds int) (out echo, err error) {
 	b, err := newBareFleet(c)
 	if err != nil {

@@ -11,7 +11,7 @@ const (
 	// lookEvery is how often the hub looks whether it may give memory back.
 	lookEvery = 10 * time.Second
 	// quietShare is how much a quiet hub allocates between two looks, as a part of what it keeps: the heartbeats of all spokes
-	// are some 2 %, a change for all is 25 %. With spareShare, the hub so collects for this once in a minute or two, which the
+	// are some 2 %, a change for all is as much as it keeps, or more. With spareShare, the hub so collects for this once in a minute or two, which the
 	// runtime does by itself when there is nothing to do.
 	quietShare = 1. / 10
 	// spareShare is how much more than it keeps a quiet hub may have, as a part of that, before it gives it back.
