@@ -53,10 +53,22 @@ func TestMany(t *testing.T) {
 	w.run("many.spec.mjs")
 }
 
-// Each screen at each size. `make screens` keeps the pictures.
+// What can be done in the pages, by keys alone.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.connect(fleetOf(12))
+	w.publish("web", "prod", "one")
+	w.publish("base", "test", "one")
+	w.publishInStages()
+	w.run("keys.spec.mjs")
+}
+
+// Each screen at each size, from an empty hub on. `make screens` keeps the pictures.
 func TestScreens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.run("empty.spec.mjs")
 	w.connect(fleetOf(40))
 	w.connectLone("lone-1")
 	w.do("enroll", "new-1", "-l", "env=test,region=us-east", "--no-wait")

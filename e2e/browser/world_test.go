@@ -314,6 +314,15 @@ func (w *world) control() string {
 	for pattern, fn := range w.controls {
 		answer(pattern, fn)
 	}
+	answer("POST /shell", func(r *http.Request) (string, error) {
+		command := exec.CommandContext(w.ctx, "sh", "-c", r.FormValue("command"))
+		command.Env = []string{"PATH=" + programs.Dir + ":/usr/bin:/bin", "YARDARM_CONFIG=" + w.hub.AdminConfig()}
+		output, err := command.CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("%s: %w\n%s", r.FormValue("command"), err, output)
+		}
+		return string(output), nil
+	})
 	handle("POST /hub/stop", func(*http.Request) error { return w.hub.Stop() })
 	handle("POST /hub/start", func(*http.Request) error { return w.hub.Start(w.ctx) })
 	handle("POST /spokes/{name}/kill", func(r *http.Request) error {

@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { accessible, contained, enter, eventually, live, picture, sums, TOKEN, untold } from "./world.mjs";
+import { accessible, api, contained, enter, eventually, live, picture, sums, TOKEN, untold } from "./world.mjs";
 
 /** The most nodes that a page may have, however large the fleet is. */
 const most = 2000;
@@ -9,6 +9,13 @@ const nodes = (page) => page.evaluate(() => document.querySelectorAll("*").lengt
 
 /** drawn is how many clusters the groups of the map say that they have. */
 const drawn = async (page) => (await page.locator(".hoist > p > .dim:nth-child(2)").allInnerTexts()).reduce((sum, n) => sum + Number(n.replaceAll(",", "")), 0);
+
+/** spoken are the names that the browser gives a screen reader, of all that has a role. */
+async function spoken(page, role) {
+  const devtools = await page.context().newCDPSession(page);
+  const { nodes } = await devtools.send("Accessibility.getFullAXTree");
+  return nodes.filter((n) => !n.ignored && n.role?.value === role).map((n) => n.name.value);
+}
 
 test("ten thousand clusters on the map, and none in the document", async () => {
   const page = await enter("/");
@@ -19,6 +26,14 @@ test("ten thousand clusters on the map, and none in the document", async () => {
   await accessible(page, "map of 10000");
   await contained(page, "map of 10000");
   await page.getByText("Flags are too small").waitFor();
+  // Who cannot see it hears, region by region, how many there are in which state.
+  await eventually(async () => {
+    const boxes = await spoken(page, "listbox");
+    const told = (words) => boxes.reduce((sum, box) => sum + Number((box.match(new RegExp(`([\\d,]+) ${words}`)) ?? ["", "0"])[1].replaceAll(",", "")), 0);
+    const { facets, totalSize } = await api(page, "GET", "/v1/facets/Cluster?facets=state");
+    const counts = [{ value: "cluster", count: totalSize }, ...facets[0].values];
+    return counts.filter(({ value, count }) => told(value.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase()) !== count);
+  }, [], "states of which the map tells something else");
   assert.deepEqual(page.wrong, []);
 });
 
@@ -29,6 +44,7 @@ test("a thousand of them, by a filter, as squares that keys walk through", async
   await page.locator(".hoist canvas").first().focus();
   await page.keyboard.press("ArrowDown");
   const name = await page.locator(".tip b").innerText();
+  assert.match((await spoken(page, "option")).join(), new RegExp(`^${name}, [a-z ]+$`), "a screen reader hears the one that is pointed at");
   await page.keyboard.press("Enter");
   await page.waitForURL(`**/clusters/${name}`);
   assert.deepEqual(page.wrong, []);

@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { accessible, api, contained, enter, eventually, live, open, patience, sums, TOKEN, world } from "./world.mjs";
+import { accessible, api, contained, enter, eventually, hear, live, open, patience, sums, TOKEN, world } from "./world.mjs";
 
 const sum = async (page, state) => Number(await page.locator(`[data-state=${state}]`).innerText());
 
@@ -197,10 +197,18 @@ test("a bundle is frozen and its rollout waits; the freeze is lifted, and one of
   await block.getByRole("button", { name: "Override gates…" }).waitFor();
   await accessible(page, "held rollout");
   await contained(page, "held rollout");
-  await block.getByRole("button", { name: "Lift…" }).click();
-  await page.getByRole("button", { name: "Lift freeze-bundle-base" }).click();
-  await eventually(() => block.count(), 0);
+  // Who passes it over says why.
+  await block.getByRole("button", { name: "Override gates…" }).click();
+  const override = page.getByRole("button", { name: "Override for r3" });
+  assert.ok(await override.isDisabled());
+  await page.getByLabel("Reason").fill("the shop is down");
+  await page.getByText("-m 'the shop is down'").waitFor();
+  await override.click();
   await page.getByText("every cluster that is there has it").first().waitFor();
+  await page.goto("/bundles/base");
+  await gate.getByRole("button", { name: "Lift…" }).click();
+  await page.getByRole("button", { name: "Lift freeze-bundle-base" }).click();
+  await eventually(() => gate.count(), 0);
   await page.goto("/rollouts");
   await page.getByRole("button", { name: "Freeze…" }).click();
   await page.getByLabel("Reason").fill("Black Friday");
@@ -219,7 +227,7 @@ test("a bundle is frozen and its rollout waits; the freeze is lifted, and one of
 test("a window is made with its next times shown first, stands where it counts, and is removed", async () => {
   const page = await enter("/bundles/base");
   await page.getByRole("button", { name: "Window…" }).click();
-  const ask = page.getByRole("group", { name: "Window…" });
+  const ask = page.getByRole("dialog", { name: "Window…" });
   await ask.getByLabel("It begins at").fill("0 25 * * *");
   await ask.getByText("is no schedule").waitFor();
   assert.ok(await ask.getByRole("button", { name: "Keep this window for base" }).isDisabled());
@@ -379,8 +387,10 @@ test("a hub that restarts is lost and found again, without a reload", async () =
   const page = await enter("/clusters");
   await live(page);
   await page.evaluate(() => (window.sameDocument = true));
+  const heard = await hear(page);
   await world("/hub/stop");
   await page.getByText(/The hub has not answered since/).waitFor();
+  await contained(page, "lost");
   assert.equal(await page.locator("html").getAttribute("data-stream"), "lost");
   assert.ok((await page.locator("tbody tr").count()) > 0, "what was known is still shown");
   await world("/hub/start");
@@ -388,6 +398,9 @@ test("a hub that restarts is lost and found again, without a reload", async () =
   await eventually(() => page.getByText(/The hub has not answered since/).count(), 0);
   await eventually(async () => (await page.locator("tbody .t-stale").count()) <= 2, true);
   assert.ok(await page.evaluate(() => window.sameDocument), "the page was not loaded anew");
+  // A screen reader says it, and not each second until the next attempt.
+  assert.ok((await heard()).some((text) => text.includes("has not answered")));
+  assert.deepEqual((await heard()).filter((text) => text.includes("ttempt")), []);
   // A hub that stops writes down whom it has denied what.
   await page.goto("/activity");
   await page.getByRole("button", { name: "Denied" }).click();

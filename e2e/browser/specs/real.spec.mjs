@@ -12,7 +12,7 @@ test("what is changed in a cluster shows while one looks on, and is accepted for
   for (const text of ['"info"', '"debug"', "kubectl-edit", "edge-1"]) await row.getByText(text).first().waitFor();
   await row.getByRole("button", { name: "Accept…" }).click();
   // What it reaches is shown before it is done: by the hub, and again for whom else one chooses.
-  const ask = page.getByRole("group", { name: "Accept…" });
+  const ask = page.getByRole("dialog", { name: "Accept…" });
   await ask.getByText("1 cluster of prod").waitFor();
   await ask.getByText('data.level: "info" → "debug"').waitFor();
   await ask.getByText(/Nothing changes in \d other clusters/).waitFor();

@@ -43,6 +43,13 @@ export async function enter(path = "/", token = TOKEN, options = {}) {
 /** live waits until a page is told of changes. */
 export const live = (page) => page.locator('html[data-stream="live"]').waitFor({ state: "attached" });
 
+/** shown goes to a page, and waits until it has its answers. */
+export async function shown(page, path) {
+  await page.goto(path);
+  await live(page);
+  await page.locator('main[aria-busy="false"]').waitFor();
+}
+
 /** api calls the hub as the administrator, as no page does. */
 export async function api(page, method, path, data) {
   const response = await page.request.fetch(path, { method, headers: { Authorization: `Bearer ${TOKEN}` }, ...(data ? { data } : {}) });
@@ -51,12 +58,15 @@ export async function api(page, method, path, data) {
 }
 
 /** world asks for what a browser cannot do, and answers what came of it. */
-export async function world(path) {
-  const response = await fetch(CONTROL + path, { method: "POST" });
+export async function world(path, form) {
+  const response = await fetch(CONTROL + path, { method: "POST", ...(form && { body: new URLSearchParams(form) }) });
   const text = await response.text();
   assert.equal(response.status, 200, text);
   return text;
 }
+
+/** shell runs a command as somebody would who pastes it, and fails where it does. */
+export const shell = (command) => world("/shell", { command });
 
 /** eventually waits until fn answers what is expected. */
 export async function eventually(fn, expected, what) {
@@ -81,17 +91,40 @@ export const sums = (page) =>
     return facets[0].values.filter(({ count }, i) => Number(shown[i].replaceAll(",", "")) !== count);
   }, [], "states of which the page says something else");
 
-/** accessible has axe look at a page in each theme: at everything in the first, and in others at what is different there, which is the colours. */
-export async function accessible(page, name, themes = ["light", "dark"]) {
+/** accessible has axe look at a page, or a part of it, in each theme: at everything in the first, and in others at what is different there, which is the colours. */
+export async function accessible(page, name, themes = ["light", "dark"], within = "html") {
   for (const [i, theme] of themes.entries()) {
     await page.evaluate((t) => (document.documentElement.dataset.theme = t), theme);
     // There are no frames, for whose sake another page would be opened each time.
-    const axe = new AxeBuilder({ page }).setLegacyMode();
+    const axe = new AxeBuilder({ page }).setLegacyMode().include(within);
     const { violations } = await (i > 0 ? axe.withRules(["color-contrast"]) : axe).analyze();
     const told = violations.map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => `${n.html} ${n.failureSummary}`).join("\n  ")}`);
     assert.equal(told.length, 0, `${name}, ${theme}:\n${told.join("\n")}`);
   }
   await page.evaluate(() => delete document.documentElement.dataset.theme);
+}
+
+/** hear begins to note what a screen reader would say by itself, and answers what reads the notes: each text of a live region, when it changes. */
+export async function hear(page) {
+  await page.evaluate(() => {
+    window.heard = [];
+    const said = new WeakMap();
+    const text = (region) => {
+      const copy = region.cloneNode(true);
+      for (const hidden of copy.querySelectorAll('[aria-hidden="true"]')) hidden.remove();
+      return copy.textContent.trim();
+    };
+    const listen = (first) => {
+      for (const region of document.querySelectorAll("[role=status], [role=alert], [aria-live]")) {
+        const now = text(region);
+        if (!first && said.get(region) !== now && now !== "") window.heard.push(now);
+        said.set(region, now);
+      }
+    };
+    listen(true);
+    new MutationObserver(() => listen(false)).observe(document.body, { subtree: true, childList: true, characterData: true });
+  });
+  return () => page.evaluate(() => window.heard);
 }
 
 /** folder is where pictures go; nowhere where nobody asks for them. */

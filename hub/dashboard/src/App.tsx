@@ -1,4 +1,4 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { follow } from "./api/live";
 import { awaited, useQuery } from "./api/query";
 import { arrive, session, whoAmI } from "./api/session";
@@ -45,22 +45,32 @@ function Page() {
   const filter = map ? param("filter") : "";
   useEffect(() => follow({ cells: map, filter }), [map, filter]);
   const hub = useQuery<Hub>("/v1/hub");
+  const main = useRef<HTMLElement>(null);
+  const before = useRef(path);
+  // As after a load: the next key, and a screen reader, begin with what is new.
+  useLayoutEffect(() => {
+    if (before.current !== path) main.current?.focus({ preventScroll: true });
+    before.current = path;
+  }, [path]);
   return (
     <>
-      <a class="skip" href="#main">
+      <a class="skip" href="#main" onClick={(e) => (e.preventDefault(), main.current?.focus())}>
         Skip to content
       </a>
       <Top hub={hub.data} />
-      <Lost />
-      <Ending />
+      {/* It is there before what it tells of, or nobody would hear that. */}
+      <div role="status">
+        <Lost />
+        <Ending />
+        {hub.data?.readOnly && (
+          <p class="lost">
+            <i class="fl paused" />
+            <b>The hub takes no changes.</b> {hub.data.readOnly}
+          </p>
+        )}
+      </div>
       <Frozen />
-      {hub.data?.readOnly && (
-        <p class="lost" role="status">
-          <i class="fl paused" />
-          <b>The hub takes no changes.</b> {hub.data.readOnly}
-        </p>
-      )}
-      <main class="page" id="main" key={path} aria-busy={awaited.value > 0}>
+      <main class="page" id="main" key={path} ref={main} tabIndex={-1} aria-busy={awaited.value > 0}>
         {screenOf(path)}
       </main>
       <Foot />

@@ -18,6 +18,18 @@ const two = (a: number, unit: string, b: number, smaller: string) => (b ? `${a} 
 /** seconds reads a length of time as the hub writes it: "21600s"; 0 where there is none. */
 export const seconds = (duration: string | undefined): number => Number.parseFloat(duration ?? "") || 0;
 
+/** Lengths that people count in, in seconds; beyond them, whole days. */
+const round = [1, 2, 5, 10, 15, 30, minute, 2 * minute, 5 * minute, 10 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 3 * hour, 6 * hour, 12 * hour, day];
+/** How many marks a scale has at most, and up to which part of it: its last one has its words beyond it. */
+const marks = { most: 4, until: 0.85 };
+
+/** ticks are where a scale of a length has its marks, both in seconds: at 0, and at round times after it. */
+export function ticks(seconds: number): number[] {
+  const end = seconds * marks.until;
+  const step = round.find((s) => end / s < marks.most) ?? Math.ceil(end / marks.most / day) * day;
+  return Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => i * step);
+}
+
 /** clock is the time of day of a moment that is less than a day from now, and the date of one that is not. */
 export function clock(time: string, now: number): string {
   const date = new Date(time);

@@ -1,6 +1,6 @@
 // The hub's words and how the pages show them: a flag's shape, and a word in lower case.
 
-import type { Bundle, PhaseCounts } from "./api/answers";
+import type { Bundle, Cause, PhaseCounts } from "./api/answers";
 
 /** The states of a cluster, in the one order in which they are counted and shown. */
 export const states = ["Ready", "Progressing", "Degraded", "Drifted", "Stale", "NeverConnected"] as const;
@@ -42,6 +42,9 @@ export const count = (n: number | undefined): string => (n ?? 0).toLocaleString(
 
 /** plural is a number and its noun. */
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
+
+/** saidOf is what one of the clusters that fail says of it, in its own words: those of the cause have placeholders where clusters differ. */
+export const saidOf = ({ examples, message, reason }: Cause): string => examples?.[0]?.message || message || reason || "";
 
 /** revisionOf is the revision that a bundle's clusters are to run, and the one that is on its way to them. */
 export function revisionOf({ revision = 0, latestRevision = 0 }: Bundle["status"]): string {

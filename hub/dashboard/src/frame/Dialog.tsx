@@ -2,7 +2,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import type { Signal } from "@preact/signals";
 
-/** Dialog is shown while open is true. Escape, and a press beside it, close it. */
+/** Dialog is shown while open is true. Escape, and a press beside it, close it; the browser keeps the focus in it, and gives it back. */
 export function Dialog({ open, label, children }: { open: Signal<boolean>; label: string; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
   // Before the next key can come, which is for the dialog.

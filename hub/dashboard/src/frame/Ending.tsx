@@ -14,7 +14,7 @@ export function Ending() {
   useEffect(() => void (over && whoAmI()), [over]);
   if (left > notice || over) return null;
   return (
-    <p class="lost" role="status">
+    <p class="lost">
       <i class="fl soaking" />
       <b>Your sign-in ends at {timeOfDay(end)} UTC.</b>
       <button class="btn" onClick={() => signOff("")}>

@@ -10,7 +10,7 @@ export function Foot() {
   return (
     <footer class="cmd">
       <code title={command.value}>{command.value}</code>
-      <Copy text={command.value} />
+      <Copy text={command.value} shortcut="y" />
       <span class="live">
         <span class="st" title={live ? "The hub answers" : "The hub does not answer"}>
           {live ? <i class="pennant" /> : <i class="fl stale" />}

@@ -7,10 +7,12 @@ const keys: [string, string][] = [
   ...Object.entries(places).map(([key, [, title]]): [string, string] => [`g ${key}`, title]),
   ["j k", "move in a list"],
   ["Enter", "open what is chosen"],
-  ["arrows", "move in the map"],
-  ["a p u", "approve, pause or undo a rollout"],
+  ["arrows", "move in the map; Home and End, too"],
+  ["a p o", "approve, pause, promote a rollout"],
+  ["x r u", "override its gates, retry, undo it"],
   ["y", "copy the command at the foot"],
   ["?", "this list"],
+  ["Esc", "close what has opened"],
 ];
 
 /** Keys lists all keys. */

@@ -12,10 +12,12 @@ export function Lost() {
   now.value; // counts on
   const wait = Math.max(0, Math.ceil(((next ?? 0) - Date.now()) / 1000));
   return (
-    <p class="lost" role="status">
+    <p class="lost">
       <i class="fl stale" />
       <b>The hub has not answered since {new Date(since).toISOString().slice(11, 19)} UTC.</b>
-      <span>All that is shown is as of then. Clusters go on with what they have. {wait > 0 ? `Next attempt in ${wait} s.` : "Trying now."}</span>
+      <span>All that is shown is as of then. Clusters go on with what they have.</span>
+      {/* A screen reader would say each second. */}
+      <span aria-hidden="true">{wait > 0 ? `Next attempt in ${wait} s.` : "Trying now."}</span>
     </p>
   );
 }

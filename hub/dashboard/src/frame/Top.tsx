@@ -1,6 +1,8 @@
 import { ends, session, signOut } from "../api/session";
-import { useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
+import { useSignal } from "@preact/signals";
 import { place } from "../location";
+import { Menu } from "../parts/Menu";
 import { toggleTheme } from "../theme";
 import { exact } from "../time";
 import { jumping } from "./keys";
@@ -22,6 +24,12 @@ const screens = [
 export function Top({ hub }: { hub: Hub | undefined }) {
   const path = place.value.path;
   const current = (href: string) => (href === "/" ? path === "/" : path === href || path.startsWith(`${href}/`));
+  const nav = useRef<HTMLElement>(null);
+  // In a narrow window, where not all of them have room.
+  useEffect(() => {
+    const [all, here] = [nav.current?.getBoundingClientRect(), nav.current?.querySelector("[aria-current]")?.getBoundingClientRect()];
+    if (nav.current && all && here) nav.current.scrollLeft += here.left - all.left - (all.width - here.width) / 2;
+  }, [path]);
   return (
     <header class="top">
       <a class="lockup" href="/">
@@ -30,7 +38,7 @@ export function Top({ hub }: { hub: Hub | undefined }) {
       <span class="hub" title={hub && `fleet ${hub.fleet}, hub ${hub.version}`}>
         {location.hostname}
       </span>
-      <nav class="nav" aria-label="Main">
+      <nav class="nav" ref={nav} aria-label="Main">
         {screens.map(([href, title]) => (
           <a key={href} href={href} aria-current={current(href) ? "page" : undefined}>
             {title}
@@ -64,25 +72,18 @@ function Enrol() {
 }
 
 function Who() {
-  const [open, setOpen] = useState(false);
+  const open = useSignal(false);
   if (session.value.state !== "signed in") return null;
   const { actor, roleBindings = [] } = session.value.who;
   const roles = [...new Set(roleBindings.map((b) => b.spec.role))].join(", ") || (actor.includes("/") ? "no role" : "administrator");
   return (
-    <div class="menu">
-      <button class="tool who" aria-expanded={open} aria-label={`Signed in as ${actor}`} title={actor} onClick={() => setOpen(!open)}>
-        {actor.replace(/^.*\//, "").slice(0, 2)}
+    <Menu open={open} label={`Signed in as ${actor}`} button={actor.replace(/^.*\//, "").slice(0, 2)} buttonClass="tool who" title={actor}>
+      <p class="ink m">{actor}</p>
+      <p class="dim">{roles}</p>
+      {ends.value > 0 && <p class="dim">until {exact(new Date(ends.value).toISOString())}</p>}
+      <button class="btn" onClick={() => void signOut()}>
+        Sign out
       </button>
-      {open && (
-        <div class="float">
-          <p class="ink m">{actor}</p>
-          <p class="dim">{roles}</p>
-          {ends.value > 0 && <p class="dim">until {exact(new Date(ends.value).toISOString())}</p>}
-          <button class="btn" onClick={() => void signOut()}>
-            Sign out
-          </button>
-        </div>
-      )}
-    </div>
+    </Menu>
   );
 }

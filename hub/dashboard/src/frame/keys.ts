@@ -2,7 +2,6 @@
 
 import { signal } from "@preact/signals";
 import { go } from "../location";
-import { command } from "../parts/command";
 
 /** Whether the jump, or the list of keys, is open. */
 export const jumping = signal(false);
@@ -23,41 +22,45 @@ export const places: Record<string, [href: string, title: string]> = {
 
 /** How long a letter is awaited after "g", in milliseconds. */
 const patience = 1000;
-let went = 0;
+let went = -Infinity;
 
 export function listenKeys() {
   addEventListener("keydown", (e) => {
     if (e.key === "k" && (e.ctrlKey || e.metaKey)) {
       e.preventDefault();
+      helping.value = false;
       jumping.value = true;
       return;
     }
-    if (e.ctrlKey || e.metaKey || e.altKey || typing(e.target)) return;
+    if (!ours(e)) return;
     const second = places[e.key];
     if (second && e.timeStamp - went < patience) {
-      went = 0;
+      went = -Infinity;
       return go(second[0]);
     }
     switch (e.key) {
       case "g":
         went = e.timeStamp;
         break;
-      case "/":
+      case "/": {
         e.preventDefault();
-        (document.getElementById("filter") ?? document.querySelector<HTMLElement>(".jump"))?.focus();
+        const filter = document.getElementById("filter");
+        if (filter) filter.focus();
+        else jumping.value = true;
         break;
+      }
       case "?":
         helping.value = true;
         break;
-      case "y":
-        void navigator.clipboard.writeText(command.value);
-        break;
       default:
-        // A page's own: the buttons that show a key.
+        // The buttons that show a key.
         document.querySelector<HTMLElement>(`[data-key="${CSS.escape(e.key)}"]`)?.click();
     }
   });
 }
+
+/** ours tells whether a key is the page's: it is for no field, no dialog, and not for the browser. */
+export const ours = (e: KeyboardEvent): boolean => !(e.ctrlKey || e.metaKey || e.altKey || typing(e.target) || jumping.value || helping.value);
 
 const typing = (target: EventTarget | null) =>
   target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement;

@@ -1,6 +1,9 @@
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { call, Failure } from "../api/client";
+import { Menu } from "./Menu";
+import { Shell } from "./Note";
 
 /** How long what varies has to stay as it is before it is tried, in milliseconds: somebody is typing. */
 const settle = 250;
@@ -21,8 +24,12 @@ interface Props {
   variant?: string;
   /** What it means, in a sentence or two. */
   children: ComponentChildren;
+  /** The command that does the same, for this reason. */
+  command?: string | ((why: string) => string);
   /** The field of the body that keeps why, where there is one; a body that is made keeps it itself. */
   reason?: string;
+  /** Whether the hub wants to hear why; until then nothing is tried. */
+  needed?: boolean;
   /** What the dry run says that it touches. */
   touches?: (answer: unknown) => ComponentChildren;
   done: (answer: unknown) => void;
@@ -32,13 +39,12 @@ interface Props {
  * Ask is an action that asks before it is done: beside its button it says what it touches, as the hub's dry run tells it, and keeps a reason. What the
  * hub refuses then, it refuses in the dry run already.
  */
-export function Ask({ label, confirm, danger = false, primary = false, shortcut, method, path, body, variant = "", children, reason, touches, done }: Props) {
-  const [open, setOpen] = useState(false);
+export function Ask({ label, confirm, danger = false, primary = false, shortcut, method, path, body, variant = "", children, command, reason, needed = false, touches, done }: Props) {
+  const open = useSignal(false);
   const [why, setWhy] = useState("");
   const [tried, setTried] = useState<unknown>();
   const [failure, setFailure] = useState("");
   const [busy, setBusy] = useState(false);
-  const id = useId();
   const send = async (dryRun: boolean) => {
     const made = typeof body === "function" ? await body(why) : { ...body, ...(reason && why ? { [reason]: why } : {}) };
     const all = { ...made, ...(dryRun ? { dryRun } : {}) };
@@ -46,24 +52,27 @@ export function Ask({ label, confirm, danger = false, primary = false, shortcut,
     const search = new URLSearchParams(Object.entries(all).map(([k, v]) => [k, String(v)])).toString();
     return call<unknown>("DELETE", `${path}?${search}`);
   };
+  const differs = needed ? `${variant}${why}` : variant;
   useEffect(() => {
-    if (!open) return;
+    if (!open.value) return;
     let current = true;
     setTried(undefined);
     setFailure("");
+    if (needed && !why) return;
     const attempt = () =>
       send(true).then(
         (answer) => current && setTried(answer),
         (e: unknown) => current && setFailure(e instanceof Failure ? e.message : String(e)),
       );
-    const timer = setTimeout(() => void attempt(), variant ? settle : 0);
+    const timer = setTimeout(() => void attempt(), differs ? settle : 0);
     return () => (clearTimeout(timer), void (current = false));
-  }, [open, variant]);
+  }, [open.value, differs]);
   const act = async () => {
+    if (busy) return;
     setBusy(true);
     try {
       const answer = await send(false);
-      setOpen(false);
+      open.value = false;
       done(answer);
     } catch (e) {
       setFailure(e instanceof Failure ? e.message : String(e));
@@ -71,35 +80,33 @@ export function Ask({ label, confirm, danger = false, primary = false, shortcut,
     setBusy(false);
   };
   return (
-    <div class="menu" onKeyDown={(e) => e.key === "Escape" && setOpen(false)}>
-      <button class={`btn ${danger ? "danger" : primary ? "primary" : ""}`} aria-expanded={open} aria-controls={id} data-key={shortcut} onClick={() => setOpen(!open)}>
-        {label} {shortcut && <kbd aria-hidden="true">{shortcut}</kbd>}
-      </button>
-      {open && (
-        <div class="float ask" id={id} role="group" aria-label={label}>
-          <div class="says">{children}</div>
-          {tried !== undefined && touches?.(tried)}
-          {failure && (
-            <p class="msg" role="alert">
-              {failure}
-            </p>
-          )}
-          {reason && (
-            <label>
-              Reason
-              <input class="field-in" value={why} onInput={(e) => setWhy(e.currentTarget.value)} />
-            </label>
-          )}
-          <div class="buttons">
-            <button class={`btn ${danger ? "danger" : "primary"}`} disabled={busy || tried === undefined || failure !== ""} onClick={() => void act()}>
-              {confirm}
-            </button>
-            <button class="btn" onClick={() => setOpen(false)}>
-              Leave it
-            </button>
-          </div>
-        </div>
+    <Menu open={open} label={label} buttonClass={`btn ${danger ? "danger" : primary ? "primary" : ""}`} shortcut={shortcut} className="ask">
+      <div class="says">
+        {children}
+        {command && <Shell command={typeof command === "string" ? command : command(why)} />}
+      </div>
+      <div class="says" role="status">
+        {tried !== undefined && touches?.(tried)}
+      </div>
+      {failure && (
+        <p class="msg" role="alert">
+          {failure}
+        </p>
       )}
-    </div>
+      {reason && (
+        <label>
+          Reason
+          <input class="field-in" required={needed} value={why} onInput={(e) => setWhy(e.currentTarget.value)} />
+        </label>
+      )}
+      <div class="buttons">
+        <button class={`btn ${danger ? "danger" : "primary"}`} disabled={tried === undefined || failure !== ""} onClick={() => void act()}>
+          {confirm}
+        </button>
+        <button class="btn" onClick={() => (open.value = false)}>
+          Leave it
+        </button>
+      </div>
+    </Menu>
   );
 }

@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 
 interface Props {
   title: string;
-  n?: string | number | undefined;
+  n?: ComponentChildren;
   act?: ComponentChildren;
   className?: string;
   children: ComponentChildren;

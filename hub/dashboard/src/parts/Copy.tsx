@@ -3,8 +3,8 @@ import { useState } from "preact/hooks";
 /** How long a button says that it has copied, in milliseconds. */
 const shown = 1500;
 
-/** Copy puts a text on the clipboard. */
-export function Copy({ text, label = "copy" }: { text: string; label?: string }) {
+/** Copy puts a text on the clipboard, also by a key. */
+export function Copy({ text, shortcut }: { text: string; shortcut?: string }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
     await navigator.clipboard.writeText(text);
@@ -12,8 +12,8 @@ export function Copy({ text, label = "copy" }: { text: string; label?: string })
     setTimeout(() => setCopied(false), shown);
   };
   return (
-    <button class="link copy" onClick={copy}>
-      {copied ? "copied" : label}
+    <button type="button" class="link copy" data-key={shortcut} onClick={() => void copy()}>
+      {copied ? "copied" : "copy"}
     </button>
   );
 }

@@ -42,7 +42,12 @@ export function Events({ cluster = "", bundle = "", filter = "", tail = 20 }: Pr
           <li key={e.sequence}>
             <At time={e.time} />
             <span class="st">
-              {e.type === "Warning" && <i class="fl degraded" />}
+              {e.type === "Warning" && (
+                <>
+                  <i class="fl degraded" />
+                  <span class="sr">warning</span>
+                </>
+              )}
               <b>{e.reason}</b>
             </span>
             <span>

@@ -1,3 +1,5 @@
+import { useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
 import type { Facets as Answer } from "../api/answers";
 import { chosen, toggle } from "../filter";
 import { withParam } from "../location";
@@ -48,5 +50,18 @@ export function Facets({ answer, filter, titles }: Props) {
         );
       })}
     </>
+  );
+}
+
+/** Narrow holds facets, beside what they narrow; in a narrow window, behind a button. */
+export function Narrow({ children }: { children: ComponentChildren }) {
+  const [asked, ask] = useState(false);
+  return (
+    <aside class={`facets ${asked ? "asked" : ""}`} aria-label="Facets">
+      <button type="button" class="btn narrow" aria-expanded={asked} onClick={() => ask(!asked)}>
+        Narrow down
+      </button>
+      {children}
+    </aside>
   );
 }

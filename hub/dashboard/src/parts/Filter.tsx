@@ -16,6 +16,10 @@ export function Filter({ filter, hint, failure, bare = "name" }: { filter: strin
     setParam("filter", both(filter, understand(text, bare)));
     setText("");
   };
+  const remove = (term: string) => {
+    setParam("filter", terms(filter).filter((t) => t !== term).join(","));
+    input.current?.focus(); // the button goes
+  };
   const keys = (e: KeyboardEvent) => {
     if (e.key === "Backspace" && text === "" && filter) setParam("filter", terms(filter).slice(0, -1).join(","));
     if (e.key === "Escape") input.current?.blur();
@@ -30,14 +34,7 @@ export function Filter({ filter, hint, failure, bare = "name" }: { filter: strin
               <button
                 type="button"
                 aria-label={`Remove ${term}`}
-                onClick={() =>
-                  setParam(
-                    "filter",
-                    terms(filter)
-                      .filter((t) => t !== term)
-                      .join(","),
-                  )
-                }
+                onClick={() => remove(term)}
               >
                 ×
               </button>

@@ -7,7 +7,6 @@ import { Ask } from "./Ask";
 import { Block } from "./Block";
 import { flags } from "./command";
 import { aboutOf, concerns, freezeName, type About } from "./gates";
-import { Shell } from "./Note";
 import { seconds, span } from "../time";
 import { At } from "./Time";
 
@@ -78,9 +77,8 @@ export function Lift({ gate: { metadata, spec } }: { gate: Gate }) {
   if (!useMay("delete", "gates")) return null;
   const verb = spec?.window ? "Remove" : "Lift";
   return (
-    <Ask label={`${verb}…`} confirm={`${verb} ${metadata.name}`} method="DELETE" path={`/v1/gates/${metadata.name}`} body={{ resourceVersion: metadata.resourceVersion }} done={nothing}>
+    <Ask label={`${verb}…`} confirm={`${verb} ${metadata.name}`} method="DELETE" path={`/v1/gates/${metadata.name}`} body={{ resourceVersion: metadata.resourceVersion }} command={spec?.window ? `yardarm delete gate/${metadata.name}` : `yardarm unfreeze ${metadata.name}`} done={nothing}>
       <p>What waited for it goes on at once, as far as no other gate holds it.</p>
-      <Shell command={spec?.window ? `yardarm delete gate/${metadata.name}` : `yardarm unfreeze ${metadata.name}`} />
     </Ask>
   );
 }
@@ -109,7 +107,18 @@ export function Freeze({ about }: { about: About }) {
     ],
   });
   return (
-    <Ask label="Freeze…" confirm={`Freeze ${what}`} danger method="POST" path="/v1/apply" body={gate} reason="reason" touches={warnings} done={nothing}>
+    <Ask
+      label="Freeze…"
+      confirm={`Freeze ${what}`}
+      danger
+      method="POST"
+      path="/v1/apply"
+      body={gate}
+      command={(reason) => `yardarm freeze${flags({ bundle, cluster })}${bundle || cluster ? "" : " --all"}${hours ? ` --for ${hours}h` : ""}${flags({ reason })}`}
+      reason="reason"
+      touches={warnings}
+      done={nothing}
+    >
       <p>
         {cluster
           ? `No bundle goes on in ${cluster}, nor back. Rollouts go on without it.`
@@ -126,7 +135,6 @@ export function Freeze({ about }: { about: About }) {
           ))}
         </select>
       </label>
-      <Shell command={`yardarm freeze${flags({ bundle, cluster })}${bundle || cluster ? "" : " --all"}${hours ? ` --for ${hours}h` : ""}`} />
     </Ask>
   );
 }

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import type { Failure } from "../api/client";
+import { Copy } from "./Copy";
 
 /** Problem says why something is not shown. */
 export const Problem = ({ failure }: { failure: Failure }) => (
@@ -20,9 +21,16 @@ export const Empty = ({ children, command }: { children: ComponentChildren; comm
   </div>
 );
 
+/** NoCluster says why there is none: none matches the filter, or the fleet has yet to begin. */
+export const NoCluster = ({ filter }: { filter: string }) =>
+  filter ? <Empty>No cluster matches {filter}.</Empty> : <Empty command="yardarm enroll NAME -l env=prod">There is no cluster yet. This adds one:</Empty>;
+
 /** Shell is a command to copy. */
 export const Shell = ({ command }: { command: string }) => (
-  <div class="shell" tabIndex={0} role="group" aria-label="Command">
-    <code>{command}</code>
+  <div class="shell">
+    <code tabIndex={0} role="group" aria-label="Command">
+      {command}
+    </code>
+    <Copy text={command} />
   </div>
 );

@@ -1,6 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
-import { go, setParam } from "../location";
+import { ours } from "../frame/keys";
+import { setParam } from "../location";
 
 export interface Column<R> {
   title: string;
@@ -15,7 +16,6 @@ interface Props<R> {
   columns: Column<R>[];
   rows: R[];
   name: (row: R) => string;
-  href: (row: R) => string;
   order: string;
   /** Asks for more rows; called when the last one is near. */
   more?: () => void;
@@ -25,10 +25,9 @@ interface Props<R> {
 const spare = 10;
 
 /** Rows is a table of which only what is in the window exists. Each row is one line high, which the style sheet keeps. */
-export function Rows<R>({ label, columns, rows, name, href, order, more }: Props<R>) {
+export function Rows<R>({ label, columns, rows, name, order, more }: Props<R>) {
   const body = useRef<HTMLTableSectionElement>(null);
   const [window_, setWindow] = useState({ from: 0, to: 60 });
-  const [chosen, choose] = useState("");
   useLayoutEffect(() => {
     const look = () => {
       const element = body.current;
@@ -48,19 +47,18 @@ export function Rows<R>({ label, columns, rows, name, href, order, more }: Props
       removeEventListener("resize", look);
     };
   }, [rows.length, more]);
-  // Before the next key can come: an effect after the paint would let "j" and a quick Enter open nothing.
-  useLayoutEffect(() => {
+  useEffect(() => {
     const key = (e: KeyboardEvent) => {
-      if (e.target instanceof HTMLInputElement || e.target instanceof HTMLTextAreaElement || e.ctrlKey || e.metaKey) return;
-      const at = rows.findIndex((r) => name(r) === chosen);
-      const next = rows[e.key === "j" ? Math.min(at + 1, rows.length - 1) : Math.max(at - 1, 0)];
-      if ((e.key === "j" || e.key === "k") && next !== undefined) choose(name(next));
-      if (e.key === "Enter" && at >= 0 && !(e.target instanceof HTMLAnchorElement || e.target instanceof HTMLButtonElement)) go(href(rows[at]!));
+      const by = { j: 1, k: -1 }[e.key];
+      if (!by || !ours(e)) return;
+      const all = [...(body.current?.querySelectorAll("tr:not([aria-hidden])") ?? [])];
+      const at = all.findIndex((row) => row.contains(document.activeElement));
+      const next = at < 0 ? all.find((row) => row.getBoundingClientRect().top >= 0) : all[at + by];
+      next?.querySelector("a")?.focus();
     };
     addEventListener("keydown", key);
     return () => removeEventListener("keydown", key);
-  }, [rows, chosen]);
-  useEffect(() => body.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }), [chosen]);
+  }, []);
   const from = Math.min(window_.from, rows.length);
   const shown = rows.slice(from, window_.to);
   return (
@@ -84,7 +82,7 @@ export function Rows<R>({ label, columns, rows, name, href, order, more }: Props
         <tbody ref={body}>
           <Spacer rows={from} />
           {shown.map((row, i) => (
-            <tr key={name(row)} aria-rowindex={from + i + 1} aria-selected={name(row) === chosen}>
+            <tr key={name(row)} aria-rowindex={from + i + 1}>
               {columns.map((c) => (
                 <td key={c.title} class={c.className}>
                   {c.cell(row)}

@@ -1,9 +1,12 @@
 import { useState } from "preact/hooks";
+import { useSignal } from "@preact/signals";
 import { place } from "../location";
 import { forgetView, saveView, views } from "../views";
+import { Menu } from "./Menu";
 
 /** Views are links under names: what is shown now can be kept as one. */
 export function Views() {
+  const open = useSignal(false);
   const [name, setName] = useState("");
   const save = () => {
     if (!name.trim()) return;
@@ -12,39 +15,36 @@ export function Views() {
   };
   const here = place.value.path;
   return (
-    <details class="menu">
-      <summary class="btn">Views</summary>
-      <div class="float">
-        <ul class="rows kept">
-          {views.value.map((v) => (
-            <li key={v.name}>
-              <a class="link cut" href={v.href} title={v.href}>
-                {v.name}
-              </a>
-              <button type="button" class="link" aria-label={`Forget ${v.name}`} onClick={() => forgetView(v.name)}>
-                ×
-              </button>
-            </li>
-          ))}
-        </ul>
-        <div class="inline">
-          <label class="sr" for="view">
-            Name of this view
-          </label>
-          <input
-            id="view"
-            class="field-in"
-            placeholder={here === "/" ? "fleet" : here.slice(1)}
-            value={name}
-            onInput={(e) => setName(e.currentTarget.value)}
-            onKeyDown={(e) => e.key === "Enter" && (e.preventDefault(), save())}
-          />
-          <button type="button" class="btn" onClick={save}>
-            Keep
-          </button>
-        </div>
-        <p class="dim">In this browser only. To share a view, share its link.</p>
+    <Menu open={open} label="Views">
+      <ul class="rows kept">
+        {views.value.map((v) => (
+          <li key={v.name}>
+            <a class="link cut" href={v.href} title={v.href} onClick={() => (open.value = false)}>
+              {v.name}
+            </a>
+            <button type="button" class="link" aria-label={`Forget ${v.name}`} onClick={() => forgetView(v.name)}>
+              ×
+            </button>
+          </li>
+        ))}
+      </ul>
+      <div class="inline">
+        <label class="sr" for="view">
+          Name of this view
+        </label>
+        <input
+          id="view"
+          class="field-in"
+          placeholder={here === "/" ? "fleet" : here.slice(1)}
+          value={name}
+          onInput={(e) => setName(e.currentTarget.value)}
+          onKeyDown={(e) => e.key === "Enter" && (e.preventDefault(), save())}
+        />
+        <button type="button" class="btn" onClick={save}>
+          Keep
+        </button>
       </div>
-    </details>
+      <p class="dim">In this browser only. To share a view, share its link.</p>
+    </Menu>
   );
 }

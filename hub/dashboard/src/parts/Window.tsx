@@ -4,8 +4,8 @@ import type { ClusterGroup, Gate } from "../api/answers";
 import { useMay } from "../frame/useMay";
 import { exact } from "../time";
 import { Ask } from "./Ask";
+import { quote } from "./command";
 import { windowName, type About } from "./gates";
-import { Shell } from "./Note";
 
 /** What pages learn by themselves, since they follow gates. */
 const nothing = () => {};
@@ -42,6 +42,7 @@ export function Window({ about }: { about: About }) {
       method="POST"
       path="/v1/apply"
       body={async (reason) => ({ resources: [{ gate: gate(reason) }] })}
+      command={(reason) => `echo ${quote(JSON.stringify(gate(reason)))} | yardarm apply -f -`}
       variant={[effect, schedule, hours, zone, group].join("\n")}
       reason="reason"
       touches={openings}
@@ -80,7 +81,6 @@ export function Window({ about }: { about: About }) {
         In the time zone
         <input class="field-in m" value={zone} onInput={(e) => setZone(e.currentTarget.value)} />
       </label>
-      <Shell command={`echo '${JSON.stringify(gate(""))}' | yardarm apply -f -`} />
     </Ask>
   );
 }

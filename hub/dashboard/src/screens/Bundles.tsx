@@ -43,9 +43,9 @@ export function Bundles() {
         </div>
         {error && error.status !== 400 && <Problem failure={error} />}
         {rows.length > 0 && (
-          <Rows label="Table of bundles" columns={columns} rows={rows} name={(b) => b.metadata.name} href={(b) => `/bundles/${b.metadata.name}`} order={order} />
+          <Rows label="Table of bundles" columns={columns} rows={rows} name={(b) => b.metadata.name} order={order} />
         )}
-        {data && rows.length === 0 && <Empty command="yardarm publish DIR --bundle web --to prod">No bundle matches. This publishes a folder of manifests to a group:</Empty>}
+        {data && rows.length === 0 && (filter ? <Empty>No bundle matches {filter}.</Empty> : <Empty command="yardarm publish DIR --bundle web --to prod">No bundle has been published. This publishes a folder of manifests to a group:</Empty>)}
       </section>
     </>
   );

@@ -1,14 +1,16 @@
 import { useCallback, useState } from "preact/hooks";
+import { useSignal } from "@preact/signals";
 import { query } from "../api/client";
 import { useQuery } from "../api/query";
 import type { Cluster, Facets as Answer, Page } from "../api/answers";
 import { param, setParam } from "../location";
 import { Bar, Ready } from "../parts/Bar";
 import { flags, useCommand } from "../parts/command";
-import { Facets } from "../parts/Facets";
+import { Facets, Narrow } from "../parts/Facets";
 import { Filter } from "../parts/Filter";
 import { StateWord } from "../parts/Flag";
-import { Empty, Problem } from "../parts/Note";
+import { Menu } from "../parts/Menu";
+import { NoCluster, Problem } from "../parts/Note";
 import { Presence } from "../parts/Presence";
 import { Rows, type Column } from "../parts/Rows";
 import { count, flagOf, states, wordOf } from "../words";
@@ -68,10 +70,10 @@ export function Clusters() {
         </div>
       </div>
       <div class="deck">
-        <aside class="facets" aria-label="Facets">
+        <Narrow>
           <Facets answer={facets.data} filter={filter} titles={titles} />
           <Facets answer={ofLabels.data} filter={filter} titles={Object.fromEntries(told.map((key) => [labelField(key), key]))} />
-        </aside>
+        </Narrow>
         <section class="list" aria-label="Clusters">
           <Filter filter={filter} hint="Filter: a name, env=prod, presence=stale, bundles.failed>0" failure={list.error?.status === 400 ? list.error.message : undefined} />
           <Bar className="thin" parts={states.map((s) => ({ flag: flagOf(s), word: wordOf(s), n: counts.get(s) ?? 0 }))} />
@@ -82,12 +84,11 @@ export function Clusters() {
               columns={[...columns, ...labels.map(labelColumn)]}
               rows={rows}
               name={(c) => c.metadata.name}
-              href={(c) => `/clusters/${c.metadata.name}`}
               order={order}
               more={more}
             />
           )}
-          {list.data && rows.length === 0 && <Empty command="yardarm enroll NAME -l env=prod">No cluster matches. This adds one:</Empty>}
+          {list.data && rows.length === 0 && <NoCluster filter={filter} />}
           {total > most && rows.length >= most && <p class="foot dim">The first {count(most)} of {count(total)}. A filter, or another order, shows others.</p>}
         </section>
       </div>
@@ -107,18 +108,16 @@ const labelColumn = (key: string): Column<Cluster> => ({
 
 /** LabelColumns chooses which labels have a column. */
 function LabelColumns({ keys, chosen }: { keys: string[]; chosen: string[] }) {
+  const open = useSignal(false);
   if (keys.length === 0) return null;
   const toggle = (key: string) => setParam("labels", (chosen.includes(key) ? chosen.filter((k) => k !== key) : [...chosen, key]).join());
   return (
-    <details class="menu">
-      <summary class="btn">Columns</summary>
-      <div class="float">
-        {keys.map((key) => (
-          <label key={key} class="check">
-            <input type="checkbox" checked={chosen.includes(key)} onChange={() => toggle(key)} /> <span class="m">{key}</span>
-          </label>
-        ))}
-      </div>
-    </details>
+    <Menu open={open} label="Columns">
+      {keys.map((key) => (
+        <label key={key} class="check">
+          <input type="checkbox" checked={chosen.includes(key)} onChange={() => toggle(key)} /> <span class="m">{key}</span>
+        </label>
+      ))}
+    </Menu>
   );
 }

@@ -6,7 +6,7 @@ import { both } from "../filter";
 import { flags, useCommand } from "../parts/command";
 import { Filter } from "../parts/Filter";
 import { Problem } from "../parts/Note";
-import { Ago } from "../parts/Time";
+import { Ago, At } from "../parts/Time";
 import { count, plural, wordOf } from "../words";
 import { DriftActions, type Field } from "./DriftActions";
 
@@ -28,7 +28,11 @@ export function Drift() {
           <h1>
             Drift <span class="dim n">{data && count(fields.length)}</span>
           </h1>
-          <p class="lead">{data && `${plural(fields.length, "field differs", "fields differ")} from what was applied, of ${plural(total, "assignment")}, and ${fields.length === 1 ? "is" : "are"} left so.`}</p>
+          {fields.length > 0 && (
+            <p class="lead">
+              {plural(fields.length, "field differs", "fields differ")} from what was applied, in {plural(new Set(fields.flatMap((f) => f.clusters)).size, "cluster")}, and {fields.length === 1 ? "is" : "are"} left so.
+            </p>
+          )}
         </div>
       </div>
       <section class="hung" aria-label="Fields">
@@ -70,12 +74,20 @@ export function Drift() {
                   {wordOf(f.reason || "left so")}
                 </p>
               </div>
-              <p class="m cut" title={f.clusters.join(", ")}>
-                <a class="link" href={`/clusters/${f.clusters[0]}?bundle=${f.bundle}`}>
-                  {f.clusters[0]}
-                </a>
-                {f.clusters.length > 1 && <span class="dim"> and {count(f.clusters.length - 1)} more</span>}
-              </p>
+              <div>
+                <p class="m cut" title={f.clusters.join(", ")}>
+                  <a class="link" href={`/clusters/${f.clusters[0]}?bundle=${f.bundle}`}>
+                    {f.clusters[0]}
+                  </a>
+                  {f.clusters.length > 1 && <span class="dim"> and {count(f.clusters.length - 1)} more</span>}
+                </p>
+                {f.unheard > 0 && (
+                  <p class="st t-stale">
+                    <i class="fl stale" />
+                    {f.unheard === f.clusters.length ? "stale" : `${count(f.unheard)} of them stale`}, as of <At time={f.asOf} />
+                  </p>
+                )}
+              </div>
               <DriftActions field={f} />
             </li>
           ))}
@@ -97,6 +109,10 @@ function group(assignments: Assignment[]): Field[] {
       const key = JSON.stringify([field.bundle, field.kind, field.path, field.desired, field.live, field.manager]);
       const known = fields.get(key) ?? field;
       known.clusters.push(spec.cluster);
+      if (status.phase === "Stale") {
+        known.unheard++;
+        if (status.asOf && (!known.asOf || status.asOf < known.asOf)) known.asOf = status.asOf;
+      }
       if (d.since && (!known.since || d.since < known.since)) known.since = d.since;
       fields.set(key, known);
     }
@@ -114,4 +130,6 @@ const fieldOf = (d: Difference, bundle: string): Field => ({
   reason: d.reason ?? "",
   since: d.since,
   clusters: [],
+  unheard: 0,
+  asOf: undefined,
 });

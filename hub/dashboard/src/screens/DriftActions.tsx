@@ -5,7 +5,6 @@ import type { Bundle, Publication } from "../api/answers";
 import { useMay } from "../frame/useMay";
 import { Ask } from "../parts/Ask";
 import { flags } from "../parts/command";
-import { Shell } from "../parts/Note";
 import { Reach } from "../parts/Reach";
 import { plural } from "../words";
 import { pointerOf, targetOf, withDelivery } from "./drift";
@@ -21,6 +20,9 @@ export interface Field {
   reason: string;
   since: string | undefined;
   clusters: string[];
+  /** How many of them are stale, and since when the first of those has not been heard: it is what they last said. */
+  unheard: number;
+  asOf: string | undefined;
 }
 
 /** What the page learns by itself, since it follows the bundle. */
@@ -43,12 +45,18 @@ export function DriftActions({ field }: { field: Field }) {
       {reason === "ReportOnly" && (
         <Ask label="Correct…" confirm={`Correct drift of ${bundle}`} method="POST" path="/v1/apply" body={apply((d) => ({ ...d, drift: "correct" }))} done={nothing}>
           <p>Drift of all objects of {bundle} is repaired from now on, wherever they do not say otherwise themselves. It is a new revision, which goes through the clusters as any other.</p>
+          <p class="dim">
+            In the bundle's file: <code>spec.delivery.drift: correct</code>
+          </p>
         </Ask>
       )}
       {pointer && (
         <Ask label="Ignore…" confirm="Ignore this field" method="POST" path="/v1/apply" body={apply(ignored)} done={nothing}>
           <p>
             <code>{pointer}</code> of {kind} is left as it is found in every cluster. It is a new revision of {bundle}, which goes through the clusters as any other.
+          </p>
+          <p class="dim">
+            In the bundle's file: <code>spec.delivery.ignore</code>
           </p>
         </Ask>
       )}
@@ -69,6 +77,7 @@ function Accept({ field: { bundle, kind, path, live, clusters } }: { field: Fiel
       method="POST"
       path={`/v1/bundles/${bundle}/drift:accept`}
       body={body}
+      command={`yardarm drift accept bundle/${bundle} ${clusters.map((c) => `cluster/${c}`).join(" ")}${flags({ object: kind, field: path, group })}`}
       variant={group}
       touches={(answer) => <Reach answer={answer as Publication} />}
       done={nothing}
@@ -87,7 +96,6 @@ function Accept({ field: { bundle, kind, path, live, clusters } }: { field: Fiel
           ))}
         </select>
       </label>
-      <Shell command={`yardarm drift accept bundle/${bundle} ${clusters.map((c) => `cluster/${c}`).join(" ")}${flags({ object: kind, field: path, group })}`} />
     </Ask>
   );
 }

@@ -7,7 +7,7 @@ import { Filter } from "../parts/Filter";
 import { Problem } from "../parts/Note";
 import { Share } from "../parts/Share";
 import { Ago, At } from "../parts/Time";
-import { count, flagOf, plural, wordOf } from "../words";
+import { count, flagOf, plural, saidOf, wordOf } from "../words";
 
 /** Problems are causes, and for each which clusters have it and what those share. */
 export function Problems() {
@@ -21,9 +21,9 @@ export function Problems() {
           <h1>
             Problems <span class="dim n">{data && count(data.totalSize)}</span>
           </h1>
-          {data && (
+          {!!data?.clusters && (
             <p class="lead">
-              {count(data.failingClusters)} of {plural(data.clusters ?? 0, "cluster")} have something that fails, is degraded or is held.
+              {count(data.failingClusters)} of {plural(data.clusters, "cluster")} have something that fails, is degraded or is held.
             </p>
           )}
         </div>
@@ -50,11 +50,12 @@ function CauseRow({ cause }: { cause: Cause }) {
     <li>
       <span class={`big t-${flag}`} title={wordOf(cause.phase)}>
         <i class={`fl ${flag}`} />
-        {count(cause.clusters)}
+        {count(cause.clusters)} <span class="sr">{wordOf(cause.phase)}</span>
       </span>
       <div>
         <h2>{cause.reason || wordOf(cause.phase)}</h2>
-        <p class="ink wrap">{cause.message}</p>
+        <p class="ink wrap">{saidOf(cause)}</p>
+        {(cause.clusters ?? 0) > 1 && saidOf(cause) !== cause.message && <p class="dim wrap">and alike elsewhere: {cause.message}</p>}
         <p class="dim">
           {cause.kind && `${cause.kind}, `}
           {cause.bundles?.map((b) => (
@@ -72,7 +73,7 @@ function CauseRow({ cause }: { cause: Cause }) {
         </p>
         {!!cause.unheardClusters && (
           <p class="t-stale">
-            and in {plural(cause.unheardClusters, "more cluster")} when {cause.unheardClusters === 1 ? "it was" : "they were"} last heard
+            and in {plural(cause.unheardClusters, "more cluster")} when {cause.unheardClusters === 1 ? "it was" : "they were"} last heard, as of <At time={cause.unheardSince} />
           </p>
         )}
         <ul class="examples">

@@ -48,6 +48,7 @@ export function Access() {
                 </li>
               ))}
             </ul>
+            {bindings.data && !bindings.data.roleBindings?.length && <p class="more">Nobody has a role yet. A token that is made has one, and so has whoever a RoleBinding names.</p>}
           </Block>
         )}
         {mayRoles && (

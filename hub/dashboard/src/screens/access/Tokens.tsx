@@ -39,7 +39,7 @@ export function Tokens({ roles }: { roles: string[] }) {
               )}
             </span>
             {mayRevoke && (
-              <Ask label="Revoke…" confirm={`Revoke ${t.metadata.name}`} danger method="DELETE" path={`/v1/tokens/${t.metadata.name}`} body={{}} done={again}>
+              <Ask label="Revoke…" confirm={`Revoke ${t.metadata.name}`} danger method="DELETE" path={`/v1/tokens/${t.metadata.name}`} body={{}} command={`yardarm token revoke ${t.metadata.name}`} done={again}>
                 <p>Whoever has it is let in no more, at once; what is open with it ends, and it leaves all bindings.</p>
               </Ask>
             )}
@@ -89,13 +89,15 @@ function Make({ roles, made }: { roles: string[]; made: () => void }) {
           {failure}
         </p>
       )}
-      {secret && (
-        <p class="shell" role="status">
-          <span class="m">{secret}</span>
-          <Copy text={secret} />
-          <span class="dim">shown this once</span>
-        </p>
-      )}
+      <div role="status">
+        {secret && (
+          <p class="shell">
+            <span class="m">{secret}</span>
+            <Copy text={secret} />
+            <span class="dim">shown this once</span>
+          </p>
+        )}
+      </div>
     </>
   );
 }

@@ -46,8 +46,6 @@ export function ArtifactDiff({ from, to }: { from: string; to: string }) {
 
 const Line = ({ sign, text }: { sign: "+" | "-"; text: string }) => (
   <div class={`l ${sign === "+" ? "add" : "del"}`}>
-    <span />
-    <span />
     <span>{sign}</span>
     <span>{text}</span>
   </div>

@@ -11,7 +11,7 @@ import { Events } from "../../parts/Events";
 import { Freeze, GatesOf } from "../../parts/Gates";
 import { Problem } from "../../parts/Note";
 import { Window } from "../../parts/Window";
-import { count, flagOf, partsOf, plural, revisionOf } from "../../words";
+import { count, flagOf, partsOf, plural, revisionOf, saidOf, wordOf } from "../../words";
 import { Matrix } from "./Matrix";
 import { Objects } from "./Objects";
 import { Revisions } from "./Revisions";
@@ -33,6 +33,8 @@ export function Bundle({ name }: { name: string }) {
     );
   }
   const counts = b.status.clusters;
+  // Where none has come to its end yet, what is on its way.
+  const latest = b.status.revision || b.status.latestRevision;
   return (
     <>
       <div class="head">
@@ -46,7 +48,7 @@ export function Bundle({ name }: { name: string }) {
         </div>
         <div class="act">
           {mayReconcile && (
-            <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ bundle: name }} done={again} touches={touches}>
+            <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ bundle: name }} command={`yardarm reconcile bundle/${name}`} done={again} touches={touches}>
               <p>Every spoke compares {name} with what is in its cluster at once, and tries again what failed.</p>
             </Ask>
           )}
@@ -60,12 +62,15 @@ export function Bundle({ name }: { name: string }) {
               method="DELETE"
               path={`/v1/bundles/${name}`}
               body={{ workloads: "WORKLOADS_KEEP", resourceVersion: b.metadata.resourceVersion }}
+              command={`yardarm delete bundle ${name} --keep`}
               done={() => go("/bundles")}
             >
               <p>
                 It leaves {plural(counts?.total ?? 0, "cluster")}: {b.spec?.targets?.map((t) => t.group).join(", ") || "no group"}. Its objects stay there, unmanaged.
               </p>
-              <p class="dim">To have them removed: yardarm delete bundle {name} --remove</p>
+              <p class="dim">
+                To have them removed, say <code>--remove</code> instead.
+              </p>
             </Ask>
           )}
         </div>
@@ -79,7 +84,7 @@ export function Bundle({ name }: { name: string }) {
         <Matrix bundle={b} />
         <Causes bundle={name} />
       </div>
-      {b.status.revision && <Objects bundle={name} revision={b.status.revision} />}
+      {latest && <Objects bundle={name} revision={latest} />}
       <Revisions bundle={name} status={b.status} changed={again} />
       <Block title="Events">
         <Events bundle={name} />
@@ -99,11 +104,11 @@ function Causes({ bundle }: { bundle: string }) {
           <li key={[p.phase, p.reason, p.kind, p.message].join()}>
             <span class={`big t-${flagOf(p.phase)}`}>
               <i class={`fl ${flagOf(p.phase)}`} />
-              {count(p.clusters)}
+              {count(p.clusters)} <span class="sr">{wordOf(p.phase)}</span>
             </span>
             <div>
-              <p class="cause cut" title={p.message}>
-                {p.message || p.reason}
+              <p class="cause cut" title={saidOf(p)}>
+                {saidOf(p)}
               </p>
               <p class="dim cut" title={[p.reason, p.kind, p.examples?.[0]?.cluster].filter(Boolean).join(" ")}>
                 {p.reason} {p.kind} {p.examples?.[0] && <a class="link m" href={`/clusters/${p.examples[0].cluster}?bundle=${bundle}`}>{p.examples[0].cluster}</a>}

@@ -71,7 +71,7 @@ export function Revisions({ bundle, status, changed }: { bundle: string; status:
                     </a>
                   )}
                   {mayUndo && number !== status.latestRevision && (
-                    <Ask label="Return…" confirm={`Return to r${number}`} danger method="POST" path={`/v1/bundles/${bundle}:undo`} body={{ bundle, toRevision: number }} done={changed} touches={touches}>
+                    <Ask label="Return…" confirm={`Return to r${number}`} danger method="POST" path={`/v1/bundles/${bundle}:undo`} body={{ bundle, toRevision: number }} command={`yardarm rollout undo bundle/${bundle} --to-revision ${number}`} done={changed} touches={touches}>
                       <p>
                         A new revision with the content of r{number} is made, and goes through the clusters as any other.
                       </p>

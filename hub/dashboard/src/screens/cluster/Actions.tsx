@@ -2,6 +2,7 @@ import type { Cluster } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { go } from "../../location";
 import { Ask } from "../../parts/Ask";
+import { flags } from "../../parts/command";
 import { Freeze } from "../../parts/Gates";
 import { Window } from "../../parts/Window";
 import { plural } from "../../words";
@@ -30,26 +31,37 @@ export function Actions({ cluster, changed }: Props) {
         </a>
       )}
       {mayReconcile && (
-        <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ cluster: name }} done={changed} touches={assignments}>
+        <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ cluster: name }} command={`yardarm reconcile cluster/${name}`} done={changed} touches={assignments}>
           <p>Its spoke compares all bundles with what is in the cluster at once, and tries again what failed.</p>
         </Ask>
       )}
       <Freeze about={{ cluster: name }} />
       <Window about={{ cluster: name }} />
       {mayBan && !banned && (
-        <Ask label="Ban…" confirm={`Ban ${name}`} danger method="POST" path={`${path}:ban`} body={{ name, resourceVersion: version }} reason="reason" done={changed}>
+        <Ask label="Ban…" confirm={`Ban ${name}`} danger method="POST" path={`${path}:ban`} body={{ name, resourceVersion: version }} command={(reason) => `yardarm ban ${name}${flags({ reason })}`} reason="reason" done={changed}>
           <p>Its certificates are refused from now on, and its stream is cut within a second. {bundles} stay as they are in the cluster, and nothing changes there any more.</p>
         </Ask>
       )}
       {mayBan && banned && (
-        <Ask label="Unban…" confirm={`Unban ${name}`} method="POST" path={`${path}:unban`} body={{ name, resourceVersion: version }} done={changed}>
+        <Ask label="Unban…" confirm={`Unban ${name}`} method="POST" path={`${path}:unban`} body={{ name, resourceVersion: version }} command={`yardarm unban ${name}`} done={changed}>
           <p>Its spoke may connect again, and gets what is assigned to the cluster by then.</p>
         </Ask>
       )}
       {mayDelete && (
-        <Ask label="Delete…" confirm={`Delete ${name}, keep its workloads`} danger method="DELETE" path={path} body={{ workloads: "WORKLOADS_KEEP", resourceVersion: version }} done={() => go("/clusters")}>
+        <Ask
+          label="Delete…"
+          confirm={`Delete ${name}, keep its workloads`}
+          danger
+          method="DELETE"
+          path={path}
+          body={{ workloads: "WORKLOADS_KEEP", resourceVersion: version }}
+          command={`yardarm delete cluster ${name} --keep`}
+          done={() => go("/clusters")}
+        >
           <p>The hub forgets the cluster, and its certificate counts no more. {bundles} stay in the cluster, unmanaged.</p>
-          <p class="dim">To have the spoke remove them first: yardarm delete cluster {name} --remove</p>
+          <p class="dim">
+            To have the spoke remove them first, say <code>--remove</code> instead.
+          </p>
         </Ask>
       )}
     </div>

@@ -14,13 +14,13 @@ export function AssignmentActions({ assignment }: { assignment: Assignment }) {
   return (
     <div class="acts">
       {mayAccept && assignment.status.phase === "Held" && (
-        <Ask label="Accept…" confirm={`Accept ${bundle} in ${cluster}`} danger method="POST" path="/v1/accept" body={{ cluster, bundle }} done={nothing}>
+        <Ask label="Accept…" confirm={`Accept ${bundle} in ${cluster}`} danger method="POST" path="/v1/accept" body={{ cluster, bundle }} command={`yardarm accept cluster/${cluster} bundle/${bundle}`} done={nothing}>
           <p>{assignment.status.message}</p>
           <p>Accepting lets go of what is held: a deletion that asks is carried out.</p>
         </Ask>
       )}
       {mayReconcile && (
-        <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ cluster, bundle }} done={nothing}>
+        <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ cluster, bundle }} command={`yardarm reconcile cluster/${cluster} bundle/${bundle}`} done={nothing}>
           <p>The spoke compares {bundle} with what is in the cluster at once, and tries again what failed.</p>
         </Ask>
       )}

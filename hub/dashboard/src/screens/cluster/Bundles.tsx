@@ -36,7 +36,7 @@ export function Bundles({ cluster }: { cluster: string }) {
                   {status.message ?? ""}
                 </span>
                 <span class="num">
-                  {drifted > 0 && <span class="st t-drifted"><i class="fl drifted" />{drifted}</span>} <Ago time={status.report?.since} />
+                  {drifted > 0 && <span class="st t-drifted" title="objects that differ from what was applied"><i class="fl drifted" />{count(drifted)} <span class="sr">drifted</span></span>} <Ago time={status.report?.since} />
                 </span>
               </a>
               {open === spec.bundle && <AssignmentDetail assignment={a} />}

@@ -1,7 +1,8 @@
 import { useQuery } from "../../api/query";
 import type { Cluster as Resource } from "../../api/answers";
+import { param } from "../../location";
 import { Block } from "../../parts/Block";
-import { useCommand } from "../../parts/command";
+import { quote, useCommand } from "../../parts/command";
 import { Conditions } from "../../parts/Conditions";
 import { Events } from "../../parts/Events";
 import { StateWord } from "../../parts/Flag";
@@ -18,7 +19,8 @@ import { Labels } from "./Labels";
 
 /** Cluster is all that is known of one: whether its spoke is there, how its bundles are, and what it says of itself. */
 export function Cluster({ name }: { name: string }) {
-  useCommand(`describe cluster ${name}`, name);
+  const bundle = param("bundle");
+  useCommand(bundle ? `why ${name} ${quote(bundle)}` : `describe cluster ${name}`, name);
   const { data: c, error, again } = useQuery<Resource>(`/v1/clusters/${name}`, ["Cluster"]);
   if (!c) {
     return (

@@ -1,10 +1,11 @@
 import type { Cluster } from "../../api/answers";
 import { Block } from "../../parts/Block";
+import { At } from "../../parts/Time";
 import { count } from "../../words";
 
 /** Facts are what the spoke says of its cluster. */
 export function Facts({ cluster }: { cluster: Cluster }) {
-  const { facts, spokeVersion } = cluster.status;
+  const { facts, spokeVersion, presence, lastSeen } = cluster.status;
   const all: [string, string | undefined][] = [
     ["Kubernetes", facts?.kubernetesVersion],
     ["Distribution", facts?.distribution],
@@ -15,7 +16,7 @@ export function Facts({ cluster }: { cluster: Cluster }) {
     ...Object.entries(facts?.capacity ?? {}),
   ];
   return (
-    <Block title="Facts" n={cluster.status.presence === "Connected" ? "as reported" : "as last reported"}>
+    <Block title="Facts" n={presence === "Connected" ? "as reported" : lastSeen ? <>as of <At time={lastSeen} /></> : "none yet"}>
       <dl class="facts">
         {all.map(([name, value]) => (
           <div key={name}>

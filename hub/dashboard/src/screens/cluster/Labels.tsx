@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { call, Failure } from "../../api/client";
 import type { Cluster } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
@@ -10,6 +10,7 @@ export function Labels({ cluster, changed }: { cluster: Cluster; changed: () => 
   const allowed = useMay("label", "clusters", { cluster: name });
   const [text, setText] = useState("");
   const [failure, setFailure] = useState("");
+  const input = useRef<HTMLInputElement>(null);
   const send = async (body: { set?: Record<string, string>; remove?: string[] }) => {
     setFailure("");
     try {
@@ -33,7 +34,7 @@ export function Labels({ cluster, changed }: { cluster: Cluster; changed: () => 
           <span key={key} class="token">
             {key}={value}
             {allowed ? (
-              <button aria-label={`Remove label ${key}`} onClick={() => void send({ remove: [key] })}>
+              <button aria-label={`Remove label ${key}`} onClick={() => (input.current?.focus(), void send({ remove: [key] }))}>
                 ×
               </button>
             ) : (
@@ -48,7 +49,7 @@ export function Labels({ cluster, changed }: { cluster: Cluster; changed: () => 
           <label class="sr" for="label">
             Label to set, as in env=prod
           </label>
-          <input id="label" class="field-in m" placeholder="env=prod" value={text} onInput={(e) => setText(e.currentTarget.value)} />
+          <input id="label" ref={input} class="field-in m" placeholder="env=prod" value={text} onInput={(e) => setText(e.currentTarget.value)} />
           <button class="btn">Set</button>
         </form>
       )}

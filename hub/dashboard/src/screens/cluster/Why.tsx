@@ -15,7 +15,7 @@ export function Why({ cluster, bundle }: { cluster: string; bundle: string }) {
       {data.remedy && <p>{data.remedy}</p>}
       <ol class="why">
         {data.steps?.slice(0, first < 0 ? undefined : first + 1).map((s) => (
-          <li key={s.name} class={s.done ? "done" : "fail"}>
+          <li key={s.name} class={s.done ? "done" : s.reason === "Stale" ? "unheard" : "fail"}>
             <span class="k">{s.done ? wordOf(s.name) : `not ${wordOf(s.name)}`}</span>
             <span>{s.message || s.reason}</span>
             {s.time && <time dateTime={s.time} title={exact(s.time)}>{exact(s.time).slice(11, 19)}</time>}

@@ -3,7 +3,7 @@ import { call, Failure } from "../../api/client";
 import { useMay } from "../../frame/useMay";
 import { param } from "../../location";
 import { Block } from "../../parts/Block";
-import { useCommand } from "../../parts/command";
+import { flags, quote, useCommand } from "../../parts/command";
 import { Waiting, type Enrolment } from "./Waiting";
 
 /** Enrol adds a cluster: it makes a token, and shows the cluster connecting. */
@@ -13,7 +13,7 @@ export function Enrol() {
   const [labels, setLabels] = useState("");
   const [failure, setFailure] = useState("");
   const [enrolment, setEnrolment] = useState<Enrolment | undefined>();
-  useCommand(`enroll ${name || "NAME"}${labels ? ` -l ${labels}` : ""}`, "Enrol");
+  useCommand(`enroll ${quote(name || "NAME")}${flags({ labels })}`, "Enrol");
   const submit = async (e: SubmitEvent) => {
     e.preventDefault();
     setFailure("");
@@ -45,6 +45,7 @@ export function Enrol() {
               Labels
               <input class="field-in m" value={labels} placeholder="env=prod,region=eu" onInput={(e) => setLabels(e.currentTarget.value)} />
             </label>
+            <p class="dim">They decide which groups the cluster is in, and so what it runs.</p>
             {failure && (
               <p class="msg" role="alert">
                 {failure}

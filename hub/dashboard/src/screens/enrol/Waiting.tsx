@@ -1,3 +1,4 @@
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { now } from "../../api/clock";
 import { useQuery } from "../../api/query";
 import type { Cluster } from "../../api/answers";
@@ -20,29 +21,28 @@ export function Waiting({ enrolment }: { enrolment: Enrolment }) {
   const command = install(name, enrolment);
   const left = (Date.parse(enrolment.expires) - now.value) / 1000;
   const here = data?.status.presence === "Connected";
+  const shell = useRef<HTMLPreElement>(null);
+  useLayoutEffect(() => shell.current?.focus(), []); // in the place of the button that made it
   return (
     <>
       <Block title="Run this where Helm reaches the cluster" act={<Copy text={command} />}>
-        <pre class="shell block" tabIndex={0}>
+        <pre ref={shell} class="shell block" tabIndex={0} role="group" aria-label="Command">
           {command}
         </pre>
         <p class="dim">The command holds the token, which is a secret and is shown this once.</p>
       </Block>
       <Block title={name}>
-        <p class="hoisting" data-here={here} role="status">
+        <p class="hoisting" data-here={here}>
           <i class="pennant" />
+          <b role="status">{here ? "connected" : left > 0 ? "waiting for its spoke" : "the token has run out"}</b>
           {here && data ? (
             <>
-              <b>connected</b> <StateWord state={data.status.state} /> <a class="link" href={`/clusters/${name}`}>open {name}</a>
+              <StateWord state={data.status.state} /> <a class="link" href={`/clusters/${name}`}>open {name}</a>
             </>
           ) : left > 0 ? (
-            <>
-              <b>waiting for its spoke</b> <span class="dim">the token is good for {span(left)}</span>
-            </>
+            <span class="dim">the token is good for {span(left)}</span>
           ) : (
-            <>
-              <b>the token has run out</b> <a class="link" href={`/enrol?name=${name}`} onClick={() => location.reload()}>make another</a>
-            </>
+            <a class="link" href={`/enrol?name=${name}`} onClick={() => location.reload()}>make another</a>
           )}
         </p>
       </Block>

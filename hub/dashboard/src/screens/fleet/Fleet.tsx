@@ -4,7 +4,7 @@ import type { Facets as Answer } from "../../api/answers";
 import { param, withParam } from "../../location";
 import { Block } from "../../parts/Block";
 import { flags, useCommand } from "../../parts/command";
-import { Facets } from "../../parts/Facets";
+import { Facets, Narrow } from "../../parts/Facets";
 import { Filter } from "../../parts/Filter";
 import { GatesOf } from "../../parts/Gates";
 import { Problem } from "../../parts/Note";
@@ -60,9 +60,9 @@ export function Fleet() {
         }
       >
         <div class="field">
-          <aside class="facets" aria-label="Facets">
+          <Narrow>
             <Facets answer={narrowed.data} filter={filter} titles={titles} />
-          </aside>
+          </Narrow>
           <div class="sea">
             <Filter filter={filter} hint="Filter: a name, env=prod, presence=stale, state=degraded, bundle=web" failure={narrowed.error?.message} />
             <FleetMap />

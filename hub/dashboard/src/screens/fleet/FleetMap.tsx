@@ -1,6 +1,7 @@
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { cells, cellsVersion, connection } from "../../api/live";
-import { Empty } from "../../parts/Note";
+import { param } from "../../location";
+import { NoCluster } from "../../parts/Note";
 import { Flag } from "../../parts/Flag";
 import { count, states, wordOf } from "../../words";
 import { Cards } from "./Cards";
@@ -27,7 +28,7 @@ export function FleetMap() {
   }, [n > 0]);
   if (n === 0) {
     if (version === 0 || connection.value.state !== "live") return null;
-    return <Empty command="yardarm enroll NAME -l env=prod">No cluster matches. This adds one:</Empty>;
+    return <NoCluster filter={param("filter")} />;
   }
   const cards = n <= named;
   return (
@@ -43,7 +44,7 @@ export function FleetMap() {
                   g.counts.has(s) && (
                     <span key={s} class="st" title={`${count(g.counts.get(s))} ${wordOf(s)}`}>
                       <Flag state={s} />
-                      {count(g.counts.get(s))}
+                      {count(g.counts.get(s))} <span class="sr">{wordOf(s)}</span>
                     </span>
                   ),
               )}
@@ -55,7 +56,7 @@ export function FleetMap() {
                   {cards ? (
                     <Cards cells={r.cells} />
                   ) : (
-                    <Squares cells={r.cells} version={version} small={n > squared} room={room} label={`${g.name} ${r.name}`.trim()} point={point} />
+                    <Squares cells={r.cells} version={version} small={n > squared} room={room} label={`${g.name || "no group"} ${r.name}`.trim()} point={point} />
                   )}
                 </figure>
               ))}
@@ -69,7 +70,7 @@ export function FleetMap() {
         {n > squared ? " Flags are too small to tell here but by colour: the counts of each group say the same, and so does the table." : ""}
       </p>
       {pointed && (
-        <div class="tip" role="status" style={{ left: `${pointed.x}px`, top: `${pointed.y}px` }}>
+        <div class="tip" aria-hidden="true" style={{ left: `${pointed.x}px`, top: `${pointed.y}px` }}>
           <b>{pointed.cell.name}</b>
           <span class="st">
             <Flag state={pointed.cell.state} />

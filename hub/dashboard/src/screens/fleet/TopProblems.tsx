@@ -5,7 +5,7 @@ import { Block } from "../../parts/Block";
 import { Problem } from "../../parts/Note";
 import { Share } from "../../parts/Share";
 import { Ago } from "../../parts/Time";
-import { count, flagOf } from "../../words";
+import { count, flagOf, saidOf, wordOf } from "../../words";
 
 /** How many causes the fleet's page shows. */
 const shown = 4;
@@ -24,11 +24,11 @@ export function TopProblems() {
             <li key={[p.phase, p.reason, p.kind, p.message].join()}>
               <span class={`big t-${flag}`}>
                 <i class={`fl ${flag}`} />
-                {count(p.clusters)}
+                {count(p.clusters)} <span class="sr">{wordOf(p.phase)}</span>
               </span>
               <div>
-                <p class="cause cut" title={p.message}>
-                  <a href="/problems">{p.message || p.reason}</a>
+                <p class="cause cut" title={saidOf(p)}>
+                  <a href="/problems">{saidOf(p)}</a>
                 </p>
                 <p class="dim cut" title={where}>
                   {where}, for <Ago time={p.since} />

@@ -71,8 +71,8 @@ export function Rollouts() {
           <Filter filter={typed} hint="Filter: a name, group=prod, rollout=Paused" failure={error?.status === 400 ? error.message : undefined} />
         </div>
         {error && error.status !== 400 && <Problem failure={error} />}
-        {rows.length > 0 && <Rows label="Table of rollouts" columns={columns} rows={rows} name={(b) => b.metadata.name} href={href} order={order} />}
-        {data && rows.length === 0 && <Empty command="yardarm publish DIR --bundle web --to prod">No rollout is under way. This begins one:</Empty>}
+        {rows.length > 0 && <Rows label="Table of rollouts" columns={columns} rows={rows} name={(b) => b.metadata.name} order={order} />}
+        {data && rows.length === 0 && (typed ? <Empty>No rollout matches {typed}.</Empty> : <Empty command="yardarm publish DIR --bundle web --to prod">{all ? "There has been no rollout." : "No rollout is under way."} This begins one:</Empty>)}
       </section>
     </>
   );

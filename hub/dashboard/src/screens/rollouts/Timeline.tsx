@@ -7,13 +7,11 @@ import { both } from "../../filter";
 import { Block } from "../../parts/Block";
 import { Problem } from "../../parts/Note";
 import { Ago } from "../../parts/Time";
-import { seconds, span } from "../../time";
+import { seconds, span, ticks } from "../../time";
 import { count, flagOf, wordOf } from "../../words";
 
 /** How many clusters have a line. */
 const shown = 25;
-/** How many marks the scale has. */
-const marks = 4;
 
 /** Which clusters, by the filter that finds them among those that are to run the revision. */
 const views = { all: "", failed: "phase in (Degraded,Failed)", moving: "phase in (Pending,Progressing)", held: "phase=Held", absent: "phase in (Stale,NeverConnected)" };
@@ -58,9 +56,9 @@ export function Timeline({ rollout }: { rollout: Rollout }) {
               </th>
               <th scope="col" class="fall">
                 <span class="axis">
-                  {Array.from({ length: marks }, (_, i) => (
-                    <span key={i} style={{ "--at": place(begun + ((end - begun) * i) / marks) }}>
-                      {i === 0 ? "begun" : span(((end - begun) * i) / marks / 1000)}
+                  {ticks((end - begun) / 1000).map((t) => (
+                    <span key={t} style={{ "--at": place(begun + t * 1000) }}>
+                      {t === 0 ? "begun" : span(t)}
                     </span>
                   ))}
                 </span>
