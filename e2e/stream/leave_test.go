@@ -30,14 +30,16 @@ func TestClusterRemovalCompletes(t *testing.T) {
 	for _, tc := range []struct {
 		name             string
 		bundles, offline bool
-		asks             bool
+		asks, emptied    bool
 	}{
-		{"with bundles", true, false, false},
+		{"with bundles", true, false, false, false},
 		// Regression: with nothing to remove, nothing ever said so.
-		{"with nothing", false, false, false},
-		{"offline, with bundles", true, true, false},
-		{"offline, with nothing", false, true, false},
-		{"while a removal is asked about", true, false, true},
+		{"with nothing", false, false, false, false},
+		{"offline, with bundles", true, true, false, false},
+		{"offline, with nothing", false, true, false, false},
+		// Its hash says already when it comes back that it holds what it should: nothing.
+		{"offline, with nothing any more", false, true, false, true},
+		{"while a removal is asked about", true, false, true, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHub(t, nil)
@@ -51,6 +53,12 @@ func TestClusterRemovalCompletes(t *testing.T) {
 				h.publish("db", text(100, "2"), "prod")
 				h.awaitPhase("edge-1", "web", yardarmv1.PhaseReady, 1)
 				h.awaitPhase("edge-1", "db", yardarmv1.PhaseReady, 1)
+			}
+			if tc.emptied {
+				h.publish("web", text(100, "1"), "prod")
+				h.awaitPhase("edge-1", "web", yardarmv1.PhaseReady, 1)
+				h.retarget("web")
+				eventually(t, "it holds nothing any more", func() bool { return len(s.state.Entries()) == 0 })
 			}
 			if tc.asks {
 				h.retarget("web")
