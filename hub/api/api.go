@@ -148,6 +148,7 @@ type Server struct {
 	publications, parses, previews, trials chan struct{}
 	downloads                              *downloads
 	watches                                atomic.Int32
+	audiences                              audiences
 	// calls are counted by identity, failures to show one by address.
 	calls, failures *rates
 	denials         *denials

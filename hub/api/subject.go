@@ -52,6 +52,8 @@ type entries[E any] struct {
 	shows func(view, *E) []seen
 	has   func(view, *E) bool
 	names func(*E) []string
+	// sought finds the changes for those who see everything, once for all of them; nil where each is to ask by itself.
+	sought func(*index.State, uint64) ([]index.Change[E], bool)
 }
 
 func (e entries[E]) snapshot(v view, state *index.State) []seen {
@@ -64,7 +66,12 @@ func (e entries[E]) snapshot(v view, state *index.State) []seen {
 }
 
 func (e entries[E]) since(v view, state *index.State, seq uint64) (steps []step, ok bool) {
-	changes, ok := e.changes(state, seq, func(entry *E) bool { return e.has(v, entry) })
+	var changes []index.Change[E]
+	if v.all && e.sought != nil {
+		changes, ok = e.sought(state, seq)
+	} else {
+		changes, ok = e.changes(state, seq, func(entry *E) bool { return e.has(v, entry) })
+	}
 	if !ok {
 		return nil, false
 	}
@@ -143,12 +150,21 @@ func asked[R any](req *hubv1.WatchRequest, schema *query.Schema[R]) (query.Filte
 	return filter, nil
 }
 
+// seekClusters shares a look at clusters among those who see everything.
+func seekClusters(keep func(*index.Cluster) bool) func(*index.State, uint64) ([]index.Change[index.Cluster], bool) {
+	among := index.NewAmong(keep)
+	return func(state *index.State, seq uint64) ([]index.Change[index.Cluster], bool) {
+		return state.ClustersAmong(seq, among)
+	}
+}
+
 func clusterSubject(req *hubv1.WatchRequest) (subject, error) {
 	filter, err := asked(req, clusterFields)
 	return entries[index.Cluster]{
 		all: (*index.State).Clusters, changes: (*index.State).ClustersSince,
-		has:   func(v view, c *index.Cluster) bool { return v.seesEntry(c) && filter.Matches(v.clusterPart(c)) },
-		names: func(c *index.Cluster) []string { return []string{c.Name()} },
+		has:    func(v view, c *index.Cluster) bool { return v.seesEntry(c) && filter.Matches(v.clusterPart(c)) },
+		names:  func(c *index.Cluster) []string { return []string{c.Name()} },
+		sought: seekClusters(filter.Matches),
 		shows: func(v view, c *index.Cluster) []seen {
 			c = v.clusterPart(c)
 			return []seen{{name: c.Name(), uid: c.UID(), content: c,
@@ -228,7 +244,8 @@ func assignmentSubject(req *hubv1.WatchRequest) (subject, error) {
 	}
 	return entries[index.Cluster]{
 		all: (*index.State).Clusters, changes: (*index.State).ClustersSince,
-		has: func(v view, c *index.Cluster) bool { return !isEmpty(matches(v, c)) },
+		has:    func(v view, c *index.Cluster) bool { return !isEmpty(matches(v, c)) },
+		sought: seekClusters(func(c *index.Cluster) bool { return !isEmpty(matches(view{all: true}, c)) }),
 		names: func(c *index.Cluster) (names []string) {
 			for _, a := range c.Assignments {
 				names = append(names, pair{c, a}.name())

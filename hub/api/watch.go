@@ -37,10 +37,11 @@ var errTooOld = refuse(codes.Aborted, reasonTooOld, nil, "what has changed since
 // queued for it, so a slow watcher skips intermediate states and holds nobody up; one that the log has left behind is told so. DELETED carries the
 // resource's identity only.
 func (s *Server) Watch(req *hubv1.WatchRequest, stream grpc.ServerStreamingServer[hubv1.WatchResponse]) error {
-	subject, err := subjectOf(req)
+	subject, leave, err := s.audiences.join(req)
 	if err != nil {
 		return err
 	}
+	defer leave()
 	done, err := s.admitWatch()
 	if err != nil {
 		return err
@@ -253,7 +254,7 @@ const bookmarkSize = 8 + 8 + 8
 
 func (s *Server) bookmarks(req *hubv1.WatchRequest) bookmarks {
 	b := bookmarks{run: s.run}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", req.GetKind(), req.GetName(), req.GetCluster(), req.GetBundle(), req.GetFilter()))
+	sum := sha256.Sum256([]byte(subjectKey(req)))
 	copy(b.what[:], sum[:])
 	return b
 }

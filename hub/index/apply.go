@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -71,12 +73,35 @@ func (s *State) concerns(tx *store.ReadTx, changed store.Changed) (out concerned
 	for uid := range changed.Keys(store.Observed) {
 		out.itself(uid)
 	}
-	for _, t := range []store.Table{store.Clusters, store.Identities, store.Members, store.Presences} {
+	for uid := range changed.Keys(store.Clusters) {
+		out.row(tx, uid, s.clusters[uid])
+	}
+	for _, t := range []store.Table{store.Identities, store.Members, store.Presences} {
 		for uid := range changed.Keys(t) {
 			out.whole(uid)
 		}
 	}
 	return out, false
+}
+
+// row adds a cluster whose row has changed: where only its labels have, no more than the bundles that use labels.
+func (c concerned) row(tx *store.ReadTx, uid string, old *Cluster) {
+	if old == nil || !relabelled(old.Row, tx.Cluster(uid)) {
+		c.whole(uid)
+		return
+	}
+	c.itself(uid)
+	for _, a := range old.Assignments {
+		if len(tx.Revision(a.BundleUID, a.Revision).GetSpec().GetLabels()) > 0 {
+			c.pair(uid, a.BundleUID)
+		}
+	}
+}
+
+// relabelled tells whether a cluster's row differs from an older one in nothing but what people say of it. Of that, groups go by labels, which is told as a
+// change of members, and so do the bundles that use labels.
+func relabelled(old, row *yardarmv1.Cluster) bool {
+	return row.GetMetadata().GetName() == old.GetMetadata().GetName() && proto.Equal(row.GetSpec(), old.GetSpec())
 }
 
 // bundle adds a bundle in all its clusters. One that it no longer goes to is among those whose memberships have changed.
@@ -140,6 +165,7 @@ func (st *step) cluster(uid string, bundles map[string]bool) {
 	default:
 		if next = st.revised(old, row, bundles); next == nil {
 			next = clusterOf(st.Tx, row, st.placer)
+			next.keep(old)
 		}
 		st.clusters[uid] = next
 	}
@@ -150,9 +176,9 @@ func (st *step) cluster(uid string, bundles map[string]bool) {
 	}
 }
 
-// revised is an entry of which nothing has changed but some bundles, and when it was last observed; nil where there is more to it.
+// revised is an entry of which nothing has changed but some bundles, labels, and when it was last observed; nil where there is more to it.
 func (st *step) revised(old *Cluster, row *yardarmv1.Cluster, bundles map[string]bool) *Cluster {
-	if old == nil || bundles == nil || old.Row != row {
+	if old == nil || bundles == nil || old.Row != row && !relabelled(old.Row, row) {
 		return nil
 	}
 	observed := st.Tx.Observed(old.UID())
@@ -162,7 +188,7 @@ func (st *step) revised(old *Cluster, row *yardarmv1.Cluster, bundles map[string
 		return nil
 	}
 	next := *old
-	next.Observed = observed
+	next.Row, next.Observed = row, observed
 	next.Assignments = slices.Clone(old.Assignments)
 	for uid := range bundles {
 		b := st.Tx.Bundle(uid)

@@ -81,6 +81,19 @@ func clusterOf(tx *store.ReadTx, row *yardarmv1.Cluster, placer *placement.Place
 	return c
 }
 
+// keep takes over the assignments of an older entry that are as they were: a change of labels leaves most of them so, and what has not changed is neither
+// counted anew, nor in memory twice.
+func (c *Cluster) keep(old *Cluster) {
+	if old == nil {
+		return
+	}
+	for i, a := range c.Assignments {
+		if i < len(old.Assignments) && *old.Assignments[i] == *a {
+			c.Assignments[i] = old.Assignments[i]
+		}
+	}
+}
+
 func (c *Cluster) count() {
 	c.Bundles, c.Phases = &yardarmv1.PhaseCounts{}, []string{c.Phase}
 	for _, a := range c.Assignments {

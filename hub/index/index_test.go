@@ -110,6 +110,9 @@ func putBundle(tx *store.Tx, name string, revision uint32, groups ...string) err
 	}
 	r := &yardarmv1.Revision{Metadata: meta(fmt.Sprintf("%s-%d", name, revision)), Spec: &yardarmv1.RevisionSpec{Bundle: name, BundleUid: b.Metadata.Uid, Number: revision,
 		Digest: fmt.Sprintf("sha256:%064d", revision)}}
+	if revision%2 == 0 {
+		r.Spec.Labels = []string{"tier"}
+	}
 	return errors.Join(tx.PutRevision(r), tx.PutBundle(b))
 }
 
@@ -147,6 +150,15 @@ func TestFollowingIsDerivingAnew(t *testing.T) {
 			if random.IntN(4) == 0 {
 				c.Spec.Removal = &yardarmv1.Removal{}
 			}
+			return tx.PutCluster(c)
+		},
+		"labels": func(tx *store.Tx) error {
+			c := tx.Cluster("uid-" + cluster())
+			if c == nil {
+				return nil
+			}
+			c = proto.CloneOf(c)
+			c.Metadata.Labels["tier"] = fmt.Sprint(random.IntN(3))
 			return tx.PutCluster(c)
 		},
 		"cluster ends": func(tx *store.Tx) error { return tx.DeleteCluster("uid-" + cluster()) },
@@ -347,6 +359,39 @@ func TestAReportDerivesItsBundleAlone(t *testing.T) {
 	}
 	if after.Observed.GetLastSeen().AsTime() != heard {
 		t.Error("it is not known when it was heard")
+	}
+}
+
+// A label costs the bundles that use labels, and leaves what is as it was.
+func TestALabelDerivesWhatUsesIt(t *testing.T) {
+	f := newFleet(t)
+	f.seed(1, 6)
+	f.update(func(tx *store.Tx) error { return putBundle(tx, "b2", 2, "g2") }) // it uses the label tier
+	entry := func() (c *Cluster) {
+		f.index.Read(func(s *State) { c = s.Cluster("uid-c0") })
+		return c
+	}
+	label := func(key, value string) {
+		f.update(func(tx *store.Tx) error {
+			c := proto.CloneOf(tx.Cluster("uid-c0"))
+			c.Metadata.Labels[key] = value
+			return tx.PutCluster(c)
+		})
+	}
+	before := entry()
+	label("tier", "gold")
+	after := entry()
+	for i, a := range after.Assignments {
+		if changed := a.Bundle == "b2"; (a != before.Assignments[i]) != changed || (a.hash != before.Assignments[i].hash) != changed {
+			t.Errorf("%s was derived anew: %v", a.Bundle, !changed)
+		}
+	}
+	if after.Row.Metadata.Labels["tier"] != "gold" {
+		t.Error("the entry has the labels of before")
+	}
+	label("g0", "no") // it leaves a group, with two bundles
+	if left := entry(); len(left.Assignments) != 6 || left.Assignment("b1") != after.Assignment("b1") || left.Assignment("b0") == after.Assignment("b0") {
+		t.Errorf("of what is as it was, something was kept twice: %v", left.Assignments)
 	}
 }
 

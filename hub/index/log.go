@@ -31,23 +31,40 @@ func (l *log[E]) add(seq uint64, c Change[E]) {
 	}
 }
 
+// after are the changes after a seq.
+func (l *log[E]) after(seq uint64) []record[E] {
+	from := len(l.records)
+	for from > 0 && l.records[from-1].seq > seq {
+		from--
+	}
+	return l.records[from:]
+}
+
 // since answers the changes after a seq of what keep lets pass, before or after: those of one resource as one, in the order of their first.
 func (l *log[E]) since(seq uint64, key func(*E) string, keep func(*E) bool) (changes []Change[E], ok bool) {
 	if seq < l.lost {
 		return nil, false
 	}
-	from := len(l.records)
-	for from > 0 && l.records[from-1].seq > seq {
-		from--
-	}
-	var place map[string]int // in changes
-	for _, r := range l.records[from:] {
-		of := r.Old
-		if of == nil || r.New != nil && !keep(of) {
-			of = r.New
+	return merged(passing(nil, l.after(seq), keep), key), true
+}
+
+// passing adds those records of which keep lets the old or the new entry pass.
+func passing[E any](to, records []record[E], keep func(*E) bool) []record[E] {
+	for _, r := range records {
+		if r.Old != nil && keep(r.Old) || r.New != nil && keep(r.New) {
+			to = append(to, r)
 		}
-		if !keep(of) {
-			continue
+	}
+	return to
+}
+
+// merged makes one change of those of one resource.
+func merged[E any](records []record[E], key func(*E) string) (changes []Change[E]) {
+	var place map[string]int // in changes
+	for _, r := range records {
+		of := r.Old
+		if of == nil {
+			of = r.New
 		}
 		if place == nil {
 			place = make(map[string]int)
@@ -59,5 +76,5 @@ func (l *log[E]) since(seq uint64, key func(*E) string, keep func(*E) bool) (cha
 		place[key(of)] = len(changes)
 		changes = append(changes, r.Change)
 	}
-	return changes, true
+	return changes
 }

@@ -126,25 +126,32 @@ func overflows(a, b map[string]struct{}) bool {
 	return n > maxChangedKeys
 }
 
-// subscriptions are all subscriptions of a store.
+// subscriptions are all subscriptions of a store, by table: each open stream has some, to tables that hardly ever change.
 type subscriptions struct {
-	mu  sync.Mutex
-	all map[*Subscription]struct{}
+	mu      sync.Mutex
+	byTable map[Table]map[*Subscription]struct{}
 }
 
 func (s *subscriptions) add(sub *Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = map[*Subscription]struct{}{}
+	if s.byTable == nil {
+		s.byTable = map[Table]map[*Subscription]struct{}{}
 	}
-	s.all[sub] = struct{}{}
+	for _, t := range sub.tables {
+		if s.byTable[t] == nil {
+			s.byTable[t] = map[*Subscription]struct{}{}
+		}
+		s.byTable[t][sub] = struct{}{}
+	}
 }
 
 func (s *subscriptions) remove(sub *Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.all, sub)
+	for _, t := range sub.tables {
+		delete(s.byTable[t], sub)
+	}
 }
 
 // changes are what a batch has changed.
@@ -184,11 +191,15 @@ func (c *changes) keys() map[Table]map[string]struct{} {
 func (s *subscriptions) notify(c changes) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.all) == 0 || len(c.rows) == 0 {
+	if len(s.byTable) == 0 || len(c.rows) == 0 {
 		return
 	}
 	changed := c.keys()
-	for sub := range s.all {
+	concerned := map[*Subscription]struct{}{}
+	for t := range changed {
+		maps.Copy(concerned, s.byTable[t])
+	}
+	for sub := range concerned {
 		sub.notify(changed)
 	}
 }
