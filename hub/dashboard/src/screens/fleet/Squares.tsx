@@ -94,7 +94,7 @@ export function Squares({ cells, version, small, room, label, point }: Props) {
     >
       {chosen && (
         <span id={id} role="option" aria-selected="true" aria-posinset={(at ?? 0) + 1} aria-setsize={cells.length}>
-          {chosen.name}, {wordOf(chosen.state)}
+          {`${chosen.name}, ${wordOf(chosen.state)}`}
         </span>
       )}
     </canvas>
