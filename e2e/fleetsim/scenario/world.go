@@ -42,11 +42,13 @@ type world struct {
 	stalled map[*worker.Worker]int
 	// changes counts publications of each bundle, so that each differs from the last.
 	changes map[string]int
+	// published are the bundles whose rollouts may not have come to their end.
+	published map[string]bool
 }
 
 // newWorld starts a hub, and enrols the fleet if it is to have any.
 func newWorld(ctx context.Context, c Config) (*world, error) {
-	w := &world{Config: c, changes: map[string]int{}}
+	w := &world{Config: c, changes: map[string]int{}, published: map[string]bool{}}
 	var err error
 	if w.hub, err = newHub(ctx, c); err != nil {
 		return nil, err
@@ -200,6 +202,7 @@ func (w *world) awaitConnected() (last time.Time, err error) {
 // publish changes one field of a bundle, which a group is to run, and answers the revision and when the hub had answered.
 func (w *world) publish(ctx context.Context, bundle, group string) (revision uint32, answered time.Time, err error) {
 	w.changes[bundle]++
+	w.published[bundle] = true
 	var seed uint64
 	for _, c := range []byte(bundle) {
 		seed = seed*31 + uint64(c)
@@ -259,14 +262,15 @@ const (
 )
 
 // settle waits until the rollouts have come to their end, and spokes and hub say no more to each other than heartbeats: reports follow a change by a while,
-// and the hub's own work follows them.
+// and the hub's own work follows them. It asks for no rollout that was over before, since the hub counts the clusters of each that it is asked for.
 func (w *world) settle(ctx context.Context) error {
 	deadline := time.Now().Add(patience)
 	if w.started == w.Spokes && len(w.stalled) == 0 { // otherwise rollouts wait for those who are away
-		for i := range w.Bundles {
-			if err := w.awaitRollout(ctx, seed.BundleName(i), deadline); err != nil {
+		for bundle := range w.published {
+			if err := w.awaitRollout(ctx, bundle, deadline); err != nil {
 				return err
 			}
+			delete(w.published, bundle)
 		}
 	}
 	last, since := int64(-1), time.Now()
