@@ -28,11 +28,16 @@ func (s *Server) ListClusters(ctx context.Context, req *hubv1.ListClustersReques
 	if group != "" && s.store.Read().Group(group) == nil {
 		return nil, groupNotFound(group)
 	}
+	filter, err := clusterFields.Filter(req.GetFilter())
+	if err != nil {
+		return nil, invalid("filter", err.Error())
+	}
+	required := append(labels.Requirements(), filter.Labels()...)
 	list := listRequest{req.GetPageSize(), req.GetPageToken(), req.GetFilter(), req.GetOrderBy(), fmt.Sprintf("clusters %q %q", labels, group)}
 	var v view
 	p, err := paginate(list, clusterFields, func(add func(*index.Cluster)) {
 		v = s.read(ctx, func(v view, state *index.State) {
-			for c := range state.Clusters() {
+			for c := range state.Labelled(required) {
 				if labels.Matches(c.Row.Metadata.Labels) && (group == "" || slices.Contains(c.Groups, group)) && v.seesCluster(c.Row) {
 					add(v.clusterPart(c))
 				}

@@ -158,10 +158,15 @@ func seekClusters(keep func(*index.Cluster) bool) func(*index.State, uint64) ([]
 	}
 }
 
+// labelled are the clusters among which all are that pass a filter.
+func labelled[R any](filter query.Filter[R]) func(*index.State) iter.Seq[*index.Cluster] {
+	return func(state *index.State) iter.Seq[*index.Cluster] { return state.Labelled(filter.Labels()) }
+}
+
 func clusterSubject(req *hubv1.WatchRequest) (subject, error) {
 	filter, err := asked(req, clusterFields)
 	return entries[index.Cluster]{
-		all: (*index.State).Clusters, changes: (*index.State).ClustersSince,
+		all: labelled(filter), changes: (*index.State).ClustersSince,
 		has:    func(v view, c *index.Cluster) bool { return v.seesEntry(c) && filter.Matches(v.clusterPart(c)) },
 		names:  func(c *index.Cluster) []string { return []string{c.Name()} },
 		sought: seekClusters(filter.Matches),
@@ -243,7 +248,7 @@ func assignmentSubject(req *hubv1.WatchRequest) (subject, error) {
 		}
 	}
 	return entries[index.Cluster]{
-		all: (*index.State).Clusters, changes: (*index.State).ClustersSince,
+		all: labelled(filter), changes: (*index.State).ClustersSince,
 		has:    func(v view, c *index.Cluster) bool { return !isEmpty(matches(v, c)) },
 		sought: seekClusters(func(c *index.Cluster) bool { return !isEmpty(matches(view{all: true}, c)) }),
 		names: func(c *index.Cluster) (names []string) {

@@ -125,7 +125,7 @@ func (s *State) apply(tx *store.ReadTx, changed store.Changed) {
 	clusters, all := s.concerns(tx, changed)
 	if s.Tx == nil {
 		s.clusters, s.bundles, s.groups = map[string]*Cluster{}, map[string]*Bundle{}, map[string]*Group{}
-		s.gates = map[string]*yardarmv1.Gate{}
+		s.gates, s.labels = map[string]*yardarmv1.Gate{}, labels{}
 		s.placer, s.counts, s.members = placement.NewPlacer(), map[string]*yardarmv1.PhaseCounts{}, map[string]*membership{}
 	}
 	s.Tx = tx
@@ -169,6 +169,7 @@ func (st *step) cluster(uid string, bundles map[string]bool) {
 		}
 		st.clusters[uid] = next
 	}
+	st.labels.move(uid, old.labels(), next.labels())
 	st.recount(old, next)
 	if old == nil || next == nil || !old.SameItself(next) || !sameAssignments(old, next) {
 		st.Seq++

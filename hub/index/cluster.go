@@ -45,6 +45,13 @@ func (c *Cluster) UID() string { return c.Row.GetMetadata().GetUid() }
 // Name is the cluster's.
 func (c *Cluster) Name() string { return c.Row.GetMetadata().GetName() }
 
+func (c *Cluster) labels() map[string]string {
+	if c == nil {
+		return nil
+	}
+	return c.Row.GetMetadata().GetLabels()
+}
+
 // Assignment is an item and how it stands. There is one for each bundle of each cluster, so it holds no more than it must.
 type Assignment struct {
 	Item

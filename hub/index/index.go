@@ -45,6 +45,7 @@ type State struct {
 	Seq uint64
 
 	clusters map[string]*Cluster
+	labels   labels
 	bundles  map[string]*Bundle
 	groups   map[string]*Group
 	gates    map[string]*yardarmv1.Gate

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -215,12 +216,16 @@ func TestFollowingIsDerivingAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		var want map[string]string
-		fresh.Read(func(s *State) { want = shown(s) })
+		var labels labels
+		fresh.Read(func(s *State) { want, labels = shown(s), s.labels })
 		fresh.sub.Close()
 		var got map[string]string
 		f.index.Read(func(s *State) {
 			got = shown(s)
 			seen.read(t, s)
+			if !reflect.DeepEqual(s.labels, labels) {
+				t.Errorf("after %s, clusters are found by the labels %v, and have %v", name, s.labels, labels)
+			}
 		})
 		compare(t, name, got, want)
 		compare(t, name+", as its log tells", seen.shown(), want)

@@ -10,7 +10,11 @@ import (
 )
 
 // Filter is a filter over resources of type R. The zero value lets all pass. It is immutable.
-type Filter[R any] struct{ terms []func(R) bool }
+type Filter[R any] struct {
+	terms []func(R) bool
+	// labels are those terms that a label has one of some values.
+	labels []selector.Requirement
+}
 
 // Matches tells whether a resource passes.
 func (f Filter[R]) Matches(r R) bool {
@@ -27,8 +31,12 @@ func (f Filter[R]) Empty() bool { return len(f.terms) == 0 }
 
 // And is a filter that lets pass what both do.
 func (f Filter[R]) And(holds func(R) bool) Filter[R] {
-	return Filter[R]{terms: append(slices.Clip(f.terms), holds)}
+	f.terms = append(slices.Clip(f.terms), holds)
+	return f
 }
+
+// Labels are the labels that whatever passes has, each with one of some values: what to look them up by. They must not be changed.
+func (f Filter[R]) Labels() []selector.Requirement { return f.labels }
 
 // Filter reads a filter. The errors are [*Error].
 func (s *Schema[R]) Filter(text string) (Filter[R], error) {
@@ -47,17 +55,20 @@ func (s *Schema[R]) Filter(text string) (Filter[R], error) {
 			return Filter[R]{}, err
 		}
 		f.terms = append(f.terms, holds)
+		if s.isLabel(t.Key) && t.Operator == selector.In {
+			t.Key = strings.TrimPrefix(t.Key, labelPrefix)
+			f.labels = append(f.labels, t.Requirement)
+		}
 	}
 	return f, nil
 }
 
 func (s *Schema[R]) term(t selector.Term) (func(R) bool, *Error) {
 	field, ok := s.Field(t.Key)
-	isLabel := ok && !slices.ContainsFunc(s.Fields, func(f Field[R]) bool { return f.Name == t.Key })
 	switch {
 	case !ok:
 		return nil, &Error{Column: t.Column, Reason: s.unknown(t.Key)}
-	case isLabel:
+	case s.isLabel(t.Key):
 		return s.labelTerm(t)
 	case field.Time:
 		return nil, &Error{Column: t.Column, Reason: fmt.Sprintf("%s is a time, which can be ordered by but not filtered", t.Key)}

@@ -95,6 +95,28 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// What passes is looked up by the labels that it must have: no field's, and none that it may not have.
+func TestFilterNamesLabels(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                   "",
+		"env=prod,tier in (web,db)":          "env=prod tier in (web,db)",
+		"env!=prod,env,!beta,presence=stale": "",
+		"labels.presence=blue,env=prod":      "presence=blue env=prod",
+	} {
+		f, err := ships.Filter(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range f.And(func(*ship) bool { return true }).Labels() {
+			got = append(got, r.String())
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestFilterRefuses(t *testing.T) {
 	noLabels := Schema[*ship]{Name: ships.Name, Fields: ships.Fields}
 	for _, tc := range []struct {

@@ -82,6 +82,11 @@ func (s *Schema[R]) Field(name string) (f Field[R], ok bool) {
 	return Field[R]{Name: name, Text: func(r R) string { return s.Labels(r)[label] }}, true
 }
 
+// isLabel tells whether a name is a label's, and no field's.
+func (s *Schema[R]) isLabel(name string) bool {
+	return s.Labels != nil && !slices.ContainsFunc(s.Fields, func(f Field[R]) bool { return f.Name == name })
+}
+
 // unknown says that there is no such field, and which there are.
 func (s *Schema[R]) unknown(name string) string {
 	names := make([]string, len(s.Fields))
