@@ -129,6 +129,17 @@ func (x *Index) follow() {
 	}
 }
 
+// Entry answers a cluster's entry, as of at least what the store shows; nil where there is none, or nobody watches and there may be much to take in first.
+func (x *Index) Entry(uid string) *Cluster {
+	if x.watchers.Load() == 0 {
+		return nil
+	}
+	x.follow()
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.s.clusters[uid]
+}
+
 // Watching counts a watcher in, for whom the index follows; done counts it out.
 func (x *Index) Watching() (done func()) {
 	x.watchers.Add(1)

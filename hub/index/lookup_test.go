@@ -1,9 +1,12 @@
 package index
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/store"
 	"github.com/yardarm-dev/yardarm/pkg/selector"
@@ -54,5 +57,30 @@ func TestLabelled(t *testing.T) {
 		if names != test.want {
 			t.Errorf("%s: %q, want %q", test.text, names, test.want)
 		}
+	}
+}
+
+// While somebody watches, an entry is as of the newest change; otherwise none is kept up for it.
+func TestEntryIsOfTheNewestChange(t *testing.T) {
+	f := newFleet(t)
+	f.seed(3, 2)
+	if c := f.index.Entry("uid-c1"); c != nil {
+		t.Errorf("nobody watches, and there is an entry: %v", c.Row)
+	}
+	defer f.index.Watching()()
+	for i := range 3 {
+		f.update(func(tx *store.Tx) error {
+			c := proto.CloneOf(tx.Cluster("uid-c1"))
+			c.Metadata.Labels["n"] = fmt.Sprint(i)
+			return tx.PutCluster(c)
+		})
+		tx := f.store.Read()
+		got, want := map[string]string{}, map[string]string{}
+		showCluster(got, f.index.Entry("uid-c1"))
+		showCluster(want, ClusterOf(tx, tx.Cluster("uid-c1")))
+		compare(t, "a label", got, want)
+	}
+	if c := f.index.Entry("uid-none"); c != nil {
+		t.Errorf("there is an entry of no cluster: %v", c.Row)
 	}
 }
