@@ -118,10 +118,14 @@ func TestDatabaseRolledBackByHand(t *testing.T) {
 // held waits until a bundle in a cluster is held for a reason, with a message that says a word.
 func (w *world) held(cluster, bundle, reason, word string) {
 	w.t.Helper()
-	a := w.phase(cluster, bundle, "Held")
-	if a.Status.Reason != reason || !strings.Contains(a.Status.Message, word) {
-		w.t.Errorf("%s in %s is held for %s (%s), want %s (%s)", bundle, cluster, a.Status.Reason, a.Status.Message, reason, word)
-	}
+	// The hub says by itself that it does not know a bundle, until the spoke has said why it holds it.
+	w.eventually(fmt.Sprintf("%s in %s is held for %s (%s)", bundle, cluster, reason, word), func() error {
+		a, err := w.assignment(cluster, bundle)
+		if st := a.GetStatus(); err == nil && (st.GetPhase() != "Held" || st.GetReason() != reason || !strings.Contains(st.GetMessage(), word)) {
+			err = fmt.Errorf("it is %s for %s (%s)", st.GetPhase(), st.GetReason(), st.GetMessage())
+		}
+		return err
+	})
 }
 
 // database is the file that the hub keeps all in.
