@@ -231,23 +231,30 @@ test("a window is made with its next times shown first, stands where it counts, 
   await ask.getByLabel("It begins at").fill("0 25 * * *");
   await ask.getByText("is no schedule").waitFor();
   assert.ok(await ask.getByRole("button", { name: "Keep this window for base" }).isDisabled());
-  await ask.getByLabel("It begins at").fill("30 1 * * *");
   await ask.getByLabel("In the time zone").fill("Asia/Kathmandu");
   await ask.getByLabel("For how many hours").fill("2");
-  // 5:45 ahead, in every season.
-  await eventually(() => ask.locator(".times li", { hasText: /\d 19:45 to \w+ [\d-]+ 21:45/ }).count(), 5);
+  const times = ask.locator(".times li");
+  // 5:45 ahead, in every season. From an hour of now on, so that the window is open, or is not, at whatever hour this runs.
+  const hours = (on) => [0, 2, 6].map((more) => (new Date().getUTCHours() + on + more + 24) % 24);
+  const [, closes, begun] = hours(-1);
+  await ask.getByLabel("It begins at").fill(`30 ${begun} * * *`);
+  await eventually(() => times.first().innerText().then((t) => /^now to \w+ [\d-]+ (\d+):45$/.exec(t)?.[1]), `${closes}`.padStart(2, "0"));
+  const [from, to, local] = hours(6).map((hour) => `${hour}`.padStart(2, "0"));
+  const schedule = `30 ${Number(local)} * * *`;
+  await ask.getByLabel("It begins at").fill(schedule);
+  await eventually(() => times.filter({ hasText: new RegExp(`\\d ${from}:45 to \\w+ [\\d-]+ ${to}:45`) }).count(), 5);
   await accessible(page, "window");
   await contained(page, "window");
   await ask.getByLabel("Revisions go on").selectOption("deny");
   await ask.getByLabel("Reason").fill("they are asleep");
   await ask.getByText('"effect":"deny"').waitFor();
-  await eventually(() => ask.locator(".times li").count(), 5);
+  await eventually(() => times.count(), 5);
   await ask.getByRole("button", { name: "Keep this window for base" }).click();
   const gates = page.getByRole("region", { name: "Gates" });
   await gates.getByText("they are asleep").waitFor();
   await gates.getByText("not in the 2 h from").waitFor();
   const made = await api(page, "GET", "/v1/gates/deny-bundle-base");
-  assert.deepEqual([made.spec.bundles.names, made.spec.window], [["base"], { effect: "deny", schedule: "30 1 * * *", duration: "7200s", timeZone: "Asia/Kathmandu" }]);
+  assert.deepEqual([made.spec.bundles.names, made.spec.window], [["base"], { effect: "deny", schedule, duration: "7200s", timeZone: "Asia/Kathmandu" }]);
   await accessible(page, "bundle with a window");
   await contained(page, "bundle with a window");
   await gates.getByRole("button", { name: "Remove…" }).click();
