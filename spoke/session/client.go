@@ -234,7 +234,7 @@ func (c *Client) once(ctx context.Context, address string) (connected bool, err 
 	s := &session{
 		Client: c, client: client, stream: stream, address: address, logger: c.Logger.With("hub", address),
 		out: make(chan *spokev1.ConnectRequest, outBuffer), list: make(chan struct{}, 1), news: make(chan *yardarmv1.Facts, 1),
-		missing: make(chan struct{}, 1), trials: make(chan trial, maxTrials),
+		missing: make(chan struct{}, 1), spare: make(chan struct{}, 1), trials: make(chan trial, maxTrials),
 	}
 	err = s.run(ctx, cancel)
 	return s.welcomed, err

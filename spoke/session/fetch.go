@@ -34,7 +34,7 @@ type partial struct {
 
 // fetchAll brings every missing content, one at a time, whenever it is told that some may be missing, and again after a
 // while if one could not be had. It never holds back a delta: those come on the other stream; and it never ends the session,
-// since what is wrong with one content is no matter of others.
+// since what is wrong with one content is no matter of others. When there is time, it has what is here kept in few pieces.
 func (s *session) fetchAll(ctx context.Context) error {
 	retry := backoff.Backoff{Base: fetchRetryBase, Max: fetchRetryCap}
 	var again <-chan time.Time
@@ -45,6 +45,11 @@ func (s *session) fetchAll(ctx context.Context) error {
 		case <-s.missing:
 		case <-s.State.Lacking():
 		case <-again:
+		case <-s.spare:
+			if err := s.State.Shorten(ctx); err != nil && ctx.Err() == nil {
+				s.logger.Warn("contents are kept in many pieces", "error", err)
+			}
+			continue
 		}
 		again = nil
 		failed := false

@@ -16,7 +16,8 @@ import (
 // maxPart is how much of an update of reports goes into one message, in bytes: a quarter of what a hub takes.
 const maxPart = 1 << 20
 
-// send owns the sending side: answers first come first, lists as of now, reports as the latest, heartbeats now and then.
+// send owns the sending side: answers first come first, lists as of now, reports as the latest, heartbeats now and then, by which it also
+// tells that there is time for what can wait: those of a fleet are spread, whatever it has just been sent.
 func (s *session) send(ctx context.Context) error {
 	if s.sendReports {
 		if err := s.report(ctx, s.Book.All(), true); err != nil {
@@ -57,6 +58,7 @@ func (s *session) send(ctx context.Context) error {
 		case facts := <-s.news:
 			msg = &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Facts{Facts: facts}}
 		case <-heartbeat.C:
+			signal(s.spare)
 			msg = &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Heartbeat{Heartbeat: &spokev1.Heartbeat{}}}
 		}
 		if err := s.write(ctx, msg); err != nil {

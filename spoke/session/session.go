@@ -47,6 +47,8 @@ type session struct {
 	news chan *yardarmv1.Facts
 	// missing says that some content may be missing.
 	missing chan struct{}
+	// spare says that there is time for what can wait.
+	spare chan struct{}
 	// trials are those that wait for their turn.
 	trials chan trial
 

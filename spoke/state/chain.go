@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,13 +15,16 @@ import (
 )
 
 // An artifact that came as a delta is kept as one, against the artifact that it came against, which stays here as long: to
-// compress it anew was half of a spoke's work for a change. The last of too many links is kept whole again.
+// compress it anew takes longer than all else that a spoke does for a change, and a fleet would do so in the same one. So what is at the end
+// of too many links is kept whole again by Shorten, once the change is acknowledged.
 const (
-	// maxLinks is how many deltas may be between an artifact and one that is kept whole. Each costs a read of the backend and
-	// about as much time as a copy of the artifact, whenever it is read.
+	// maxLinks is how many deltas there may be for long between an artifact and one that is kept whole. Each costs a read of the backend
+	// and about as much time as a copy of the artifact, whenever it is read.
 	maxLinks = 8
+	// mostLinks is how many there may be until there is time for Shorten. What would be one more is kept whole at once.
+	mostLinks = 4 * maxLinks
 	// worthLink is how many times larger than its delta an artifact has to be, so that a chain takes at most half as much as the
-	// artifact beside what is kept whole.
+	// artifact beside what is kept whole, and twice as much until it is shortened.
 	worthLink = 16
 )
 
@@ -33,18 +37,74 @@ type stored struct {
 // keep answers how a content that came against a base is kept.
 func (s *State) keep(base string, delta, content []byte) stored {
 	size := uint64(len(content))
-	if links(s.contents, base) < maxLinks && len(delta) <= len(content)/worthLink {
+	if links(s.contents, base) < mostLinks && len(delta) <= len(content)/worthLink {
 		return stored{base, pack(size, delta)}
 	}
 	return stored{"", pack(size, manifest.CompressFast(content))}
 }
 
-// links is how many deltas an artifact is made of; more than maxLinks where the chain is broken or comes back to itself.
+// Shorten keeps whole what has come to rest on more than maxLinks deltas, and drops those. It is for when there is time: it costs as much as
+// several changes do.
+func (s *State) Shorten(ctx context.Context) error {
+	s.mu.RLock()
+	digests := slices.Sorted(maps.Keys(named(s.entries)))
+	s.mu.RUnlock()
+	for _, digest := range digests {
+		if !s.isLong(digest) {
+			continue
+		}
+		content, err := s.Content(ctx, digest)
+		if errors.Is(err, ErrNoContent) {
+			continue // no longer here, or lost, and will be fetched whole
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.keepWhole(ctx, digest, pack(uint64(len(content)), manifest.CompressFast(content))); err != nil {
+			return fmt.Errorf("keep artifact %s whole: %w", digest, err)
+		}
+	}
+	return nil
+}
+
+func (s *State) isLong(digest string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	n := links(s.contents, digest)
+	return n > maxLinks && n <= mostLinks
+}
+
+// keepWhole puts what an artifact is, whole, in the place of what it is kept as. The one is deleted only when the other is there.
+func (s *State) keepWhole(ctx context.Context, digest string, value []byte) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	base := s.contents[digest]
+	if base == "" {
+		return nil // it is by now, or is here no more
+	}
+	key := artifactKey(digest, "")
+	if err := s.backend.Write(ctx, []Write{{Key: key, Value: value}}); err != nil {
+		s.unsure[key] = true
+		return err
+	}
+	delete(s.unsure, key)
+	have := maps.Clone(s.contents)
+	have[digest] = ""
+	s.mu.Lock()
+	s.contents = have
+	s.mu.Unlock()
+	named := named(s.entries)
+	supports(have, named)
+	s.collect(ctx, named, artifactKey(digest, base))
+	return nil
+}
+
+// links is how many deltas an artifact is made of; more than mostLinks where the chain is broken or comes back to itself.
 func links(contents map[string]string, digest string) (n int) {
-	for ; n <= maxLinks; n++ {
+	for ; n <= mostLinks; n++ {
 		base, here := contents[digest]
 		if !here {
-			return maxLinks + 1
+			return mostLinks + 1
 		}
 		if base == "" {
 			return n
@@ -68,7 +128,7 @@ func supports(contents map[string]string, named map[string]bool) {
 func (s *State) assemble(ctx context.Context, digest string, room, last *room) ([]byte, error) {
 	var keys []string
 	s.mu.RLock()
-	for next := digest; next != "" && len(keys) <= maxLinks; next = s.contents[next] {
+	for next := digest; next != "" && len(keys) <= mostLinks; next = s.contents[next] {
 		keys = append(keys, artifactKey(next, s.contents[next]))
 	}
 	s.mu.RUnlock()

@@ -107,11 +107,14 @@ func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map
 	return nil
 }
 
-// collect drops the artifacts that nothing names. Where that fails, nobody knows which of them are still there: none counts as here, and they
+// collect drops the artifacts that nothing names, and keys that serve no more. Where that fails, nobody knows which of them are still there: none counts as here, and they
 // are dropped with the next write.
-func (s *State) collect(ctx context.Context, named map[string]bool) {
+func (s *State) collect(ctx context.Context, named map[string]bool, useless ...string) {
 	have := maps.Clone(s.contents)
 	var writes []Write
+	for _, key := range useless {
+		writes = append(writes, Write{Key: key})
+	}
 	for _, digest := range slices.Sorted(maps.Keys(have)) {
 		if !named[digest] {
 			writes = append(writes, Write{Key: artifactKey(digest, have[digest])})

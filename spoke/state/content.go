@@ -53,6 +53,9 @@ func (s *State) read(ctx context.Context, digest string) ([]byte, error) {
 func (s *State) lost(ctx context.Context, digest string) ([]byte, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if _, here := s.contents[digest]; !here {
+		return nil, fmt.Errorf("artifact %s: %w", digest, ErrNoContent) // nothing names it any more
+	}
 	content, err := s.read(ctx, digest)
 	if !errors.Is(err, errLost) {
 		return content, err

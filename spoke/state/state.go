@@ -124,7 +124,7 @@ func Open(ctx context.Context, backend Backend, logger *slog.Logger) (*State, er
 		}
 	}
 	for digest, base := range s.contents {
-		if links(s.contents, digest) > maxLinks {
+		if links(s.contents, digest) > mostLinks {
 			s.unsure[artifactKey(digest, base)] = true
 		}
 	}
