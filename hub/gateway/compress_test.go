@@ -4,18 +4,25 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
 )
 
+// patience is how long an answer may take: a line that is held back never comes.
+const patience = 30 * time.Second
+
 // ask makes a call that says itself what it takes, so that nothing is decoded on its way.
 func ask(t *testing.T, h *apitest.Hub, path, takes string) *http.Response {
 	t.Helper()
-	r := request(t, h, "GET", path, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	r := request(t, h, "GET", path, nil).WithContext(ctx)
 	r.Header.Set("Accept-Encoding", takes)
 	resp, err := h.HTTP.Do(r)
 	if err != nil {
@@ -67,6 +74,9 @@ func TestCompression(t *testing.T) {
 // A stream says that it is open before it has anything to say, and each line is there once it is said.
 func TestCompressedStream(t *testing.T) {
 	h := apitest.Start(t)
+	if resp := ask(t, h, "/v1/events?follow=true&filter=reason=Never", "gzip"); resp.StatusCode != http.StatusOK {
+		t.Fatalf("status %d of a stream that has nothing to say", resp.StatusCode)
+	}
 	resp := ask(t, h, "/v1/watch/ClusterGroup", "gzip")
 	if resp.Header.Get("Content-Encoding") != "gzip" {
 		t.Fatalf("header %v", resp.Header)
