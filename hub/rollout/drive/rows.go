@@ -256,6 +256,14 @@ func (t *track) over() bool {
 	return !t.begins && (t.r.Phase == rollout.RolledBack && !t.r.Unsettled() || t.r.Phase == rollout.Completed && len(t.r.Members) == 0)
 }
 
+// plural is a number and its noun.
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
 // tell adds to the story what has become of the rollout since its row was written.
 func (t *track) tell(tx *store.Tx, row *storev1.Rollout, now time.Time) error {
 	say := func(kind, reason, format string, args ...any) error {
@@ -272,7 +280,7 @@ func (t *track) tell(tx *store.Tx, row *storev1.Rollout, now time.Time) error {
 				unmoved++
 			}
 		}
-		text := fmt.Sprintf("revision %d begins its way through %d clusters in %d stages", t.r.Revision, len(t.r.Members)-unmoved, len(t.r.Stages))
+		text := fmt.Sprintf("revision %d begins its way through %s in %s", t.r.Revision, plural(len(t.r.Members)-unmoved, "cluster"), plural(len(t.r.Stages), "stage"))
 		if unmoved > 0 {
 			text += fmt.Sprintf("; nothing changes in %d more", unmoved)
 		}
