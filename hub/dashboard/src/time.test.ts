@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { clock, seconds, span, ticks } from "./time";
+import { clock, seconds, span, ticks, toTheSecond } from "./time";
 
 test("spans have their two largest units", () => {
   for (const [seconds, text] of [[0, "0 s"], [59.4, "59 s"], [60, "1 min"], [3600, "1 h"], [3900, "1 h 5 min"], [273_600, "3 d 4 h"], [-5, "0 s"]] as const) {
@@ -25,5 +25,9 @@ test("a scale has its marks at times that one can say", () => {
   expect(ticks(330)).toEqual([0, 120, 240]);
   expect(ticks(3600)).toEqual([0, 900, 1800, 2700]);
   expect(ticks(20 * 86400)).toEqual([0, 5, 10, 15].map((d) => d * 86400));
-  for (let length = 1; length < 1e7; length *= 1.7) expect(ticks(length).length).toBeLessThanOrEqual(4);
+  for (let length = 1; length < 1e7; length *= 1.7) {
+    expect(ticks(length).length).toBeLessThanOrEqual(4);
+    expect(new Set(ticks(length).map(toTheSecond)).size, `marks of ${length} s`).toBe(ticks(length).length);
+  }
+  expect(ticks(120).map(toTheSecond)).toEqual(["0 s", "30 s", "1 min", "1 min 30 s"]);
 });

@@ -30,6 +30,9 @@ export function ticks(seconds: number): number[] {
   return Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => i * step);
 }
 
+/** toTheSecond is a span that does not leave out the seconds of minutes: for lengths that somebody has set, and marks of a scale. */
+export const toTheSecond = (s: number): string => (s > minute && s < hour && s % minute ? two(Math.floor(s / minute), "min", s % minute, "s") : span(s));
+
 /** clock is the time of day of a moment that is less than a day from now, and the date of one that is not. */
 export function clock(time: string, now: number): string {
   const date = new Date(time);

@@ -43,6 +43,18 @@ export const count = (n: number | undefined): string => (n ?? 0).toLocaleString(
 /** plural is a number and its noun. */
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
 
+/** toRun says how many clusters are to run what is asked about. */
+export const toRun = (n = 0): string => `${plural(n, "cluster")} ${n === 1 ? "is" : "are"} to run it.`;
+
+/** share is a part of a whole in per cent; it is none, or all, only where that is so. */
+export function share(n: number, of: number): string {
+  if (of === 0) return "";
+  const percent = (100 * n) / of;
+  if (n > 0 && percent < 0.1) return "< 0.1 %";
+  if (n < of && percent > 99.9) return "> 99.9 %";
+  return `${percent.toFixed(1)} %`;
+}
+
 /** saidOf is what one of the clusters that fail says of it, in its own words: those of the cause have placeholders where clusters differ. */
 export const saidOf = ({ examples, message, reason }: Cause): string => examples?.[0]?.message || message || reason || "";
 

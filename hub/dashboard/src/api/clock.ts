@@ -11,9 +11,12 @@ export function noteServerTime(date: string | null) {
   if (!Number.isNaN(time) && Math.abs(time - Date.now() - ahead) > 2000) ahead = time - Date.now();
 }
 
+/** hubTime is the hub's time of this moment, in milliseconds. */
+export const hubTime = (): number => Date.now() + ahead;
+
 /** now is the hub's time in milliseconds. It changes once a second, so that what is counted from it is painted so often. */
 export const now = signal(Date.now());
 
 setInterval(() => {
-  if (!document.hidden) now.value = Date.now() + ahead;
+  if (!document.hidden) now.value = hubTime();
 }, 1000);

@@ -3,6 +3,7 @@
 
 import { signal, type Signal } from "@preact/signals";
 import { query, request, Failure } from "./client";
+import { hubTime } from "./clock";
 import { lines } from "./lines";
 import { signOff } from "./session";
 
@@ -26,13 +27,13 @@ interface Step {
 
 export interface Connection {
   state: "connecting" | "live" | "lost";
-  /** Since when, by this machine's clock. */
+  /** Since when, by the hub's clock. */
   since: number;
-  /** When the next attempt is made, while it is lost. */
+  /** When the next attempt is made, while it is lost, by this machine's clock. */
   next?: number;
 }
 
-export const connection = signal<Connection>({ state: "connecting", since: Date.now() });
+export const connection = signal<Connection>({ state: "connecting", since: hubTime() });
 /** The hub's place in its history, as it last said. */
 export const cursor = signal("");
 /** versions count the changes of each kind. */
@@ -69,7 +70,7 @@ async function run(wanted: Wanted, end: AbortSignal) {
     if (end.aborted) return;
     // Full jitter: all pages of a hub that restarts do not come back at once.
     const wait = 200 + Math.random() * Math.min(backoff.most, backoff.first * 2 ** failures);
-    const since = connection.value.state === "lost" ? connection.value.since : Date.now();
+    const since = connection.value.state === "lost" ? connection.value.since : hubTime();
     connection.value = { state: "lost", since, next: Date.now() + wait };
     await sleep(wait, end);
   }
@@ -98,7 +99,7 @@ async function attend(wanted: Wanted, end: AbortSignal, answered: () => void): P
         whole = true;
         for (const name of had) cells.delete(name); // gone while nobody told
         answered();
-        connection.value = { state: "live", since: Date.now() };
+        connection.value = { state: "live", since: hubTime() };
       }
     }
     return false;

@@ -33,18 +33,24 @@ interface Props {
   /** What the dry run says that it touches. */
   touches?: (answer: unknown) => ComponentChildren;
   done: (answer: unknown) => void;
+  /** What the button says for a moment once it is done, where the page does not show it at once. */
+  told?: string;
 }
+
+/** How long that is, in milliseconds. */
+const shown = 3000;
 
 /**
  * Ask is an action that asks before it is done: beside its button it says what it touches, as the hub's dry run tells it, and keeps a reason. What the
  * hub refuses then, it refuses in the dry run already.
  */
-export function Ask({ label, confirm, danger = false, primary = false, shortcut, method, path, body, variant = "", children, command, reason, needed = false, touches, done }: Props) {
+export function Ask({ label, confirm, danger = false, primary = false, shortcut, method, path, body, variant = "", children, command, reason, needed = false, touches, done, told = "" }: Props) {
   const open = useSignal(false);
   const [why, setWhy] = useState("");
   const [tried, setTried] = useState<unknown>();
   const [failure, setFailure] = useState("");
   const [busy, setBusy] = useState(false);
+  const [acted, setActed] = useState(false);
   const send = async (dryRun: boolean) => {
     const made = typeof body === "function" ? await body(why) : { ...body, ...(reason && why ? { [reason]: why } : {}) };
     const all = { ...made, ...(dryRun ? { dryRun } : {}) };
@@ -74,13 +80,15 @@ export function Ask({ label, confirm, danger = false, primary = false, shortcut,
       const answer = await send(false);
       open.value = false;
       done(answer);
+      setActed(true);
+      setTimeout(() => setActed(false), shown);
     } catch (e) {
       setFailure(e instanceof Failure ? e.message : String(e));
     }
     setBusy(false);
   };
   return (
-    <Menu open={open} label={label} buttonClass={`btn ${danger ? "danger" : primary ? "primary" : ""}`} shortcut={shortcut} className="ask">
+    <Menu open={open} label={label} button={acted && told ? told : undefined} said={acted ? told : ""} buttonClass={`btn ${danger ? "danger" : primary ? "primary" : ""}`} shortcut={shortcut} className="ask">
       <div class="says">
         {children}
         {command && <Shell command={typeof command === "string" ? command : command(why)} />}

@@ -4,6 +4,8 @@ import { lines } from "../api/lines";
 import { connection, versions } from "../api/live";
 import { signOff } from "../api/session";
 import type { Event } from "../api/answers";
+import { both } from "../filter";
+import { count } from "../words";
 import { Problem } from "./Note";
 import { At } from "./Time";
 
@@ -59,6 +61,11 @@ export function Events({ cluster = "", bundle = "", filter = "", tail = 20 }: Pr
           </li>
         ))}
       </ul>
+      {events && events.length >= tail && (
+        <p class="more">
+          The newest {count(tail)}. {cluster || bundle ? <a class="link" href={query("/activity", { filter: both(cluster && `cluster=${cluster}`, bundle && `bundle=${bundle}`) })}>more of them</a> : "A filter finds others, and yardarm events tells all."}
+        </p>
+      )}
       {events?.length === 0 && <p class="more">Nothing has happened that the hub still remembers.</p>}
     </>
   );

@@ -3,10 +3,13 @@ import type { ComponentChildren } from "preact";
 import type { Facets as Answer } from "../api/answers";
 import { chosen, toggle } from "../filter";
 import { withParam } from "../location";
-import { count, wordOf } from "../words";
+import { count, states, wordOf } from "../words";
 
 /** How many values of a facet are shown before "more" is asked for. */
 const shown = 7;
+
+/** Fields whose values have an order of their own, the same everywhere; of others, the most frequent come first. */
+const orders: Record<string, readonly string[]> = { state: states, presence: ["Connected", "Unknown", "Stale", "NeverConnected"] };
 
 interface Props {
   answer: Answer | undefined;
@@ -27,6 +30,8 @@ export function Facets({ answer, filter, titles }: Props) {
         // What is chosen stays, though nothing may have it any more.
         const all = [...values, ...picked.filter((p) => !values.some((v) => v.value === p)).map((value) => ({ value, count: 0 }))];
         if (all.length === 0) return null;
+        const ordered = orders[name];
+        if (ordered) all.sort((a, b) => ordered.indexOf(a.value) - ordered.indexOf(b.value));
         return (
           <details key={name} open>
             <summary>{title}</summary>
@@ -39,13 +44,13 @@ export function Facets({ answer, filter, titles }: Props) {
                     style={{ "--f": v.count / total }}
                     title={v.value}
                   >
-                    <span class="v m">{name === "state" || name === "presence" ? wordOf(v.value) : v.value}</span>
+                    <span class="v m">{ordered ? wordOf(v.value) : v.value}</span>
                     <span class="n">{count(v.count)}</span>
                   </a>
                 </li>
               ))}
             </ul>
-            {all.length > shown && <p class="all dim">{count(all.length - shown)} more; narrow by the filter</p>}
+            {all.length > shown && <p class="all dim">{byName.get(name)?.others ? "many" : count(all.length - shown)} more; narrow by the filter</p>}
           </details>
         );
       })}

@@ -139,8 +139,8 @@ export function Freeze({ about }: { about: About }) {
   );
 }
 
-/** warnings are what the hub says of it, such as who waits already. */
-function warnings(answer: unknown) {
+/** warnings are what the hub says of what would be applied, such as who waits already. */
+export function warnings(answer: unknown) {
   return (answer as { results?: { warnings?: string[] }[] }).results?.[0]?.warnings?.map((w) => (
     <p key={w} class="ink">
       {w}

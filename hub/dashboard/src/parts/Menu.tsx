@@ -12,6 +12,8 @@ interface Props {
   /** The key that opens it. */
   shortcut?: string | undefined;
   className?: string;
+  /** What a screen reader is told of what was done. */
+  said?: string;
   children: ComponentChildren;
 }
 
@@ -22,7 +24,7 @@ const edge = 8;
  * Menu is a button, and what opens beside it. Focus goes in when it opens, and back to the button when it closes; Escape closes it, and so does whoever
  * goes elsewhere, by keys or by the pointer.
  */
-export function Menu({ open, label, button, buttonClass = "btn", title, shortcut, className = "", children }: Props) {
+export function Menu({ open, label, button, buttonClass = "btn", title, shortcut, className = "", said = "", children }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
   const float = useRef<HTMLDivElement>(null);
@@ -77,6 +79,9 @@ export function Menu({ open, label, button, buttonClass = "btn", title, shortcut
       >
         {button ?? label} {shortcut && <kbd aria-hidden="true">{shortcut}</kbd>}
       </button>
+      <span class="sr" role="status">
+        {said}
+      </span>
       {shown && (
         <div class={`float ${className}`} ref={float} id={id} role="dialog" aria-label={label} tabIndex={-1}>
           {children}

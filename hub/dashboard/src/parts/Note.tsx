@@ -25,11 +25,14 @@ export const Empty = ({ children, command }: { children: ComponentChildren; comm
 export const NoCluster = ({ filter }: { filter: string }) =>
   filter ? <Empty>No cluster matches {filter}.</Empty> : <Empty command="yardarm enroll NAME -l env=prod">There is no cluster yet. This adds one:</Empty>;
 
+/** Words up to so many letters are kept whole where a command has several lines. */
+const whole = 40;
+
 /** Shell is a command to copy. */
 export const Shell = ({ command }: { command: string }) => (
   <div class="shell">
     <code tabIndex={0} role="group" aria-label="Command">
-      {command}
+      {command.split(" ").map((word, i) => [i > 0 && " ", word.length > whole ? word : <span key={i}>{word}</span>])}
     </code>
     <Copy text={command} />
   </div>

@@ -16,18 +16,20 @@ export function Views() {
   const here = place.value.path;
   return (
     <Menu open={open} label="Views">
-      <ul class="rows kept">
-        {views.value.map((v) => (
-          <li key={v.name}>
-            <a class="link cut" href={v.href} title={v.href} onClick={() => (open.value = false)}>
-              {v.name}
-            </a>
-            <button type="button" class="link" aria-label={`Forget ${v.name}`} onClick={() => forgetView(v.name)}>
-              ×
-            </button>
-          </li>
-        ))}
-      </ul>
+      {views.value.length > 0 && (
+        <ul class="rows kept">
+          {views.value.map((v) => (
+            <li key={v.name}>
+              <a class="link cut" href={v.href} title={v.href} onClick={() => (open.value = false)}>
+                {v.name}
+              </a>
+              <button type="button" class="link" aria-label={`Forget ${v.name}`} onClick={() => forgetView(v.name)}>
+                ×
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
       <div class="inline">
         <label class="sr" for="view">
           Name of this view

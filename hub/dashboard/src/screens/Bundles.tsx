@@ -45,6 +45,7 @@ export function Bundles() {
         {rows.length > 0 && (
           <Rows label="Table of bundles" columns={columns} rows={rows} name={(b) => b.metadata.name} order={order} />
         )}
+        {(data?.totalSize ?? 0) > most && <p class="foot dim">The first {count(most)} of {count(data?.totalSize)}. A filter, or another order, shows others.</p>}
         {data && rows.length === 0 && (filter ? <Empty>No bundle matches {filter}.</Empty> : <Empty command="yardarm publish DIR --bundle web --to prod">No bundle has been published. This publishes a folder of manifests to a group:</Empty>)}
       </section>
     </>

@@ -12,6 +12,8 @@ import { DriftActions, type Field } from "./DriftActions";
 
 /** How many assignments are looked at: what one answer may have. */
 const most = 500;
+/** How many differences a report has at most: where it has so many, there may be more. */
+const told = 20;
 
 /** Drift is what differs from what was applied, by field across clusters. */
 export function Drift() {
@@ -21,6 +23,7 @@ export function Drift() {
   const { data, error } = useQuery<Page & { assignments?: Assignment[] }>(query("/v1/assignments", { filter: all, pageSize: most, orderBy: "since" }), ["Cluster"]);
   const fields = group(data?.assignments ?? []);
   const total = data?.totalSize ?? 0;
+  const full = data?.assignments?.filter(({ status }) => (status.report?.drift ?? []).filter((d) => !d.corrected).length >= told).length ?? 0;
   return (
     <>
       <div class="head">
@@ -93,6 +96,7 @@ export function Drift() {
           ))}
         </ul>
         {data && fields.length === 0 && <p class="more">No live object differs from what was applied, but for what was repaired.</p>}
+        {full > 0 && <p class="more">Of a bundle in a cluster, the newest {told} are told; in {plural(full, "place")} there may be more.</p>}
         {total > most && <p class="more">The oldest {count(most)} of {count(total)} assignments. A filter shows others.</p>}
       </section>
     </>

@@ -5,6 +5,7 @@ import type { Bundle, Publication } from "../api/answers";
 import { useMay } from "../frame/useMay";
 import { Ask } from "../parts/Ask";
 import { flags } from "../parts/command";
+import { warnings } from "../parts/Gates";
 import { Reach } from "../parts/Reach";
 import { plural } from "../words";
 import { pointerOf, targetOf, withDelivery } from "./drift";
@@ -43,7 +44,7 @@ export function DriftActions({ field }: { field: Field }) {
     <div class="acts">
       {path && !kind.startsWith("Secret ") && <Accept field={field} />}
       {reason === "ReportOnly" && (
-        <Ask label="Correct…" confirm={`Correct drift of ${bundle}`} method="POST" path="/v1/apply" body={apply((d) => ({ ...d, drift: "correct" }))} done={nothing}>
+        <Ask label="Correct…" confirm={`Correct drift of ${bundle}`} method="POST" path="/v1/apply" body={apply((d) => ({ ...d, drift: "correct" }))} touches={warnings} done={nothing} told="on its way">
           <p>Drift of all objects of {bundle} is repaired from now on, wherever they do not say otherwise themselves. It is a new revision, which goes through the clusters as any other.</p>
           <p class="dim">
             In the bundle's file: <code>spec.delivery.drift: correct</code>
@@ -51,7 +52,7 @@ export function DriftActions({ field }: { field: Field }) {
         </Ask>
       )}
       {pointer && (
-        <Ask label="Ignore…" confirm="Ignore this field" method="POST" path="/v1/apply" body={apply(ignored)} done={nothing}>
+        <Ask label="Ignore…" confirm="Ignore this field" method="POST" path="/v1/apply" body={apply(ignored)} touches={warnings} done={nothing} told="on its way">
           <p>
             <code>{pointer}</code> of {kind} is left as it is found in every cluster. It is a new revision of {bundle}, which goes through the clusters as any other.
           </p>
@@ -81,6 +82,7 @@ function Accept({ field: { bundle, kind, path, live, clusters } }: { field: Fiel
       variant={group}
       touches={(answer) => <Reach answer={answer as Publication} />}
       done={nothing}
+      told="on its way"
     >
       <p>
         What is live becomes desired, by a patch of {bundle}'s customization. It is a new revision, which goes through the clusters as any other; undoing it takes it back.

@@ -23,7 +23,7 @@ export function Problems() {
           </h1>
           {!!data?.clusters && (
             <p class="lead">
-              {count(data.failingClusters)} of {plural(data.clusters, "cluster")} have something that fails, is degraded or is held.
+              {count(data.failingClusters)} of {plural(data.clusters, "cluster")} {data.failingClusters === 1 ? "has" : "have"} something that fails, is degraded or is held.
             </p>
           )}
         </div>
@@ -38,6 +38,9 @@ export function Problems() {
             <CauseRow key={[p.phase, p.reason, p.kind, p.message].join()} cause={p} />
           ))}
         </ul>
+        {!!data?.problems?.length && data.problems.length < (data.totalSize ?? 0) && (
+          <p class="more">The {count(data.problems.length)} of most clusters. A filter shows others.</p>
+        )}
         {data && !data.problems?.length && <p class="more">No cluster reports a failing bundle.</p>}
       </section>
     </>
@@ -46,6 +49,7 @@ export function Problems() {
 
 function CauseRow({ cause }: { cause: Cause }) {
   const flag = flagOf(cause.phase);
+  const more = (cause.clusters ?? 0) - new Set(cause.examples?.map((e) => e.cluster)).size;
   return (
     <li>
       <span class={`big t-${flag}`} title={wordOf(cause.phase)}>
@@ -87,6 +91,11 @@ function CauseRow({ cause }: { cause: Cause }) {
               </span>
             </li>
           ))}
+          {more > 0 && (
+            <li>
+              and {count(more)} more, among <a class="link" href={query("/clusters", { filter: `bundle in (${cause.bundles?.join()}),phase=${cause.phase}` })}>all clusters where something is {wordOf(cause.phase)}</a>
+            </li>
+          )}
         </ul>
       </div>
       <div class="shares">

@@ -6,6 +6,7 @@ import { Block } from "../../parts/Block";
 import { useCommand } from "../../parts/command";
 import { Problem } from "../../parts/Note";
 import { useMay } from "../../frame/useMay";
+import { count } from "../../words";
 import { Credentials } from "./Credentials";
 import { scopeText } from "./scope";
 import { Tokens } from "./Tokens";
@@ -33,7 +34,7 @@ export function Access() {
       {mayTokens && <Tokens roles={roles.data?.roles?.map((r) => r.metadata.name) ?? []} />}
       <div class="cols two">
         {mayBindings && (
-          <Block title="Role bindings" n={bindings.data?.roleBindings?.length ?? 0}>
+          <Block title="Role bindings" n={bindings.data && count(bindings.data.roleBindings?.length)}>
             {bindings.error && <Problem failure={bindings.error} />}
             <ul class="rows grants">
               {bindings.data?.roleBindings?.map((b) => (
@@ -52,7 +53,7 @@ export function Access() {
           </Block>
         )}
         {mayRoles && (
-          <Block title="Roles" n={roles.data?.roles?.length ?? 0}>
+          <Block title="Roles" n={roles.data && count(roles.data.roles?.length)}>
             {roles.error && <Problem failure={roles.error} />}
             <ul class="rows grants">
               {roles.data?.roles?.map((r) => (

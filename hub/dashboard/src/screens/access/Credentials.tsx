@@ -4,6 +4,7 @@ import type { SourceCredentials } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { Block } from "../../parts/Block";
 import { Problem } from "../../parts/Note";
+import { count } from "../../words";
 import { scopeText } from "./scope";
 
 /** Credentials are what the hub shows to servers of sources: which secrets there are, where they may go, and whose sources may name them. */
@@ -13,7 +14,7 @@ export function Credentials() {
   if (!allowed) return null;
   const all = data?.sourceCredentials ?? [];
   return (
-    <Block title="Source credentials" n={all.length} act={<code class="dim">yardarm credentials set NAME --bundle web --url URL …</code>}>
+    <Block title="Source credentials" n={data && count(all.length)} act={<code class="dim">yardarm credentials set NAME --bundle web --url URL …</code>}>
       {error && <Problem failure={error} />}
       <ul class="rows grants">
         {all.map(({ metadata, spec, status }) => (

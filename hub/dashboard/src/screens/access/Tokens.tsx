@@ -8,6 +8,7 @@ import { Block } from "../../parts/Block";
 import { Copy } from "../../parts/Copy";
 import { Problem } from "../../parts/Note";
 import { Ago, At } from "../../parts/Time";
+import { count } from "../../words";
 
 /** Tokens are the credentials that the hub has given out. */
 export function Tokens({ roles }: { roles: string[] }) {
@@ -15,7 +16,7 @@ export function Tokens({ roles }: { roles: string[] }) {
   const mayMake = useMay("create", "tokens");
   const mayRevoke = useMay("delete", "tokens");
   return (
-    <Block title="Tokens" n={data?.tokens?.length ?? 0}>
+    <Block title="Tokens" n={data && count(data.tokens?.length)}>
       {error && <Problem failure={error} />}
       {mayMake && <Make roles={roles} made={again} />}
       <ul class="rows tokens">

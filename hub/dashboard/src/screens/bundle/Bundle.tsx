@@ -48,7 +48,7 @@ export function Bundle({ name }: { name: string }) {
         </div>
         <div class="act">
           {mayReconcile && (
-            <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ bundle: name }} command={`yardarm reconcile bundle/${name}`} done={again} touches={touches}>
+            <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ bundle: name }} command={`yardarm reconcile bundle/${name}`} done={again} told="asked for" touches={touches}>
               <p>Every spoke compares {name} with what is in its cluster at once, and tries again what failed.</p>
             </Ask>
           )}

@@ -23,8 +23,9 @@ export function Matrix({ bundle }: { bundle: Bundle }) {
 }
 
 function Row({ bundle, target: { group, variant }, varied }: { bundle: string; target: Target; varied: boolean }) {
-  const { data } = useQuery<Facets>(query("/v1/facets/Assignment", { filter: `bundle=${bundle},group=${group}`, facets: ["phase", "revision"], limit: 8 }), ["Cluster", "Bundle"]);
+  const { data } = useQuery<Facets>(query("/v1/facets/Assignment", { filter: `bundle=${bundle},group=${group}`, facets: ["phase", "revision"], limit: 20 }), ["Cluster", "Bundle"]);
   const [phases, revisions] = (data?.facets ?? []).map((f) => f.values ?? []);
+  const runs = revisions?.map((r) => `r${r.value} ${count(r.count)}`).join(", ");
   const ready = phases?.find((p) => p.value === "Ready")?.count ?? 0;
   const total = data?.totalSize ?? 0;
   return (
@@ -43,8 +44,8 @@ function Row({ bundle, target: { group, variant }, varied }: { bundle: string; t
       <span class="num">
         {count(ready)} <span class="dim">of {count(total)} ready</span>
       </span>
-      <span class="m dim cut">
-        {revisions?.map((r) => `r${r.value} ${count(r.count)}`).join(", ")}
+      <span class="m dim cut" title={runs}>
+        {runs}
       </span>
     </li>
   );

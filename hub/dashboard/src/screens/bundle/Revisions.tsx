@@ -8,7 +8,7 @@ import { Ask } from "../../parts/Ask";
 import { Block } from "../../parts/Block";
 import { Problem } from "../../parts/Note";
 import { Ago } from "../../parts/Time";
-import { count, plural } from "../../words";
+import { count, plural, toRun } from "../../words";
 import { ArtifactDiff } from "./ArtifactDiff";
 import { brief, signerOf } from "./provenance";
 import { changesOf, groupsOf, nameOf, objectsText } from "./variants";
@@ -122,5 +122,5 @@ function Differences({ before, after }: { before: Revision; after: Revision }) {
 }
 
 function touches(answer: unknown) {
-  return <p class="ink">{plural((answer as { clusters?: number }).clusters ?? 0, "cluster")} are to run it.</p>;
+  return <p class="ink">{toRun((answer as { clusters?: number }).clusters)}</p>;
 }

@@ -31,7 +31,7 @@ export function Actions({ cluster, changed }: Props) {
         </a>
       )}
       {mayReconcile && (
-        <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ cluster: name }} command={`yardarm reconcile cluster/${name}`} done={changed} touches={assignments}>
+        <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ cluster: name }} command={`yardarm reconcile cluster/${name}`} done={changed} told="asked for" touches={assignments}>
           <p>Its spoke compares all bundles with what is in the cluster at once, and tries again what failed.</p>
         </Ask>
       )}
@@ -39,7 +39,7 @@ export function Actions({ cluster, changed }: Props) {
       <Window about={{ cluster: name }} />
       {mayBan && !banned && (
         <Ask label="Ban…" confirm={`Ban ${name}`} danger method="POST" path={`${path}:ban`} body={{ name, resourceVersion: version }} command={(reason) => `yardarm ban ${name}${flags({ reason })}`} reason="reason" done={changed}>
-          <p>Its certificates are refused from now on, and its stream is cut within a second. {bundles} stay as they are in the cluster, and nothing changes there any more.</p>
+          <p>Its certificates are refused from now on, and its stream is cut within a second. What it runs, {bundles}, stays as it is, and nothing changes there any more.</p>
         </Ask>
       )}
       {mayBan && banned && (
@@ -58,7 +58,7 @@ export function Actions({ cluster, changed }: Props) {
           command={`yardarm delete cluster ${name} --keep`}
           done={() => go("/clusters")}
         >
-          <p>The hub forgets the cluster, and its certificate counts no more. {bundles} stay in the cluster, unmanaged.</p>
+          <p>The hub forgets the cluster, and its certificate counts no more. What it runs, {bundles}, stays there, unmanaged.</p>
           <p class="dim">
             To have the spoke remove them first, say <code>--remove</code> instead.
           </p>

@@ -20,7 +20,7 @@ export function AssignmentActions({ assignment }: { assignment: Assignment }) {
         </Ask>
       )}
       {mayReconcile && (
-        <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ cluster, bundle }} command={`yardarm reconcile cluster/${cluster} bundle/${bundle}`} done={nothing}>
+        <Ask label="Reconcile now" confirm="Reconcile now" method="POST" path="/v1/reconcile" body={{ cluster, bundle }} command={`yardarm reconcile cluster/${cluster} bundle/${bundle}`} done={nothing} told="asked for">
           <p>The spoke compares {bundle} with what is in the cluster at once, and tries again what failed.</p>
         </Ask>
       )}

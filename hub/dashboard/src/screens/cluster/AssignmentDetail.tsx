@@ -2,7 +2,7 @@ import type { Assignment } from "../../api/answers";
 import { Conditions } from "../../parts/Conditions";
 import { DriftList } from "../../parts/DriftList";
 import { Ago, At } from "../../parts/Time";
-import { count } from "../../words";
+import { count, plural } from "../../words";
 import { AssignmentActions } from "./AssignmentActions";
 import { Why } from "./Why";
 
@@ -20,7 +20,7 @@ export function AssignmentDetail({ assignment }: { assignment: Assignment }) {
             , as of <At time={asOf} />
           </>
         )}
-        {o && `; of ${count(o.total)} objects ${count(o.applied)} applied, ${count(o.ready)} ready, ${count(o.failed)} failed`}
+        {o && `; of ${plural(o.total ?? 0, "object")} ${count(o.applied)} applied, ${count(o.ready)} ready, ${count(o.failed)} failed`}
         {o?.pruning ? `, ${count(o.pruning)} still to be removed` : ""}
         {variant && (
           <>

@@ -23,8 +23,8 @@ export function Labels({ cluster, changed }: { cluster: Cluster; changed: () => 
   };
   const add = (e: SubmitEvent) => {
     e.preventDefault();
-    const [key = "", value = ""] = text.split("=");
-    void send({ set: { [key.trim()]: value.trim() } });
+    const [key = "", ...value] = text.split("=");
+    void send({ set: { [key.trim()]: value.join("=").trim() } });
   };
   const labels = Object.entries(cluster.metadata.labels ?? {}).sort();
   return (

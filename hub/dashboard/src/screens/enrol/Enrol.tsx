@@ -19,7 +19,7 @@ export function Enrol() {
     setFailure("");
     try {
       const pairs = labels.split(",").map((l) => l.trim().split("=")).filter(([key]) => key);
-      setEnrolment(await call<Enrolment>("POST", `/v1/clusters/${encodeURIComponent(name)}:enroll`, { labels: Object.fromEntries(pairs.map(([k, v = ""]) => [k, v])) }));
+      setEnrolment(await call<Enrolment>("POST", `/v1/clusters/${encodeURIComponent(name)}:enroll`, { labels: Object.fromEntries(pairs.map(([k, ...v]) => [k, v.join("=")])) }));
     } catch (e) {
       setFailure(e instanceof Failure ? e.message : String(e));
     }

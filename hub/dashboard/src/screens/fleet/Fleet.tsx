@@ -21,7 +21,7 @@ export const titles = { group: "Group", presence: "Presence", region: "Region", 
 export function Fleet() {
   const filter = param("filter");
   useCommand(filter ? `get clusters${flags({ filter })}` : "status", "Fleet");
-  const all = useQuery<Answer>(query("/v1/facets/Cluster", { facets: ["state", "presence", "group"] }), ["Cluster", "ClusterGroup"]);
+  const all = useQuery<Answer>(query("/v1/facets/Cluster", { facets: ["state"] }), ["Cluster"]);
   const narrowed = useQuery<Answer>(query("/v1/facets/Cluster", { filter, facets: Object.keys(titles) }), ["Cluster", "ClusterGroup"]);
   const total = all.data?.totalSize ?? 0;
   return (
@@ -39,7 +39,7 @@ export function Fleet() {
       </div>
       <Block
         title="Clusters"
-        n={`${count(narrowed.data?.totalSize)} of ${count(total)}`}
+        n={narrowed.data && all.data && `${count(narrowed.data.totalSize)} of ${count(total)}`}
         act={
           <>
             <div class="seg-ctl" role="group" aria-label="View">

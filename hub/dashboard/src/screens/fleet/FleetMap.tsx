@@ -3,7 +3,7 @@ import { cells, cellsVersion, connection } from "../../api/live";
 import { param } from "../../location";
 import { NoCluster } from "../../parts/Note";
 import { Flag } from "../../parts/Flag";
-import { count, states, wordOf } from "../../words";
+import { count, plural, states, wordOf } from "../../words";
 import { Cards } from "./Cards";
 import { layOut } from "./regions";
 import { Squares, type Pointed } from "./Squares";
@@ -52,7 +52,7 @@ export function FleetMap() {
             <div class="parts">
               {g.regions.map((r) => (
                 <figure key={r.name}>
-                  <figcaption title={`${r.name || "region unknown"}, ${count(r.cells.length)} clusters`}>{r.name || "\u00a0"}</figcaption>
+                  <figcaption title={`${r.name || "region unknown"}, ${plural(r.cells.length, "cluster")}`}>{r.name || "\u00a0"}</figcaption>
                   {cards ? (
                     <Cards cells={r.cells} />
                   ) : (

@@ -14,7 +14,7 @@ const shown = 4;
 export function TopProblems() {
   const { data, error } = useQuery<Problems>(query("/v1/problems", { limit: shown, examples: 1 }), ["Cluster"]);
   return (
-    <Block title="Top problems" n="by cause" act={<a class="link" href="/problems">all {count(data?.totalSize)}</a>}>
+    <Block title="Top problems" n="by cause" act={<a class="link" href="/problems">all {data && count(data.totalSize)}</a>}>
       {error && <Problem failure={error} />}
       <ul class="rows pr shared">
         {data?.problems?.map((p) => {

@@ -72,6 +72,7 @@ export function Rollouts() {
         </div>
         {error && error.status !== 400 && <Problem failure={error} />}
         {rows.length > 0 && <Rows label="Table of rollouts" columns={columns} rows={rows} name={(b) => b.metadata.name} order={order} />}
+        {(data?.totalSize ?? 0) > most && <p class="foot dim">The first {count(most)} of {count(data?.totalSize)}. A filter, or another order, shows others.</p>}
         {data && rows.length === 0 && (typed ? <Empty>No rollout matches {typed}.</Empty> : <Empty command="yardarm publish DIR --bundle web --to prod">{all ? "There has been no rollout." : "No rollout is under way."} This begins one:</Empty>)}
       </section>
     </>

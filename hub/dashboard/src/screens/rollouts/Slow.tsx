@@ -9,14 +9,17 @@ import { flagOfMember } from "./phase";
 
 /** How many are shown: what a person looks at one by one. */
 const shown = 8;
+/** How many the hub names at most. */
+const named = 100;
 
 /** Slow are the clusters that hold the rollout up or went back, those first that have for the longest, and what each waits for. Who merely waits for its turn, or is away, is counted elsewhere. */
 export function Slow({ rollout: { spec, status } }: { rollout: Rollout }) {
   const clusters = status.clusters?.filter((c) => c.state !== "Waiting") ?? [];
+  const some = (status.clusters?.length ?? 0) >= named ? " or more" : "";
   if (clusters.length === 0) return null;
   const more = clusters.length - shown;
   return (
-    <Block title="What clusters wait for" n={count(clusters.length)}>
+    <Block title="What clusters wait for" n={count(clusters.length) + some}>
       <ul class="rows slow">
         {clusters.slice(0, shown).map((c) => (
           <Line key={c.cluster} cluster={c} bundle={spec.bundle} />
@@ -24,7 +27,7 @@ export function Slow({ rollout: { spec, status } }: { rollout: Rollout }) {
       </ul>
       {more > 0 && (
         <p class="more">
-          {count(more)} more. <a class="link" href={withParam("show", "moving")}>Those on their way</a>, <a class="link" href={withParam("show", "failed")}>those that fail</a>
+          {count(more)}{some || " more"}. <a class="link" href={withParam("show", "moving")}>Those on their way</a>, <a class="link" href={withParam("show", "failed")}>those that fail</a>
         </p>
       )}
     </Block>

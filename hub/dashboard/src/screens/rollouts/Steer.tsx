@@ -2,7 +2,7 @@ import type { Rollout } from "../../api/answers";
 import { useMay } from "../../frame/useMay";
 import { Ask } from "../../parts/Ask";
 import { quote } from "../../parts/command";
-import { plural } from "../../words";
+import { toRun } from "../../words";
 
 const verbs = [
   { verb: "approve", key: "a", label: "Approve…", when: (r: Rollout) => r.status.waitsFor === "Approval", says: "The stage goes on." },
@@ -77,5 +77,5 @@ function Undo({ rollout, changed }: { rollout: Rollout; changed: () => void }) {
 }
 
 function touches(answer: unknown) {
-  return <p class="ink">{plural((answer as { clusters?: number }).clusters ?? 0, "cluster")} are to run it.</p>;
+  return <p class="ink">{toRun((answer as { clusters?: number }).clusters)}</p>;
 }

@@ -7,7 +7,7 @@ import { both } from "../../filter";
 import { Block } from "../../parts/Block";
 import { Problem } from "../../parts/Note";
 import { Ago } from "../../parts/Time";
-import { seconds, span, ticks } from "../../time";
+import { seconds, span, ticks, toTheSecond } from "../../time";
 import { count, flagOf, wordOf } from "../../words";
 
 /** How many clusters have a line. */
@@ -58,7 +58,7 @@ export function Timeline({ rollout }: { rollout: Rollout }) {
                 <span class="axis">
                   {ticks((end - begun) / 1000).map((t) => (
                     <span key={t} style={{ "--at": place(begun + t * 1000) }}>
-                      {t === 0 ? "begun" : span(t)}
+                      {t === 0 ? "begun" : toTheSecond(t)}
                     </span>
                   ))}
                 </span>

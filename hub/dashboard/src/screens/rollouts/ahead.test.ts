@@ -29,7 +29,20 @@ test("a confirmation comes before everything else, and is given by an approval",
 
 test("a gate says when it opens", () => {
   const [step] = ahead(rollout({ waitsFor: "Gate", stages: two, gates: [{ gate: "night", type: "window", clusters: 9, opens: "2026-01-01T22:00:00Z" }] }));
-  expect(step).toMatchObject({ what: "window night opens", at: Date.parse("2026-01-01T22:00:00Z") });
+  expect(step).toMatchObject({ what: "The window night opens", at: Date.parse("2026-01-01T22:00:00Z") });
+});
+
+test("what is said agrees in number", () => {
+  const said = (stages: NonNullable<Rollout["status"]["stages"]>, strategy = {}) => ahead(rollout({ waitsFor: "Clusters", stages }, strategy)).map((s) => s.about);
+  expect(said(two, { stages: [{ soak: "3600s" }, {}] })).toEqual(["1 cluster on its way, to be ready for 1 h", "9 clusters, 3 at a time", "9 clusters; 2 of them away, which does not block it", "2 clusters are away and get it when they return", "and 1 cluster that was given it goes back"]);
+  expect(said([{ name: "canary", clusters: 3, given: 2, done: 1 }], { stages: [{ soak: "90s" }] })).toEqual(["2 clusters on their way, each to be ready for 1 min 30 s", "", "and 3 clusters that were given it go back"]);
+});
+
+test("more failures than there are clusters stop nothing", () => {
+  const last = (budget: number, failed: number) => ahead(rollout({ stage: "all", stages: [{ name: "all", clusters: 3, given: 3 - failed, failed, failureBudget: budget }] })).at(-1)?.what;
+  expect(last(2, 0)).toBe("3 more failures in stage all stop it");
+  expect(last(2, 2)).toBe("1 more failure in stage all stops it");
+  expect(last(3, 0)).toBe("No failure in stage all stops it");
 });
 
 test("failures from before do not count", () => {

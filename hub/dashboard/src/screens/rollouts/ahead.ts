@@ -1,8 +1,8 @@
 // What happens next to a rollout, and when, as far as the hub's answer tells.
 
 import type { Rollout } from "../../api/answers";
-import { seconds } from "../../time";
-import { plural, wordOf } from "../../words";
+import { seconds, toTheSecond } from "../../time";
+import { plural } from "../../words";
 
 export interface Step {
   /** When, in milliseconds; undefined where it depends on people or clusters. */
@@ -24,7 +24,7 @@ export function ahead(r: Rollout, readySince?: number): Step[] {
   if (status.phase === "Paused") steps.push({ what: "Somebody resumes it", about: "or undoes it; until then no further cluster is given the revision", act: "resume" });
   if (status.waitsFor === "Confirmation") steps.push({ what: "Somebody confirms that stored versions change", about: status.confirmation ?? "", act: "approve" });
   for (const gate of status.gates ?? []) {
-    steps.push({ at: gate.opens ? Date.parse(gate.opens) : undefined, what: `${wordOf(gate.type)} ${gate.gate} opens`,
+    steps.push({ at: gate.opens ? Date.parse(gate.opens) : undefined, what: gate.type === "freeze" ? `The freeze ${gate.gate} is lifted` : `The ${gate.type} ${gate.gate} opens`,
       about: `it holds back ${plural(gate.clusters ?? 0, "cluster")}${gate.reason ? `: ${gate.reason}` : ""}` });
   }
   if (status.phase === "RollingBack") return [...steps, { what: "Every cluster that was given it is back", about: "at its own last good revision" }];
@@ -41,12 +41,12 @@ export function ahead(r: Rollout, readySince?: number): Step[] {
       steps.push({ what: under ? `Stage ${s.name} goes on` : `Stage ${s.name} begins`, about: `${plural(left, "cluster")}, ${s.concurrency ?? 1} at a time` });
     }
     const soaks = seconds(soak);
-    const waits = under && s.given ? `${plural(s.given, "cluster")} on their way` : plural(left, "cluster");
+    const waits = under && s.given ? `${plural(s.given, "cluster")} on ${s.given === 1 ? "its" : "their"} way` : plural(left, "cluster");
     if (left > 0) {
       steps.push({
         at: under && readySince !== undefined && soaks ? readySince + soaks * 1000 : undefined,
         what: `Stage ${s.name} is done`,
-        about: `${waits}${soaks ? `, each to be ready for ${plural(Math.round(soaks), "second")}` : ""}${s.away ? `; ${s.away} of them away, which does not block it` : ""}`,
+        about: `${waits}${soaks ? `, ${left > 1 ? "each " : ""}to be ready for ${toTheSecond(soaks)}` : ""}${s.away ? `; ${s.away === left ? "" : `${s.away} of them `}away, which does not block it` : ""}`,
       });
     }
     if (asks("after")) {
@@ -59,12 +59,16 @@ export function ahead(r: Rollout, readySince?: number): Step[] {
   const stage = stages[at];
   if (stage && status.phase === "Progressing") {
     const more = left(stage) + 1;
+    const may = (stage.clusters ?? 0) - (stage.failed ?? 0) - (stage.returned ?? 0);
     const touched = stages.reduce((sum, s) => sum + (s.given ?? 0) + (s.done ?? 0) + (s.failed ?? 0) + (s.lost ?? 0), 0);
-    steps.push({
-      flag: "degraded",
-      what: `${plural(more, "more failure")} in stage ${stage.name} stop${more === 1 ? "s" : ""} it`,
-      about: spec.strategy?.onFailure === "pause" ? "and it waits for an operator" : `and return what was given it: ${plural(touched, "cluster")}`,
-    });
+    if (more > may) steps.push({ what: `No failure in stage ${stage.name} stops it`, about: "all of its clusters may fail" });
+    else {
+      steps.push({
+        flag: "degraded",
+        what: `${plural(more, "more failure")} in stage ${stage.name} stop${more === 1 ? "s" : ""} it`,
+        about: spec.strategy?.onFailure === "pause" ? "and it waits for an operator" : `and ${plural(touched, "cluster")} that ${touched === 1 ? "was" : "were"} given it ${touched === 1 ? "goes" : "go"} back`,
+      });
+    }
   }
   return steps;
 }
