@@ -20,6 +20,15 @@ func TestRevisions(t *testing.T) {
 	w.connect(fleetOf(12))
 	w.connectLone("lone-1")
 	w.followSigned()
+	// One cluster is set aside while its stage passes.
+	over := func(s *yardarmv1.RolloutStatus) bool { return s.Phase == yardarmv1.RolloutCompleted }
+	w.publish("base", "test", "one")
+	w.awaitRollout("base", over)
+	w.do("freeze", "--cluster", "shop-0002")
+	w.publish("base", "test", "two")
+	w.awaitRollout("base", func(s *yardarmv1.RolloutStatus) bool { return over(s) && s.SettledRevision == 2 })
+	w.do("unfreeze", "freeze-cluster-shop-0002")
+	w.awaitRollout("base", func(s *yardarmv1.RolloutStatus) bool { return s.Late.GetClusters() == 1 })
 	// One cluster fails with it and one goes on, so it does not come to its end.
 	w.publish("web", "prod", "one")
 	w.awaitRollout("web", func(s *yardarmv1.RolloutStatus) bool { return s.Pace.GetClusters() == 7 })

@@ -20,6 +20,7 @@ for (const [width, height] of [[1440, 1000], [390, 844]]) {
     for (const [name, [path, text]] of Object.entries(screens)) {
       await shown(page, path);
       await page.locator("main").getByText(text).first().waitFor();
+      if (name === "fleet") await page.locator(".sums").getByText("2 groups").waitFor(); // which have no cluster
       await contained(page, name);
       await untold(page, name);
       await picture(page, `empty-${name}-${width}`);

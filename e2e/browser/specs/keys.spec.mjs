@@ -1,7 +1,7 @@
 // What can be done in the pages is done here by keys alone. On the way, each stop has to show that it has the focus, and nothing may keep it.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { api, enter, eventually, hear, patience, shown } from "./world.mjs";
+import { accessible, api, chord, contained, enter, eventually, hear, patience, shown } from "./world.mjs";
 
 /** How many stops there may be before one is where one wants to be; more than any page has. */
 const most = 200;
@@ -181,9 +181,7 @@ test("activity is filtered, by what was changed and what was denied", async () =
 
 test("a cluster is enrolled, and one is banned and let in again", async () => {
   const page = await enter("/");
-  await page.keyboard.press("g");
-  await page.keyboard.press("e");
-  await page.waitForURL("**/enrol");
+  await chord(page, "e", "/enrol");
   assert.equal(await focused(page), "main", "a page that is gone to has the focus");
   await tab(page, page.getByLabel("Name"));
   await page.keyboard.type("edge-9");
@@ -262,6 +260,43 @@ test("the jump, the keys and the menus take the focus, give it back, and leave t
   await page.keyboard.press("y");
   await page.locator("footer").getByText("copied").waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), `yardarm describe cluster ${names[1]}`);
+  assert.deepEqual(page.wrong, []);
+});
+
+test("the keys are listed, all of them, and go where the list says", async () => {
+  const page = await enter("/");
+  await shown(page, "/clusters");
+  const dialog = page.getByRole("dialog", { name: "Keys" });
+  const opener = page.locator("footer").getByRole("button", { name: "Keys" });
+  await opener.focus();
+  for (const open of ["?", "Enter"]) {
+    await page.keyboard.press(open);
+    await dialog.waitFor();
+    await accessible(page, "keys", undefined, "dialog[open]");
+    await button(dialog, "Close").click();
+    await eventually(() => dialog.count(), 0, "it closes");
+    assert.equal(await focused(page), "Keys", "the focus comes back");
+  }
+  await page.keyboard.press("?");
+  const rows = await dialog.locator(".keylist > div").evaluateAll((all) => all.map((row) => [row.querySelector("dt").textContent, row.querySelector("dd").textContent]));
+  await page.setViewportSize({ width: 390, height: 844 });
+  await contained(page, "keys at 390");
+  await page.setViewportSize({ width: 1440, height: 1000 });
+  await page.keyboard.press("Escape");
+  const places = rows.filter(([key]) => key.startsWith("g "));
+  assert.deepEqual(places.map(([, title]) => title), ["Fleet", "Clusters", "Bundles", "Rollouts", "Problems", "Drift", "Activity", "Enrol", "Access"]);
+  for (const [key, title] of places) {
+    await chord(page, key.split(" ")[1], title === "Fleet" ? "/" : `/${title.toLowerCase()}`);
+    await page.getByRole("heading", { level: 1, name: new RegExp(`^${title}`) }).waitFor({ state: "attached" });
+  }
+  // Each button that a key presses has it in the list.
+  const listed = rows.flatMap(([keys]) => keys.split(" "));
+  for (const path of ["/", "/bundles/web", "/rollouts/pay"]) {
+    await shown(page, path);
+    const keys = await page.locator("[data-key]").evaluateAll((all) => all.map((e) => e.dataset.key));
+    assert.ok(keys.length > 0);
+    assert.deepEqual(keys.filter((key) => !listed.includes(key)), [], path);
+  }
   assert.deepEqual(page.wrong, []);
 });
 

@@ -66,6 +66,16 @@ test("the table has what is in the window, and as much as a list may have can be
   assert.deepEqual(page.wrong, []);
 });
 
+test("a problem of more clusters than are named leads to all of them", async () => {
+  const page = await enter("/problems");
+  const { problems } = await api(page, "GET", "/v1/problems?examples=1");
+  const cause = page.locator(".causes > li", { hasText: "ImagePullBackOff" });
+  await cause.getByText(`and ${problems[0].clusters - 5} more`).waitFor();
+  await cause.getByRole("link", { name: "all clusters where something is degraded" }).click();
+  await page.getByRole("heading", { name: `Clusters ${problems[0].clusters}` }).waitFor();
+  assert.deepEqual(page.wrong, []);
+});
+
 /** Pictures of what is large, at the sizes at which it is laid out in other ways. */
 for (const [width, height] of [[1440, 1000], [390, 844]]) {
   test(`what is large fits a window of ${width}`, async () => {

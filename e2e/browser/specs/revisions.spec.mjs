@@ -54,6 +54,17 @@ test("a rollout says whom it took over from, how long clusters took, who is away
   await page.waitForURL("**/clusters/shop-0007-moving?bundle=web");
 });
 
+test("a rollout says who was given its revision after their stage had passed", async () => {
+  const page = await enter("/rollouts/base");
+  const late = page.getByRole("region", { name: "Arrivals" }).locator("li", { hasText: "late" });
+  await late.getByText("They were given it after their stage had passed").waitFor();
+  assert.deepEqual([await late.locator(".st").innerText(), await late.getByRole("link").allInnerTexts()], ["1", ["shop-0002"]]);
+  await page.locator("main").getByText("every cluster that is there has it").first().waitFor();
+  await sound(page, "rollout with a late cluster");
+  await late.getByRole("link", { name: "shop-0002" }).click();
+  await page.waitForURL("**/clusters/shop-0002?bundle=base");
+});
+
 test("bindings and source credentials say what they are for", async () => {
   const page = await enter("/access");
   const binding = page.getByRole("region", { name: "Role bindings" }).locator("li", { hasText: "site-team" });

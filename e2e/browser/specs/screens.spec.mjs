@@ -115,9 +115,13 @@ for (const [width, [w, h]] of Object.entries(sizes)) {
   });
 }
 
-/** What is chosen on a page: by the links, tabs, orders and terms that say so. */
+/** What is chosen on a page: by the links, tabs, orders and terms that say so, without what goes on by itself in them. */
 const chosen = (page) =>
-  page.locator("main").evaluate((main) => [...main.querySelectorAll('[aria-current="true"], [aria-pressed="true"], [aria-expanded="true"], th:is([aria-sort$="scending"]), .token')].map((e) => `${e.getAttribute("aria-sort") ?? ""} ${e.textContent}`));
+  page.locator("main").evaluate((main) => {
+    const said = main.cloneNode(true);
+    for (const time of said.querySelectorAll("time")) time.remove();
+    return [...said.querySelectorAll('[aria-current="true"], [aria-pressed="true"], [aria-expanded="true"], th:is([aria-sort$="scending"]), .token')].map((e) => `${e.getAttribute("aria-sort") ?? ""} ${e.textContent}`);
+  });
 
 /** Each kind of choice, by its page and what is pressed. */
 const choices = [

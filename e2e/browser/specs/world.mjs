@@ -16,11 +16,12 @@ before(async () => {
 });
 after(() => browser.close());
 
-/** open answers a page of a browser that knows nothing yet, and what goes wrong in it: errors, and what the policy refuses. */
-export async function open(options = {}) {
+/** open answers a page of a browser that knows nothing yet, and what goes wrong in it: errors, and what the policy refuses. Its clock may be ahead, by milliseconds. */
+export async function open({ ahead = 0, ...options } = {}) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1440, height: 1000 }, reducedMotion: "reduce", baseURL: HUB, ...options });
   context.setDefaultTimeout(patience);
   const page = await context.newPage();
+  if (ahead) await page.addInitScript(`{ const now = Date.now; Date.now = () => now() + ${ahead}; }`);
   page.wrong = [];
   page.on("pageerror", (e) => page.wrong.push(String(e)));
   page.on("console", (m) => {
@@ -82,6 +83,14 @@ export async function eventually(fn, expected, what) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
+
+/** chord presses "g" and a letter until they have led to a path: on a busy machine the letter can come too late for the page. */
+export const chord = (page, letter, path) =>
+  eventually(async () => {
+    await page.keyboard.press("g");
+    await page.keyboard.press(letter);
+    return new URL(page.url()).pathname;
+  }, path, `g ${letter}`);
 
 /** sums waits until how many clusters the page says are in each state is what the hub answers. */
 export const sums = (page) =>
