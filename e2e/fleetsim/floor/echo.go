@@ -121,10 +121,11 @@ func (s *EchoServer) Broadcast(ctx context.Context, size int) (began time.Time, 
 // Stop ends it.
 func (s *EchoServer) Stop() { s.grpc.Stop() }
 
-// pingAfter and pingTimeout are how spokes find out that a connection is half-open.
+// pingAfter is how often spokes find out whether a connection is half-open, which costs a server some processor time, and pingTimeout how long a bare client
+// waits for the answer. Spokes give up sooner. A bare stream is not to break since handshakes and fan-outs have taken the machine for a while: nobody dials again.
 const (
 	pingAfter   = time.Minute
-	pingTimeout = 15 * time.Second
+	pingTimeout = 5 * time.Minute
 )
 
 // EchoClients are streams to an EchoServer, each on a connection of its own, that answer what comes.
@@ -135,6 +136,10 @@ type EchoClients struct {
 
 	mu   sync.Mutex
 	came []time.Time
+	// lost counts the streams that have ended, and why says how the first of them has.
+	lost   int
+	why    error
+	closed bool
 }
 
 // DialEcho opens n streams, from addresses of 127.NETWORK.0.0/16; each answers with size bytes.
@@ -176,6 +181,7 @@ func (c *EchoClients) open(i int) error {
 		var m wrapperspb.BytesValue
 		for {
 			if err := stream.RecvMsg(&m); err != nil {
+				c.lose(err)
 				return
 			}
 			at := time.Now()
@@ -183,6 +189,7 @@ func (c *EchoClients) open(i int) error {
 			c.came = append(c.came, at)
 			c.mu.Unlock()
 			if err := stream.SendMsg(c.answer); err != nil {
+				c.lose(err)
 				return
 			}
 		}
@@ -213,8 +220,29 @@ func (c *EchoClients) Take() []time.Time {
 	return came
 }
 
+func (c *EchoClients) lose(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	if c.lost++; c.lost == 1 {
+		c.why = err
+	}
+}
+
+// Lost answers how many streams have ended before Close, and how the first of them has.
+func (c *EchoClients) Lost() (n int, why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost, c.why
+}
+
 // Close ends all streams.
 func (c *EchoClients) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
 	var err error
 	for _, conn := range c.conns {
 		if conn != nil {

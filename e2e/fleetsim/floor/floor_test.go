@@ -78,6 +78,32 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// TestLostStream: a fan-out that does not reach all fails, and the clients know of which streams and why.
+func TestLostStream(t *testing.T) {
+	id, l := identity(t), listen(t)
+	server, err := ServeEcho(l, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	clients, err := DialEcho(l.Addr().String(), id, 99, 3, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer clients.Close()
+	if n, why := clients.Lost(); n != 0 || why != nil {
+		t.Errorf("%d streams are lost at first: %v", n, why)
+	}
+	server.Stop() // every stream with it
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if n, why := clients.Lost(); n == 3 && why != nil {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("%d of 3 streams are lost: %v", n, why)
+		}
+	}
+}
+
 // TestBeat: each stream is heard again and again without having been asked.
 func TestBeat(t *testing.T) {
 	id, l := identity(t), listen(t)

@@ -19,8 +19,10 @@ type Connect struct {
 	RSSSlope       int64   `json:"hub_rss_slope_bytes"`
 	BareRSSSlope   int64   `json:"bare_rss_slope_bytes"`
 	RSSRatioToBare float64 `json:"rss_ratio_to_bare"`
-	GeneratorCPU   float64 `json:"generator_cpu_s"`
-	HubCPU         float64 `json:"hub_cpu_s"`
+	// FloorBroke is why there is no floor, so that its figures and the ratio are zero; empty if there is one. What was measured of the hub stands.
+	FloorBroke   string  `json:"floor_broke,omitempty"`
+	GeneratorCPU float64 `json:"generator_cpu_s"`
+	HubCPU       float64 `json:"hub_cpu_s"`
 }
 
 // Idle is a fleet in which nothing changes.
@@ -177,10 +179,11 @@ type Dashboard struct {
 type Growth struct {
 	Sizes []int `json:"sizes"`
 	// Memory is the hub's resident memory beyond that without clusters, in bytes, and ChangeCPU its processor time for one
-	// change of all, TenCPU that for one of ten clusters, in seconds; all by size.
+	// change of all, TenCPU that for one of ten clusters, in seconds, without what it takes meanwhile for no change: IdleCPU, of each second. All by size.
 	Memory         []int64   `json:"memory_bytes"`
 	ChangeCPU      []float64 `json:"change_cpu_s"`
 	TenCPU         []float64 `json:"ten_cpu_s"`
+	IdleCPU        []float64 `json:"idle_cpu_s_per_s"`
 	MemoryExponent float64   `json:"memory_exponent"`
 	ChangeExponent float64   `json:"change_exponent"`
 	// TenOfManyRatio is what a change of ten clusters costs among all, to what it costs among the fewest.

@@ -73,6 +73,14 @@ func TestFieldNames(t *testing.T) {
 	}
 }
 
+// Where the floor broke, the hub's memory is told and beside nothing.
+func TestLinesWithoutAFloor(t *testing.T) {
+	lines := Lines(&Connect{HubRSSPerSpoke: 90_000, FloorBroke: "a stream has ended"})
+	if l := lines[len(lines)-1]; l.Met || !strings.Contains(l.Value, "90 KB") {
+		t.Errorf("got %+v", l)
+	}
+}
+
 func TestWriteFiles(t *testing.T) {
 	b := NewBench(time.Unix(0, 0), "v1", "go run it")
 	b.Add("write", &Write{Writers: 8, WritesPerSecond: 30_000, SequentialRatio: 0.1})

@@ -17,7 +17,7 @@ func Lines(figures any) []Line {
 	case *Connect:
 		return []Line{
 			{"connect", fmt.Sprintf("drops of %d spokes in %.0f s", f.Spokes, f.HeldSeconds), fmt.Sprint(f.Drops), "0", f.Drops == 0},
-			{"connect", "hub memory per spoke, to a bare stream's", fmt.Sprintf("%.0f KB / %.0f KB = %.2f", float64(f.HubRSSPerSpoke)/1e3, float64(f.BareRSSPerSpoke)/1e3, f.RSSRatioToBare), "≤ 1.25", f.RSSRatioToBare <= 1.25},
+			f.memory(),
 		}
 	case *Idle:
 		return []Line{
@@ -93,4 +93,16 @@ func Lines(figures any) []Line {
 		}
 	}
 	return nil
+}
+
+// memory is the line of a hub's memory beside a bare server's. Without a floor, the target is not met.
+func (f *Connect) memory() Line {
+	l := Line{Scenario: "connect", Figure: "hub memory per spoke, to a bare stream's", Target: "≤ 1.25"}
+	if f.FloorBroke != "" {
+		l.Value = fmt.Sprintf("%.0f KB; the floor broke", float64(f.HubRSSPerSpoke)/1e3)
+		return l
+	}
+	l.Value = fmt.Sprintf("%.0f KB / %.0f KB = %.2f", float64(f.HubRSSPerSpoke)/1e3, float64(f.BareRSSPerSpoke)/1e3, f.RSSRatioToBare)
+	l.Met = f.RSSRatioToBare <= 1.25
+	return l
 }

@@ -47,6 +47,8 @@ type changes struct {
 	// down and up are the bytes at the sockets, of all spokes, for one change; and cost is that of one.
 	down, up float64
 	cost     cost
+	// took is how long one was watched for that: until all was at rest.
+	took time.Duration
 }
 
 func (w *world) measureChanges(ctx context.Context, bundle, group string, n int) (out changes, err error) {
@@ -58,6 +60,7 @@ func (w *world) measureChanges(ctx context.Context, bundle, group string, n int)
 		if err != nil {
 			return changes{}, err
 		}
+		began := time.Now()
 		before, err := w.cost()
 		if err != nil {
 			return changes{}, err
@@ -88,6 +91,7 @@ func (w *world) measureChanges(ctx context.Context, bundle, group string, n int)
 			return changes{}, err
 		}
 		spent := after.since(before)
+		out.took += time.Since(began) / time.Duration(n)
 		out.cost.hub += spent.hub / time.Duration(n)
 		out.cost.generator += spent.generator / time.Duration(n)
 		out.down += float64(bytesAfter.BytesIn-bytesBefore.BytesIn) / float64(n)

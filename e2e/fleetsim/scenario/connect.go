@@ -83,19 +83,33 @@ func connect(ctx context.Context, c Config) (_ any, err error) {
 	if err := w.close(); err != nil {
 		return nil, err
 	}
-	bare, err := echoFloor(ctx, c, c.Spokes, 200, 200, c.Changes)
-	if err != nil {
-		return nil, err
-	}
 	spent := after.since(before)
-	per := (memory.Resident - empty.Resident) / int64(c.Spokes)
-	return &report.Connect{
+	figures := &report.Connect{
 		Spokes: stats.Connected, Drops: stats.Drops, HeldSeconds: heldFor.Seconds(),
 		EnrolmentsPerSecond: float64(c.Spokes) / enrolled.Seconds(), HandshakesPerSecond: float64(c.Spokes) / (took + rest).Seconds(),
-		HubRSSPerSpoke: per, BareRSSPerSpoke: bare.memory, RSSRatioToBare: measure.Ratio(float64(per), float64(bare.memory)),
-		RSSSlope: (memory.Resident - between.Resident) / int64(max(c.Spokes-half, 1)), BareRSSSlope: bare.slope,
+		HubRSSPerSpoke: (memory.Resident - empty.Resident) / int64(c.Spokes), RSSSlope: (memory.Resident - between.Resident) / int64(max(c.Spokes-half, 1)),
 		GeneratorCPU: spent.generator.Seconds(), HubCPU: spent.hub.Seconds(), DropsBeforeHold: settled.Drops,
-	}, nil
+	}
+	c.say("hub: %d of %d spokes are connected, %d drops, %d bytes of memory a spoke", figures.Spokes, c.Spokes, figures.Drops, figures.HubRSSPerSpoke)
+	bare, err := echoFloor(ctx, c, c.Spokes, 200, 200, c.Changes)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		c.say("the floor broke: %v", err)
+	}
+	besideFloor(figures, bare, err)
+	return figures, nil
+}
+
+// besideFloor puts figures of a hub beside the floor, or says why there is none: what was measured of the hub is not lost for that.
+func besideFloor(f *report.Connect, bare echo, err error) {
+	if err != nil {
+		f.FloorBroke = err.Error()
+		return
+	}
+	f.BareRSSPerSpoke, f.BareRSSSlope = bare.memory, bare.slope
+	f.RSSRatioToBare = measure.Ratio(float64(f.HubRSSPerSpoke), float64(bare.memory))
 }
 
 // churn makes the changes that a fleet is to have seen, and waits until it is at rest.

@@ -80,6 +80,22 @@ func (b *bareFleet) dial(n, size int) error {
 	return nil
 }
 
+// broadcast sends so many bytes at the socket to all streams, and answers when it began. If some do not answer, the error tells what the clients know of it.
+func (b *bareFleet) broadcast(bytes float64) (began time.Time, err error) {
+	began, err = b.server().Broadcast(worker.FloorArgs{Size: message(bytes), Timeout: patience})
+	if err == nil {
+		return began, nil
+	}
+	for i, client := range b.clients() {
+		if what, failed := client.Lost(); failed != nil {
+			err = fmt.Errorf("%w; clients %d: %w", err, i, failed)
+		} else if what != "" {
+			err = fmt.Errorf("%w; clients %d: %s", err, i, what)
+		}
+	}
+	return began, err
+}
+
 func (b *bareFleet) close() (err error) {
 	for _, w := range b.workers {
 		err = errors.Join(err, w.Stop())
@@ -121,7 +137,7 @@ func echoFloor(ctx context.Context, c Config, n int, down, up float64, rounds in
 		if err != nil {
 			return echo{}, err
 		}
-		began, err := b.server().Broadcast(worker.FloorArgs{Size: message(down), Timeout: patience})
+		began, err := b.broadcast(down)
 		if err != nil {
 			return echo{}, err
 		}
@@ -152,7 +168,7 @@ func echoFloor(ctx context.Context, c Config, n int, down, up float64, rounds in
 // settled answers the server's memory after a few messages to its streams.
 func (b *bareFleet) settled(down float64) (measure.Memory, error) {
 	for range 5 {
-		if _, err := b.server().Broadcast(worker.FloorArgs{Size: message(down), Timeout: patience}); err != nil {
+		if _, err := b.broadcast(down); err != nil {
 			return measure.Memory{}, err
 		}
 	}

@@ -3,6 +3,7 @@ package scenario
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestGrowthSizes(t *testing.T) {
@@ -12,5 +13,16 @@ func TestGrowthSizes(t *testing.T) {
 		if got := growthSizes(n); !slices.Equal(got, want) {
 			t.Errorf("%d: got %v, want %v", n, got, want)
 		}
+	}
+}
+
+// What a fleet's connections cost meanwhile is no part of a change's cost.
+func TestChangeWithoutWhatIdlingCosts(t *testing.T) {
+	c := changes{cost: cost{hub: 300 * time.Millisecond}, took: 2 * time.Second}
+	if got := c.without(0.1); got < 0.0999 || got > 0.1001 {
+		t.Errorf("got %v s, want 0.1", got)
+	}
+	if got := c.without(0.2); got != 0 {
+		t.Errorf("got %v s of what cost less than nothing", got)
 	}
 }

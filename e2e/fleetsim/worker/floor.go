@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"time"
 
@@ -58,6 +59,14 @@ func (f *Floor) TakeEcho(_ none, came *[]time.Time) error {
 	return nil
 }
 
+// Lost answers what became of streams that have ended; empty if none has.
+func (f *Floor) Lost(_ none, what *string) error {
+	if n, why := f.clients.Lost(); n > 0 {
+		*what = fmt.Sprintf("%d streams have ended, the first with: %v", n, why)
+	}
+	return nil
+}
+
 // Beat has the streams of DialEcho beat.
 func (f *Floor) Beat(args FloorArgs, _ *none) error {
 	f.clients.Beat(args.Every)
@@ -93,6 +102,12 @@ func (w *Worker) DialEcho(args FloorArgs) error { return w.call("Floor.DialEcho"
 func (w *Worker) TakeEcho() (came []time.Time, err error) {
 	err = w.call("Floor.TakeEcho", none(false), &came)
 	return came, err
+}
+
+// Lost answers what became of bare streams that have ended; empty if none has.
+func (w *Worker) Lost() (what string, err error) {
+	err = w.call("Floor.Lost", none(false), &what)
+	return what, err
 }
 
 // Beat has the streams say something so often, from now on.
