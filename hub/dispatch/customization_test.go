@@ -42,10 +42,9 @@ func (w *world) ack(s *session, d *spokev1.Delta) {
 // Which language the spoke evaluates it says in its Hello.
 func TestHelloTellsTheLanguage(t *testing.T) {
 	w := newWorld(t)
-	s := w.newSession("c1", "edge", &wire{ctx: t.Context()})
-	left := make(chan error, 1)
-	left <- io.EOF
-	if err := s.serve(&spokev1.Hello{Customization: 3}, nil, true, nil, left); err != nil || s.language != 3 {
+	s, stream := w.session(t)
+	stream.left = io.EOF
+	if err := s.serve(&spokev1.Hello{Customization: 3}, nil, true); err != nil || s.language != 3 {
 		t.Errorf("language %d, %v", s.language, err)
 	}
 }

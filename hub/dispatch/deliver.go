@@ -3,6 +3,7 @@ package dispatch
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"maps"
 	"time"
 
@@ -42,7 +43,7 @@ type delivery struct {
 	// brief says that the spoke takes what is brief, and epoch is that of the newest cursor that it has persisted.
 	brief bool
 	epoch []byte
-	// refusals are by bundle uid; nacks counts what has come in all.
+	// refusals are by bundle uid, nil for none; nacks counts what has come in all.
 	refusals    map[string]*refusal
 	nacks       int
 	divergences int
@@ -60,10 +61,6 @@ type flight struct {
 	// expected is what the spoke holds once it has acknowledged it, and spent are the holdings whose acceptances have served by then.
 	expected map[string]holding
 	spent    []holding
-}
-
-func newDelivery() delivery {
-	return delivery{held: map[string]holding{}, refusals: map[string]*refusal{}}
 }
 
 // advance sends the next delta, if there is any and none is in flight. It is computed from the newest state, whatever has
@@ -103,7 +100,8 @@ func (s *session) advance() error {
 
 // send puts as many steps into one delta as it takes, and sends it.
 func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error {
-	next := &flight{cursor: cursor, at: s.Clock(), expected: maps.Clone(s.held)}
+	next := &flight{cursor: cursor, at: s.Clock(), expected: make(map[string]holding, len(s.held)+len(steps))}
+	maps.Copy(next.expected, s.held)
 	delta := &spokev1.Delta{Cursor: cursor}
 	message := &deltaMessage{delta: delta}
 	changes, size, inlined := 0, 0, 0
@@ -158,7 +156,9 @@ func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error
 	s.deltas.note()
 	s.metrics.deltas.Inc()
 	s.metrics.deltaBytes.Add(float64(message.size()))
-	s.logger.Debug("delta", "changes", changes, "contents", len(next.digests), "index", cursor.Index)
+	if s.Logger.Enabled(s.stream.Context(), slog.LevelDebug) {
+		s.logger().Debug("delta", "changes", changes, "contents", len(next.digests), "index", cursor.Index)
+	}
 	return s.stream.SendMsg(message)
 }
 
@@ -325,7 +325,7 @@ func (s *session) spend(let []holding) error {
 		return nil
 	})
 	if errors.Is(err, store.ErrReadOnly) {
-		s.logger.Warn("an acceptance that has served could not be ended", "error", err)
+		s.logger().Warn("an acceptance that has served could not be ended", "error", err)
 		return nil
 	}
 	if err != nil {

@@ -19,23 +19,14 @@ func (s *Server) Delivery(ctx context.Context, clusterUID, bundleUID string) *wh
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	answer := make(chan *why.Delivery, 1)
-	select {
-	case ses.asks <- func() { answer <- ses.deliveryOf(bundleUID) }:
-	case <-ses.ended:
-		return nil
-	case <-ctx.Done():
+	if !ses.take(ctx.Done()) {
 		return nil
 	}
-	select {
-	case d := <-answer:
-		return d
-	case <-ctx.Done():
-		return nil
-	}
+	defer ses.give()
+	return ses.deliveryOf(bundleUID)
 }
 
-// deliveryOf is for the session's goroutine.
+// deliveryOf is for whoever has the turn.
 func (s *session) deliveryOf(bundleUID string) *why.Delivery {
 	d := &why.Delivery{Known: s.known, Busy: s.sent != nil, Paused: s.paused}
 	if h, ok := s.held[bundleUID]; ok && !h.removing {

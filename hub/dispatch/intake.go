@@ -135,7 +135,7 @@ func (in *intake) run(ctx context.Context) error {
 			// One cluster's words must not take those of others with them.
 			for s, o := range batch {
 				if err := in.write(ctx, map[*session]*observation{s: o}); err != nil {
-					s.logger.Error("reports could not be taken in", "error", err)
+					s.logger().Error("reports could not be taken in", "error", err)
 				}
 			}
 		} else if err != nil && ctx.Err() == nil {
@@ -176,12 +176,13 @@ func (s *sendings) last() time.Time {
 
 func (in *intake) write(ctx context.Context, batch map[*session]*observation) error {
 	now := in.Clock()
+	at := timestamppb.New(now) // one for all rows, which never change
 	take := func(tx *store.Tx) error {
 		for s, o := range batch {
 			if !in.sessions.current(s) {
 				continue // a newer session has the word
 			}
-			if err := o.write(tx, now); err != nil {
+			if err := o.write(tx, now, at); err != nil {
 				return fmt.Errorf("cluster %s: %w", s.name, err)
 			}
 		}
@@ -194,7 +195,7 @@ func (in *intake) write(ctx context.Context, batch map[*session]*observation) er
 	return err
 }
 
-func (o *observation) write(tx *store.Tx, now time.Time) error {
+func (o *observation) write(tx *store.Tx, now time.Time, at *timestamppb.Timestamp) error {
 	uid := o.session.uid
 	row := &storev1.Observed{ClusterUid: uid}
 	if old := tx.Observed(uid); old != nil {
@@ -206,7 +207,7 @@ func (o *observation) write(tx *store.Tx, now time.Time) error {
 	if o.said {
 		row.ReportsHash = o.hash
 	}
-	row.LastSeen = timestamppb.New(now)
+	row.LastSeen = at
 	rows, kept, most := 0, 0, detailsOfEach(tx.Rows(store.Clusters))
 	for old := range tx.ObservedBundles(uid) {
 		bundleUID := old.Report.BundleUid
@@ -247,7 +248,7 @@ func (o *observation) write(tx *store.Tx, now time.Time) error {
 			r = proto.CloneOf(r)
 			r.Bundle = b.Metadata.Name // the hub's word for it
 		}
-		if err := tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Report: r, Received: timestamppb.New(now)}); err != nil {
+		if err := tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Report: r, Received: at}); err != nil {
 			return err
 		}
 		if e := transition(o.session.name, old.GetReport(), r, now); e != nil && o.session.events.AllowN(now, 1) {

@@ -49,7 +49,7 @@ func (s *session) nacked(n *spokev1.Nack) error {
 	if s.nacks++; s.nacks > maxNacks {
 		return status.Error(codes.Aborted, "the spoke refuses too much; see its log")
 	}
-	s.logger.Warn("spoke refused", "bundle_uid", clip(n.BundleUid, maxUID), "digest", clip(n.Digest, maxDigest),
+	s.logger().Warn("spoke refused", "bundle_uid", clip(n.BundleUid, maxUID), "digest", clip(n.Digest, maxDigest),
 		"code", n.Code.String(), "error", clip(n.Message, maxMessage))
 	if n.BundleUid == "" && n.Digest == "" {
 		if !s.answers(n.Cursor) {
@@ -73,11 +73,7 @@ func (s *session) nacked(n *spokev1.Nack) error {
 }
 
 func (s *session) refuse(a *yardarmv1.AssignmentSpec, n *spokev1.Nack) {
-	r := s.refusals[a.BundleUid]
-	if r == nil || r.hash != string(a.Hash) {
-		r = &refusal{hash: string(a.Hash)}
-		s.refusals[a.BundleUid] = r
-	}
+	r := s.refusalOf(a)
 	if r.count++; r.count == 1 {
 		r.again = true
 		s.poke()
@@ -90,14 +86,23 @@ func (s *session) refuse(a *yardarmv1.AssignmentSpec, n *spokev1.Nack) {
 	s.fail(a, reasonRefused, fmt.Sprintf("the spoke refuses the assignment (%s): %s", n.Code, n.Message), retry)
 }
 
-// fail shows an assignment as failed, and tries it again after a time if that is not zero.
-func (s *session) fail(a *yardarmv1.AssignmentSpec, reason, message string, retry time.Duration) {
-	now := s.Clock()
+// refusalOf answers what there is of an assignment, which is nothing at first.
+func (s *session) refusalOf(a *yardarmv1.AssignmentSpec) *refusal {
 	r := s.refusals[a.BundleUid]
 	if r == nil || r.hash != string(a.Hash) {
 		r = &refusal{hash: string(a.Hash)}
+		if s.refusals == nil {
+			s.refusals = map[string]*refusal{}
+		}
 		s.refusals[a.BundleUid] = r
 	}
+	return r
+}
+
+// fail shows an assignment as failed, and tries it again after a time if that is not zero.
+func (s *session) fail(a *yardarmv1.AssignmentSpec, reason, message string, retry time.Duration) {
+	now := s.Clock()
+	r := s.refusalOf(a)
 	since := timestamppb.New(now)
 	if r.report != nil {
 		since = r.report.Since

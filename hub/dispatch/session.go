@@ -27,21 +27,23 @@ const (
 	eventsPerSecond = 1
 )
 
-// session is one spoke's stream, from Hello to its end. Its goroutine owns all fields below the line; others only call
-// poke and end, and read lastSeen and flying.
+// session is one spoke's stream, from Hello to its end. One goroutine reads it and does what it is told; whatever else there is
+// to do, most of all to send, is done in goroutines that live no longer than that, so that a session that has nothing to do
+// costs one stack. Whoever has the turn owns all fields below the line; others only call poke, end and take, and read lastSeen
+// and flying.
 type session struct {
 	*Server
 	id     string
 	uid    string
 	name   string
-	logger *slog.Logger
 	stream grpc.BidiStreamingServer[spokev1.ConnectRequest, spokev1.ConnectResponse]
-	// due is what may have changed since the session has looked; dirty says that it is to look.
-	due   due
-	dirty chan struct{}
-	// asks are questions that its goroutine answers when it has the time, and trying is what it is to ask of its spoke.
-	asks   chan func()
-	trying chan *asked
+	// finisher ends the stream, and with it all that reads and writes it.
+	finisher finisher
+	// turn holds one value while somebody has the turn: from the start on, until the spoke is welcomed, and after the end.
+	turn chan struct{}
+	// due is what may have changed since the session has looked; called says that somebody waits for the turn to look.
+	due    due
+	called atomic.Bool
 	// events is used by intake, for one batch at a time.
 	events *rate.Limiter
 	// lastSeen is when the spoke last said anything, as of Server.elapsed.
@@ -51,7 +53,8 @@ type session struct {
 
 	endOnce sync.Once
 	ended   chan struct{}
-	reason  error // why it has ended; set before ended is closed
+	reason  error       // why it has ended; nil if its spoke has left; set before ended is closed
+	parted  atomic.Bool // the spoke was told to come back
 
 	// ----
 	delivery
@@ -60,7 +63,7 @@ type session struct {
 	// tries says that the spoke answers trials.
 	tries bool
 	// parts are the reports of an update that is not whole yet, and reported the spoke's newest word on each bundle that it
-	// has said something about.
+	// has said something about. Nil for none.
 	parts    map[string]*yardarmv1.Report
 	reported map[string]*yardarmv1.Report
 }
@@ -78,19 +81,29 @@ func (s *Server) Connect(stream grpc.BidiStreamingServer[spokev1.ConnectRequest,
 	if cluster == nil {
 		return status.Error(codes.PermissionDenied, "the hub knows no such cluster")
 	}
-	return s.newSession(p.UID, cluster.Metadata.Name, stream).run()
+	ses, err := s.newSession(p.UID, cluster.Metadata.Name, stream)
+	if err != nil {
+		return err
+	}
+	return ses.run()
 }
 
-func (s *Server) newSession(uid, name string, stream grpc.BidiStreamingServer[spokev1.ConnectRequest, spokev1.ConnectResponse]) *session {
-	ses := &session{
-		Server: s, uid: uid, name: name, id: s.sessions.nextID(), stream: stream,
-		dirty: make(chan struct{}, 1), asks: make(chan func()), trying: make(chan *asked), ended: make(chan struct{}), events: rate.NewLimiter(eventsPerSecond, eventBurst),
-		delivery: newDelivery(),
-		parts:    map[string]*yardarmv1.Report{}, reported: map[string]*yardarmv1.Report{},
+// newSession makes a session of which the caller has the turn.
+func (s *Server) newSession(uid, name string, stream grpc.BidiStreamingServer[spokev1.ConnectRequest, spokev1.ConnectResponse]) (*session, error) {
+	finisher, err := finisherOf(stream.Context())
+	if err != nil {
+		return nil, err
 	}
-	ses.logger = s.Logger.With("cluster", name, "session", ses.id)
-	return ses
+	ses := &session{
+		Server: s, uid: uid, name: name, id: s.sessions.nextID(), stream: stream, finisher: finisher,
+		turn: make(chan struct{}, 1), ended: make(chan struct{}), events: rate.NewLimiter(eventsPerSecond, eventBurst),
+	}
+	ses.turn <- struct{}{}
+	return ses, nil
 }
+
+// logger says whose words they are. It is made when there is something to say, which for most sessions is twice.
+func (s *session) logger() *slog.Logger { return s.Logger.With("cluster", s.name, "session", s.id) }
 
 // poke says that anything which concerns the session may have changed.
 func (s *session) poke() { s.pokeFor(everything) }
@@ -103,19 +116,90 @@ func (s *session) pokeFor(of scope) {
 
 // wakeUp makes the session look at what is due.
 func (s *session) wakeUp() {
-	select {
-	case s.dirty <- struct{}{}:
-	default:
+	if s.called.CompareAndSwap(false, true) {
+		go func() {
+			if s.take(nil) {
+				s.called.Store(false) // what is due from now on may be too late for this look
+				s.do(s.advance)
+			}
+		}()
 	}
 }
 
-// end ends the session from outside. The first reason counts.
+// take waits for the turn. It answers false if there is none any more, since the session has ended, or if done has.
+func (s *session) take(done <-chan struct{}) bool {
+	select {
+	case <-s.ended:
+		return false
+	default:
+	}
+	select {
+	case s.turn <- struct{}{}:
+		return true
+	case <-s.ended:
+	case <-done:
+	}
+	return false
+}
+
+// give lets the next one have the turn.
+func (s *session) give() {
+	s.flying.Store(s.sent != nil)
+	<-s.turn
+}
+
+// do works with the turn, which it gives back. A failure ends the session.
+func (s *session) do(work func() error) {
+	defer s.give()
+	if err := s.survived(work); err != nil {
+		s.end(err)
+	}
+}
+
+func (s *session) survived(work func() error) (err error) {
+	defer survive(s.logger, &err)
+	return work()
+}
+
+// end ends the session. The first reason counts.
 func (s *session) end(reason error) {
 	s.endOnce.Do(func() {
 		s.reason = reason
 		close(s.ended)
+		go s.leave()
 	})
 }
+
+// leave ends the session's stream. A draining hub says before when to come back.
+func (s *session) leave() {
+	defer func() { s.finish(s.outcome()) }()
+	var d *draining
+	if !errors.As(s.reason, &d) {
+		return
+	}
+	defer time.AfterFunc(endGrace, func() { s.finish(s.reason) }).Stop()
+	select {
+	case s.turn <- struct{}{}:
+	case <-s.stream.Context().Done():
+		return
+	}
+	defer s.give()
+	s.parted.Store(s.stream.Send(&spokev1.ConnectResponse{Message: &spokev1.ConnectResponse_Drain{Drain: d.message}}) == nil)
+}
+
+// finish ends the stream with an outcome, unless it has ended. That fails only where nobody is there to hear it.
+func (s *session) finish(outcome error) { _ = s.finisher.WriteStatus(status.Convert(outcome)) }
+
+// outcome is what the stream of a session that was ended ends with: nil where the spoke knows all.
+func (s *session) outcome() error {
+	if s.parted.Load() {
+		return nil
+	}
+	return s.reason
+}
+
+// over is the end of a session whose spoke has left, or that could not begin.
+func (s *session) over() { s.endOnce.Do(func() { close(s.ended) }) }
 
 func (s *session) seen() { s.lastSeen.Store(int64(s.elapsed())) }
 
@@ -123,41 +207,13 @@ func (s *session) seen() { s.lastSeen.Store(int64(s.elapsed())) }
 func (s *session) silence() time.Duration { return s.elapsed() - time.Duration(s.lastSeen.Load()) }
 
 func (s *session) run() error {
-	incoming := make(chan *spokev1.ConnectRequest)
-	failed := make(chan error, 1)
-	go func() {
-		for first := true; ; first = false {
-			m, err := s.stream.Recv()
-			if err != nil {
-				failed <- err
-				return
-			}
-			s.seen()
-			if m.GetHeartbeat() != nil && !first {
-				continue // it has said all, and need wake nobody
-			}
-			select {
-			case incoming <- m:
-			case <-s.stream.Context().Done():
-				failed <- s.stream.Context().Err()
-				return
-			}
-		}
-	}()
-	s.seen()
-	var hello *spokev1.Hello
-	select {
-	case m := <-incoming:
-		if hello = m.GetHello(); hello == nil {
-			return status.Error(codes.InvalidArgument, "the first message has to be a hello")
-		}
-	case err := <-failed:
+	defer s.over()
+	hello, err := s.hello()
+	if err != nil {
 		return err
-	case <-time.After(s.HelloTimeout):
-		return status.Errorf(codes.DeadlineExceeded, "no hello within %s", s.HelloTimeout)
 	}
 	if err := s.check(hello); err != nil {
-		s.logger.Warn("refused a session", "error", err)
+		s.logger().Warn("refused a session", "error", err)
 		return err
 	}
 	known, confirmed, err := s.sessions.add(s, hello)
@@ -165,85 +221,76 @@ func (s *session) run() error {
 	if err != nil {
 		return storeError(err)
 	}
-	s.logger.Info("spoke connected", "spoke_version", clip(hello.SpokeVersion, maxReason))
-	err = s.serve(hello, known.GetFactsHash(), confirmed, incoming, failed)
+	s.logger().Info("spoke connected", "spoke_version", clip(hello.SpokeVersion, maxReason))
+	err = s.serve(hello, known.GetFactsHash(), confirmed)
 	reason := "the spoke has left"
 	if err != nil {
 		reason = err.Error()
 	}
-	s.logger.Info("spoke disconnected", "reason", reason)
+	s.logger().Info("spoke disconnected", "reason", reason)
 	return err
 }
 
+// hello waits for the first message.
+func (s *session) hello() (*spokev1.Hello, error) {
+	s.seen()
+	late := time.AfterFunc(s.HelloTimeout, func() { s.end(status.Errorf(codes.DeadlineExceeded, "no hello within %s", s.HelloTimeout)) })
+	defer late.Stop()
+	m, err := s.stream.Recv()
+	if err != nil {
+		return nil, s.why(err)
+	}
+	s.seen()
+	hello := m.GetHello()
+	if hello == nil {
+		return nil, status.Error(codes.InvalidArgument, "the first message has to be a hello")
+	}
+	return hello, nil
+}
+
 // serve welcomes the spoke and then lives until the stream or the session ends.
-func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool, incoming <-chan *spokev1.ConnectRequest, failed <-chan error) (err error) {
-	defer survive(s.logger, &err)
+func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool) (err error) {
 	s.language, s.tries = hello.Customization, hello.Trials
-	if err := s.aside(func() error { return s.welcome(hello, factsHash, confirmed) }); err != nil {
-		return err
-	}
-	if !s.known || len(s.held) == 0 { // otherwise it holds just what it should, and changes since are told of
-		s.poke()
-	}
-	for {
-		s.flying.Store(s.sent != nil)
-		select {
-		case m := <-incoming:
-			if err := s.handle(m); err != nil {
-				return err
-			}
-		case <-s.dirty:
-			if err := s.aside(s.advance); err != nil {
-				return err
-			}
-		case answer := <-s.asks:
-			answer()
-		case t := <-s.trying:
-			if err := s.aside(func() error { return s.try(t) }); err != nil {
-				return err
-			}
-		case err := <-failed:
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
+	s.do(func() error {
+		if err := s.welcome(hello, factsHash, confirmed); err != nil {
 			return err
-		case <-s.ended:
-			return s.aside(s.goodbye)
 		}
-	}
-}
-
-// aside does what may write to the stream in a goroutine that lives no longer, and has the session's fields meanwhile. So a
-// write to a spoke that does not read keeps no session from being ended, since returning ends the stream and with it the
-// write; and the goroutine that waits for weeks keeps a small stack.
-func (s *session) aside(work func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		defer func() { done <- err }()
-		defer survive(s.logger, &err)
-		err = work()
+		if !s.known || len(s.held) == 0 { // otherwise it holds just what it should, and changes since are told of
+			s.poke()
+		}
+		return nil
+	})
+	defer func() { // whoever still has the turn sends nothing any more
+		s.finish(err)
+		s.turn <- struct{}{}
 	}()
-	select {
-	case err := <-done:
-		return err
-	case <-s.ended:
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(endGrace):
-		return s.reason
+	for {
+		m, err := s.stream.Recv()
+		if err != nil {
+			return s.why(err)
+		}
+		s.seen()
+		if m.GetHeartbeat() != nil {
+			continue // it has said all, and need wake nobody
+		}
+		if !s.take(nil) {
+			return s.why(nil)
+		}
+		s.do(func() error { return s.handle(m) })
 	}
 }
 
-// goodbye ends the session for the reason given; a draining hub says when to come back.
-func (s *session) goodbye() error {
-	var d *draining
-	if !errors.As(s.reason, &d) {
-		return s.reason
+// why answers what the stream ends with, once nothing can be read from it any more: nil if both sides are content.
+func (s *session) why(err error) error {
+	select {
+	case <-s.ended:
+		return s.outcome()
+	default:
 	}
-	return s.stream.Send(&spokev1.ConnectResponse{Message: &spokev1.ConnectResponse_Drain{Drain: d.message}})
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 func (s *session) handle(m *spokev1.ConnectRequest) error {
@@ -266,6 +313,14 @@ func (s *session) handle(m *spokev1.ConnectRequest) error {
 	return nil
 }
 
+// part keeps a part of an update.
+func (s *session) part(bundleUID string, r *yardarmv1.Report) {
+	if s.parts == nil {
+		s.parts = map[string]*yardarmv1.Report{}
+	}
+	s.parts[bundleUID] = r
+}
+
 // reports takes an update, once it is whole.
 func (s *session) reports(u *spokev1.ReportUpdate) error {
 	for _, r := range u.Reports {
@@ -273,13 +328,13 @@ func (s *session) reports(u *spokev1.ReportUpdate) error {
 		if err != nil {
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
-		s.parts[r.BundleUid] = r
+		s.part(r.BundleUid, r)
 	}
 	for _, uid := range u.Removed {
 		if !isUID(uid) {
 			return status.Error(codes.InvalidArgument, "a removed report names no bundle")
 		}
-		s.parts[uid] = nil
+		s.part(uid, nil)
 	}
 	if len(s.parts) > maxReports {
 		return status.Errorf(codes.InvalidArgument, "%d reports in one update; the limit is %d", len(s.parts), maxReports)
@@ -288,9 +343,9 @@ func (s *session) reports(u *spokev1.ReportUpdate) error {
 		return nil
 	}
 	whole := update{reports: s.parts, complete: u.Complete, hash: cut(u.ReportsHash)}
-	s.parts = map[string]*yardarmv1.Report{}
-	if u.Complete {
-		clear(s.reported)
+	s.parts = nil
+	if u.Complete || s.reported == nil {
+		s.reported = make(map[string]*yardarmv1.Report, len(whole.reports))
 	}
 	for uid, r := range whole.reports {
 		if r == nil {

@@ -82,8 +82,12 @@ func TestSessionThatBreaksWhileItBegins(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	stream := &greeting{wire: wire{ctx: ctx}, hello: &spokev1.Hello{Protocol: 1}}
-	if err := w.newSession("c1", "edge", stream).run(); err == nil {
+	stream := &greeting{wire: newWire(ctx), hello: &spokev1.Hello{Protocol: 1}}
+	s, err := w.newSession("c1", "edge", stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.run(); err == nil {
 		t.Fatal("it has begun")
 	}
 	if n := w.Sessions(); n != 0 {
@@ -93,7 +97,7 @@ func TestSessionThatBreaksWhileItBegins(t *testing.T) {
 
 // greeting is a wire on which one Hello comes, and then nothing.
 type greeting struct {
-	wire
+	*wire
 	hello *spokev1.Hello
 	said  bool
 }
@@ -110,10 +114,13 @@ func (g *greeting) Recv() (*spokev1.ConnectRequest, error) {
 // A bug in a session is that session's end and no more.
 func TestPanicEndsTheSessionAlone(t *testing.T) {
 	w := newWorld(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	stream := &greeting{wire: wire{ctx: ctx, panics: true}, hello: &spokev1.Hello{Protocol: 1}}
-	if err := w.newSession("c1", "edge", stream).run(); status.Code(err) != codes.Internal || strings.Contains(err.Error(), "a bug") {
+	stream := &greeting{wire: newWire(t.Context()), hello: &spokev1.Hello{Protocol: 1}}
+	stream.panics = true
+	s, err := w.newSession("c1", "edge", stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.run(); status.Code(err) != codes.Internal || strings.Contains(err.Error(), "a bug") {
 		t.Errorf("ended with %v", err)
 	}
 	if w.Sessions() != 0 {
@@ -231,8 +238,7 @@ func FuzzConnectRequest(f *testing.F) {
 	w := newWorld(f)
 	w.publish("web", []byte("one"), "all")
 	f.Fuzz(func(t *testing.T, one, two []byte) {
-		stream := &wire{ctx: t.Context()}
-		s := w.newSession("c1", "edge", stream)
+		s, stream := w.session(t)
 		if _, _, err := w.sessions.add(s, &spokev1.Hello{}); err != nil {
 			t.Fatal(err)
 		}

@@ -1,12 +1,15 @@
 package dispatch
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
 	encodingproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 )
 
 // What a connection of a spoke may do, and what it takes up. With the three or four connections that admission leaves to a
@@ -52,4 +55,17 @@ func (s *Server) Options() []grpc.ServerOption {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingAtMost, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: s.PingAfter, Timeout: s.PingAfter / 3, MaxConnectionIdle: idleTimeout}),
 	}
+}
+
+// finisher is what gRPC's streams can do beside what [grpc.ServerStream] offers: end with a status while the handler waits for the next message, which then fails, as
+// does what is being written. Otherwise only a handler's return ends a stream, and a session would need one goroutine more, just to return.
+type finisher interface{ WriteStatus(*status.Status) error }
+
+// finisherOf answers that of the stream with this context.
+func finisherOf(ctx context.Context) (finisher, error) {
+	f, ok := grpc.ServerTransportStreamFromContext(ctx).(finisher)
+	if !ok {
+		return nil, errors.New("dispatch: this version of gRPC has no way to end a stream from outside")
+	}
+	return f, nil
 }

@@ -57,13 +57,13 @@ func (s *Server) Try(ctx context.Context, clusterUID string, a *yardarmv1.Assign
 	}
 	s.trials.begin(t)
 	defer s.trials.end(t)
-	select {
-	case ses.trying <- t:
-	case <-ses.stream.Context().Done():
+	if !ses.take(ctx.Done()) {
+		if ctx.Err() != nil {
+			return untried(yardarmv1.TrialNotAnswered, "the cluster's stream takes nothing now")
+		}
 		return untried(yardarmv1.TrialNotConnected, streamEnded)
-	case <-ctx.Done():
-		return untried(yardarmv1.TrialNotAnswered, "the cluster's stream takes nothing now")
 	}
+	go ses.do(func() error { return ses.try(t) }) // which may wait for a spoke that does not read
 	select {
 	case result := <-t.answer:
 		return result

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -130,8 +131,26 @@ func (w *world) report(bundle string) *yardarmv1.Report {
 type wire struct {
 	ctx  context.Context
 	sent []*spokev1.ConnectResponse
+	// left is what reading it answers.
+	left error
 	// panics makes the next write panic.
 	panics bool
+}
+
+func newWire(ctx context.Context) *wire {
+	ctx, stop := context.WithCancel(ctx)
+	return &wire{ctx: grpc.NewContextWithServerTransportStream(ctx, transport{stop: stop}), left: status.Error(codes.Canceled, "")}
+}
+
+// transport is what ends a wire.
+type transport struct {
+	grpc.ServerTransportStream
+	stop context.CancelFunc
+}
+
+func (t transport) WriteStatus(*status.Status) error {
+	t.stop()
+	return nil
 }
 
 func (s *wire) Context() context.Context { return s.ctx }
@@ -142,7 +161,7 @@ func (s *wire) Send(m *spokev1.ConnectResponse) error {
 	s.sent = append(s.sent, m)
 	return nil
 }
-func (s *wire) Recv() (*spokev1.ConnectRequest, error) { return nil, status.Error(codes.Canceled, "") }
+func (s *wire) Recv() (*spokev1.ConnectRequest, error) { return nil, s.left }
 func (s *wire) SetHeader(metadata.MD) error            { return nil }
 func (s *wire) SendHeader(metadata.MD) error           { return nil }
 func (s *wire) SetTrailer(metadata.MD)                 {}
@@ -171,11 +190,21 @@ func (s *wire) take() (d *spokev1.Delta) {
 	return d
 }
 
+// session makes a session of which the test has the turn: it looks when the test has it look.
+func (w *world) session(t testing.TB) (*session, *wire) {
+	stream := newWire(t.Context())
+	s, err := w.newSession("c1", "edge", stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.over)
+	return s, stream
+}
+
 // join makes a session that is welcome and whose spoke holds nothing.
 func (w *world) join() (*session, *wire) {
 	w.t.Helper()
-	stream := &wire{ctx: w.t.Context()}
-	s := w.newSession("c1", "edge", stream)
+	s, stream := w.session(w.t)
 	if _, _, err := w.sessions.add(s, &spokev1.Hello{SpokeVersion: "test"}); err != nil {
 		w.t.Fatal(err)
 	}

@@ -98,6 +98,9 @@ func (s *Store) flushSome() (more bool, err error) {
 		return false, err
 	}
 	s.history.written(subjects)
+	if len(s.dirty) == 0 {
+		s.dirty = dirtyRows{} // a map keeps the room for as much as it has ever held: 1 KB for each cluster, after a change of all
+	}
 	return len(s.dirty) > 0 || len(subjects) > 0, nil
 }
 
