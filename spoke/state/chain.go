@@ -53,16 +53,22 @@ func (s *State) Shorten(ctx context.Context) error {
 		if !s.isLong(digest) {
 			continue
 		}
-		content, err := s.Content(ctx, digest)
-		if errors.Is(err, ErrNoContent) {
-			continue // no longer here, or lost, and will be fetched whole
-		}
-		if err != nil {
+		if err := s.shorten(ctx, digest); err != nil && !errors.Is(err, errLost) { // who reads it finds out what is lost
 			return err
 		}
-		if err := s.keepWhole(ctx, digest, pack(uint64(len(content)), manifest.CompressFast(content))); err != nil {
-			return fmt.Errorf("keep artifact %s whole: %w", digest, err)
-		}
+	}
+	return nil
+}
+
+func (s *State) shorten(ctx context.Context, digest string) error {
+	room := newRoom()
+	defer room.done()
+	content, err := s.assemble(ctx, digest, room, room)
+	if err != nil {
+		return err
+	}
+	if err := s.keepWhole(ctx, digest, pack(uint64(len(content)), manifest.CompressFast(content))); err != nil {
+		return fmt.Errorf("keep artifact %s whole: %w", digest, err)
 	}
 	return nil
 }

@@ -2,12 +2,15 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"testing"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
+
+	"github.com/yardarm-dev/yardarm/pkg/manifest"
 )
 
 // expectContent looks for an artifact as what a spoke reads, now and after a restart.
@@ -163,4 +166,29 @@ func TestShortenWhileChanging(t *testing.T) {
 	default:
 	}
 	expectContent(t, "in the end", s, m, base)
+}
+
+// What is lost is nobody's to keep whole: whoever reads it finds out, and has it fetched again.
+func TestShortenWhatIsLost(t *testing.T) {
+	for name, damage := range map[string]func(m *memory, key string){
+		"deleted": func(m *memory, key string) { delete(m.values, key) },
+		"another": func(m *memory, key string) { m.values[key] = pack(3, manifest.Compress([]byte("abc"))) },
+	} {
+		for link := range maxLinks + 2 {
+			m := newMemory()
+			s, pages := chained(t, m, maxLinks+1)
+			last := pages[maxLinks+1]
+			damage(m, append(m.keys(artifactPrefix), m.keys(deltaPrefix)...)[link])
+			if err := s.Shorten(t.Context()); err != nil {
+				t.Errorf("%s, link %d: %v", name, link, err)
+			}
+			if _, err := s.Content(t.Context(), last.digest); !errors.Is(err, ErrNoContent) || len(s.Missing()) != 1 {
+				t.Errorf("%s, link %d: it is said to be here: %v", name, link, err)
+			}
+			if err := s.PutContent(t.Context(), last.digest, uint64(len(last.text)), last.encoded); err != nil {
+				t.Fatal(err)
+			}
+			expectContent(t, name, s, m, last)
+		}
+	}
 }
