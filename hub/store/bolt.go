@@ -207,6 +207,7 @@ func (l *boltLog) Meta() (m *storev1.Meta, err error) {
 // Load implements Log.
 func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 	return l.view(func(tx *bbolt.Tx) error {
+		defer l.release()
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			table := string(name)
 			if table == meta.String() || table == contentsTable || table == auditTable || table == historyTable {
@@ -224,6 +225,12 @@ func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 			})
 		})
 	})
+}
+
+// release has the kernel take back the pages of the mapped file that reading it has brought into memory: they would count as the hub's, though each row is in memory by
+// then. They are read again where they are needed. That they stay after all is no failure.
+func (l *boltLog) release() {
+	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, l.db.Info().Data, uintptr(l.Size()), syscall.MADV_DONTNEED)
 }
 
 // Append implements Log.

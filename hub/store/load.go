@@ -22,14 +22,11 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	if s.rows, err = readRows(s.log); err != nil {
+	if s.rows, s.state.rows, err = readRows(s.log); err != nil {
 		return err
 	}
 	txn := s.rows.Txn(true)
 	defer txn.Abort() // does nothing after Commit
-	for _, t := range tables() {
-		s.state.rows[t.table()] = len(t.keys(&ReadTx{txn: txn}))
-	}
 	s.state.index, s.state.eventSequence = meta.Index, meta.EventSequence+eventGap
 	if err := s.loadAudit(meta); err != nil {
 		return err
@@ -77,40 +74,46 @@ func (s *Store) loadAudit(m *storev1.Meta) error {
 	return nil
 }
 
-// readRows reads all rows of a log into memory.
-func readRows(log Log) (*memdb.MemDB, error) {
+// readRows reads all rows of a log into memory, and counts them by table.
+func readRows(log Log) (*memdb.MemDB, [tableCount]int, error) {
+	var counts [tableCount]int
 	rows, err := memdb.NewMemDB(schema())
 	if err != nil {
-		return nil, err
+		return nil, counts, err
 	}
-	byName := map[string]anyTable{}
+	type reader struct {
+		table  Table
+		decode func([]byte) (any, string, error)
+	}
+	byName := map[string]reader{}
 	for _, t := range tables() {
 		if t.kept() != memory {
-			byName[t.table().String()] = t
+			byName[t.table().String()] = reader{t.table(), t.decoder()}
 		}
 	}
 	txn := rows.Txn(true)
 	defer txn.Abort() // does nothing after Commit
 	err = log.Load(func(name, key string, value []byte) error {
-		t := byName[name]
-		if t == nil {
+		r, known := byName[name]
+		if !known {
 			return errors.New("unknown table")
 		}
-		row, rowKey, err := t.decodeRow(value)
+		row, rowKey, err := r.decode(value)
 		if err != nil {
 			return err
 		}
 		if rowKey != key {
 			return fmt.Errorf("the row belongs under key %q", rowKey)
 		}
+		counts[r.table]++
 		return txn.Insert(name, row)
 	})
 	if err != nil {
-		return nil, err
+		return nil, counts, err
 	}
 	txn.Commit()
 	// A snapshot can be written to like the original, but has no watches, which cost a channel for each node that changes; subscriptions do not need them.
-	return rows.Snapshot(), nil
+	return rows.Snapshot(), counts, nil
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.

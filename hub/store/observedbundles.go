@@ -9,11 +9,15 @@ import (
 // bundleIndex finds reports by bundle.
 const bundleIndex = "bundle"
 
-var observedBundles = durable(ObservedBundles, soft,
-	func(o *storev1.ObservedBundle) string {
-		return join(o.GetClusterUid(), o.GetReport().GetBundleUid())
-	},
-	index[storev1.ObservedBundle]{bundleIndex, false, func(o *storev1.ObservedBundle) []string { return []string{o.GetReport().GetBundleUid()} }})
+var observedBundles = func() *table[storev1.ObservedBundle] {
+	t := durable(ObservedBundles, soft,
+		func(o *storev1.ObservedBundle) string {
+			return join(o.GetClusterUid(), o.GetReport().GetBundleUid())
+		},
+		index[storev1.ObservedBundle]{bundleIndex, false, func(o *storev1.ObservedBundle) []string { return []string{o.GetReport().GetBundleUid()} }})
+	t.reader = func() func([]byte) (*storev1.ObservedBundle, error) { return new(observedReader).read }
+	return t
+}()
 
 // ObservedBundle returns the newest report about a bundle in a cluster, or nil.
 func (tx *ReadTx) ObservedBundle(clusterUID, bundleUID string) *storev1.ObservedBundle {

@@ -160,7 +160,7 @@ func (r *Restored) copy(source, path string) error {
 
 // count reads all rows into memory, as a hub does when it starts, and looks at them.
 func (r *Restored) count(log Log) error {
-	rows, err := readRows(log)
+	rows, _, err := readRows(log)
 	if err != nil {
 		return err
 	}

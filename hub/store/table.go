@@ -79,7 +79,8 @@ type table[R any] struct {
 	indexes    []index[R]
 	changed    func(*R) string // the key in Changed, where it is not that of the row
 	encode     func(*R) ([]byte, error)
-	decode     func([]byte) (*R, error)
+	// reader makes what decodes rows, for one goroutine. It keeps nothing of the bytes.
+	reader func() func([]byte) (*R, error)
 }
 
 // index is a secondary index. Rows that share a value are ordered by their keys.
@@ -95,7 +96,8 @@ type anyTable interface {
 	kept() durability
 	schema() *memdb.TableSchema
 	encodeRow(row any) ([]byte, error)
-	decodeRow(value []byte) (row any, key string, err error)
+	// decoder makes what decodes rows, for one goroutine, and tells their keys. It keeps nothing of the bytes.
+	decoder() func(value []byte) (row any, key string, err error)
 	keyOf(row any) string
 	changedKey(row any) string
 	// places calls fn with each index that finds one row, and the value by which it finds this one.
@@ -117,9 +119,11 @@ func durable[R any, M message[R]](id Table, d durability, key func(*R) string, i
 	return &table[R]{
 		id: id, durability: d, key: key, indexes: indexes,
 		encode: func(row *R) ([]byte, error) { return proto.Marshal(M(row)) },
-		decode: func(value []byte) (*R, error) {
-			row := new(R)
-			return row, proto.Unmarshal(value, M(row))
+		reader: func() func([]byte) (*R, error) {
+			return func(value []byte) (*R, error) {
+				row := new(R)
+				return row, proto.Unmarshal(value, M(row))
+			}
 		},
 	}
 }
@@ -149,12 +153,15 @@ func (t *table[R]) places(row any, fn func(index, value string)) {
 
 func (t *table[R]) encodeRow(row any) ([]byte, error) { return t.encode(row.(*R)) }
 
-func (t *table[R]) decodeRow(value []byte) (any, string, error) {
-	row, err := t.decode(value)
-	if err != nil {
-		return nil, "", err
+func (t *table[R]) decoder() func([]byte) (any, string, error) {
+	read := t.reader()
+	return func(value []byte) (any, string, error) {
+		row, err := read(value)
+		if err != nil {
+			return nil, "", err
+		}
+		return row, t.key(row), nil
 	}
-	return row, t.key(row), nil
 }
 
 func (t *table[R]) schema() *memdb.TableSchema {

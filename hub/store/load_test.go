@@ -1,0 +1,67 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+)
+
+// mapped answers how much of a mapped file is in this process' memory, in KiB, as the kernel counts it.
+func mapped(t *testing.T, path string) (resident int) {
+	t.Helper()
+	content, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Skip(err)
+	}
+	within := false
+	for line := range strings.Lines(string(content)) {
+		var n int
+		if name, _, _ := strings.Cut(line, " "); !strings.HasSuffix(name, ":") {
+			within = strings.HasSuffix(line, path+"\n")
+		} else if _, err := fmt.Sscanf(line, "Rss: %d kB", &n); err == nil && within {
+			resident += n
+		}
+	}
+	return resident
+}
+
+// TestLoadReleasesTheFile: rows that were loaded are in memory once, and not also as pages of the file.
+func TestLoadReleasesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, Config{Dir: dir})
+	const rows, size = 200, 50_000
+	update(t, s, func(tx *Tx) error {
+		for i := range rows {
+			b := bundle(fmt.Sprint("b", i), fmt.Sprint("b", i))
+			b.Metadata.Annotations = map[string]string{"a": strings.Repeat("x", size)}
+			if err := tx.PutBundle(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s = reopened(t, s)
+	path := filepath.Join(dir, databaseName)
+	if resident := mapped(t, path); resident > rows*size>>10/4 {
+		t.Errorf("%d KiB of the file are in memory, and its rows have %d", resident, rows*size>>10)
+	}
+	n := 0
+	for b := range s.Read().Bundles() {
+		if len(b.Metadata.Annotations["a"]) == size {
+			n++
+		}
+	}
+	if n != rows {
+		t.Errorf("%d rows are whole, want %d", n, rows)
+	}
+	update(t, s, func(tx *Tx) error {
+		return tx.PutBundle(&yardarmv1.Bundle{Metadata: &yardarmv1.ObjectMeta{Uid: "new", Name: "new"}})
+	})
+	if got := reopened(t, s).Read().Bundle("new"); got == nil {
+		t.Error("what was written after that is not there")
+	}
+}
