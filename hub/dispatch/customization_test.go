@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"strings"
 	"testing"
@@ -42,9 +41,8 @@ func (w *world) ack(s *session, d *spokev1.Delta) {
 // Which language the spoke evaluates it says in its Hello.
 func TestHelloTellsTheLanguage(t *testing.T) {
 	w := newWorld(t)
-	s, stream := w.session(t)
-	stream.left = io.EOF
-	if err := s.serve(&spokev1.Hello{Customization: 3}, nil, true); err != nil || s.language != 3 {
+	s, _ := w.session(t)
+	if err := s.greet(&spokev1.Hello{Protocol: 1, Customization: 3}); err != nil || s.language != 3 {
 		t.Errorf("language %d, %v", s.language, err)
 	}
 }

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -18,7 +19,8 @@ import (
 const fetchChunk = 256 << 10
 
 // Fetch answers an artifact that the caller's cluster is to run, or to try. Others do not exist for it.
-func (s *Server) Fetch(req *spokev1.FetchRequest, stream grpc.ServerStreamingServer[spokev1.FetchResponse]) error {
+func (s *Server) Fetch(req *spokev1.FetchRequest, stream grpc.ServerStreamingServer[spokev1.FetchResponse]) (err error) {
+	defer survive(func() *slog.Logger { return s.Logger.With("method", "Fetch") }, &err)
 	p, err := s.caller(stream.Context())
 	if err != nil {
 		return err

@@ -56,6 +56,10 @@ type session struct {
 	reason  error       // why it has ended; nil if its spoke has left; set before ended is closed
 	parted  atomic.Bool // the spoke was told to come back
 
+	// late ends a session whose spoke says no hello, and is nil after that. added says that it has been made its cluster's session, and welcomed that it has begun; They belong to the goroutine that reads.
+	late            *time.Timer
+	added, welcomed bool
+
 	// ----
 	delivery
 	// language is the newest version of the customization language that the spoke evaluates.
@@ -70,22 +74,27 @@ type session struct {
 
 // Connect runs one session.
 func (s *Server) Connect(stream grpc.BidiStreamingServer[spokev1.ConnectRequest, spokev1.ConnectResponse]) error {
-	p, err := s.caller(stream.Context())
-	if err != nil {
-		return err
-	}
-	if err := s.admitted(stream.Context(), p.UID); err != nil {
-		return err
-	}
-	cluster := s.Store.Read().Cluster(p.UID)
-	if cluster == nil {
-		return status.Error(codes.PermissionDenied, "the hub knows no such cluster")
-	}
-	ses, err := s.newSession(p.UID, cluster.Metadata.Name, stream)
+	ses, err := s.begin(stream)
 	if err != nil {
 		return err
 	}
 	return ses.run()
+}
+
+func (s *Server) begin(stream grpc.BidiStreamingServer[spokev1.ConnectRequest, spokev1.ConnectResponse]) (_ *session, err error) {
+	defer survive(func() *slog.Logger { return s.Logger }, &err)
+	p, err := s.caller(stream.Context())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.admitted(stream.Context(), p.UID); err != nil {
+		return nil, err
+	}
+	cluster := s.Store.Read().Cluster(p.UID)
+	if cluster == nil {
+		return nil, status.Error(codes.PermissionDenied, "the hub knows no such cluster")
+	}
+	return s.newSession(p.UID, cluster.Metadata.Name, stream)
 }
 
 // newSession makes a session of which the caller has the turn.
@@ -206,53 +215,59 @@ func (s *session) seen() { s.lastSeen.Store(int64(s.elapsed())) }
 // silence is for how long the spoke has said nothing.
 func (s *session) silence() time.Duration { return s.elapsed() - time.Duration(s.lastSeen.Load()) }
 
+// run takes what the spoke says until the stream or the session ends. It waits here for weeks, and all else is done in functions that return to it: Go gives
+// half of a stack back only while less than a quarter is in use, and most of that quarter is gRPC's.
 func (s *session) run() error {
-	defer s.over()
-	hello, err := s.hello()
-	if err != nil {
-		return err
+	s.late = time.AfterFunc(s.HelloTimeout, func() { s.end(status.Errorf(codes.DeadlineExceeded, "no hello within %s", s.HelloTimeout)) })
+	var err error
+	for err == nil {
+		m := new(spokev1.ConnectRequest)
+		if err = s.stream.RecvMsg(m); err == nil {
+			err = s.hear(m)
+		}
+	}
+	return s.close(err)
+}
+
+// errEnded is that nothing is to be read any more.
+var errEnded = errors.New("the session has ended")
+
+// hear takes a message. An error ends the stream.
+func (s *session) hear(m *spokev1.ConnectRequest) error {
+	s.seen()
+	switch {
+	case !s.welcomed:
+		s.late.Stop()
+		s.late = nil
+		return s.greet(m.GetHello())
+	case m.GetHeartbeat() != nil:
+		return nil // it has said all, and need wake nobody
+	case !s.take(nil):
+		return errEnded
+	}
+	s.do(func() error { return s.handle(m) })
+	return nil
+}
+
+// greet begins the session, and lets others have the turn.
+func (s *session) greet(hello *spokev1.Hello) (err error) {
+	defer survive(s.logger, &err)
+	if hello == nil {
+		return status.Error(codes.InvalidArgument, "the first message has to be a hello")
 	}
 	if err := s.check(hello); err != nil {
 		s.logger().Warn("refused a session", "error", err)
 		return err
 	}
+	s.added = true
 	known, confirmed, err := s.sessions.add(s, hello)
-	defer func() { s.sessions.remove(s, status.Code(err) == codes.PermissionDenied) }()
 	if err != nil {
 		return storeError(err)
 	}
 	s.logger().Info("spoke connected", "spoke_version", clip(hello.SpokeVersion, maxReason))
-	err = s.serve(hello, known.GetFactsHash(), confirmed)
-	reason := "the spoke has left"
-	if err != nil {
-		reason = err.Error()
-	}
-	s.logger().Info("spoke disconnected", "reason", reason)
-	return err
-}
-
-// hello waits for the first message.
-func (s *session) hello() (*spokev1.Hello, error) {
-	s.seen()
-	late := time.AfterFunc(s.HelloTimeout, func() { s.end(status.Errorf(codes.DeadlineExceeded, "no hello within %s", s.HelloTimeout)) })
-	defer late.Stop()
-	m, err := s.stream.Recv()
-	if err != nil {
-		return nil, s.why(err)
-	}
-	s.seen()
-	hello := m.GetHello()
-	if hello == nil {
-		return nil, status.Error(codes.InvalidArgument, "the first message has to be a hello")
-	}
-	return hello, nil
-}
-
-// serve welcomes the spoke and then lives until the stream or the session ends.
-func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool) (err error) {
-	s.language, s.tries = hello.Customization, hello.Trials
+	s.language, s.tries, s.welcomed = hello.Customization, hello.Trials, true
 	s.do(func() error {
-		if err := s.welcome(hello, factsHash, confirmed); err != nil {
+		if err := s.welcome(hello, known.GetFactsHash(), confirmed); err != nil {
 			return err
 		}
 		if !s.known || len(s.held) == 0 { // otherwise it holds just what it should, and changes since are told of
@@ -260,24 +275,30 @@ func (s *session) serve(hello *spokev1.Hello, factsHash []byte, confirmed bool) 
 		}
 		return nil
 	})
-	defer func() { // whoever still has the turn sends nothing any more
+	return nil
+}
+
+// close ends what is left of the session, and answers what its stream ends with.
+func (s *session) close(err error) error {
+	defer s.over()
+	if s.late != nil {
+		s.late.Stop()
+	}
+	err = s.why(err)
+	if s.welcomed {
+		// Whoever still has the turn sends nothing any more.
 		s.finish(err)
 		s.turn <- struct{}{}
-	}()
-	for {
-		m, err := s.stream.Recv()
+		reason := "the spoke has left"
 		if err != nil {
-			return s.why(err)
+			reason = err.Error()
 		}
-		s.seen()
-		if m.GetHeartbeat() != nil {
-			continue // it has said all, and need wake nobody
-		}
-		if !s.take(nil) {
-			return s.why(nil)
-		}
-		s.do(func() error { return s.handle(m) })
+		s.logger().Info("spoke disconnected", "reason", reason)
 	}
+	if s.added {
+		s.sessions.remove(s, status.Code(err) == codes.PermissionDenied)
+	}
+	return err
 }
 
 // why answers what the stream ends with, once nothing can be read from it any more: nil if both sides are content.

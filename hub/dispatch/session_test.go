@@ -102,13 +102,14 @@ type greeting struct {
 	said  bool
 }
 
-func (g *greeting) Recv() (*spokev1.ConnectRequest, error) {
+func (g *greeting) RecvMsg(m any) error {
 	if g.said {
 		<-g.ctx.Done()
-		return nil, g.ctx.Err()
+		return g.ctx.Err()
 	}
 	g.said = true
-	return &spokev1.ConnectRequest{Message: &spokev1.ConnectRequest_Hello{Hello: g.hello}}, nil
+	m.(*spokev1.ConnectRequest).Message = &spokev1.ConnectRequest_Hello{Hello: g.hello}
+	return nil
 }
 
 // A bug in a session is that session's end and no more.

@@ -22,9 +22,3 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	defer survive(func() *slog.Logger { return s.Logger.With("method", info.FullMethod) }, &err)
 	return handler(ctx, req)
 }
-
-// stream is for Fetch, and for Connect until its session is made, whose work survives by itself.
-func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-	defer survive(func() *slog.Logger { return s.Logger.With("method", info.FullMethod) }, &err)
-	return handler(srv, stream)
-}

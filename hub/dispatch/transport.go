@@ -42,7 +42,6 @@ const (
 func (s *Server) Options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.UnaryInterceptor(s.unary),
-		grpc.StreamInterceptor(s.stream),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(encodingproto.Name)}),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(s.HelloTimeout),

@@ -179,7 +179,7 @@ func (s *wire) SendMsg(m any) error {
 	return s.Send(response)
 }
 
-func (s *wire) RecvMsg(any) error { return nil }
+func (s *wire) RecvMsg(any) error { return s.left }
 
 // take answers the last delta that was sent since the last call, or nil.
 func (s *wire) take() (d *spokev1.Delta) {
