@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/yardarm-dev/yardarm/hub/follow"
 	"github.com/yardarm-dev/yardarm/hub/index"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -148,11 +149,13 @@ func (w *watcher) snapshot() error {
 	v := w.server.read(w.ctx, func(v view, state *index.State) {
 		all, w.seq = w.subject.snapshot(v, state), state.Seq
 	})
+	follow.Say(w.ctx, true)
 	for _, r := range all {
 		if err := w.tell(v, step{watchAdded, r}, false); err != nil {
 			return err
 		}
 	}
+	follow.Say(w.ctx, false) // its bookmark is next
 	return nil
 }
 
@@ -179,7 +182,9 @@ func (w *watcher) round(sameScope bool) (sent bool, err error) {
 		return false, errTooOld
 	}
 	for i, st := range steps {
-		if err := w.tell(v, st, i == len(steps)-1); err != nil {
+		last := i == len(steps)-1
+		follow.Say(w.ctx, !last)
+		if err := w.tell(v, st, last); err != nil {
 			return false, err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/yardarm-dev/yardarm/hub/follow"
 )
 
 const (
@@ -30,7 +32,10 @@ func (p patience) grpc(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // of HTTP/2, it ends the body alone
-		next.ServeHTTP(&patientWriter{ResponseWriter: w, control: control, stall: p.writeStall}, r)
+		ctx, answer := follow.With(r.Context())
+		out := &gatherer{patientWriter: newPatientWriter(w, control, p.writeStall), answer: answer}
+		next.ServeHTTP(out, r.WithContext(ctx))
+		out.end()
 	})
 }
 
@@ -38,7 +43,7 @@ func (p patience) grpc(next http.Handler) http.Handler {
 func (p patience) rest(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
-		answer := &patientWriter{ResponseWriter: w, control: control, stall: p.writeStall}
+		answer := newPatientWriter(w, control, p.writeStall)
 		if r.Body != nil && r.Body != http.NoBody {
 			limit, within := p.other, bodyTimeout
 			switch {
@@ -51,7 +56,7 @@ func (p patience) rest(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(answer, r)
 		// What is still buffered goes out once this returns.
-		answer.begin()
+		_ = control.SetWriteDeadline(time.Now().Add(p.writeStall))
 	})
 }
 
@@ -81,43 +86,3 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// patientWriter gives each write its time. In between there is no deadline: HTTP/2 would end an answer that merely pauses.
-type patientWriter struct {
-	http.ResponseWriter
-	control *http.ResponseController
-	stall   time.Duration
-	// begun says that the status is out. The library sets one again for a stream that fails before its first message.
-	begun bool
-}
-
-// WriteHeader implements http.ResponseWriter. Only the first status counts.
-func (w *patientWriter) WriteHeader(status int) {
-	if !w.begun {
-		w.begun = status >= 200
-		w.ResponseWriter.WriteHeader(status)
-	}
-}
-
-func (w *patientWriter) begin() { _ = w.control.SetWriteDeadline(time.Now().Add(w.stall)) }
-func (w *patientWriter) end()   { _ = w.control.SetWriteDeadline(time.Time{}) }
-
-func (w *patientWriter) Write(p []byte) (int, error) {
-	w.begun = true
-	w.begin()
-	defer w.end()
-	return w.ResponseWriter.Write(p)
-}
-
-// Flush implements http.Flusher.
-func (w *patientWriter) Flush() { _ = w.FlushError() }
-
-// FlushError is what http.ResponseController looks for.
-func (w *patientWriter) FlushError() error {
-	w.begin()
-	defer w.end()
-	return w.control.Flush()
-}
-
-// Unwrap is for http.ResponseController.
-func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
