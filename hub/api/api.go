@@ -24,6 +24,8 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	grpcproto "google.golang.org/grpc/encoding/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/authz"
 	"github.com/yardarm-dev/yardarm/hub/index"
@@ -149,6 +151,7 @@ type Server struct {
 	downloads                              *downloads
 	watches                                atomic.Int32
 	audiences                              audiences
+	shown                                  shown
 	// calls are counted by identity, failures to show one by address.
 	calls, failures *rates
 	denials         *denials
@@ -244,9 +247,10 @@ func (s *Server) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// Options are those of the gRPC server that serves s: who calls, how long a call may take, what becomes of a panic.
+// Options are those of the gRPC server that serves s: who calls, how long a call may take, what becomes of a panic, how messages are encoded.
 func (s *Server) Options() []grpc.ServerOption {
 	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(grpcproto.Name)}),
 		grpc.ChainUnaryInterceptor(s.metrics.UnaryServerInterceptor(), s.unary, conditional),
 		grpc.ChainStreamInterceptor(s.metrics.StreamServerInterceptor(), s.stream),
 	}

@@ -21,7 +21,6 @@ type serverStream struct {
 	grpc.ServerStream
 	server   *Server
 	call     call
-	fields   mask
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	patience time.Duration
@@ -64,7 +63,7 @@ func (s *serverStream) SendMsg(m any) error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
-	return s.ServerStream.SendMsg(s.fields.cut(m))
+	return s.ServerStream.SendMsg(s.call.fields.cut(m))
 }
 
 // guard ends the stream as soon as its caller may no longer ask for what was asked first.

@@ -31,6 +31,8 @@ type call struct {
 	need   need
 	// key is the caller's idempotency key; empty for none.
 	key string
+	// fields are those that the caller wants of an answer; none for all.
+	fields mask
 	// asked says that a stream's first message is in.
 	asked bool
 }
@@ -77,14 +79,13 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if c.key, err = idempotencyKey(ctx); err != nil {
 		return nil, err
 	}
-	fields, err := maskOf(ctx, info.FullMethod)
-	if err != nil {
+	if c.fields, err = maskOf(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(withAuthor(context.WithValue(ctx, callKey{}, c), c), s.cfg.Limits.CallTimeout)
 	defer cancel()
 	resp, err = handler(ctx, req)
-	return fields.cut(resp), err
+	return c.fields.cut(resp), err
 }
 
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
@@ -106,8 +107,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	if c.key, err = idempotencyKey(ctx); err != nil {
 		return err
 	}
-	fields, err := maskOf(ctx, info.FullMethod)
-	if err != nil {
+	if c.fields, err = maskOf(ctx, info.FullMethod); err != nil {
 		return err
 	}
 	ctx = withAuthor(context.WithValue(ctx, callKey{}, c), c)
@@ -120,7 +120,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		defer cancel()
 	}
 	ctx, end := context.WithCancelCause(ctx)
-	guarded := &serverStream{ServerStream: ss, server: s, call: c, fields: fields, ctx: ctx, cancel: end, patience: s.cfg.Limits.CallTimeout}
+	guarded := &serverStream{ServerStream: ss, server: s, call: c, ctx: ctx, cancel: end, patience: s.cfg.Limits.CallTimeout}
 	defer guarded.guarded.Wait()
 	defer end(nil)
 	return guarded.ended(handler(srv, guarded))

@@ -32,7 +32,9 @@ type seen struct {
 	same func(later seen) bool
 	// content is what same compares.
 	content any
-	show    func(view) proto.Message
+	// alike says that the content looks the same to all who see everything.
+	alike bool
+	show  func(view) proto.Message
 }
 
 // is tells whether both are the same resource.
@@ -172,7 +174,7 @@ func clusterSubject(req *hubv1.WatchRequest) (subject, error) {
 		sought: seekClusters(filter.Matches),
 		shows: func(v view, c *index.Cluster) []seen {
 			c = v.clusterPart(c)
-			return []seen{{name: c.Name(), uid: c.UID(), content: c,
+			return []seen{{name: c.Name(), uid: c.UID(), content: c, alike: true,
 				same: func(later seen) bool { return c.SameItself(later.content.(*index.Cluster)) },
 				show: func(v view) proto.Message { return v.showCluster(c) }}}
 		},
@@ -202,7 +204,7 @@ func bundleSubject(req *hubv1.WatchRequest) (subject, error) {
 		names: func(b *index.Bundle) []string { return []string{b.Row.GetMetadata().GetName()} },
 		shows: func(v view, b *index.Bundle) []seen {
 			b = v.bundlePart(b)
-			return []seen{{name: b.Row.GetMetadata().GetName(), uid: b.UID(), content: b,
+			return []seen{{name: b.Row.GetMetadata().GetName(), uid: b.UID(), content: b, alike: true,
 				same: func(later seen) bool { return b.Same(later.content.(*index.Bundle)) },
 				show: func(view) proto.Message { return showBundle(b) }}}
 		},
@@ -269,7 +271,7 @@ func assignmentSubject(req *hubv1.WatchRequest) (subject, error) {
 	}, err
 }
 
-// response is what a watcher is sent of a step.
+// response is what a watcher is sent of a step, but for its type.
 func (st step) response(kind string, v view) *hubv1.WatchResponse {
 	message := proto.Message(nil)
 	if st.kind == watchDeleted {
@@ -277,7 +279,7 @@ func (st step) response(kind string, v view) *hubv1.WatchResponse {
 	} else {
 		message = st.show(v)
 	}
-	out := &hubv1.WatchResponse{Type: st.kind}
+	out := &hubv1.WatchResponse{}
 	switch m := message.(type) {
 	case *yardarmv1.Cluster:
 		out.Resource = &hubv1.WatchResponse_Cluster{Cluster: m}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/yardarm-dev/yardarm/hub/follow"
@@ -53,8 +54,11 @@ func (s *Server) Watch(req *hubv1.WatchRequest, stream grpc.ServerStreamingServe
 	scope := s.store.Subscribe(scopeTables...)
 	defer scope.Close()
 	w := &watcher{ctx: stream.Context(), server: s, req: req, subject: subject, marks: s.bookmarks(req), send: stream.Send}
-	if !s.view(w.ctx).all {
+	switch {
+	case !s.view(w.ctx).all:
 		w.sent = make(map[string]seen)
+	case len(callOf(w.ctx).fields) == 0:
+		w.sendEncoded = stream.SendMsg
 	}
 	if req.GetBookmark() != "" {
 		if w.seq, err = w.parse(req.GetBookmark()); err != nil {
@@ -136,6 +140,8 @@ type watcher struct {
 	subject subject
 	marks   bookmarks
 	send    func(*hubv1.WatchResponse) error
+	// sendEncoded sends an [encoded] message; nil where the caller is not told what others are.
+	sendEncoded func(any) error
 	// seq is how far the caller has been told.
 	seq uint64
 	// sent is what the caller has, by name, where it does not see all there is: what it sees changes with roles and groups, too, of which the index's
@@ -220,10 +226,15 @@ func (w *watcher) differences(v view, state *index.State, sameScope bool) (steps
 
 // tell sends one step; the last of a round with a bookmark.
 func (w *watcher) tell(v view, st step, last bool) error {
-	m := st.response(w.req.GetKind(), v)
+	rest := &hubv1.WatchResponse{Type: st.kind}
 	if last {
-		m.Bookmark = w.bookmark()
+		rest.Bookmark = w.bookmark()
 	}
+	if w.sendEncoded != nil && st.alike && st.kind != watchDeleted {
+		return w.tellEncoded(v, st, rest)
+	}
+	m := st.response(w.req.GetKind(), v)
+	m.Type, m.Bookmark = rest.Type, rest.Bookmark
 	switch {
 	case w.sent == nil:
 	case st.kind == watchDeleted:
@@ -232,6 +243,19 @@ func (w *watcher) tell(v view, st step, last bool) error {
 		w.sent[st.name] = st.seen
 	}
 	return w.send(m)
+}
+
+// tellEncoded sends a step, what it shows encoded once for all who are told of it, with the rest of its message.
+func (w *watcher) tellEncoded(v view, st step, rest *hubv1.WatchResponse) error {
+	shared, err := w.server.shown.of(st.content, v.now, func() *hubv1.WatchResponse { return st.response(w.req.GetKind(), v) })
+	if err != nil {
+		return err
+	}
+	own, err := proto.Marshal(rest)
+	if err != nil {
+		return err
+	}
+	return w.sendEncoded(encoded{shared, own})
 }
 
 func (w *watcher) bookmark() string {

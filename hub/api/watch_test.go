@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
@@ -387,6 +388,34 @@ func TestSlowWatchersHoldNobodyUp(t *testing.T) {
 				t.Errorf("reason %q", reason(st))
 			}
 			return
+		}
+	}
+}
+
+// Who watches the same is sent the same bytes; who wants other fields, or sees less, is not.
+func TestWatchesShareWhatTheyAreTold(t *testing.T) {
+	h := apitest.Start(t)
+	h.Enrolled(t, "berlin", map[string]string{"env": "prod"})
+	apply(t, h, group("all", ""))
+	few := must[hubv1.FleetService_WatchClient](t)(h.Watch(apitest.WithHeader(t.Context(), "x-yardarm-fields", "type,cluster.metadata.name"), &hubv1.WatchRequest{Kind: "Cluster"}))
+	watches := []seen{watch(t, h, &hubv1.WatchRequest{Kind: "Cluster"}), watch(t, h, &hubv1.WatchRequest{Kind: "Cluster", Filter: "env=prod"}), {t, few}}
+	for _, w := range watches {
+		w.expect("ADDED berlin", "BOOKMARK")
+	}
+	for i := range 3 {
+		changed := must[*yardarmv1.Cluster](t)(h.LabelCluster(t.Context(), &hubv1.LabelClusterRequest{Name: "berlin", Set: map[string]string{"n": fmt.Sprint(i)}, Overwrite: true}))
+		for j, w := range watches {
+			m := w.expect("MODIFIED berlin")
+			want := changed
+			if j == 2 {
+				want = &yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: "berlin"}}
+			}
+			if !proto.Equal(m.GetCluster(), want) {
+				t.Errorf("watch %d is told %v, want %v", j, m.GetCluster(), want)
+			}
+			if bookmarked := m.GetBookmark() != ""; bookmarked != (j < 2) {
+				t.Errorf("watch %d has the bookmark %q", j, m.GetBookmark())
+			}
 		}
 	}
 }
