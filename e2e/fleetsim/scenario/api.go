@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -43,6 +44,8 @@ const (
 	settleEvery = 100 * time.Millisecond
 	// changers is how many changes are under way at a time: they share commits.
 	changers = 64
+	// changedLabel is the label of a cluster that says when it was changed last, in nanoseconds.
+	changedLabel = "at"
 )
 
 // api lists, counts and watches a large fleet of rows, and times what its callers see.
@@ -128,7 +131,7 @@ func timeCalls(ctx context.Context, c Config, hub *client.Client, out *report.AP
 // touch changes a label of a cluster to the time.
 func touch(ctx context.Context, hub *client.Client, n int) error {
 	_, err := hub.LabelCluster(ctx, &hubv1.LabelClusterRequest{Name: seed.ClusterName(n), Overwrite: true,
-		Set: map[string]string{"at": strconv.FormatInt(time.Now().UnixNano(), 10)}})
+		Set: map[string]string{changedLabel: strconv.FormatInt(time.Now().UnixNano(), 10)}})
 	return err
 }
 
@@ -143,6 +146,7 @@ func timeWatches(ctx context.Context, c Config, h *hub, out *report.API) (err er
 		timing  atomic.Bool
 	)
 	watches, watching := errgroup.WithContext(ctx)
+	codec := newTellingCodec()
 	var hubs []*client.Client
 	defer func() {
 		for _, hub := range hubs {
@@ -160,21 +164,21 @@ func timeWatches(ctx context.Context, c Config, h *hub, out *report.API) (err er
 		hub := hubs[len(hubs)-1]
 		synced.Add(1)
 		watches.Go(func() error {
-			stream, err := hub.FleetServiceClient.Watch(watching, &hubv1.WatchRequest{Kind: yardarmv1.KindCluster, Filter: fmt.Sprintf("share=%d", i%seed.Shares)})
+			stream, err := hub.FleetServiceClient.Watch(watching, &hubv1.WatchRequest{Kind: yardarmv1.KindCluster, Filter: fmt.Sprintf("share=%d", i%seed.Shares)},
+				grpc.ForceCodecV2(codec))
 			begun := sync.OnceFunc(synced.Done)
 			defer begun()
 			for err == nil {
-				var m *hubv1.WatchResponse
-				if m, err = stream.Recv(); err != nil {
+				var m told
+				if err = stream.RecvMsg(&m); err != nil {
 					break
 				}
-				if m.Type == "BOOKMARK" {
+				if m.kind == "BOOKMARK" {
 					begun()
 				}
-				at, _ := strconv.ParseInt(m.GetCluster().GetMetadata().GetLabels()["at"], 10, 64)
-				if m.Type == "MODIFIED" && timing.Load() {
+				if m.kind == "MODIFIED" && timing.Load() {
 					mu.Lock()
-					samples = append(samples, time.Since(time.Unix(0, at)))
+					samples = append(samples, time.Since(time.Unix(0, m.at)))
 					mu.Unlock()
 				}
 			}
