@@ -220,8 +220,16 @@ func TestDetailsOfOneClusterAreBounded(t *testing.T) {
 	}
 }
 
-// TestDetailsOfAllAreBounded: however many clusters there are, they have no more together than may be.
+// TestDetailsOfAllAreBounded: however many clusters there are, they have no more together than may be; and not much more where each has reported when it
+// was the newest.
 func TestDetailsOfAllAreBounded(t *testing.T) {
+	grown := 0
+	for clusters := range 10_000 {
+		grown += detailsOfEach(clusters + 1)
+	}
+	if times := float64(grown) / allDetails; times < 3.2 || times > 3.35 {
+		t.Errorf("clusters that came one after the other have %.2f times what may be", times)
+	}
 	for _, clusters := range []int{0, 1, 1000, 1024, 10_000, 50_000} {
 		if each := detailsOfEach(clusters); each > maxDetails || each*clusters > allDetails || each < 16<<10 {
 			t.Errorf("each of %d clusters may have %d bytes", clusters, each)
