@@ -2,12 +2,14 @@
 // have done so, to gRPC or to net/http. Whoever has not shown yet who it is costs little, for a bounded time, and cannot keep
 // the others out, however many come at once. What a caller may do is nothing to it.
 //
-//	port ─▶ room ─▶ handshake ─┬─▶ known: out of the room, the newest few of each ─▶ server
-//	         │                 └─▶ stranger: stays in the room, and not for long ──▶ server
+//	port ─▶ room ─▶ line ─▶ handshake ─┬─▶ known: out of the room, the newest few of each ─▶ server
+//	         │                         └─▶ stranger: stays in the room, and not for long ──▶ server
 //	         └─ full: the address that takes most of it gives way, by whoever of it has been silent longest
 //
-// A storm waits in the room and in the kernel before it costs a handshake. Before one there is no way to tell a client when
-// to come back; one that is turned away comes back by its own backoff.
+// A storm waits in the room before it costs a handshake: what a client has said first stays unread in the kernel until its turn comes, so that
+// who waits costs little more than its file. Addresses take turns in the line, and a client that says nothing, or not all, is not in it. Before
+// a handshake there is no way to tell a client when to come back; one that is turned away comes back by its own backoff, with a key exchange begun for nothing. So the
+// room has place for a whole fleet.
 package admission
 
 import (
@@ -26,11 +28,12 @@ import (
 )
 
 const (
-	// defaultRoom is some seconds' worth of handshakes, so that whoever waits is served before its patience ends; each that
-	// waits costs some 15 KB.
-	defaultRoom = 4096
-	// defaultHandshake is long for any line, and for the room before oneself.
+	// defaultRoom is as many as are served while clients are patient, on two cores; each that waits costs some 6 KB.
+	defaultRoom = 16384
+	// defaultHandshake is long for any network.
 	defaultHandshake = 15 * time.Second
+	// defaultLine is well within a spoke's patience, which has the handshake before it still.
+	defaultLine = 20 * time.Second
 	// acceptAgain is the pause after the port could not be read, most of all because all files are open.
 	acceptAgain = 50 * time.Millisecond
 )
@@ -45,10 +48,12 @@ type Config struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil for none.
 	Registerer prometheus.Registerer
-	// Room is how many connections may be there of which nobody knows who they are. Default 4096.
+	// Room is how many connections may be there of which nobody knows who they are. Default 16384.
 	Room int
-	// Handshake bounds how long one may take to shake hands. Default 15 s.
+	// Handshake bounds how long one may take until it says something, and then, from its turn on, to shake hands. Default 15 s.
 	Handshake time.Duration
+	// Line bounds how long one waits for its turn: whom it comes for later has given up. Default 20 s.
+	Line time.Duration
 	// AtOnce is how many handshakes may compute at a time, so that a core is left for those who are in. Waiting for a client
 	// counts as none. Default: one less than there are cores, at least one.
 	AtOnce int
@@ -70,6 +75,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Handshake <= 0 {
 		c.Handshake = defaultHandshake
+	}
+	if c.Line <= 0 {
+		c.Line = defaultLine
 	}
 	if c.AtOnce <= 0 {
 		c.AtOnce = max(1, runtime.GOMAXPROCS(0)-1)
@@ -191,7 +199,7 @@ func (l *Listener) shake(g *guest) (*tls.Conn, error) {
 	if l.closing.Err() != nil {
 		return nil, net.ErrClosed // it came too late for Close to see it
 	}
-	if err := g.stay(l.Handshake); err != nil {
+	if err := g.begin(); err != nil {
 		return nil, err
 	}
 	conn := tls.Server(g, l.TLS)

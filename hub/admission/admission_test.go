@@ -474,7 +474,11 @@ func TestSlowClientsHoldUpNobody(t *testing.T) {
 		slow := tls.Client(&mute{Conn: p.dial("127.0.0.5"), left: 1}, config)
 		go func() { _ = slow.Handshake() }()
 	}
-	eventually(t, "all are there", func() bool { return p.guests.waiting() == 4 })
+	// And one that has said not all of it.
+	if _, err := p.dial("127.0.0.5").Write([]byte{22, 3, 1, 2, 0, 1}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all are there", func() bool { return p.guests.waiting() == 5 })
 	works(t, p.mustShake("127.0.0.2", "a"), p.next())
 }
 

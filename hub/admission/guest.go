@@ -2,10 +2,13 @@ package admission
 
 import (
 	"container/list"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -24,17 +27,68 @@ type guest struct {
 	closed   atomic.Bool
 
 	// These belong to the goroutine that shakes hands, until it has handed the connection on. answered: something has been computed and
-	// said, which would be lost.
-	shaking, computing, answered bool
+	// said, which would be lost. heard: it has said something that is not read yet, and its turn has come.
+	shaking, computing, answered, heard bool
 }
 
 func newGuest(l *Listener, conn net.Conn) *guest {
 	return &guest{Conn: conn, from: l, shaking: true}
 }
 
+// begin waits until the client has said something, and then for its turn, before anything is made for its handshake.
+func (g *guest) begin() error {
+	if err := g.stay(g.from.Handshake); err != nil {
+		return err
+	}
+	said, err := g.speaks()
+	if err != nil || !said {
+		return err
+	}
+	g.from.guests.heard(g)
+	began := time.Now()
+	g.from.line.take(g.address(), false)
+	g.computing, g.heard = true, true
+	switch {
+	case g.closed.Load():
+		return net.ErrClosed
+	case time.Since(began) > g.from.Line:
+		return fmt.Errorf("it waited in line for more than %s", g.from.Line)
+	}
+	return g.stay(g.from.Handshake)
+}
+
+// speaks waits until there is something to read, and reads nothing: what waits in the kernel needs no buffer here. It is false where that cannot be seen.
+func (g *guest) speaks() (bool, error) {
+	conn, ok := g.Conn.(syscall.Conn)
+	if !ok {
+		return false, nil
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var n int
+	var peekErr error
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		n, _, peekErr = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		return peekErr != syscall.EAGAIN && peekErr != syscall.EINTR
+	})
+	switch {
+	case err != nil:
+		return false, err
+	case peekErr != nil:
+		return false, os.NewSyscallError("recvfrom", peekErr)
+	case n == 0:
+		return false, io.EOF
+	}
+	return true, nil
+}
+
 // Read implements net.Conn. While hands are shaken, what follows on it is computing, and takes a core.
 func (g *guest) Read(p []byte) (int, error) {
-	if !g.shaking {
+	if !g.shaking || g.heard {
+		g.heard = false
 		return g.Conn.Read(p)
 	}
 	g.rest()
@@ -44,7 +98,7 @@ func (g *guest) Read(p []byte) (int, error) {
 		return n, err
 	}
 	g.from.guests.heard(g)
-	g.from.line.take(g.answered)
+	g.from.line.take(g.address(), g.answered)
 	g.computing = true
 	switch {
 	case g.closed.Load():
@@ -74,7 +128,7 @@ func (g *guest) rest() {
 // shaken ends what is particular about a handshake.
 func (g *guest) shaken() {
 	g.rest()
-	g.shaking = false
+	g.shaking, g.heard = false, false
 }
 
 // stay lets it stay for a time; zero for as long as it likes.

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// callTimeout bounds one call, dialling included: slow links and proxies fit.
-	callTimeout = 15 * time.Second
+	// callTimeout bounds one call, dialling included: slow links and proxies fit, and the 20 s for which a hub may have a connection wait for its turn.
+	callTimeout = 35 * time.Second
 	// startTimeout bounds what a spoke that has an identity tries at its start, since it has work to do without the hub.
 	startTimeout = 10 * time.Second
 	// enrolBase and enrolMax bound the wait between attempts to enrol: somebody is watching.

@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	grpcbackoff "google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -43,6 +44,9 @@ const (
 	waitCap = 10 * time.Minute
 	// stableAfter is how long a session must have lasted for the backoff to begin anew.
 	stableAfter = 10 * time.Second
+
+	// connectTimeout bounds how long a connection may take to come about: a hub to which a whole fleet comes back has each wait for its turn, 20 s at most.
+	connectTimeout = 30 * time.Second
 
 	// keepaliveTime and keepaliveTimeout find a connection that has gone half-open. Heartbeats are messages of their own,
 	// since proxies count only those. A dead hub is found when it would show the cluster as stale, and each ping costs as much as a heartbeat.
@@ -212,6 +216,7 @@ func jitter(bound time.Duration) time.Duration { return rand.N(max(bound, time.M
 func (c *Client) once(ctx context.Context, address string) (connected bool, err error) {
 	conn, err := grpc.NewClient(address, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(c.Identity.TLS())),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: grpcbackoff.DefaultConfig, MinConnectTimeout: connectTimeout}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithInitialWindowSize(window),
 		grpc.WithInitialConnWindowSize(window),

@@ -21,8 +21,8 @@ const (
 	// outBuffer is how many messages may wait for the stream: an acknowledgement, a few refusals and a list. More would be
 	// news that gets old; a sender waits.
 	outBuffer = 8
-	// welcomeTimeout bounds how long a hub that has accepted the connection may take to answer.
-	welcomeTimeout = 30 * time.Second
+	// welcomeTimeout bounds how long a hub may take to answer: the connection, and 10 s for which it may have its session wait.
+	welcomeTimeout = connectTimeout + 15*time.Second
 	// reportEvery is the least time between two report messages: within it, the latest wins.
 	reportEvery = 100 * time.Millisecond
 	// heartbeatDefault serves with a hub that names no interval. The bounds are for one that names a senseless one.
