@@ -47,8 +47,8 @@ type delivery struct {
 	refusals    map[string]*refusal
 	nacks       int
 	divergences int
-	// paused is until when the spoke gets nothing, since its disk is full.
-	paused time.Time
+	// paused is until when the spoke gets nothing, since its disk is full, as of Server.elapsed.
+	paused time.Duration
 }
 
 // flight is a delta that is not acknowledged yet.
@@ -71,7 +71,7 @@ func (s *session) advance() error {
 	if err := s.CA.AuthorizeCluster(tx, s.uid); err != nil {
 		return authError(err)
 	}
-	if !s.known || s.sent != nil || s.Store.ReadOnly() != "" || s.Clock().Before(s.paused) {
+	if !s.known || s.sent != nil || s.Store.ReadOnly() != "" || s.elapsed() < s.paused {
 		s.due.add(looking)
 		return nil
 	}

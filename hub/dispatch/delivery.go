@@ -28,7 +28,10 @@ func (s *Server) Delivery(ctx context.Context, clusterUID, bundleUID string) *wh
 
 // deliveryOf is for whoever has the turn.
 func (s *session) deliveryOf(bundleUID string) *why.Delivery {
-	d := &why.Delivery{Known: s.known, Busy: s.sent != nil, Paused: s.paused}
+	d := &why.Delivery{Known: s.known, Busy: s.sent != nil}
+	if wait := s.paused - s.elapsed(); wait > 0 {
+		d.Paused = s.Clock().Add(wait)
+	}
 	if h, ok := s.held[bundleUID]; ok && !h.removing {
 		d.Hash, d.Content = h.hash, h.hasContent
 		d.Sent, d.Persisted = seconds(h.sentAt), seconds(h.persistedAt)

@@ -35,8 +35,8 @@ type refusal struct {
 	again bool
 	// report is what is shown; nil after the first time.
 	report *yardarmv1.Report
-	// until is when to try again; zero for never.
-	until time.Time
+	// until is when to try again, as of Server.elapsed; zero for never.
+	until time.Duration
 }
 
 // overtaken tells whether a spoke's report shows that it has taken the assignment after all.
@@ -60,7 +60,7 @@ func (s *session) nacked(n *spokev1.Nack) error {
 			s.refuse(a, n)
 		}
 		s.sent = nil
-		s.paused = s.Clock().Add(spaceRetry)
+		s.paused = s.elapsed() + spaceRetry
 		time.AfterFunc(spaceRetry, s.poke)
 		return nil
 	}
@@ -113,7 +113,7 @@ func (s *session) fail(a *yardarmv1.AssignmentSpec, reason, message string, retr
 		Phase: yardarmv1.PhaseFailed, Reason: reason, Message: clip(message, maxMessage), Since: since, ObservedTime: timestamppb.New(now),
 	}
 	if retry > 0 {
-		r.until = now.Add(retry)
+		r.until = s.elapsed() + retry
 		time.AfterFunc(retry, s.poke)
 	}
 	s.intake.override(s, a.BundleUid, r.report)
@@ -142,15 +142,15 @@ func (s *session) reviewRefusals(desired []*yardarmv1.AssignmentSpec) (skip, aga
 	}
 	skip, again = map[string]bool{}, map[string]bool{}
 	current := map[string]bool{}
-	now := s.Clock()
+	now := s.elapsed()
 	for _, a := range desired {
 		r := s.refusals[a.BundleUid]
 		if r == nil || r.hash != string(a.Hash) {
 			continue
 		}
 		current[a.BundleUid] = true
-		if r.report != nil && !r.until.IsZero() && !now.Before(r.until) {
-			r.again, r.until = true, time.Time{}
+		if r.report != nil && r.until != 0 && now >= r.until {
+			r.again, r.until = true, 0
 		}
 		switch {
 		case r.again:

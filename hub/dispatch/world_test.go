@@ -37,6 +37,8 @@ type world struct {
 
 	mu  sync.Mutex
 	now time.Time
+	// set is by how much the clock has been set.
+	set time.Duration
 }
 
 func newWorld(t testing.TB) *world {
@@ -60,7 +62,12 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	began := w.clock()
-	w.elapsed = func() time.Duration { return w.clock().Sub(began) }
+	w.elapsed = func() time.Duration {
+		now := w.clock()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return now.Sub(began) - w.set
+	}
 	w.update(func(tx *store.Tx) error {
 		if err := tx.PutCluster(&yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: "edge", Uid: "c1", Labels: map[string]string{"env": "prod"}}, Spec: &yardarmv1.ClusterSpec{}}); err != nil {
 			return err
@@ -76,6 +83,15 @@ func (w *world) clock() time.Time {
 	return w.now
 }
 
+// setClock sets the hub's clock, without any time passing.
+func (w *world) setClock(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+	w.set += d
+}
+
+// turnClock has time pass.
 func (w *world) turnClock(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
