@@ -320,6 +320,19 @@ func TestRestartGrace(t *testing.T) {
 	if h.countEvents("back", "ClusterStale") != 0 || h.presence("never").State != "" {
 		t.Errorf("events of back %v; never is %+v", h.events("back"), h.presence("never"))
 	}
+	// Who has come back in time is counted. Regression: each had an event, and a fleet's pushed all others out of the log.
+	eventually(t, "it is told how many are back", func() bool { return h.countEvents("", "ClustersConnected") == 1 })
+	if n := h.countEvents("back", "ClusterConnected"); n != 1 {
+		t.Errorf("events of back %v", h.events("back"))
+	}
+	// The return of one that was said to be stale is told, also across a restart.
+	h.stop()
+	h.start()
+	away.start()
+	away.awaitConnected(h)
+	if got := strings.Join(h.events("away"), " "); got != "ClusterEnrolled ClusterConnected ClusterStale ClusterConnected" {
+		t.Errorf("events of away %s", got)
+	}
 }
 
 func TestDrain(t *testing.T) {

@@ -27,7 +27,7 @@ func flights(r *registry, n int) {
 func TestReportsYieldToDeltas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := newIntake(&Server{})
-		in.sessions = newRegistry(in.Server)
+		in.sessions = newRegistry(in.Server, nil)
 		took := func() time.Duration {
 			began := time.Now()
 			in.yield(t.Context())

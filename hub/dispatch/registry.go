@@ -48,6 +48,8 @@ type registry struct {
 	// silent are clusters whose stream is open and from which nothing comes.
 	silent   map[string]bool
 	draining *spokev1.Drain
+
+	comeback *comeback
 }
 
 // departure is when a session ended, as of Server.elapsed, and what time it was when its spoke was last heard.
@@ -56,8 +58,8 @@ type departure struct {
 	lastSeen time.Time
 }
 
-func newRegistry(s *Server) *registry {
-	return &registry{Server: s, sessions: map[string]*session{}, gone: map[string]departure{}, silent: map[string]bool{}}
+func newRegistry(s *Server, c *comeback) *registry {
+	return &registry{Server: s, sessions: map[string]*session{}, gone: map[string]departure{}, silent: map[string]bool{}, comeback: c}
 }
 
 func (r *registry) nextID() string {
@@ -86,21 +88,24 @@ func (r *registry) add(s *session, h *spokev1.Hello) (known *storev1.Observed, c
 	}
 	now := r.Clock()
 	version := clip(h.SpokeVersion, maxReason)
+	back := false
 	err = r.Store.Observe(s.stream.Context(), func(tx *store.Tx) error {
 		if !r.current(s) {
 			return errSuperseded
 		}
 		was := tx.Presence(s.uid)
+		known = tx.Observed(s.uid)
 		since := now
 		if was != nil && was.State == yardarmv1.PresenceConnected {
 			since = was.Since
-		} else if err := tx.AddEvent(&yardarmv1.Event{
-			Time: timestamppb.New(now), Type: yardarmv1.EventNormal, Reason: "ClusterConnected",
-			Message: "the spoke has connected (version " + version + ")", Cluster: s.name,
-		}); err != nil {
-			return err
+		} else if back = r.comeback.of(s.name, was, known.GetFirstConnected() != nil); !back {
+			if err := tx.AddEvent(&yardarmv1.Event{
+				Time: timestamppb.New(now), Type: yardarmv1.EventNormal, Reason: eventConnected,
+				Message: "the spoke has connected (version " + version + ")", Cluster: s.name,
+			}); err != nil {
+				return err
+			}
 		}
-		known = tx.Observed(s.uid)
 		confirmed = holdings.Same(known.GetReportsHash(), h.ReportsHash)
 		o := &storev1.Observed{ClusterUid: s.uid}
 		if known != nil {
@@ -117,6 +122,9 @@ func (r *registry) add(s *session, h *spokev1.Hello) (known *storev1.Observed, c
 			ClusterUID: s.uid, State: yardarmv1.PresenceConnected, Since: since, LastSeen: now, Confirmed: confirmed, Session: s.id,
 		})
 	})
+	if err == nil && back {
+		r.comeback.count.Add(1)
+	}
 	return known, confirmed, err
 }
 
@@ -270,13 +278,15 @@ type turn struct {
 	session *session
 }
 
-// look finds the clusters whose presence has changed by the passing of time, and notes it.
+// look finds the clusters whose presence has changed by the passing of time, and notes it; and how many are back since the hub's start.
 func (r *registry) look(ctx context.Context) error {
 	now := r.Clock()
 	if turns := r.due(now); len(turns) > 0 {
-		return r.turn(ctx, turns, now)
+		if err := r.turn(ctx, turns, now); err != nil {
+			return err
+		}
 	}
-	return nil
+	return r.tell(ctx, now)
 }
 
 func (r *registry) due(now time.Time) map[string]turn {
@@ -334,14 +344,14 @@ func turnPresence(tx *store.Tx, uid string, t turn, now time.Time) error {
 		return nil // silent before its stream ended
 	}
 	p.State, p.LastSeen, p.Since = t.state, t.lastSeen, now
-	event := &yardarmv1.Event{Time: timestamppb.New(now), Type: yardarmv1.EventNormal, Reason: "ClusterConnected",
+	event := &yardarmv1.Event{Time: timestamppb.New(now), Type: yardarmv1.EventNormal, Reason: eventConnected,
 		Message: "the spoke is heard again", Cluster: cluster.Metadata.Name}
 	if t.state == yardarmv1.PresenceStale {
 		// Stale since it was last heard, not since the hub has noticed.
 		p.Since = t.lastSeen
 		// A stream that is open has lost nothing: when its spoke is heard again, what it said still holds.
 		p.Confirmed = p.Confirmed && t.session != nil
-		event.Type, event.Reason = yardarmv1.EventWarning, "ClusterStale"
+		event.Type, event.Reason = yardarmv1.EventWarning, eventStale
 		event.Message = "the spoke has not been heard since " + t.lastSeen.UTC().Format(time.RFC3339)
 		if err := noteSeen(tx, uid, t.lastSeen); err != nil {
 			return err

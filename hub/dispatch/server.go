@@ -138,7 +138,7 @@ func New(c Config) (*Server, error) {
 	s.contents = newContents(s.loadContent)
 	s.revisions = newRevisions(s.contents)
 	s.shared = newShared(s.loadContent)
-	s.sessions = newRegistry(s)
+	s.sessions = newRegistry(s, newComeback(c.Store.Read()))
 	s.intake = newIntake(s)
 	return s, nil
 }
