@@ -12,7 +12,7 @@ import (
 
 // SpokeTLS returns the configuration of the listener for spokes: TLS 1.3 only. A client certificate is asked for and not required, since Enroll comes
 // without one. One that is shown has to be of this fleet and this CA, also on a resumed session; one that expired at most
-// [certs.RenewalWindow] ago is let in, to renew. What a caller may do is for [CA.ClusterFromState] and [CA.Authorize] to say, at each call.
+// [certs.RenewalWindow] ago is let in, to renew, and one that is not valid yet to be told so: an alert names no reason. What a caller may do is for [CA.ClusterFromState] and [CA.Authorize] to say, at each call.
 //
 // Sessions resume across restarts of the hub: the ticket keys are in the store.
 func (c *CA) SpokeTLS(hosts []string) (*tls.Config, error) {
@@ -29,7 +29,7 @@ func (c *CA) SpokeTLS(hosts []string) (*tls.Config, error) {
 		// No ClientCAs: with this ClientAuth they are only a hint for the client which certificate to show, and it has one.
 		GetCertificate: certificate.GetCertificate,
 		VerifyConnection: func(state tls.ConnectionState) error {
-			if _, err := c.ClusterFromState(state); err != nil && !errors.Is(err, ErrNoCertificate) {
+			if _, err := c.ClusterFromState(state); err != nil && !errors.Is(err, ErrNoCertificate) && !errors.Is(err, ErrNotYetValid) {
 				return fmt.Errorf("%w: %w", certs.ErrRefused, err)
 			}
 			return nil
@@ -96,16 +96,21 @@ func (c *CA) ClusterFromState(state tls.ConnectionState) (Peer, error) {
 		return Peer{}, fmt.Errorf("%w: it is of fleet %s, and this hub is that of fleet %s", ErrOtherFleet, fleet, c.fleet)
 	}
 	now := c.now()
-	if now.Before(leaf.NotBefore) {
-		return Peer{}, fmt.Errorf("%w (cluster %s: from %s)", ErrNotYetValid, uid, leaf.NotBefore.UTC().Format(time.RFC3339))
-	}
 	peer := Peer{UID: uid, NotAfter: leaf.NotAfter, Expired: now.After(leaf.NotAfter)}
+	early := now.Before(leaf.NotBefore)
 	at := now
-	if peer.Expired {
+	switch {
+	case peer.Expired:
 		at = leaf.NotAfter
+	case early:
+		at = leaf.NotBefore
 	}
 	if err := c.roots.Load().judge(leaf, at, state.DidResume); err != nil {
 		return Peer{}, fmt.Errorf("%w (it says to be cluster %s): %w", ErrOtherCA, uid, err)
+	}
+	if early {
+		return Peer{}, fmt.Errorf("%w (cluster %s: from %s, and by the hub's clock it is %s)",
+			ErrNotYetValid, uid, leaf.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	if now.Sub(leaf.NotAfter) > certs.RenewalWindow {
 		return Peer{}, fmt.Errorf("%w (cluster %s: on %s)", ErrExpiredLongAgo, uid, leaf.NotAfter.UTC().Format(time.DateOnly))

@@ -195,6 +195,10 @@ func (s *Server) peer(ctx context.Context) (ca.Peer, error) {
 		return ca.Peer{}, status.Error(codes.Unauthenticated, "the connection has no TLS")
 	}
 	who, err := s.CA.ClusterFromState(info.State)
+	if errors.Is(err, ca.ErrNotYetValid) {
+		s.Logger.Warn("refused a call", "remote", p.Addr.String(), "error", err)
+		return ca.Peer{}, status.Error(codes.Unauthenticated, err.Error())
+	}
 	if err != nil {
 		return ca.Peer{}, status.Error(codes.Unauthenticated, "a spoke's certificate is needed: enrol first")
 	}
