@@ -28,12 +28,8 @@ func (a *Among[E]) since(l *log[E], now, seq uint64, key func(*E) string) (chang
 		return nil, false
 	}
 	a.mu.Lock()
-	if a.to == 0 || a.to < l.lost {
+	if a.to == 0 || a.to < l.lost { // what is forgotten need not be looked at
 		a.from, a.to, a.passed = seq, seq, nil
-	}
-	if seq < a.from {
-		a.mu.Unlock()
-		return l.since(seq, key, a.keep)
 	}
 	if now > a.to {
 		a.passed = passing(a.passed, l.after(a.to), a.keep)
