@@ -53,7 +53,7 @@ func (s *Server) Accept(ctx context.Context, req *hubv1.AcceptRequest) (*hubv1.A
 		}
 		var err error
 		if more := len(resp.Accepted) - maxAcceptEvents; more > 0 {
-			err = c.event(&yardarmv1.Event{Reason: "Accepted", Bundle: req.GetBundle(), Message: fmt.Sprintf("what was held is let go in %d more places", more)})
+			err = c.event(&yardarmv1.Event{Reason: "Accepted", Bundle: req.GetBundle(), Message: fmt.Sprintf("what was held is let go elsewhere, too (%d)", more)})
 		}
 		slices.Sort(resp.Accepted)
 		resp.Accepted = slices.Compact(resp.Accepted)

@@ -149,7 +149,7 @@ func (v view) groupConditions(g *index.Group) []*yardarmv1.Condition {
 	}
 	return []*yardarmv1.Condition{{
 		Type: "Evaluable", Status: yardarmv1.ConditionFalse, Reason: "ExpressionFails",
-		Message: fmt.Sprintf("the expression gives no answer for %d clusters, which are no members therefore; ask with has() for what may be missing; %s",
+		Message: fmt.Sprintf("the expression gives no answer for %d of the clusters, which are no members therefore; ask with has() for what may be missing; %s",
 			g.Failing, strings.Join(lines, "; ")),
 	}}
 }

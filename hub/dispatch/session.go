@@ -56,7 +56,8 @@ type session struct {
 	reason  error       // why it has ended; nil if its spoke has left; set before ended is closed
 	parted  atomic.Bool // the spoke was told to come back
 
-	// late ends a session whose spoke says no hello, and is nil after that. added says that it has been made its cluster's session, and welcomed that it has begun; They belong to the goroutine that reads.
+	// late ends a session whose spoke says no hello, and is nil after that. added says that it has been made its cluster's session, and welcomed that it has begun.
+	// They belong to the goroutine that reads.
 	late            *time.Timer
 	added, welcomed bool
 
