@@ -22,8 +22,8 @@ const (
 	maxLine = 16 << 20
 )
 
-// test is a step that runs go test on those packages for which in answers true, and once more, by themselves, on those that fail,
-// if they are at most again.
+// test is a step that runs go test on those packages for which in answers true. Of packages in which something fails, if they are at most again, the tests
+// that failed are run once more by themselves.
 func (c commands) test(args []string, in func(pkg string) bool, again int) func(context.Context, io.Writer) (tally, error) {
 	return func(ctx context.Context, out io.Writer) (tally, error) {
 		list, err := c.output(ctx, "go", "list", "./...")
@@ -39,11 +39,17 @@ func (c commands) test(args []string, in func(pkg string) bool, again int) func(
 		fmt.Fprintf(out, "$ go test %s (%d packages)\n", strings.Join(args, " "), len(packages))
 		read, err := c.goTest(ctx, out, args, packages)
 		if failed := read.failedPackages(); err != nil && 0 < len(failed) && len(failed) <= again {
-			alone := slices.Concat(args, []string{"-p=1"})
-			fmt.Fprintf(out, "$ go test %s %s # again\n", strings.Join(alone, " "), strings.Join(failed, " "))
-			var second *reader
-			second, err = c.goTest(ctx, out, alone, failed)
-			read.replace(second)
+			err = nil
+			for _, pkg := range failed {
+				alone := slices.Clone(args)
+				if tests := read.failedTests(pkg); len(tests) > 0 {
+					alone = append(alone, "-run=^("+strings.Join(tests, "|")+")$")
+				}
+				fmt.Fprintf(out, "$ go test %s %s # again\n", strings.Join(alone, " "), pkg)
+				second, secondErr := c.goTest(ctx, out, alone, []string{pkg})
+				read.replace(pkg, second)
+				err = errors.Join(err, secondErr)
+			}
 		}
 		return read.verdict(err)
 	}
@@ -92,9 +98,11 @@ type event struct {
 // slow test.
 type reader struct {
 	out io.Writer
-	// packages are those that were heard of, in that order, and tallies what came of each.
-	packages []string
-	tallies  map[string]*tally
+	// heard are the tests, without their parts, that were heard of, in that order, by package; "" is what is none's. tallies are what came of each.
+	heard   [][2]string
+	tallies map[[2]string]*tally
+	// ended are packages whose tests were all run, whatever came of them.
+	ended map[string]bool
 	// said is what tests, and packages under an empty test, have said and that is not shown yet.
 	said map[[2]string]*bytes.Buffer
 	// inputs are those of each fuzz test.
@@ -107,7 +115,7 @@ type reader struct {
 type inputs struct{ run, skipped int }
 
 func newReader(out io.Writer) *reader {
-	return &reader{out: out, tallies: map[string]*tally{}, said: map[[2]string]*bytes.Buffer{}, inputs: map[[2]string]*inputs{}, allowed: allowedSkips}
+	return &reader{out: out, tallies: map[[2]string]*tally{}, ended: map[string]bool{}, said: map[[2]string]*bytes.Buffer{}, inputs: map[[2]string]*inputs{}, allowed: allowedSkips}
 }
 
 // all reads until the end.
@@ -140,6 +148,10 @@ func (r *reader) take(e event) {
 			r.said[key] = &bytes.Buffer{}
 		}
 		r.said[key].WriteString(e.Output)
+		// The test binary says so after its last test, and no crash does.
+		if e.Test == "" && e.Output == "FAIL\n" {
+			r.ended[e.Package] = true
+		}
 	case "pass":
 		if e.Test == "" {
 			r.endPackage(e.Package, false)
@@ -160,7 +172,7 @@ func (r *reader) take(e event) {
 			r.endPackage(e.Package, true)
 			break
 		}
-		r.fail(e.Package, e.Test)
+		r.fail(e.Package, e.Test, e.Test)
 		r.show(key)
 	}
 }
@@ -172,12 +184,14 @@ func (r *reader) endPackage(pkg string, failed bool) {
 		// Tests that have not ended: the package crashed, or was killed.
 		for key := range r.said {
 			if key[0] == pkg && key[1] != "" {
-				r.fail(pkg, key[1]+" did not end")
+				r.ended[pkg] = false
+				r.fail(pkg, key[1], key[1]+" did not end")
 				r.show(key)
 			}
 		}
-		if r.of(pkg).failed == 0 {
-			r.fail(pkg, "(the package itself)")
+		if !slices.Contains(r.failedPackages(), pkg) {
+			r.ended[pkg] = false
+			r.fail(pkg, "", "(the package itself)")
 		}
 		r.show([2]string{pkg, ""})
 		return
@@ -192,17 +206,19 @@ func (r *reader) endPackage(pkg string, failed bool) {
 	delete(r.said, [2]string{pkg, ""})
 }
 
-// of is what has come of a package so far.
-func (r *reader) of(pkg string) *tally {
-	if r.tallies[pkg] == nil {
-		r.packages = append(r.packages, pkg)
-		r.tallies[pkg] = &tally{}
+// of is what has come so far of a test with its parts.
+func (r *reader) of(pkg, test string) *tally {
+	test, _, _ = strings.Cut(test, "/")
+	key := [2]string{pkg, test}
+	if r.tallies[key] == nil {
+		r.heard = append(r.heard, key)
+		r.tallies[key] = &tally{}
 	}
-	return r.tallies[pkg]
+	return r.tallies[key]
 }
 
-func (r *reader) fail(pkg, what string) {
-	t := r.of(pkg)
+func (r *reader) fail(pkg, test, what string) {
+	t := r.of(pkg, test)
 	t.failed++
 	t.failures = append(t.failures, local(pkg)+" "+what)
 }
@@ -213,28 +229,29 @@ func (r *reader) pass(pkg, test string) {
 	}
 	if in := r.inputs[[2]string{pkg, test}]; in != nil && in.skipped > 0 {
 		if in.run == 0 {
-			r.fail(pkg, test+" skipped all of its inputs")
+			r.fail(pkg, test, test+" skipped all of its inputs")
 			return
 		}
-		r.of(pkg).skips = append(r.of(pkg).skips, fmt.Sprintf("%s %s: %d of %d inputs", local(pkg), test, in.skipped, in.skipped+in.run))
+		r.of(pkg, test).skips = append(r.of(pkg, test).skips, fmt.Sprintf("%s %s: %d of %d inputs", local(pkg), test, in.skipped, in.skipped+in.run))
 	}
-	r.of(pkg).passed++
+	r.of(pkg, test).passed++
 }
 
 func (r *reader) skip(pkg, test string) {
 	if in := r.inputsOf(pkg, test); in != nil {
 		in.skipped++
-		r.of(pkg).skipped++
+		r.of(pkg, test).skipped++
 		return
 	}
 	for _, a := range r.allowed {
 		if a.matches(local(pkg), test) {
-			r.of(pkg).skipped++
-			r.of(pkg).skips = append(r.of(pkg).skips, local(pkg)+" "+test+": "+a.why)
+			t := r.of(pkg, test)
+			t.skipped++
+			t.skips = append(t.skips, local(pkg)+" "+test+": "+a.why)
 			return
 		}
 	}
-	r.fail(pkg, test+" was skipped, and skips.go does not name it")
+	r.fail(pkg, test, test+" was skipped, and skips.go does not name it")
 	r.show([2]string{pkg, test})
 }
 
@@ -261,26 +278,50 @@ func (r *reader) show(key [2]string) {
 
 // failedPackages are those of which something failed.
 func (r *reader) failedPackages() []string {
-	return slices.DeleteFunc(slices.Clone(r.packages), func(p string) bool { return r.tallies[p].failed == 0 })
+	var pkgs []string
+	for _, key := range r.heard {
+		if r.tallies[key].failed > 0 && !slices.Contains(pkgs, key[0]) {
+			pkgs = append(pkgs, key[0])
+		}
+	}
+	return pkgs
 }
 
-// replace takes what came of packages the second time. One that passed then is named all the same: its test, or what it tests,
-// depends on something that nobody meant.
-func (r *reader) replace(second *reader) {
-	for _, pkg := range second.packages {
-		t := second.tallies[pkg]
-		if t.failed == 0 {
-			t.flaky = r.of(pkg).failures
+// failedTests are those of a package that failed; none if it ended before its tests did, so that it is not known what the others would have said.
+func (r *reader) failedTests(pkg string) []string {
+	if !r.ended[pkg] {
+		return nil
+	}
+	var tests []string
+	for _, key := range r.heard {
+		if key[0] == pkg && r.tallies[key].failed > 0 {
+			tests = append(tests, key[1])
 		}
-		r.tallies[pkg] = t
+	}
+	return tests
+}
+
+// replace takes what came the second time of what had failed of a package. What passed then is named all the same: the test, or what it tests, depends on
+// something that nobody meant. What was not heard of again has failed.
+func (r *reader) replace(pkg string, second *reader) {
+	for _, key := range second.heard {
+		t := second.tallies[key]
+		if first := r.of(key[0], key[1]); t.failed == 0 {
+			t.flaky = first.failures
+		}
+		r.tallies[key] = t
+	}
+	// Nothing is left of a failure that was no test's when the package passes.
+	if own := r.tallies[[2]string{pkg, ""}]; own != nil && len(second.failedPackages()) == 0 && len(second.heard) > 0 {
+		*own = tally{flaky: own.failures}
 	}
 }
 
 // verdict is what came of it; err is how go test ended.
 func (r *reader) verdict(err error) (tally, error) {
 	var sum tally
-	for _, pkg := range r.packages {
-		sum.add(*r.tallies[pkg])
+	for _, key := range r.heard {
+		sum.add(*r.tallies[key])
 	}
 	switch {
 	case sum.failed > 0:

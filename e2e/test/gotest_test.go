@@ -115,9 +115,11 @@ func TestGoTest(t *testing.T) {
 
 func TestGoTestTriesAgain(t *testing.T) {
 	all := func(string) bool { return true }
-	flaky := func(mark string) string {
-		return fmt.Sprintf("import \"os\"\nfunc TestA(t *testing.T) { if _, err := os.Stat(%q); err != nil { os.WriteFile(%q, nil, 0o600); t.Fatal(\"the reason\") } }\nfunc TestB(*testing.T) {}", mark, mark)
+	// TestA fails the first time, by what is said, and TestB passes.
+	fails := func(by, mark string) string {
+		return fmt.Sprintf("import \"os\"\nfunc TestA(t *testing.T) { if _, err := os.Stat(%q); err != nil { os.WriteFile(%q, nil, 0o600); %s } }\nfunc TestB(*testing.T) {}", mark, mark, by)
 	}
+	flaky := func(mark string) string { return fails(`t.Fatal("the reason")`, mark) }
 	module := func(t *testing.T, bodies ...string) commands {
 		repo := module(t, nil)
 		for i, body := range bodies {
@@ -138,8 +140,16 @@ func TestGoTestTriesAgain(t *testing.T) {
 	if err != nil || got.passed != 3 || got.failed != 0 || len(got.failures) != 0 || !slices.Equal(got.flaky, []string{"p1 TestA"}) {
 		t.Errorf("one that passes again: %+v, %v\n%s", got, err, &out)
 	}
-	if !strings.Contains(out.String(), "the reason") {
-		t.Errorf("does not show why it failed first:\n%s", &out)
+	for _, want := range []string{"the reason", "-run=^(TestA)$ "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("says nothing of %q:\n%s", want, &out)
+		}
+	}
+	for _, by := range []string{`panic("the crash")`, "os.Exit(3)"} {
+		got, err = module(t, fails(by, filepath.Join(t.TempDir(), "mark"))).test([]string{"-vet=off"}, all, 1)(t.Context(), &bytes.Buffer{})
+		if err != nil || got.passed != 2 || got.failed != 0 || len(got.flaky) != 1 {
+			t.Errorf("one whose package ends by %s before its other test, and passes again: %+v, %v", by, got, err)
+		}
 	}
 	got, err = module(t, bad, good).test([]string{"-vet=off"}, all, 1)(t.Context(), &bytes.Buffer{})
 	if errorText(err) != "1 failed" || got.passed != 1 || !slices.Equal(got.failures, []string{"p0 TestD"}) || len(got.flaky) != 0 {

@@ -4,7 +4,7 @@
 // node are run only so.
 // A part that fails does not keep the others from running, so that one run tells all that is wrong; the last lines name
 // what failed, how long each part took, and how much passed. A test that is skipped counts as failed unless skips.go
-// names it. Few packages that fail are run once more by themselves, and named as flaky if they pass then: a machine that is busy
+// names it. Few tests that fail are run once more by themselves, and named as flaky if they pass then: a machine that is busy
 // for a moment is no reason to refuse a change, and a test that minds is one to mend.
 //
 // It is a program rather than lines of a Makefile for the sake of that reading of go test's answers, and has no parts of its
@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // programsEnv is that of package fleet.
 const programsEnv = "YARDARM_PROGRAMS"
 
-// again is how many packages may fail and be tried once more; where more do, something is broken.
+// again is of how many packages something may fail and be tried once more; where more do, something is broken.
 const again = 3
 
 // parts are what the whole test is made of, in order.
