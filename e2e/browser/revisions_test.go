@@ -32,7 +32,9 @@ func TestRevisions(t *testing.T) {
 	// One cluster fails with it and one goes on, so it does not come to its end.
 	w.publish("web", "prod", "one")
 	w.awaitRollout("web", func(s *yardarmv1.RolloutStatus) bool { return s.Pace.GetClusters() == 7 })
+	// Not before the hub knows that it is away: as a canary it would be waited for.
 	w.lone["lone-1"].Stop()
+	w.awaitAway("lone-1")
 	w.publishBy("web", "prod", "two", "{name: canary, clusters: 1, approval: after}, {name: rest, concurrency: 100%, failureBudget: 100%}")
 	w.awaitRollout("web", func(s *yardarmv1.RolloutStatus) bool {
 		return s.WaitsFor == yardarmv1.RolloutWaitApproval && s.Supersedes == 1

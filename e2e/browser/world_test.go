@@ -245,6 +245,21 @@ func (w *world) connectLone(name string) {
 	w.lone[name] = f
 }
 
+// awaitAway waits until the hub knows that a cluster's spoke is not connected.
+func (w *world) awaitAway(name string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	for {
+		c, err := w.client.GetCluster(ctx, &hubv1.GetClusterRequest{Name: name})
+		w.must(err)
+		if c.GetStatus().GetPresence() == yardarmv1.PresenceStale {
+			return
+		}
+		time.Sleep(poll)
+	}
+}
+
 // play has the clusters whose names say so fail, go on, or drift, with the bundle web.
 func play(cluster string, r *yardarmv1.Report) {
 	if r.Bundle != "web" {
