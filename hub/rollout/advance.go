@@ -91,6 +91,9 @@ type tally struct {
 // untried: nobody of the stage was ever given the revision.
 func (t tally) untried() bool { return t.done+t.failed+t.prior+t.inFlight+t.lost == 0 }
 
+// oneLost: one of the stage got lost with the revision, and it tells nothing else.
+func (t tally) oneLost() bool { return t.lost == 1 && t.done+t.failed+t.prior+t.inFlight == 0 }
+
 // over: nobody of the stage who is there still has to go, or to be judged.
 func (t tally) over() bool { return t.inFlight+t.ready+t.shut == 0 }
 
@@ -292,11 +295,12 @@ func (a *advance) passed() bool {
 	return t.over() && t.good(a.anyDone()) && s.approved() && (!s.ApproveAfter || s.ApprovedAfter)
 }
 
-// standIn puts a cluster that is there in the place of one that is not, in a stage that any would do for: a canary that sleeps
-// warns of nothing, and one waits for it for ever.
+// standIn has a cluster that is there tried by a stage that any would do for: in the place of one that is away, since a canary that sleeps warns of nothing, and one
+// waits for it for ever; and beside one that got lost, which tells as little. The latter happens once: where two got lost, the revision may be why.
 func (a *advance) standIn() {
 	t := &a.tallies[a.At]
-	if !a.Stages[a.At].Any || t.members == 0 || !t.untried() || t.ready > 0 || t.shut > 0 {
+	besides := t.oneLost()
+	if !a.Stages[a.At].Any || t.members == 0 || !t.untried() && !besides || t.ready > 0 || t.shut > 0 {
 		return
 	}
 	for i := range a.Members {
@@ -304,16 +308,28 @@ func (a *advance) standIn() {
 		if m.Stage <= a.At || m.State != Waiting || !s.Present || s.Gate != Open {
 			continue
 		}
-		for j := range a.Members {
-			if absent := &a.Members[j]; absent.Stage == a.At && absent.State == Waiting {
-				absent.Stage, m.Stage = m.Stage, a.At
-				t.ready++
-				a.tallies[absent.Stage].ready--
-				a.out.Changed = true
-				return
-			}
+		if !besides && !a.makeRoom(m.Stage) {
+			return
+		}
+		from := &a.tallies[m.Stage]
+		from.ready, from.members = from.ready-1, from.members-1
+		t.ready, t.members = t.ready+1, t.members+1
+		m.Stage, a.out.Changed = a.At, true
+		return
+	}
+}
+
+// makeRoom puts a member of the stage that is under way, which is away, into another one, and tells whether there was any.
+func (a *advance) makeRoom(stage int) bool {
+	for i := range a.Members {
+		if m := &a.Members[i]; m.Stage == a.At && m.State == Waiting {
+			m.Stage = stage
+			a.tallies[a.At].members--
+			a.tallies[stage].members++
+			return true
 		}
 	}
+	return false
 }
 
 func (a *advance) anyDone() bool {

@@ -208,8 +208,34 @@ func TestAbsence(t *testing.T) {
 		c.expect("dgw", Completed, WaitNothing)
 		c.all(Ready).expect("ddg", Completed, WaitNothing)
 	})
-	t.Run("the only one that was tried got lost", func(t *testing.T) {
-		c := newCourse(t, 2, &yardarmv1.Stage{Clusters: 1}, &yardarmv1.Stage{})
+	t.Run("a canary got lost", func(t *testing.T) {
+		c := newCourse(t, 4, &yardarmv1.Stage{Clusters: 1}, &yardarmv1.Stage{})
+		c.after(0)
+		c.seen[0].Present = false
+		c.after(9 * time.Minute)
+		c.expect("gwww", Progressing, WaitClusters)
+		c.after(6 * time.Minute)
+		c.expect("lgww", Progressing, WaitClusters)
+		if out := c.after(0); out.Changed || c.r.Members[0].Stage != 0 || c.r.Members[1].Stage != 0 {
+			t.Errorf("%+v, %+v", out, c.r.Members)
+		}
+		c.all(Ready).expect("ldgw", Progressing, WaitClusters)
+		c.seen[0].Present = true
+		c.all(Broken).expect("bbbw", RollingBack, WaitClusters)
+	})
+	t.Run("two canaries got lost, one after the other", func(t *testing.T) {
+		c := newCourse(t, 4, &yardarmv1.Stage{Clusters: 1}, &yardarmv1.Stage{})
+		for i := range 2 {
+			c.after(0)
+			c.seen[i].Present = false
+			c.after(15 * time.Minute)
+		}
+		c.expect("llww", Progressing, WaitPresence)
+		c.seen[0].Present = true
+		c.all(Ready).expect("dlgw", Progressing, WaitClusters)
+	})
+	t.Run("the only one that was tried got lost, and no stage would do with any", func(t *testing.T) {
+		c := newCourse(t, 2, &yardarmv1.Stage{Percent: 50}, &yardarmv1.Stage{})
 		c.after(0)
 		c.seen[0].Present = false
 		c.after(15 * time.Minute)
