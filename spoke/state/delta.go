@@ -125,7 +125,7 @@ func (s *State) ApplyDelta(ctx context.Context, d *spokev1.Delta) (Outcome, erro
 func (s *State) apply(entries map[string]*Entry, c *spokev1.Change, at *spokev1.Cursor) (uid string, code spokev1.NackCode, err error) {
 	switch change := c.Change.(type) {
 	case *spokev1.Change_Assign:
-		return s.assign(entries, change.Assign, c.BaseHash, at)
+		return s.assign(entries, change.Assign, holdings.AssignmentHash(change.Assign), c.BaseHash, at)
 
 	case *spokev1.Change_Remove:
 		uid = change.Remove.GetBundleUid()
@@ -160,10 +160,10 @@ func (s *State) apply(entries map[string]*Entry, c *spokev1.Change, at *spokev1.
 	return uid, 0, nil
 }
 
-// assign makes an assignment an entry, in the place of the one that it names as its base.
-func (s *State) assign(entries map[string]*Entry, a *yardarmv1.AssignmentSpec, base []byte, at *spokev1.Cursor) (uid string, code spokev1.NackCode, err error) {
+// assign makes an assignment an entry, in the place of the one that it names as its base. hash is the assignment's as it comes out here.
+func (s *State) assign(entries map[string]*Entry, a *yardarmv1.AssignmentSpec, hash, base []byte, at *spokev1.Cursor) (uid string, code spokev1.NackCode, err error) {
 	uid = a.GetBundleUid()
-	if code, err := s.check(a); err != nil {
+	if code, err := s.check(a, hash); err != nil {
 		return uid, code, err
 	}
 	old := entries[uid]
@@ -184,11 +184,11 @@ func (s *State) assign(entries map[string]*Entry, a *yardarmv1.AssignmentSpec, b
 
 // Check refuses an assignment that could not be held, whatever is held now.
 func (s *State) Check(a *yardarmv1.AssignmentSpec) error {
-	_, err := s.check(a)
+	_, err := s.check(a, holdings.AssignmentHash(a))
 	return err
 }
 
-func (s *State) check(a *yardarmv1.AssignmentSpec) (spokev1.NackCode, error) {
+func (s *State) check(a *yardarmv1.AssignmentSpec, hash []byte) (spokev1.NackCode, error) {
 	if !isName(a.GetBundleUid()) || !isName(a.GetBundle()) {
 		return spokev1.NackCode_NACK_CODE_INVALID, errors.New("the assignment names no bundle")
 	}
@@ -199,7 +199,7 @@ func (s *State) check(a *yardarmv1.AssignmentSpec) (spokev1.NackCode, error) {
 		return spokev1.NackCode_NACK_CODE_UNSUPPORTED,
 			fmt.Errorf("the artifact has %d bytes, and the limit is %d", a.Size, limit)
 	}
-	if !bytes.Equal(a.Hash, holdings.AssignmentHash(a)) {
+	if !bytes.Equal(a.Hash, hash) {
 		// A field that this spoke does not know is in the hub's hash and not in its own. To apply the rest as if it
 		// were all would be reported as what was asked for.
 		return spokev1.NackCode_NACK_CODE_UNSUPPORTED,

@@ -42,7 +42,7 @@ func (s *State) revise(ctx context.Context, entries map[string]*Entry, contents 
 	if a.Hash = holdings.AssignmentHash(a); !proves(r.Hash, a) {
 		return uid, spokev1.NackCode_NACK_CODE_WRONG_DIGEST, errors.New("the revision does not come out as the hub means it")
 	}
-	if uid, code, err = s.assign(entries, a, old.Assignment.Hash, at); err == nil && len(r.Delta) > 0 {
+	if uid, code, err = s.assign(entries, a, a.Hash, old.Assignment.Hash, at); err == nil && len(r.Delta) > 0 {
 		contents[a.Digest] = kept
 	}
 	return uid, code, err
