@@ -56,7 +56,9 @@ func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map
 		}
 	}
 	for uid := range s.entries {
-		gone[holdingPrefix+uid] = true
+		if next[uid] == nil {
+			gone[holdingPrefix+uid] = true
+		}
 	}
 	for key := range s.unsure {
 		if key != cursorKey {
@@ -110,19 +112,24 @@ func (s *State) commit(ctx context.Context, next map[string]*Entry, contents map
 // collect drops the artifacts that nothing names, and keys that serve no more. Where that fails, nobody knows which of them are still there: none counts as here, and they
 // are dropped with the next write.
 func (s *State) collect(ctx context.Context, named map[string]bool, useless ...string) {
-	have := maps.Clone(s.contents)
 	var writes []Write
 	for _, key := range useless {
 		writes = append(writes, Write{Key: key})
 	}
-	for _, digest := range slices.Sorted(maps.Keys(have)) {
+	var idle []string
+	for digest := range s.contents {
 		if !named[digest] {
-			writes = append(writes, Write{Key: artifactKey(digest, have[digest])})
-			delete(have, digest)
+			idle = append(idle, digest)
 		}
 	}
-	if len(writes) == 0 {
+	if len(writes) == 0 && len(idle) == 0 {
 		return
+	}
+	have := maps.Clone(s.contents)
+	slices.Sort(idle)
+	for _, digest := range idle {
+		writes = append(writes, Write{Key: artifactKey(digest, have[digest])})
+		delete(have, digest)
 	}
 	if err := s.backend.Write(ctx, writes); err != nil {
 		s.logger.Warn("artifacts that are no longer needed could not be removed", "error", err)
