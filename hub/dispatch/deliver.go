@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
-	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -58,9 +58,8 @@ type flight struct {
 	// assigned are the assignments in it, and digests the artifacts whose content is in it.
 	assigned []*yardarmv1.AssignmentSpec
 	digests  []string
-	// expected is what the spoke holds once it has acknowledged it, and spent are the holdings whose acceptances have served by then.
-	expected map[string]holding
-	spent    []holding
+	// after is what the spoke holds of the bundles in it once it has acknowledged it, by uid, and spent are the holdings whose acceptances have served by then.
+	after, spent []holding
 }
 
 // advance sends the next delta, if there is any and none is in flight. It is computed from the newest state, whatever has
@@ -100,8 +99,7 @@ func (s *session) advance() error {
 
 // send puts as many steps into one delta as it takes, and sends it.
 func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error {
-	next := &flight{cursor: cursor, at: s.Clock(), expected: make(map[string]holding, len(s.held)+len(steps))}
-	maps.Copy(next.expected, s.held)
+	next := &flight{cursor: cursor, at: s.Clock(), after: make([]holding, 0, min(len(steps), maxSteps))}
 	delta := &spokev1.Delta{Cursor: cursor}
 	message := &deltaMessage{delta: delta}
 	changes, size, inlined := 0, 0, 0
@@ -134,7 +132,7 @@ func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error
 			next.assigned = append(next.assigned, a)
 		}
 		changes++
-		next.expected[step.after.uid] = step.after
+		next.after = append(next.after, step.after)
 		if step.spends {
 			next.spent = append(next.spent, s.held[step.after.uid])
 		}
@@ -145,7 +143,8 @@ func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error
 	if changes == 0 {
 		return nil
 	}
-	delta.HoldingsHash = setHash(next.expected)
+	slices.SortFunc(next.after, byUID)
+	delta.HoldingsHash = setHash(s.held, next.after)
 	if s.brief {
 		delta.HoldingsHash = holdings.Cut(delta.HoldingsHash)
 		if bytes.Equal(s.epoch, cursor.Epoch) {
@@ -228,7 +227,10 @@ func (s *session) acked(a *spokev1.Ack) error {
 		done := s.sent
 		s.deltas.note()
 		done.date(s.Clock())
-		s.held, s.epoch, s.sent, s.divergences = done.expected, done.cursor.Epoch, nil, 0
+		for _, h := range done.after {
+			s.held[h.uid] = h
+		}
+		s.epoch, s.sent, s.divergences = done.cursor.Epoch, nil, 0
 		if a.Complete {
 			for _, d := range done.digests {
 				digests[d] = true
@@ -260,10 +262,10 @@ func (s *session) acked(a *spokev1.Ack) error {
 
 // date notes when the assignments in it were sent and persisted.
 func (f *flight) date(now time.Time) {
-	for _, a := range f.assigned {
-		h := f.expected[a.BundleUid]
-		h.sentAt, h.persistedAt = uint32(f.at.Unix()), uint32(now.Unix())
-		f.expected[a.BundleUid] = h
+	for i := range f.after {
+		if h := &f.after[i]; h.settled() {
+			h.sentAt, h.persistedAt = uint32(f.at.Unix()), uint32(now.Unix())
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ func (s *session) welcome(h *spokev1.Hello, factsHash []byte, confirmed bool) er
 		}
 	}
 	// Equal hashes under one epoch say all, where nothing is being removed: the spoke holds just what it should.
-	if !h.Removing && holdings.Same(setHash(held), h.HoldingsHash) && bytes.Equal(h.Cursor.GetEpoch(), epoch) {
+	if !h.Removing && holdings.Same(setHash(held, nil), h.HoldingsHash) && bytes.Equal(h.Cursor.GetEpoch(), epoch) {
 		s.held, s.known = held, true
 	}
 	cursor := s.CA.SignCursor(epoch, tx.Index())

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
@@ -39,13 +40,24 @@ type holding struct {
 // settled tells whether it is neither on its way out nor kept for an operator.
 func (h holding) settled() bool { return !h.removing && !h.held }
 
-// setHash is what the spoke's list hashes to.
-func setHash(held map[string]holding) []byte {
-	items := make([]holdings.Item, 0, len(held))
-	for uid, h := range held {
+// byUID orders holdings.
+func byUID(a, b holding) int { return strings.Compare(a.uid, b.uid) }
+
+// setHash is what the spoke's list hashes to, with what has changed, by uid, in the place of what is held.
+func setHash(held map[string]holding, changed []holding) []byte {
+	items := make([]holdings.Item, 0, len(held)+len(changed))
+	add := func(h *holding) {
 		if !h.removing {
-			items = append(items, holdings.Item{BundleUID: uid, Hash: h.hash, Held: h.held})
+			items = append(items, holdings.Item{BundleUID: h.uid, Hash: h.hash, Held: h.held})
 		}
+	}
+	for _, h := range held {
+		if _, is := slices.BinarySearchFunc(changed, h, byUID); !is {
+			add(&h)
+		}
+	}
+	for i := range changed {
+		add(&changed[i])
 	}
 	return holdings.SetHash(items)
 }
@@ -62,7 +74,7 @@ type planReader interface {
 type planInput struct {
 	clusterUID string
 	desired    []*yardarmv1.AssignmentSpec
-	held       map[string]holding // by bundle uid
+	held       []holding // in the order of the bundles' uids
 	// skip are assignments that the spoke has refused for good, by hash.
 	skip map[string]bool
 	// again are assignments to be sent though the spoke holds them, by hash: it lacks their content.
@@ -94,10 +106,9 @@ func plan(r planReader, in planInput) []step {
 	for _, a := range in.desired {
 		want[a.BundleUid] = a
 	}
-	for _, uid := range slices.Sorted(maps.Keys(in.held)) {
-		h := in.held[uid]
-		if a := want[uid]; a != nil {
-			delete(want, uid)
+	for _, h := range in.held {
+		if a := want[h.uid]; a != nil {
+			delete(want, h.uid)
 			if s, ok := in.replace(r, h, a); ok {
 				steps = append(steps, s)
 			}

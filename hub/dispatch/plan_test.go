@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ var (
 
 func input(desired []*yardarmv1.AssignmentSpec, held map[string]holding, within bool) planInput {
 	return planInput{
-		clusterUID: "c1", desired: desired, held: held, epoch: nowEpoch, index: 20,
+		clusterUID: "c1", desired: desired, held: everything.of(held), epoch: nowEpoch, index: 20,
 		past:     []*storev1.PastEpoch{{Epoch: oldEpoch, Index: 10}},
 		within:   func(*yardarmv1.Bundle) bool { return within },
 		targeted: func(*yardarmv1.Bundle) bool { return false },
@@ -174,9 +175,9 @@ func TestPlan(t *testing.T) {
 			if tc.want != nil {
 				desired = append(desired, tc.want)
 			}
-			in := input(desired, map[string]holding{}, tc.within)
+			in := input(desired, nil, tc.within)
 			if tc.held != nil {
-				in.held["b"] = *tc.held
+				in.held = []holding{*tc.held}
 			}
 			if got := show(plan(r, in)); got != tc.plan {
 				t.Errorf("got  %q\nwant %q", got, tc.plan)
@@ -208,18 +209,18 @@ func TestPlanSkipsAndRepeats(t *testing.T) {
 type fleet struct {
 	rows   *rows
 	in     planInput
+	held   map[string]holding // as in, by bundle uid
 	inside map[string]bool
 }
 
 func randomFleet(rng *rand.Rand) fleet {
-	f := fleet{rows: newRows(), inside: map[string]bool{}}
+	f := fleet{rows: newRows(), inside: map[string]bool{}, held: map[string]holding{}}
 	one := func(n int) bool { return rng.IntN(n) == 0 }
 	workloads := func() yardarmv1.Workloads { return yardarmv1.Workloads(1 + rng.IntN(2)) }
 	if one(8) {
 		f.rows.cluster.Spec.Removal = &yardarmv1.Removal{Workloads: workloads()}
 	}
 	var desired []*yardarmv1.AssignmentSpec
-	held := map[string]holding{}
 	for i := range rng.IntN(6) {
 		uid := fmt.Sprintf("b%d", i)
 		f.inside[uid] = one(3)
@@ -239,7 +240,7 @@ func randomFleet(rng *rand.Rand) fleet {
 		h := holdingOf(spec(uid, uint32(1+rng.IntN(3))), [][]byte{nowEpoch, oldEpoch, lostEpoch}[rng.IntN(3)], uint64(rng.IntN(25)))
 		h.hasContent, h.removing, h.held = !one(3), one(5), one(5)
 		h.accepted = h.removing && one(2)
-		held[uid] = h
+		f.held[uid] = h
 		if one(3) {
 			hash := h.hash
 			if one(2) {
@@ -251,7 +252,7 @@ func randomFleet(rng *rand.Rand) fleet {
 			f.rows.acceptances[uid] = append(f.rows.acceptances[uid], &storev1.Acceptance{Deletion: &yardarmv1.AcceptedDeletion{FromDigest: h.digest}})
 		}
 	}
-	f.in = input(desired, held, false)
+	f.in = input(desired, f.held, false)
 	f.in.within = func(b *yardarmv1.Bundle) bool { return f.inside[b.Metadata.Uid] }
 	return f
 }
@@ -262,7 +263,7 @@ func planAlone(f fleet) (steps []step) {
 	var held, fresh []step
 	for i := range 6 {
 		only := scope{bundles: []string{fmt.Sprintf("b%d", i)}}
-		f.in.held, f.in.desired = only.of(whole.held), nil
+		f.in.held, f.in.desired = only.of(f.held), nil
 		for _, a := range whole.desired {
 			if a.BundleUid == only.bundles[0] {
 				f.in.desired = append(f.in.desired, a)
@@ -291,7 +292,7 @@ func TestPlanProperties(t *testing.T) {
 			fail("bundle by bundle %q", show(alone))
 		}
 		after := map[string]holding{}
-		for uid, h := range f.in.held {
+		for uid, h := range f.held {
 			after[uid] = h
 		}
 		touched := map[string]bool{}
@@ -301,7 +302,7 @@ func TestPlanProperties(t *testing.T) {
 				fail("%s is changed twice", uid)
 			}
 			touched[uid] = true
-			old, there := f.in.held[uid]
+			old, there := f.held[uid]
 			after[uid] = s.after
 			operator := slices.ContainsFunc(f.rows.acceptances[uid], func(a *storev1.Acceptance) bool { return accepts(a, old) })
 			released := slices.ContainsFunc(f.rows.acceptances[uid], func(a *storev1.Acceptance) bool {
@@ -344,11 +345,11 @@ func TestPlanProperties(t *testing.T) {
 			if !there {
 				fail("%s is wanted and not assigned", a.BundleUid)
 			}
-			if f.in.knows(f.in.held[a.BundleUid]) && (!bytes.Equal(h.hash, a.Hash) || h.removing || h.held) {
+			if f.in.knows(f.held[a.BundleUid]) && (!bytes.Equal(h.hash, a.Hash) || h.removing || h.held) {
 				fail("%s is known and not as it should be", a.BundleUid)
 			}
 		}
-		f.in.held = after
+		f.in.held = everything.of(after)
 		if again := plan(f.rows, f.in); len(again) > 0 {
 			fail("then %q", show(again))
 		}
@@ -367,5 +368,21 @@ func TestPlanKeepsWhatIsForTheClusterAgain(t *testing.T) {
 	r.cluster.Spec.Removal = &yardarmv1.Removal{Workloads: yardarmv1.Workloads_WORKLOADS_KEEP}
 	if got := show(plan(r, in)); got != "remove b named KEEP ClusterDeleted accepted" {
 		t.Errorf("of a cluster that is being deleted: %s", got)
+	}
+}
+
+// What a spoke will hold hashes to the same whether it is told as changes of what it holds, or as a whole.
+func TestSetHashOfWhatChanges(t *testing.T) {
+	for seed := range uint64(200) {
+		f := randomFleet(rand.New(rand.NewPCG(seed, 2)))
+		after, changed := maps.Clone(f.held), []holding{}
+		for _, s := range plan(f.rows, f.in) {
+			after[s.after.uid] = s.after
+			changed = append(changed, s.after)
+		}
+		slices.SortFunc(changed, byUID)
+		if !bytes.Equal(setHash(f.held, changed), setHash(after, nil)) {
+			t.Fatalf("seed %d: %d changes of %d holdings hash to something else", seed, len(changed), len(f.held))
+		}
 	}
 }

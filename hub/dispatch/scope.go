@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"maps"
 	"slices"
 	"sync"
 )
@@ -30,17 +31,19 @@ func (s *scope) add(o scope) {
 	}
 }
 
-// of answers the part of what is held that is in the scope.
-func (s *scope) of(held map[string]holding) map[string]holding {
+// of answers the part of what is held that is in the scope, in the order of the bundles' uids.
+func (s *scope) of(held map[string]holding) []holding {
+	var out []holding
 	if s.all {
-		return held
-	}
-	out := make(map[string]holding, len(s.bundles))
-	for _, uid := range s.bundles {
-		if h, ok := held[uid]; ok {
-			out[uid] = h
+		out = slices.AppendSeq(make([]holding, 0, len(held)), maps.Values(held))
+	} else {
+		for _, uid := range s.bundles {
+			if h, ok := held[uid]; ok {
+				out = append(out, h)
+			}
 		}
 	}
+	slices.SortFunc(out, byUID)
 	return out
 }
 
