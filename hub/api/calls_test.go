@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
@@ -25,6 +28,7 @@ import (
 	"github.com/yardarm-dev/yardarm/hub/gateway"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
+	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // client calls the hub with another credential, or none.
@@ -219,4 +223,44 @@ func TestAnUploadIsBoundedInTime(t *testing.T) {
 	stream := must[hubv1.FleetService_PublishRevisionClient](t)(h.PublishRevision(t.Context()))
 	var answer hubv1.PublishRevisionResponse
 	refused(t, stream.RecvMsg(&answer), codes.DeadlineExceeded)
+}
+
+// TestWatchesHaveNoEnd takes the methods from the service's descriptor, so that a new watch cannot be forgotten: each goes on after an upload or a download would
+// have been given up.
+func TestWatchesHaveNoEnd(t *testing.T) {
+	const most = 20 * time.Millisecond
+	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Limits.StreamTimeout = most })
+	apply(t, h, bundle("web"))
+	h.Update(t, func(tx *store.Tx) error { // publishing might take longer
+		b := proto.CloneOf(tx.BundleByName("web"))
+		b.Status = &yardarmv1.BundleStatus{LatestRevision: 1}
+		return errors.Join(tx.PutBundle(b), tx.PutRevision(&yardarmv1.Revision{Metadata: &yardarmv1.ObjectMeta{Name: "web-1"},
+			Spec: &yardarmv1.RevisionSpec{BundleUid: b.Metadata.Uid, Bundle: "web", Number: 1}}))
+	})
+	requests := map[string]proto.Message{
+		"Watch": &hubv1.WatchRequest{Kind: "Bundle"}, "WatchOverview": &hubv1.WatchOverviewRequest{},
+		"WatchEvents": &hubv1.WatchEventsRequest{Follow: true}, "WatchRollout": &hubv1.WatchRolloutRequest{Bundle: "web"},
+	}
+	for i := range fleetMethods().Len() {
+		m := fleetMethods().Get(i)
+		name := string(m.Name())
+		if !strings.HasPrefix(name, "Watch") {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context()) // without a deadline that the hub would be told of
+			defer time.AfterFunc(10*most, cancel).Stop()
+			stream := must[grpc.ClientStream](t)(h.Dial(t, h.Token).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, fmt.Sprintf("/%s/%s", m.Parent().FullName(), name)))
+			if err := errors.Join(stream.SendMsg(requests[name]), stream.CloseSend()); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			for err == nil {
+				err = stream.RecvMsg(dynamicpb.NewMessage(m.Output()))
+			}
+			if ctx.Err() == nil {
+				t.Errorf("it ends by itself: %v", err)
+			}
+		})
+	}
 }

@@ -112,7 +112,8 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	}
 	ctx = withAuthor(context.WithValue(ctx, callKey{}, c), c)
 	switch info.FullMethod {
-	case hubv1.FleetService_Watch_FullMethodName, hubv1.FleetService_WatchOverview_FullMethodName, hubv1.FleetService_WatchEvents_FullMethodName:
+	case hubv1.FleetService_Watch_FullMethodName, hubv1.FleetService_WatchOverview_FullMethodName, hubv1.FleetService_WatchEvents_FullMethodName,
+		hubv1.FleetService_WatchRollout_FullMethodName:
 		// These end when the caller goes, or the hub.
 	default:
 		var cancel context.CancelFunc
