@@ -55,6 +55,8 @@ type delivery struct {
 type flight struct {
 	cursor *spokev1.Cursor
 	at     time.Time
+	// awaited is until when reports wait for it, as of Server.elapsed.
+	awaited time.Duration
 	// assigned are the assignments in it, and digests the artifacts whose content is in it.
 	assigned []*yardarmv1.AssignmentSpec
 	digests  []string
@@ -99,7 +101,7 @@ func (s *session) advance() error {
 
 // send puts as many steps into one delta as it takes, and sends it.
 func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error {
-	next := &flight{cursor: cursor, at: s.Clock(), after: make([]holding, 0, min(len(steps), maxSteps))}
+	next := &flight{cursor: cursor, at: s.Clock(), awaited: s.elapsed() + maxYield, after: make([]holding, 0, min(len(steps), maxSteps))}
 	delta := &spokev1.Delta{Cursor: cursor}
 	message := &deltaMessage{delta: delta}
 	changes, size, inlined := 0, 0, 0

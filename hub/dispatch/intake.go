@@ -29,7 +29,8 @@ const (
 	wave = 64
 	// deltaPause is after how long without a delta that was sent or acknowledged those that are on their way are waited for no more: their spokes do not read.
 	deltaPause = 20 * time.Millisecond
-	// maxYield is how long reports wait at most, so that the view of a fleet that always changes stays fresh. A wave of 10,000 passes within it on two cores.
+	// maxYield is how long reports wait at most, so that the view of a fleet that always changes stays fresh, and for one delta: spokes that never read what they
+	// are sent are no wave. A wave of 10,000 passes within it on two cores.
 	maxYield = 5 * time.Second
 )
 

@@ -14,19 +14,20 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// flights has so many sessions with a delta on its way.
+// flights has so many sessions with a delta that has just been sent.
 func flights(r *registry, n int) {
 	for i := range n {
 		s := &session{}
-		s.flying.Store(true)
+		s.awaited.Store(int64(r.elapsed() + maxYield))
 		r.sessions[fmt.Sprint("flying-", i)] = s
 	}
 }
 
-// Reports wait while a wave of deltas is on its way, and neither for those of a few, nor for spokes that do not read, nor for ever.
+// Reports wait while a wave of deltas is on its way, and neither for those of a few, nor for spokes that do not read, even while others do, nor for ever.
 func TestReportsYieldToDeltas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := newIntake(&Server{})
+		started := time.Now()
+		in := newIntake(&Server{elapsed: func() time.Duration { return time.Since(started) }})
 		in.sessions = newRegistry(in.Server, nil)
 		took := func() time.Duration {
 			began := time.Now()
@@ -45,6 +46,7 @@ func TestReportsYieldToDeltas(t *testing.T) {
 		if d := took(); d != 0 {
 			t.Errorf("it waits %s for spokes that do not read", d)
 		}
+		flights(in.sessions, wave)
 		ctx, stop := context.WithCancel(t.Context())
 		var busy sync.WaitGroup
 		busy.Go(func() {
@@ -57,11 +59,16 @@ func TestReportsYieldToDeltas(t *testing.T) {
 		if d := took(); d != maxYield {
 			t.Errorf("among deltas without end it waits %s", d)
 		}
+		if d := took(); d != 0 {
+			t.Errorf("it waits %s for deltas that were sent long ago, among a few that are new", d)
+		}
 		stop()
+		busy.Wait()
+		flights(in.sessions, wave)
+		in.deltas.note()
 		if in.yield(ctx); ctx.Err() == nil {
 			t.Error("it outlasts its context")
 		}
-		busy.Wait()
 	})
 }
 

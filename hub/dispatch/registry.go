@@ -172,12 +172,13 @@ func (r *registry) len() int {
 	return len(r.sessions)
 }
 
-// flying tells whether as many sessions have a delta on its way.
+// flying tells whether as many sessions have a delta on its way that reports wait for.
 func (r *registry) flying(many int) bool {
+	now := int64(r.elapsed())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.sessions {
-		if !s.flying.Load() {
+		if s.awaited.Load() <= now {
 			continue
 		}
 		if many--; many <= 0 {

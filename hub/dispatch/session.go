@@ -30,7 +30,7 @@ const (
 // session is one spoke's stream, from Hello to its end. One goroutine reads it and does what it is told; whatever else there is
 // to do, most of all to send, is done in goroutines that live no longer than that, so that a session that has nothing to do
 // costs one stack. Whoever has the turn owns all fields below the line; others only call poke, end and take, and read lastSeen
-// and flying.
+// and awaited.
 type session struct {
 	*Server
 	id     string
@@ -48,8 +48,8 @@ type session struct {
 	events *rate.Limiter
 	// lastSeen is when the spoke last said anything, as of Server.elapsed.
 	lastSeen atomic.Int64
-	// flying says that a delta is on its way.
-	flying atomic.Bool
+	// awaited is until when reports wait for the delta that is on its way, as of Server.elapsed; 0 for none.
+	awaited atomic.Int64
 
 	endOnce sync.Once
 	ended   chan struct{}
@@ -154,7 +154,11 @@ func (s *session) take(done <-chan struct{}) bool {
 
 // give lets the next one have the turn.
 func (s *session) give() {
-	s.flying.Store(s.sent != nil)
+	var awaited time.Duration
+	if s.sent != nil {
+		awaited = s.sent.awaited
+	}
+	s.awaited.Store(int64(awaited))
 	<-s.turn
 }
 
