@@ -60,7 +60,9 @@ func TestEveryMethodNeedsACredential(t *testing.T) {
 			// From the descriptor, so that a new method cannot be forgotten.
 			for _, m := range hubv1.FleetService_ServiceDesc.Methods {
 				err := conn.Invoke(t.Context(), "/"+hubv1.FleetService_ServiceDesc.ServiceName+"/"+m.MethodName, &hubv1.GetHubRequest{}, &hubv1.Hub{})
-				refused(t, err, codes.Unauthenticated)
+				if details := refused(t, err, codes.Unauthenticated).Details(); !strings.Contains(fmt.Sprint(details), "docs/access.md") {
+					t.Errorf("no help: %v", details)
+				}
 			}
 			for _, m := range hubv1.FleetService_ServiceDesc.Streams {
 				stream := must[grpc.ClientStream](t)(conn.NewStream(t.Context(), &m, "/"+hubv1.FleetService_ServiceDesc.ServiceName+"/"+m.StreamName))

@@ -287,6 +287,38 @@ func problemField(p manifest.Problem) string {
 	return strings.ReplaceAll(b.String(), "\n", " ") + "\n" + p.Message
 }
 
+// docs is where the pages are that refusals name.
+const docs = "https://github.com/yardarm-dev/yardarm/blob/HEAD/docs/"
+
+// helpOf are the pages that tell what to do about a refusal whose message is too short for it, by its reason.
+var helpOf = map[string]*errdetails.Help_Link{
+	reasonUnauthenticated: {Description: "who you are to a hub", Url: docs + "access.md#who-you-are-and-what-you-may-do"},
+	reasonDenied:          {Description: "how roles are given", Url: docs + "access.md#roles-and-bindings"},
+	reasonEscalation:      {Description: "how roles are given", Url: docs + "access.md#roles-and-bindings"},
+	reasonRate:            {Description: "what is limited", Url: docs + "configure.md#limits"},
+	reasonBusy:            {Description: "what is limited", Url: docs + "configure.md#limits"},
+	reasonQuota:           {Description: "what is limited", Url: docs + "configure.md#limits"},
+	reasonReadOnly:        {Description: "when the hub or its disk fails", Url: docs + "operate.md#the-hub-is-gone-or-its-disk-is"},
+}
+
+// withHelp names the page about a refusal, where there is one.
+func withHelp(st *status.Status) *status.Status {
+	reason := ""
+	if st.Code() == codes.Unauthenticated {
+		reason = reasonUnauthenticated
+	}
+	for _, detail := range st.Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			reason = info.GetReason()
+		}
+	}
+	link := helpOf[reason]
+	if link == nil {
+		return st
+	}
+	return withDetails(st, []protoadapt.MessageV1{&errdetails.Help{Links: []*errdetails.Help_Link{link}}})
+}
+
 func withDetails(st *status.Status, details []protoadapt.MessageV1) *status.Status {
 	with, err := st.WithDetails(details...)
 	if err != nil {

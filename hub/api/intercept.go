@@ -155,7 +155,7 @@ func (s *Server) answer(ctx context.Context, c call, err error) error {
 		log = log.With("trace", span.TraceID().String())
 	}
 	log.Log(context.Background(), level, "call failed", "method", c.method, "request", c.id, "actor", c.who.Actor(), "code", st.Code().String(), "error", err)
-	return withDetails(st, []protoadapt.MessageV1{&errdetails.RequestInfo{RequestId: c.id}}).Err()
+	return withDetails(withHelp(st), []protoadapt.MessageV1{&errdetails.RequestInfo{RequestId: c.id}}).Err()
 }
 
 // panicError is a defect of the hub, caught so that it costs one call.
