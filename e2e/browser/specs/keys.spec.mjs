@@ -38,8 +38,11 @@ async function arrive(page, path) {
   await shown(page, path);
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
-  assert.equal(await focused(page), "main", "the first stop skips to the content");
+  await holds(page, "main", "the first stop skips to the content");
 }
+
+/** holds waits until what has the focus is of an id, or a name. It moves when the page paints, which may be after the hub has answered others. */
+const holds = (page, name, what) => eventually(() => focused(page), name, what);
 
 /** focused is the id of what has the focus, or its name. */
 const focused = (page) => page.evaluate(() => document.activeElement.getAttribute("aria-label") || document.activeElement.id || document.activeElement.textContent.trim());
@@ -58,10 +61,10 @@ async function ask(page, name, { reason = "", confirm, fields = async () => {} }
 async function answer(page, name, { reason = "", confirm, fields = async () => {} }) {
   const dialog = page.getByRole("dialog", { name });
   await dialog.waitFor();
-  assert.equal(await focused(page), name, "the focus goes in");
+  await holds(page, name, "the focus goes in");
   await page.keyboard.press("Escape");
   await eventually(() => dialog.count(), 0, "Escape closes");
-  assert.match(await focused(page), new RegExp(`^${name}`), "the focus comes back");
+  await eventually(async () => (await focused(page)).startsWith(name), true, "the focus comes back");
   await page.keyboard.press("Enter");
   await dialog.waitFor();
   await fields(dialog);
@@ -74,7 +77,7 @@ async function answer(page, name, { reason = "", confirm, fields = async () => {
   await tab(page, yes);
   await page.keyboard.press("Enter");
   await eventually(() => dialog.count(), 0, "it closes when it is done");
-  assert.notEqual(await page.evaluate(() => document.activeElement.tagName), "BODY", "the focus is somewhere");
+  await eventually(() => page.evaluate(() => document.activeElement === document.body), false, "the focus is somewhere");
 }
 
 test("drift is accepted, ignored and corrected", async () => {
@@ -112,7 +115,7 @@ test("a window is made and removed, and a bundle is frozen and let go", async ()
   await eventually(gates, [["deny-bundle-base", "at night"]]);
   await ask(page, "Remove…", { confirm: "Remove deny-bundle-base" });
   await eventually(gates, []);
-  assert.equal(await focused(page), "main", "the focus is not lost with the button");
+  await holds(page, "main", "the focus is not lost with the button");
   await ask(page, "Freeze…", {
     reason: "inventory",
     confirm: "Freeze base",
@@ -172,7 +175,7 @@ test("activity is filtered, by what was changed and what was denied", async () =
   await tab(page, button(page, "Remove kind=Bundle"), "Shift+Tab");
   await page.keyboard.press("Enter");
   await page.waitForURL((url) => !url.search.includes("Bundle"));
-  assert.equal(await focused(page), "filter", "the focus is not lost with the button");
+  await holds(page, "filter", "the focus is not lost with the button");
   await tab(page, button(page.locator("main"), "Denied"), "Shift+Tab");
   await page.keyboard.press("Enter");
   await page.locator("footer code", { hasText: "yardarm audit --follow --filter kind=Denial" }).waitFor();
@@ -182,14 +185,14 @@ test("activity is filtered, by what was changed and what was denied", async () =
 test("a cluster is enrolled, and one is banned and let in again", async () => {
   const page = await enter("/");
   await chord(page, "e", "/enrol");
-  assert.equal(await focused(page), "main", "a page that is gone to has the focus");
+  await holds(page, "main", "a page that is gone to has the focus");
   await tab(page, page.getByLabel("Name"));
   await page.keyboard.type("edge-9");
   await page.keyboard.press("Tab");
   await page.keyboard.type("env=test");
   await page.keyboard.press("Enter");
   await page.getByText("waiting for its spoke").waitFor();
-  assert.equal(await focused(page), "Command", "the focus is at what is to be run");
+  await holds(page, "Command", "the focus is at what is to be run");
   await eventually(async () => (await api(page, "GET", "/v1/clusters/edge-9")).status.phase, "Enrolling");
   await arrive(page, "/clusters/shop-0002");
   await ask(page, "Ban…", { reason: "stolen", confirm: "Ban shop-0002" });
@@ -208,7 +211,7 @@ test("the jump, the keys and the menus take the focus, give it back, and leave t
   for (const [key, first] of [["Control+k", "jump"], ["?", ""]]) {
     await page.keyboard.press(key);
     await opened.waitFor();
-    if (first) assert.equal(await focused(page), first);
+    if (first) await holds(page, first);
     // What is beneath hears no key, and Tab stays in the dialog or goes to the browser's own.
     if (!first) for (const other of ["u", "g", "c"]) await page.keyboard.press(other);
     for (let i = 0; i < 4; i++) {
@@ -217,7 +220,7 @@ test("the jump, the keys and the menus take the focus, give it back, and leave t
     }
     await page.keyboard.press("Escape");
     await eventually(() => opened.count(), 0);
-    assert.ok(await at.evaluate((e) => e === document.activeElement), "the focus comes back");
+    await eventually(() => at.evaluate((e) => e === document.activeElement), true, "the focus comes back");
     assert.equal(await page.getByRole("dialog").count(), 0);
     assert.ok(page.url().endsWith("/rollouts/pay"));
   }
@@ -229,7 +232,7 @@ test("the jump, the keys and the menus take the focus, give it back, and leave t
   await opened.getByRole("option", { name: /shop-0003-failing/ }).waitFor();
   await page.keyboard.press("Enter");
   await page.waitForURL("**/clusters/shop-0003-failing");
-  assert.equal(await focused(page), "main");
+  await holds(page, "main");
   // Menus: Escape gives the focus back, and who goes on by Tab has left.
   await arrive(page, "/clusters");
   for (const name of ["Columns", "Views"]) {
@@ -239,7 +242,7 @@ test("the jump, the keys and the menus take the focus, give it back, and leave t
     await menu.waitFor();
     await page.keyboard.press("Escape");
     await eventually(() => menu.count(), 0);
-    assert.equal(await focused(page), name);
+    await holds(page, name);
     await page.keyboard.press("Enter");
     await menu.waitFor();
     for (let i = 0; i < 20 && (await menu.count()) > 0; i++) await page.keyboard.press("Tab");
@@ -250,7 +253,7 @@ test("the jump, the keys and the menus take the focus, give it back, and leave t
   const names = await page.locator("tbody td.name").allInnerTexts();
   for (const [key, name] of [["j", names[0]], ["j", names[1]], ["j", names[2]], ["k", names[1]]]) {
     await page.keyboard.press(key);
-    assert.equal(await focused(page), name);
+    await holds(page, name);
     assert.equal(await unseen(page), "");
   }
   await page.keyboard.press("Enter");
@@ -275,7 +278,7 @@ test("the keys are listed, all of them, and go where the list says", async () =>
     await accessible(page, "keys", undefined, "dialog[open]");
     await button(dialog, "Close").click();
     await eventually(() => dialog.count(), 0, "it closes");
-    assert.equal(await focused(page), "Keys", "the focus comes back");
+    await holds(page, "Keys", "the focus comes back");
   }
   await page.keyboard.press("?");
   const rows = await dialog.locator(".keylist > div").evaluateAll((all) => all.map((row) => [row.querySelector("dt").textContent, row.querySelector("dd").textContent]));

@@ -45,7 +45,7 @@ test("the fleet's sums are the API's, and the map has every cluster once", async
   await eventually(() => sum(page, "Degraded"), 1);
   await sums(page);
   const { totalSize } = await api(page, "GET", "/v1/facets/Cluster?facets=state");
-  assert.equal(await page.locator(".cards li").count(), totalSize);
+  await eventually(() => page.locator(".cards li").count(), totalSize);
   await page.getByText("failed to pull registry.example.com").first().waitFor();
   await accessible(page, "fleet");
   await contained(page, "fleet");
@@ -67,7 +67,7 @@ test("clusters are filtered, ordered and opened by keys, and the URL says all of
   await page.reload();
   await page.getByRole("columnheader", { name: "team" }).waitFor();
   assert.equal(page.url(), url);
-  assert.equal(await page.locator("tbody tr").count(), 1);
+  await eventually(() => page.locator("tbody tr").count(), 1);
   await accessible(page, "clusters");
   await page.keyboard.press("j");
   await page.keyboard.press("Enter");
@@ -406,7 +406,7 @@ test("a hub that restarts is lost and found again, without a reload", async () =
   const ago = (Date.now() - (hours * 3600 + minutes * 60 + seconds) * 1000 + day) % day;
   assert.ok(ago < 10 * patience || ago > day - patience, `${lost} It is ${new Date().toISOString()}`);
   await contained(page, "lost");
-  assert.equal(await page.locator("html").getAttribute("data-stream"), "lost");
+  await eventually(() => page.locator("html").getAttribute("data-stream"), "lost");
   assert.ok((await page.locator("tbody tr").count()) > 0, "what was known is still shown");
   await world("/hub/start");
   await live(page);

@@ -4,7 +4,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
-import { accessible, api, contained, enter, live, picture, shell, shown, TOKEN, untold } from "./world.mjs";
+import { isDeepStrictEqual } from "node:util";
+import { accessible, api, contained, enter, eventually, live, picture, shell, shown, TOKEN, untold } from "./world.mjs";
 
 const sizes = { 1440: [1440, 1000], 1024: [1024, 768], 390: [390, 844] };
 const screens = {
@@ -144,11 +145,11 @@ test("what is chosen is in the URL, all of it", async () => {
     const [before, was] = [page.url(), await chosen(page)];
     await page.locator("main").locator(control).first().click();
     await page.waitForURL((url) => url.href !== before);
+    await eventually(async () => isDeepStrictEqual(await chosen(page), was), false, `${control} on ${path} says that it is chosen`);
     await page.locator('main[aria-busy="false"]').waitFor();
     const there = await chosen(page);
-    assert.notDeepEqual(there, was, `${control} on ${path} says that it is chosen`);
     await shown(page, page.url());
-    assert.deepEqual(await chosen(page), there, `${control} on ${path}`);
+    await eventually(() => chosen(page), there, `${control} on ${path}`);
   }
   assert.deepEqual(page.wrong, []);
 });
