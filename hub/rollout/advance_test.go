@@ -298,6 +298,26 @@ func TestAbsence(t *testing.T) {
 	})
 }
 
+// A cluster that came while a revision was under way, and failed with the one before, does not return to that.
+func TestReturnsToNothingThatFailedThere(t *testing.T) {
+	c := newCourse(t, 3, &yardarmv1.Stage{Clusters: 1, Approval: "after"}, &yardarmv1.Stage{Concurrency: "100%", FailureBudget: "0"})
+	c.r.Settled = 1
+	c.r.Members[1].From = 0
+	c.seen[1].Health, c.seen[1].Of = Unknown, 0
+	c.expect("gew", Progressing, WaitClusters)
+	c.seen[0].Health, c.seen[0].Of = Ready, 2
+	c.seen[1].Health, c.seen[1].Of = Broken, 1
+	c.after(time.Minute)
+	c.r.Stages[0].ApprovedAfter = true
+	c.expect("dgg", Progressing, WaitClusters)
+	c.seen[1].Health, c.seen[1].Of = Ready, 2
+	c.seen[2].Health, c.seen[2].Of = Broken, 2
+	c.expect("bdb", RollingBack, WaitClusters)
+	if m := c.r.Members[1]; c.r.Runs(&m) != 2 {
+		t.Errorf("it is to run revision %d", c.r.Runs(&m))
+	}
+}
+
 func TestGates(t *testing.T) {
 	t.Run("approval", func(t *testing.T) {
 		c := newCourse(t, 2, &yardarmv1.Stage{Clusters: 1, Approval: "before"}, &yardarmv1.Stage{Approval: "after"})

@@ -89,7 +89,12 @@ func (a *advance) judgeEntering(m *Member, s Seen) {
 	case h == Ready:
 		m.Good = m.From
 		a.become(m, Waiting)
-	case a.failing(h, s) || late && s.Present:
+	case a.failing(h, s):
+		t.stuck++
+		if m.Good == m.From { // it was taken for good there until it was tried
+			m.Good, a.out.Changed = 0, true
+		}
+	case late && s.Present:
 		t.stuck++
 	case !late:
 		t.entering++

@@ -12,7 +12,7 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// simulationTime is how long fleets are made up and taken through their rollouts. Some thousands fit in.
+// simulationTime is how long fleets are made up and taken through their rollouts. Some thousands fit in, or hundreds on a busy machine.
 const simulationTime = 2 * time.Second
 
 // TestSimulation takes fleets that are made up through rollouts that are made up, with everything in between that happens to
@@ -20,7 +20,7 @@ const simulationTime = 2 * time.Second
 //
 // Each check was seen failing, by breaking Advance so: a state that stays is a change; a report of another revision, or by other inputs, counts; the stage after the one
 // under way is given; nobody need approve before; gates, or presence, are not asked when a member is given, let in or released; those that are lost are not
-// returned; a frozen one is; what was given counts as good for the next rollout; one more at a time, and twice as many newcomers; the stuck hold no newcomers up,
+// returned; a frozen one is; what was given, or has failed in a newcomer, counts as good for the next rollout; one more at a time, and twice as many newcomers; the stuck hold no newcomers up,
 // nor the failed those that are late; one more may fail. That it ends fails once who was lost is never given it again.
 func TestSimulation(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
@@ -138,7 +138,7 @@ func (w *world) madeUpStrategy() *yardarmv1.RolloutStrategy {
 
 // begin begins the rollout of a revision; one that is under way is superseded.
 func (w *world) begin(revision uint32) {
-	w.worth[revision] = []int{0, 0, 0, 5, 100}[w.rnd.IntN(5)]
+	w.worth[revision] = []int{0, 0, 5, 30, 100}[w.rnd.IntN(5)]
 	w.strategy = w.madeUpStrategy()
 	before := map[string]*Member{}
 	if w.r != nil {
@@ -267,6 +267,9 @@ func (w *world) observe() {
 		seen[i] = Seen{Targeted: p.targeted, Present: p.present, Since: p.since, Gate: p.gate, Kept: m.Kept}
 		if p.reported && p.ran == inputs {
 			seen[i].Health, seen[i].Of = p.health, p.runs
+		}
+		if m.State == Entering && p.present && p.targeted && seen[i].Of == m.From && seen[i].Health == Broken {
+			w.wasGood[p.uid][m.From] = false // as far as anybody knew when it joined
 		}
 	}
 	w.out = w.r.Advance(seen, w.now)

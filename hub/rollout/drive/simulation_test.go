@@ -18,7 +18,7 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// simulationTime is how long fleets are made up and driven, on a real store: some dozens fit in. The rules themselves go through thousands in hub/rollout.
+// simulationTime is how long fleets are made up and driven, on a real store: a dozen or some dozens fit in. The rules themselves go through thousands in hub/rollout.
 const simulationTime = 3 * time.Second
 
 // TestSimulation drives made-up fleets through made-up rollouts on a real store, with joins, leaves, failures, restarts of the hub, reports that are stale,
