@@ -171,9 +171,10 @@ func (tx *Tx) place(want membership, have *membership) error {
 	var err error
 	switch said := want.member || want.within || want.err != ""; {
 	case !said && have != nil:
-		_, err = members.remove(tx, members.key(&want))
+		_, err = members.remove(tx, members.key(have))
 	case said && (have == nil || *have != want):
-		_, err = members.put(tx, &want)
+		row := want // want is for each cluster of the fleet, few of which get a row, and stays on the stack
+		_, err = members.put(tx, &row)
 	}
 	return err
 }
