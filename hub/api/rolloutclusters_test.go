@@ -5,10 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/yardarm-dev/yardarm/hub/api"
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
+	"github.com/yardarm-dev/yardarm/hub/gateway"
 	"github.com/yardarm-dev/yardarm/hub/rollout"
 	"github.com/yardarm-dev/yardarm/hub/store"
 	hubv1 "github.com/yardarm-dev/yardarm/proto/yardarm/hub/v1"
@@ -94,5 +97,19 @@ func TestPublishingTellsOfTakingOver(t *testing.T) {
 	})
 	if got := send("3", false); got != "" {
 		t.Errorf("a call that publishes nothing warns of %q", got)
+	}
+}
+
+// A watch of a rollout that rests says the same again, so nobody on its way takes it for dead.
+func TestRolloutWatchBeats(t *testing.T) {
+	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Heartbeat = time.Millisecond })
+	apply(t, h, group("prod", "env=prod"))
+	publish(t, h, "web", "1", "prod")
+	watch := must[grpc.ServerStreamingClient[yardarmv1.Rollout]](t)(h.WatchRollout(t.Context(), &hubv1.WatchRolloutRequest{Bundle: "web"}))
+	first := must[*yardarmv1.Rollout](t)(watch.Recv())
+	for range 3 {
+		if again := must[*yardarmv1.Rollout](t)(watch.Recv()); !proto.Equal(again, first) {
+			t.Errorf("got %v after %v", again, first)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -52,6 +53,8 @@ func (s *Server) WatchRollout(req *hubv1.WatchRolloutRequest, stream grpc.Server
 	defer done()
 	sub := s.store.Subscribe(rolloutTables...)
 	defer sub.Close()
+	heartbeat := time.NewTicker(s.cfg.Heartbeat)
+	defer heartbeat.Stop()
 	var sent *yardarmv1.Rollout
 	for {
 		sub.Take()
@@ -73,6 +76,8 @@ func (s *Server) WatchRollout(req *hubv1.WatchRolloutRequest, stream grpc.Server
 			return stream.Context().Err()
 		case <-s.stopping:
 			return errStopping
+		case <-heartbeat.C:
+			sent = nil // so it is sent again
 		case <-sub.C():
 		}
 	}

@@ -138,7 +138,8 @@ type FleetServiceClient interface {
 	AcceptDrift(ctx context.Context, in *AcceptDriftRequest, opts ...grpc.CallOption) (*PublishRevisionResponse, error)
 	// GetRollout answers how the latest revision of a bundle goes through its clusters.
 	GetRollout(ctx context.Context, in *GetRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
-	// WatchRollout answers it now, and again whenever it has changed, coalesced. It goes on with later revisions, and ends with the bundle.
+	// WatchRollout answers it now, and again whenever it has changed, coalesced, and every 15 s even if it has not: a quiet stream is not a
+	// dead one. It goes on with later revisions, and ends with the bundle.
 	WatchRollout(ctx context.Context, in *WatchRolloutRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.Rollout], error)
 	// PauseRollout stops a rollout: no further cluster gets the revision until it is resumed.
 	PauseRollout(ctx context.Context, in *SteerRolloutRequest, opts ...grpc.CallOption) (*v1.Rollout, error)
@@ -1050,7 +1051,8 @@ type FleetServiceServer interface {
 	AcceptDrift(context.Context, *AcceptDriftRequest) (*PublishRevisionResponse, error)
 	// GetRollout answers how the latest revision of a bundle goes through its clusters.
 	GetRollout(context.Context, *GetRolloutRequest) (*v1.Rollout, error)
-	// WatchRollout answers it now, and again whenever it has changed, coalesced. It goes on with later revisions, and ends with the bundle.
+	// WatchRollout answers it now, and again whenever it has changed, coalesced, and every 15 s even if it has not: a quiet stream is not a
+	// dead one. It goes on with later revisions, and ends with the bundle.
 	WatchRollout(*WatchRolloutRequest, grpc.ServerStreamingServer[v1.Rollout]) error
 	// PauseRollout stops a rollout: no further cluster gets the revision until it is resumed.
 	PauseRollout(context.Context, *SteerRolloutRequest) (*v1.Rollout, error)
