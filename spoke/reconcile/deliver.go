@@ -135,11 +135,11 @@ func (b *bundle) deliver(ctx context.Context, w work) outcome {
 	if err != nil {
 		return interrupted(err)
 	}
-	p := b.plan(ctx, rendered.Has)
+	p := b.plan(ctx, rendered)
 	if b.readOnly() {
 		return b.compare(ctx, w, rendered, p)
 	}
-	if held := b.guard(ctx, a, p.condemn, a.Digest); held != "" {
+	if held := b.guard(ctx, a, p, a.Digest); held != "" {
 		return b.maintain(ctx, w).force(yardarmv1.PhaseHeld, yardarmv1.ReasonMassDeletion, held)
 	}
 	b.timing.begin(time.Now())
@@ -159,7 +159,7 @@ func (b *bundle) await(ctx context.Context, w work, t target) outcome {
 		if err != nil {
 			return interrupted(err)
 		}
-		if p := b.plan(ctx, rendered.Has); len(p.release) > 0 {
+		if p := b.plan(ctx, rendered); len(p.release) > 0 {
 			if err := b.letGo(ctx, plan{release: p.release}); err != nil {
 				return interrupted(err)
 			}

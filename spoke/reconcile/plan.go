@@ -17,7 +17,7 @@ import (
 
 const (
 	// A deletion asks first if it is of more than massCount objects and more than 1/massShare of the bundle's: less is
-	// everyday work, and more is what an emptied directory looks like.
+	// everyday work, and more is what an emptied directory looks like. A revision that has no object at all asks for any.
 	massCount = 5
 	massShare = 5
 	// massNamed is how many objects the question names.
@@ -37,21 +37,23 @@ type plan struct {
 	release []manifest.Ref
 	// postponed: some stay for now, because it is not known whether another bundle wants them.
 	postponed bool
+	// empty: the target has no object at all.
+	empty bool
 }
 
-// plan sorts the objects that a target has not.
-func (b *bundle) plan(ctx context.Context, has func(manifest.Ref) bool) plan {
+// plan sorts the objects that a target has not; a nil one has none.
+func (b *bundle) plan(ctx context.Context, target *apply.Rendered) plan {
+	p := plan{empty: target == nil || target.Total() == 0}
 	var leaving []manifest.Ref
 	for _, ref := range b.inv.Refs() {
-		if !has(ref) {
+		if p.empty || !target.Has(ref) {
 			leaving = append(leaving, ref)
 		}
 	}
 	if len(leaving) == 0 {
-		return plan{}
+		return p
 	}
 	wanted, pending := b.r.wantedByOthers(ctx, b.uid, leaving)
-	p := plan{}
 	for _, ref := range leaving {
 		switch {
 		case wanted[ref]:
@@ -128,9 +130,9 @@ func (b *bundle) wanted(ctx context.Context) (w wants, known bool, err error) {
 
 // guard answers why deletions must be asked about first; empty if they need not be, or were accepted. The acceptance is for
 // just this step: from what the cluster holds, to the digest (empty: to nothing).
-func (b *bundle) guard(ctx context.Context, a *yardarmv1.AssignmentSpec, condemn []manifest.Ref, to string) string {
+func (b *bundle) guard(ctx context.Context, a *yardarmv1.AssignmentSpec, p plan, to string) string {
 	var deleted, grave []manifest.Ref
-	for _, ref := range condemn {
+	for _, ref := range p.condemn {
 		object, exists, known := b.r.watcher.Get(ref)
 		if known && !exists {
 			// The watch goes by our label, which somebody may have taken off; prune goes by the owner, and would find it.
@@ -145,7 +147,8 @@ func (b *bundle) guard(ctx context.Context, a *yardarmv1.AssignmentSpec, condemn
 		}
 	}
 	total := len(b.inv.Entries) - b.inv.Condemned()
-	if len(grave) == 0 && (len(deleted) <= massCount || len(deleted)*massShare <= total) {
+	emptied := to != "" && p.empty && len(deleted) > 0
+	if len(grave) == 0 && !emptied && (len(deleted) <= massCount || len(deleted)*massShare <= total) {
 		return ""
 	}
 	for _, d := range a.AcceptedDeletions {

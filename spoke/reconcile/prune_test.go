@@ -159,6 +159,25 @@ func TestFewOrSmallDeletionsDoNotAsk(t *testing.T) {
 	s.awaitPhase("many", yardarmv1.PhaseReady)
 }
 
+// A directory that was emptied by mistake deletes nothing, however little it had.
+func TestEmptiedBundleAsks(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	first := e.assign(assignment{bundle: "web", revision: 1, objects: several(2, "one")})
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	empty := assignment{bundle: "web", revision: 2}
+	spec := e.assign(empty)
+	r := s.awaitPhase("web", yardarmv1.PhaseHeld)
+	if r.Reason != yardarmv1.ReasonMassDeletion || !strings.Contains(r.Message, "2 of 2") {
+		t.Errorf("report: %s %s", r.Reason, r.Message)
+	}
+	e.want(true, "m0", "m1")
+	empty.accepted = []*yardarmv1.AcceptedDeletion{{FromDigest: first.Digest, ToDigest: spec.Digest}}
+	e.assign(empty)
+	s.awaitPhase("web", yardarmv1.PhaseReady)
+	e.want(false, "m0", "m1")
+}
+
 func TestGraveDeletionAsks(t *testing.T) {
 	e := newEnv(t)
 	s := e.start()

@@ -8,7 +8,6 @@ import (
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
-	"github.com/yardarm-dev/yardarm/pkg/manifest"
 	"github.com/yardarm-dev/yardarm/spoke/state"
 )
 
@@ -30,7 +29,7 @@ func (b *bundle) remove(ctx context.Context, w work) outcome {
 		return out
 	}
 	if remove {
-		p := b.plan(ctx, func(manifest.Ref) bool { return false })
+		p := b.plan(ctx, nil)
 		if held := b.guardRemoval(ctx, w, p); held != "" {
 			return b.maintain(ctx, w).force(yardarmv1.PhaseHeld, yardarmv1.ReasonMassDeletion, held)
 		}
@@ -79,7 +78,7 @@ func (b *bundle) guardRemoval(ctx context.Context, w work, p plan) string {
 	if w.entry.Removal.Accepted {
 		return ""
 	}
-	return b.guard(ctx, w.entry.Assignment, p.condemn, "")
+	return b.guard(ctx, w.entry.Assignment, p, "")
 }
 
 // letGo writes down what is going to be deleted, and gives up what other bundles want.

@@ -50,8 +50,8 @@ func TestReconcileNowTriesAgain(t *testing.T) {
 		if took := time.Since(started); took > terminalBase/10 {
 			t.Errorf("it took %v, about as long as it would have taken anyway", took)
 		}
-		e.assign(assignment{bundle: "web", revision: 2})
-		s.until("it is empty", func() bool { return e.get("m0") == nil })
+		e.assign(assignment{bundle: "web", revision: 2, objects: []string{configMap("other", "one")}})
+		s.until("it is gone", func() bool { return e.get("m0") == nil })
 	}
 }
 

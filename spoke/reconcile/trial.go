@@ -87,7 +87,7 @@ func (t *trial) run(ctx context.Context, content []byte) error {
 	if err != nil {
 		return err
 	}
-	p := t.b.plan(ctx, rendered.Has)
+	p := t.b.plan(ctx, rendered)
 	t.leave(p, rendered.Has)
 	t.hold(ctx, p)
 	t.object(rendered.Problems...)
@@ -210,7 +210,7 @@ func (t *trial) hold(ctx context.Context, p plan) {
 	}
 	if phase, reason, message := t.b.unmet(t.a); phase != "" {
 		t.out.Hold, t.out.HoldMessage = reason, message
-	} else if held := t.b.guard(ctx, t.a, p.condemn, t.a.GetDigest()); held != "" {
+	} else if held := t.b.guard(ctx, t.a, p, t.a.GetDigest()); held != "" {
 		t.out.Hold, t.out.HoldMessage = yardarmv1.ReasonMassDeletion, held
 	}
 }
