@@ -208,6 +208,7 @@ func (l *boltLog) Meta() (m *storev1.Meta, err error) {
 func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 	return l.view(func(tx *bbolt.Tx) error {
 		defer l.release()
+		read := 0 // since the last release
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			table := string(name)
 			if table == meta.String() || table == contentsTable || table == auditTable || table == historyTable {
@@ -221,11 +222,19 @@ func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 				if err != nil {
 					return corruptRow(l.path, table, k, err)
 				}
+				if read += len(k) + len(v); read >= releaseEvery {
+					l.release()
+					read = 0
+				}
 				return nil
 			})
 		})
 	})
 }
+
+// releaseEvery is how many bytes of rows are read between two releases of the file's pages: few beside a large fleet's rows, and enough that the pages of the
+// tree above them, which are read again after each, are none beside them.
+const releaseEvery = 8 << 20
 
 // release has the kernel take back the pages of the mapped file that reading it has brought into memory: they would count as the hub's, though each row is in memory by
 // then. They are read again where they are needed. That they stay after all is no failure.

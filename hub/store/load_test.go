@@ -33,7 +33,7 @@ func mapped(t *testing.T, path string) (resident int) {
 func TestLoadReleasesTheFile(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, Config{Dir: dir})
-	const rows, size = 200, 50_000
+	const rows, size = 400, 50_000
 	update(t, s, func(tx *Tx) error {
 		for i := range rows {
 			b := bundle(fmt.Sprint("b", i), fmt.Sprint("b", i))
@@ -48,6 +48,18 @@ func TestLoadReleasesTheFile(t *testing.T) {
 	path := filepath.Join(dir, databaseName)
 	if resident := mapped(t, path); resident > rows*size>>10/4 {
 		t.Errorf("%d KiB of the file are in memory, and its rows have %d", resident, rows*size>>10)
+	}
+	most, read := 0, 0
+	if err := s.log.Load(func(string, string, []byte) error {
+		if read++; read%(rows/16) == 0 {
+			most = max(most, mapped(t, path))
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if most > rows*size>>10*3/4 {
+		t.Errorf("%d KiB of the file are in memory while it is read, and its rows have %d", most, rows*size>>10)
 	}
 	n := 0
 	for b := range s.Read().Bundles() {

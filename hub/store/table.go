@@ -315,10 +315,10 @@ func (i valuesIndexer[R]) FromObject(raw any) (bool, [][]byte, error) {
 	values := i.index.values(raw.(*R))
 	out := make([][]byte, len(values))
 	for n, v := range values {
-		if !i.index.unique {
-			v += separator
-		}
 		out[n] = []byte(v)
+		if !i.index.unique {
+			out[n] = append(out[n], separator...)
+		}
 	}
 	return len(out) > 0, out, nil
 }
