@@ -119,6 +119,8 @@ type Config struct {
 	Traces tracing.Config
 	// NotifyLocal lets notifications go to the hub's own machine, and to addresses of its link alone.
 	NotifyLocal bool
+	// Opened, unless nil, is called once when the database is in memory.
+	Opened func()
 
 	Logger *slog.Logger
 }
@@ -218,6 +220,9 @@ func (h *Hub) withStore(ctx context.Context, fn func(context.Context, *store.Sto
 	}
 	if err != nil {
 		return err
+	}
+	if h.config.Opened != nil {
+		h.config.Opened()
 	}
 	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
 	storeDone := make(chan error, 1)

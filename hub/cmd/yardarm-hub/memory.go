@@ -16,7 +16,19 @@ const (
 	quietShare = 1. / 10
 	// spareShare is how much more than it keeps a quiet hub may have, as a part of that, before it gives it back.
 	spareShare = 1. / 4
+	// openingPercent is how much may be allocated before the next collection while the database is read, in percent of what the last one has left: nearly all of
+	// it stays, so that collections find little. It bounds what is left of anything else.
+	openingPercent = 800
 )
+
+// collectLess has the collector run less often until opened is called, unless the operator has said how often (GOGC). A limit (GOMEMLIMIT) holds all the same.
+func collectLess(gogc string) (opened func()) {
+	if gogc != "" {
+		return func() {}
+	}
+	percent := debug.SetGCPercent(openingPercent)
+	return func() { debug.SetGCPercent(percent) }
+}
 
 // giveBack returns to the system what a wave of connections or changes has left, once the hub is quiet, until ctx ends. The
 // collector alone would keep what the wave had taken at its height, for the next one.

@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"runtime/debug"
+	"testing"
+)
 
 func TestSpareMemory(t *testing.T) {
 	const mib = 1 << 20
@@ -27,5 +30,26 @@ func TestSpareMemory(t *testing.T) {
 func TestReadMemory(t *testing.T) {
 	if m := readMemory(); m.allocated <= 0 || m.held <= 0 {
 		t.Errorf("%+v", m)
+	}
+}
+
+// The hub collects less often only while it opens, and never other than the operator says.
+func TestCollectLess(t *testing.T) {
+	const before = 90
+	defer debug.SetGCPercent(debug.SetGCPercent(before))
+	percent := func() int {
+		p := debug.SetGCPercent(before)
+		debug.SetGCPercent(p)
+		return p
+	}
+	for gogc, want := range map[string]int{"": openingPercent, "50": before} {
+		opened := collectLess(gogc)
+		if got := percent(); got != want {
+			t.Errorf("GOGC %q: %d %% while the hub opens, want %d", gogc, got, want)
+		}
+		opened()
+		if got := percent(); got != before {
+			t.Errorf("GOGC %q: %d %% after that, want %d", gogc, got, before)
+		}
 	}
 }
