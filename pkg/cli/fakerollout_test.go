@@ -73,6 +73,11 @@ func (f *fleet) WatchRollout(req *hubv1.WatchRolloutRequest, stream grpc.ServerS
 	if err != nil {
 		return err
 	}
+	f.mu.Lock()
+	cut := f.cut
+	f.mu.Unlock()
+	f.stream(1)
+	defer f.stream(-1)
 	before, _ := rolloutOf(req.GetBundle())
 	before.Status.Phase, before.Status.WaitsFor, before.Status.Failure = yardarmv1.RolloutProgressing, yardarmv1.RolloutWaitClusters, ""
 	before.Status.Stages[0].Done, before.Status.Stages[0].Returned, before.Status.Stages[0].Given = 0, 0, 1
@@ -81,8 +86,12 @@ func (f *fleet) WatchRollout(req *hubv1.WatchRolloutRequest, stream grpc.ServerS
 			return err
 		}
 	}
-	<-stream.Context().Done()
-	return nil
+	select {
+	case <-stream.Context().Done():
+		return nil
+	case <-cut:
+		return status.Error(codes.Unavailable, "the hub is stopping")
+	}
 }
 
 func (f *fleet) steered(req *hubv1.SteerRolloutRequest) (*yardarmv1.Rollout, error) {

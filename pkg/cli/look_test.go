@@ -113,6 +113,20 @@ func TestEventsWatch(t *testing.T) {
 	}
 }
 
+func TestRolloutWatchOverARestartOfTheHub(t *testing.T) {
+	h := serve(t, exampleFleet())
+	r := h.background(t, invocation{args: []string{"rollout", "watch", "shop", "--timeout", "1m"}})
+	until(t, "it is followed", func() bool { return strings.Contains(r.out.String(), "canary 1/1") && h.openStreams() == 1 })
+	h.cutStreams()
+	until(t, "it is back", func() bool {
+		return strings.Contains(r.err.String(), ": the hub is stopping; trying again\nthe hub is back\n")
+	})
+	r.endTime()
+	if code := r.wait(t); code != ExitTimeout || !strings.Contains(r.err.String(), "bundle/shop has not come to its end after 1m0s") {
+		t.Errorf("exit %d, %q", code, r.err.String())
+	}
+}
+
 func TestColors(t *testing.T) {
 	h := serve(t, exampleFleet())
 	for _, tc := range []struct {

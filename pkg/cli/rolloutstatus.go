@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -85,16 +84,9 @@ func (a *app) watchRollout(ctx context.Context, name string, timeout time.Durati
 	}
 	ctx, cancel := a.withTimeout(ctx, timeout)
 	defer cancel()
-	stream, err := hub.WatchRollout(ctx, &hubv1.WatchRolloutRequest{Bundle: name})
-	if err != nil {
-		return err
-	}
 	last, revision := "", uint32(0)
-	for {
-		r, err := stream.Recv()
+	for r, err := range hub.FollowRollout(ctx, &hubv1.WatchRolloutRequest{Bundle: name}, a.followOptions()) {
 		switch {
-		case errors.Is(err, io.EOF):
-			return failed("the hub has ended the watch")
 		case errors.Is(timeUp(ctx, err), errTimeUp):
 			return timedOut("bundle/%s has not come to its end after %s: %s", name, timeout, last)
 		case err != nil:
@@ -117,6 +109,7 @@ func (a *app) watchRollout(ctx context.Context, name string, timeout time.Durati
 			return failed("bundle/%s revision %d has stopped: %s", name, r.GetSpec().GetRevision(), st.GetFailure())
 		}
 	}
+	return context.Cause(ctx)
 }
 
 // rolloutLine is all of it in a line: "revision 3 Progressing: canary 1/1, rest 2/9 (3 on their way); waits for clusters".
