@@ -142,7 +142,7 @@ func unidentified(err error) error {
 	case errors.As(err, &unavailable):
 		return refuse(codes.Unavailable, reasonProvider, nil, unavailable.Reason, &errdetails.RetryInfo{RetryDelay: durationpb.New(busyRetry)})
 	case errors.Is(err, authz.ErrCredential):
-		return status.Error(codes.Unauthenticated, "the credential is not known to this hub; it may have been revoked, or be another hub's")
+		return status.Error(codes.Unauthenticated, "the credential is not known to this hub; it may have expired or been revoked, or be another hub's")
 	}
 	return err
 }

@@ -118,7 +118,7 @@ func TestWhyACallerIsRefused(t *testing.T) {
 		words  string
 	}{
 		{&authz.RefusedError{Reason: "it expired at noon"}, codes.Unauthenticated, http.StatusUnauthorized, "it expired at noon"},
-		{fmt.Errorf("wrapped: %w", authz.ErrCredential), codes.Unauthenticated, http.StatusUnauthorized, "not known to this hub"},
+		{fmt.Errorf("wrapped: %w", authz.ErrCredential), codes.Unauthenticated, http.StatusUnauthorized, "not known to this hub; it may have expired or been revoked"},
 		{&authz.UnavailableError{Reason: "corp is away"}, codes.Unavailable, http.StatusServiceUnavailable, "corp is away"},
 	} {
 		who.err = c.err
