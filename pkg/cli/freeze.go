@@ -20,7 +20,7 @@ type freezeFlags struct {
 	all                       bool
 	bundles, groups, clusters []string
 	until                     string
-	lasts                     time.Duration
+	lasts                     string
 	reason                    string
 	dryRun                    bool
 }
@@ -80,7 +80,7 @@ With effect deny, nothing goes on within it. In an emergency, 'yardarm rollout o
 	flags.StringSliceVar(&f.groups, "group", nil, "freeze in the clusters of these groups")
 	flags.StringSliceVar(&f.clusters, "cluster", nil, "set these clusters aside")
 	flags.StringVar(&f.until, "until", "", "when it is over, as in 2026-12-24T08:00:00+01:00; by default once it is lifted")
-	flags.DurationVar(&f.lasts, "for", 0, "how long it lasts, as in 48h")
+	flags.StringVar(&f.lasts, "for", "", "how long it lasts, as in 3d or 48h")
 	flags.StringVar(&f.reason, "reason", "", "why, for those who wait for it")
 	dryRunFlag(cmd, &f.dryRun)
 	complete(cmd, "bundle", a.completeNames(resource.Bundle))
@@ -117,10 +117,8 @@ func (f freezeFlags) gate(args []string, now time.Time) (*yardarmv1.Gate, error)
 		return nil, usage("--all freezes everything; leave it out, or the others")
 	case !f.all && !some:
 		return nil, usage("say what is frozen: --bundle, --group, --cluster, or --all")
-	case f.until != "" && f.lasts != 0:
+	case f.until != "" && f.lasts != "":
 		return nil, usage("--until and --for do not go together")
-	case f.lasts < 0:
-		return nil, usage("--for is %s; it must be more than 0", f.lasts)
 	case f.all:
 		words = append(words, "all")
 	}
@@ -131,8 +129,12 @@ func (f freezeFlags) gate(args []string, now time.Time) (*yardarmv1.Gate, error)
 		}
 		spec.Freeze.Until = timestamppb.New(until)
 	}
-	if f.lasts > 0 {
-		spec.Freeze.Until = timestamppb.New(now.Add(f.lasts))
+	if f.lasts != "" {
+		lasts, err := parseLife(f.lasts)
+		if err != nil {
+			return nil, usage("--for is %q; %s", f.lasts, err)
+		}
+		spec.Freeze.Until = timestamppb.New(now.Add(lasts))
 	}
 	name := strings.Join(words, "-")
 	if len(args) > 0 {

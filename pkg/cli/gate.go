@@ -44,19 +44,27 @@ func (a *app) gateChanges(g *yardarmv1.Gate) string {
 	return a.until(g.GetStatus().GetChanges())
 }
 
-// gateAbout is as in "bundles web, groups prod".
+// gateAbout is as in "bundles web,api; group prod".
 func gateAbout(spec *yardarmv1.GateSpec) string {
 	var parts []string
 	if spec.GetBundles() != nil {
-		parts = append(parts, "bundles "+scope(spec.Bundles))
+		parts = append(parts, scopeWord("bundle", spec.Bundles)+scope(spec.Bundles))
 	}
 	if len(spec.GetGroups()) > 0 {
-		parts = append(parts, "groups "+strings.Join(spec.Groups, ","))
+		parts = append(parts, scopeWord("group", &yardarmv1.Scope{Names: spec.Groups})+strings.Join(spec.Groups, ","))
 	}
 	if spec.GetClusters() != nil {
-		parts = append(parts, "clusters "+scope(spec.Clusters))
+		parts = append(parts, scopeWord("cluster", spec.Clusters)+scope(spec.Clusters))
 	}
 	return cmp.Or(strings.Join(parts, "; "), "everything")
+}
+
+// scopeWord is the word before a scope, a space after it: in the singular where that is a single name.
+func scopeWord(word string, s *yardarmv1.Scope) string {
+	if len(s.GetNames()) == 1 && s.GetSelector() == nil {
+		return word + " "
+	}
+	return word + "s "
 }
 
 // gateWhen is as in "allow 0 22 * * 1-5 for 2h Europe/Berlin".

@@ -11,7 +11,7 @@ func TestGates(t *testing.T) {
 	h := serve(t, gatesFleet())
 	var b strings.Builder
 	for _, command := range []string{"get gates", "get gates -o wide", "get gate nightly -o yaml", "describe gate friday disks nightly", "get gate fridya",
-		"freeze", "freeze --all --bundle web", "freeze --all --until tomorrow", "freeze --all --for 48h --until x", "freeze --all --for -1h",
+		"freeze", "freeze --all --bundle web", "freeze --all --until tomorrow", "freeze --all --for 48h --until x", "freeze --all --for -1h", "freeze --all --for 3days", "freeze --all --for 0d", "freeze --all --for 3d --dry-run",
 		"freeze --all --for 72h --reason sale", "freeze --bundle bundle/web,api --group group/prod --dry-run", "freeze gate/debugging --cluster cluster/eu-1 --until 2026-12-24T08:00:00+01:00",
 		"freeze --cluster a-cluster-of-a-long-name-1,a-cluster-of-a-long-name-2,another-one",
 		"unfreeze friday gate/disks", "unfreeze nightly", "unfreeze nothing", "unfreeze friday --dry-run", "delete gate nightly",

@@ -127,11 +127,11 @@ func named(names []string, t resource.Type) *yardarmv1.Scope {
 	return s
 }
 
-// parseLife reads a duration, in which days may be counted.
+// parseLife reads a duration of more than nothing, in which days may be counted.
 func parseLife(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
+		if err != nil || n == 0 {
 			return 0, failed("it is a number of days, as in 90d, or a duration, as in 12h")
 		}
 		return time.Duration(n) * 24 * time.Hour, nil
