@@ -82,6 +82,38 @@ func TestEveryMethodAsEveryRole(t *testing.T) {
 	}
 }
 
+// TestAnswersAreTheSameOverREST makes the same call of every method over gRPC and REST where what it names is there, as who sees all of it and as who sees a part, and
+// compares what they come to. Whatever only reads has to have an answer.
+func TestAnswersAreTheSameOverREST(t *testing.T) {
+	h := changeableFleet(t)
+	part := h.Issue(t, "part", time.Time{})
+	bind(t, h, "part", "operator", []string{"web"}, []string{"prod"})
+	web := must[*yardarmv1.Revision](t)(h.GetRevision(t.Context(), &hubv1.GetRevisionRequest{Bundle: "web", Number: 2}))
+	names := map[string]string{"clusters": "paris", "bundles": "web", "clustergroups": "prod", "strategies": "careful", "notifications": "ops", "tokens": "old"}
+	routes := restRoutesTo(t, func(path string) map[string]string {
+		kind, _, _ := strings.Cut(strings.TrimPrefix(path, "/v1/"), "/")
+		return map[string]string{"kind": yardarmv1.KindCluster, "number": "2", "digest": web.Spec.Digest, "cluster": "paris", "bundle": "web", "name": cmp.Or(names[kind], "own")}
+	})
+	for i := range fleetMethods().Len() {
+		m := fleetMethods().Get(i)
+		name := string(m.Name())
+		if name == "TestNotification" {
+			continue // it sends one
+		}
+		r := routes[name]
+		for who, token := range map[string]string{"who sees all": h.Token, "who sees a part": part} {
+			overGRPC, overREST := callGRPC(t, h, token, m, r), callREST(t, h, token, m, r)
+			if overGRPC != overREST {
+				t.Errorf("%s as %s\nover gRPC: %s\nover REST: %s", name, who, overGRPC, overREST)
+			}
+			reads := r.verb == http.MethodGet && name != "GetHistory" && name != "CanI" // which need more than a path
+			if token == h.Token && reads && (overGRPC.code != codes.OK || overGRPC.said == "") {
+				t.Errorf("%s answers %s", name, overGRPC)
+			}
+		}
+	}
+}
+
 // bind gives a token a role, within scopes of names.
 func bind(t testing.TB, h *apitest.Hub, token, role string, bundles, groups []string) {
 	t.Helper()
@@ -136,12 +168,12 @@ func callGRPC(t *testing.T, h *apitest.Hub, token string, m protoreflect.MethodD
 	t.Helper()
 	conn := h.Dial(t, token)
 	req := dynamicpb.NewMessage(m.Input())
-	for _, name := range r.fields {
+	for name, value := range r.fields {
 		field := m.Input().Fields().ByName(protoreflect.Name(name))
 		if field.Kind() == protoreflect.StringKind {
-			req.Set(field, protoreflect.ValueOfString(inPath[name]))
+			req.Set(field, protoreflect.ValueOfString(value))
 		} else {
-			req.Set(field, protoreflect.ValueOfUint32(uint32(must[uint64](t)(strconv.ParseUint(inPath[name], 10, 32)))))
+			req.Set(field, protoreflect.ValueOfUint32(uint32(must[uint64](t)(strconv.ParseUint(value, 10, 32)))))
 		}
 	}
 	if dry := dryRunOf(m); dry != nil {
@@ -167,16 +199,22 @@ func dryRunOf(m protoreflect.MethodDescriptor) protoreflect.FieldDescriptor {
 	return m.Input().Fields().ByName("dry_run")
 }
 
-// route is how a method is called over REST, and which fields of its request are in the path.
+// route is how a method is called over REST, and which fields of its request are in the path, with their values.
 type route struct {
 	verb, path string
-	fields     []string
+	fields     map[string]string
 }
 
-// inPath are values for them.
+// inPath are values of which there is nothing.
 var inPath = map[string]string{"kind": yardarmv1.KindBundle, "number": "1", "digest": "sha256:" + strings.Repeat("0", 64), "name": "nothing", "cluster": "nothing", "bundle": "nothing"}
 
 func restRoutes(t *testing.T) map[string]route {
+	t.Helper()
+	return restRoutesTo(t, func(string) map[string]string { return inPath })
+}
+
+// restRoutesTo are the routes of all methods, with the values that in has for the fields of a path.
+func restRoutesTo(t *testing.T, in func(path string) map[string]string) map[string]route {
 	t.Helper()
 	var api struct {
 		Paths map[string]map[string]struct{ OperationID string }
@@ -187,10 +225,10 @@ func restRoutes(t *testing.T) map[string]route {
 	routes := map[string]route{}
 	for path, operations := range api.Paths {
 		for verb, operation := range operations {
-			r := route{verb: strings.ToUpper(verb), path: path}
-			for field, value := range inPath {
+			r := route{verb: strings.ToUpper(verb), path: path, fields: map[string]string{}}
+			for field, value := range in(path) {
 				if strings.Contains(path, "{"+field+"}") {
-					r.path, r.fields = strings.ReplaceAll(r.path, "{"+field+"}", value), append(r.fields, field)
+					r.path, r.fields[field] = strings.ReplaceAll(r.path, "{"+field+"}", value), value
 				}
 			}
 			routes[strings.TrimPrefix(operation.OperationID, "FleetService_")] = r
