@@ -227,6 +227,12 @@ func TestAnUploadIsBoundedInTime(t *testing.T) {
 	refused(t, stream.RecvMsg(&answer), codes.DeadlineExceeded)
 }
 
+// watchRequests are those of each watch, by method.
+var watchRequests = map[string]proto.Message{
+	"Watch": &hubv1.WatchRequest{Kind: "Bundle"}, "WatchOverview": &hubv1.WatchOverviewRequest{},
+	"WatchEvents": &hubv1.WatchEventsRequest{Follow: true}, "WatchRollout": &hubv1.WatchRolloutRequest{Bundle: "web"},
+}
+
 // TestWatchesHaveNoEnd takes the methods from the service's descriptor, so that a new watch cannot be forgotten: each goes on after an upload or a download would
 // have been given up.
 func TestWatchesHaveNoEnd(t *testing.T) {
@@ -239,10 +245,6 @@ func TestWatchesHaveNoEnd(t *testing.T) {
 		return errors.Join(tx.PutBundle(b), tx.PutRevision(&yardarmv1.Revision{Metadata: &yardarmv1.ObjectMeta{Name: "web-1"},
 			Spec: &yardarmv1.RevisionSpec{BundleUid: b.Metadata.Uid, Bundle: "web", Number: 1}}))
 	})
-	requests := map[string]proto.Message{
-		"Watch": &hubv1.WatchRequest{Kind: "Bundle"}, "WatchOverview": &hubv1.WatchOverviewRequest{},
-		"WatchEvents": &hubv1.WatchEventsRequest{Follow: true}, "WatchRollout": &hubv1.WatchRolloutRequest{Bundle: "web"},
-	}
 	for i := range fleetMethods().Len() {
 		m := fleetMethods().Get(i)
 		name := string(m.Name())
@@ -253,7 +255,7 @@ func TestWatchesHaveNoEnd(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context()) // without a deadline that the hub would be told of
 			defer time.AfterFunc(10*most, cancel).Stop()
 			stream := must[grpc.ClientStream](t)(h.Dial(t, h.Token).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, fmt.Sprintf("/%s/%s", m.Parent().FullName(), name)))
-			if err := errors.Join(stream.SendMsg(requests[name]), stream.CloseSend()); err != nil {
+			if err := errors.Join(stream.SendMsg(watchRequests[name]), stream.CloseSend()); err != nil {
 				t.Fatal(err)
 			}
 			var err error
