@@ -22,7 +22,7 @@ func TestOutput(t *testing.T) {
 		{"get-errors", []string{
 			"get", "get pods", "get cluster nope", "get cluster eu-1 nope", "get clusters nope gone", "get cluster nope -o yaml", "get cluster/eu-1 web", "get clusters,bundles x",
 			"get clusters --bundle web", "get clusters eu-1 -l a=b", "get clusters -l a=(", "get revision web", "get assignment eu-1", "get clusters -o xml", "get revisions -w",
-			"get clusters,bundles -w", "get clusters -w --limit 3", "get clusters -w --sort name", "get cluster eu-1 --filter a=b", "get clusters --limit -1", "get clusters --output-watch-events", "get clusters --nope",
+			"get clusters,bundles -w", "get clusters -w --limit 3", "get clusters -w --sort name", "get cluster eu-1 --filter a=b", "get clusters --limit -1", "get clusters --output-watch-events", "get clusters --nope", "get clusters --filtr a=b",
 		}},
 		{"describe-cluster", []string{"describe cluster eu-2", "describe cluster us-1", "describe cluster old-1", "describe cluster lab-1"}},
 		{"describe", []string{"describe group prod", "describe group big", "describe bundle web", "describe bundle draft", "describe rev web-2", "describe assignment eu-2.web us-1.web", "describe assignment eu-1.db", "describe bundle nope", "describe bundles"}},

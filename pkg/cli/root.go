@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/yardarm-dev/yardarm/pkg/cli/resource"
 )
@@ -34,6 +36,20 @@ func subcommand(cmd *cobra.Command, args []string) error {
 		hint = fmt.Sprintf("; did you mean '%s %s'?", cmd.CommandPath(), meant)
 	}
 	return usage("there is no command %q in '%s'%s", args[0], cmd.CommandPath(), hint)
+}
+
+// flagHint suggests the flag that was probably meant by one that there is not.
+func flagHint(cmd *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if meant := resource.Closest(unknown.GetSpecifiedName(), slices.Values(names)); meant != "" {
+		return "; did you mean --" + meant + "?"
+	}
+	return ""
 }
 
 func (a *app) root() *cobra.Command {
@@ -72,7 +88,7 @@ connection, hub), 3 rolled back, 4 awaits an approval, 5 superseded, 124 out of 
 	root.SetIn(a.io.In)
 	root.SetOut(a.io.Out)
 	root.SetErr(a.io.Err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage("%s", err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage("%s%s", err, flagHint(cmd, err)) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configPath, "config", "", "file of contexts (default $YARDARM_CONFIG, or yardarm/config.yaml in the user's configuration folder)")
 	flags.StringVar(&a.contextName, "context", "", "context to use (default $YARDARM_CONTEXT, or the current one)")

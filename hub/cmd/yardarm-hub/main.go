@@ -40,6 +40,9 @@ Then, beside it:  export YARDARM_CONFIG=/var/lib/yardarm/admin.yaml; yardarm enr
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version.Long()) },
 	})
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; '%s --help' lists them", err, c.CommandPath())
+	})
 	c.PersistentFlags().String("config", "", "a `file` (YAML) that gives settings, by the names of run's flags, which the command line and the environment do not give (YARDARM_HUB_CONFIG)")
 	return c
 }

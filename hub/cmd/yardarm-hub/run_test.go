@@ -129,6 +129,12 @@ func TestGivenCertificate(t *testing.T) {
 	}
 }
 
+func TestUnknownFlag(t *testing.T) {
+	if _, err := call(t.Context(), "run", "--data-dri", t.TempDir()); err == nil || err.Error() != "unknown flag: --data-dri; 'yardarm-hub run --help' lists them" {
+		t.Errorf("it says %v", err)
+	}
+}
+
 func TestHalfACertificate(t *testing.T) {
 	for _, args := range []string{"--tls-cert a", "--tls-key a", "--tls-ca a", "--api-address hub.example.com"} {
 		if _, err := call(t.Context(), append([]string{"run", "--data-dir", t.TempDir()}, strings.Fields(args)...)...); err == nil || !strings.Contains(err.Error(), "configure hub") {

@@ -52,6 +52,9 @@ Nothing dials the spoke, and the hub never gets a credential of the cluster.
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; '%s --help' lists them", err, c.CommandPath())
+	})
 	c.AddCommand(runCommand(), leaveCommand(), preflightCommand(), policyCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version.Long()) },
