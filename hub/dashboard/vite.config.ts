@@ -5,18 +5,25 @@ import { defineConfig, type Plugin } from "vite";
 /** Larger than what it saves is not worth a second copy in the program. */
 const smallest = 1024;
 
-/** precompress writes each file in the encodings that the hub serves, beside the file itself. */
+/** The most that all scripts may come to, gzipped: a telephone on a poor line has the pages within a second or two. */
+const mostScript = 150 * 1024;
+
+/** precompress writes each file in the encodings that the hub serves, beside the file itself, and fails where the scripts have grown too large. */
 function precompress(): Plugin {
   return {
     name: "precompress",
     enforce: "post",
     generateBundle(_, bundle) {
+      let script = 0;
       for (const [fileName, file] of Object.entries(bundle)) {
         const content = Buffer.from(file.type === "chunk" ? file.code : file.source);
         if (content.length < smallest) continue;
         this.emitFile({ type: "asset", fileName: `${fileName}.br`, source: brotliCompressSync(content) });
-        this.emitFile({ type: "asset", fileName: `${fileName}.gz`, source: gzipSync(content, { level: 9 }) });
+        const gzipped = gzipSync(content, { level: 9 });
+        this.emitFile({ type: "asset", fileName: `${fileName}.gz`, source: gzipped });
+        if (file.type === "chunk") script += gzipped.length;
       }
+      if (script > mostScript) this.error(`the scripts have ${script} bytes gzipped, and ${mostScript} at most are allowed`);
     },
   };
 }
