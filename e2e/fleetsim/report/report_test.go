@@ -35,6 +35,15 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// A change of ten that was lost in what the hub takes for none meets no target.
+func TestLinesOfWhatWasNotMeasured(t *testing.T) {
+	for _, l := range Lines(&Growth{}) {
+		if l.Met && strings.Contains(l.Figure, "ten among all") {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
 // A rollout through a larger fleet than its target is for is not judged by it.
 func TestLinesOfALargeFleet(t *testing.T) {
 	for _, l := range Lines(&Rollout{Spokes: 101, ConvergedSeconds: 9}) {

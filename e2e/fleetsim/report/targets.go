@@ -89,7 +89,7 @@ func Lines(figures any) []Line {
 		return []Line{
 			{"growth", "exponent of memory", fmt.Sprintf("%.2f", f.MemoryExponent), "≤ 1.05", f.MemoryExponent <= 1.05},
 			{"growth", "exponent of a change's cost", fmt.Sprintf("%.2f", f.ChangeExponent), "≤ 1.05", f.ChangeExponent <= 1.05},
-			{"growth", "a change of ten among all, to among the fewest", fmt.Sprintf("%.2f", f.TenOfManyRatio), "≤ 1.2", f.TenOfManyRatio <= 1.2},
+			{"growth", "a change of ten among all, to among the fewest", fmt.Sprintf("%.2f", f.TenOfManyRatio), "≤ 1.2", f.TenOfManyRatio > 0 && f.TenOfManyRatio <= 1.2},
 		}
 	}
 	return nil
