@@ -3,17 +3,15 @@ package api_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/yardarm-dev/yardarm/hub/api/apitest"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -293,54 +291,41 @@ func TestStreamsEndWithTheirPermission(t *testing.T) {
 	refused(t, err, codes.Unauthenticated)
 }
 
-// TestEveryWatchEndsWithItsPermission takes the methods from the service's descriptor, over gRPC and REST, so that a new watch cannot be forgotten.
+// TestEveryWatchEndsWithItsPermission: over gRPC and over REST.
 func TestEveryWatchEndsWithItsPermission(t *testing.T) {
 	h := smallFleet(t)
 	token := h.Issue(t, "ci", time.Time{})
 	routes := restRoutesTo(t, func(string) map[string]string { return map[string]string{"kind": "Bundle", "bundle": "web"} })
-	for i := range fleetMethods().Len() {
-		m := fleetMethods().Get(i)
+	eachWatch(t, func(t *testing.T, m protoreflect.MethodDescriptor) {
 		name := string(m.Name())
-		if !strings.HasPrefix(name, "Watch") {
-			continue
+		bind(t, h, "ci", "viewer", nil, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // rather than to wait for ever
+		defer cancel()
+		stream, ended := openWatch(ctx, t, h, token, m)
+		must[metadata.MD](t)(stream.Header())
+		path := routes[name].path
+		if name == "WatchEvents" {
+			path += "?follow=true"
 		}
-		t.Run(name, func(t *testing.T) {
-			bind(t, h, "ci", "viewer", nil, nil)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // rather than to wait for ever
-			defer cancel()
-			stream := must[grpc.ClientStream](t)(h.Dial(t, token).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, fmt.Sprintf("/%s/%s", m.Parent().FullName(), name)))
-			if err := errors.Join(stream.SendMsg(watchRequests[name]), stream.CloseSend()); err != nil {
-				t.Fatal(err)
+		req := must[*http.Request](t)(http.NewRequestWithContext(ctx, http.MethodGet, h.URL+path, nil))
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp := must[*http.Response](t)(h.HTTP.Do(req))
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.Status)
+		}
+		must[any](t)(h.DeleteRoleBinding(t.Context(), &hubv1.DeleteRoleBindingRequest{Name: "ci"}))
+		refused(t, ended(), codes.PermissionDenied)
+		var line struct{ Error struct{ Code codes.Code } }
+		for lines := json.NewDecoder(resp.Body); line.Error.Code == codes.OK; {
+			if err := lines.Decode(&line); err != nil {
+				t.Fatalf("over REST: %v", err)
 			}
-			must[metadata.MD](t)(stream.Header())
-			path := routes[name].path
-			if name == "WatchEvents" {
-				path += "?follow=true"
-			}
-			req := must[*http.Request](t)(http.NewRequestWithContext(ctx, http.MethodGet, h.URL+path, nil))
-			req.Header.Set("Authorization", "Bearer "+token)
-			resp := must[*http.Response](t)(h.HTTP.Do(req))
-			defer resp.Body.Close()
-			if resp.StatusCode != http.StatusOK {
-				t.Fatal(resp.Status)
-			}
-			must[any](t)(h.DeleteRoleBinding(t.Context(), &hubv1.DeleteRoleBindingRequest{Name: "ci"}))
-			var err error
-			for err == nil {
-				err = stream.RecvMsg(dynamicpb.NewMessage(m.Output()))
-			}
-			refused(t, err, codes.PermissionDenied)
-			var line struct{ Error struct{ Code codes.Code } }
-			for lines := json.NewDecoder(resp.Body); line.Error.Code == codes.OK; {
-				if err := lines.Decode(&line); err != nil {
-					t.Fatalf("over REST: %v", err)
-				}
-			}
-			if line.Error.Code != codes.PermissionDenied {
-				t.Errorf("over REST: %v", line.Error.Code)
-			}
-		})
-	}
+		}
+		if line.Error.Code != codes.PermissionDenied {
+			t.Errorf("over REST: %v", line.Error.Code)
+		}
+	})
 }
 
 func TestNobodyGivesMoreThanTheyHave(t *testing.T) {

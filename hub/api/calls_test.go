@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/yardarm-dev/yardarm/hub/api"
@@ -233,8 +234,31 @@ var watchRequests = map[string]proto.Message{
 	"WatchEvents": &hubv1.WatchEventsRequest{Follow: true}, "WatchRollout": &hubv1.WatchRolloutRequest{Bundle: "web"},
 }
 
-// TestWatchesHaveNoEnd takes the methods from the service's descriptor, so that a new watch cannot be forgotten: each goes on after an upload or a download would
-// have been given up.
+// eachWatch runs a test for each watch that the service's descriptor has, so that a new one cannot be forgotten.
+func eachWatch(t *testing.T, test func(*testing.T, protoreflect.MethodDescriptor)) {
+	for i := range fleetMethods().Len() {
+		if m := fleetMethods().Get(i); strings.HasPrefix(string(m.Name()), "Watch") {
+			t.Run(string(m.Name()), func(t *testing.T) { test(t, m) })
+		}
+	}
+}
+
+// openWatch opens a watch over gRPC. ended receives until it ends, and answers why.
+func openWatch(ctx context.Context, t *testing.T, h *apitest.Hub, token string, m protoreflect.MethodDescriptor) (stream grpc.ClientStream, ended func() error) {
+	t.Helper()
+	stream = must[grpc.ClientStream](t)(h.Dial(t, token).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())))
+	if err := errors.Join(stream.SendMsg(watchRequests[string(m.Name())]), stream.CloseSend()); err != nil {
+		t.Fatal(err)
+	}
+	return stream, func() (err error) {
+		for err == nil {
+			err = stream.RecvMsg(dynamicpb.NewMessage(m.Output()))
+		}
+		return err
+	}
+}
+
+// TestWatchesHaveNoEnd: each goes on after an upload or a download would have been given up.
 func TestWatchesHaveNoEnd(t *testing.T) {
 	const most = 20 * time.Millisecond
 	h := apitest.Start(t, func(c *api.Config, _ *gateway.Config) { c.Limits.StreamTimeout = most })
@@ -245,26 +269,12 @@ func TestWatchesHaveNoEnd(t *testing.T) {
 		return errors.Join(tx.PutBundle(b), tx.PutRevision(&yardarmv1.Revision{Metadata: &yardarmv1.ObjectMeta{Name: "web-1"},
 			Spec: &yardarmv1.RevisionSpec{BundleUid: b.Metadata.Uid, Bundle: "web", Number: 1}}))
 	})
-	for i := range fleetMethods().Len() {
-		m := fleetMethods().Get(i)
-		name := string(m.Name())
-		if !strings.HasPrefix(name, "Watch") {
-			continue
+	eachWatch(t, func(t *testing.T, m protoreflect.MethodDescriptor) {
+		ctx, cancel := context.WithCancel(t.Context()) // without a deadline that the hub would be told of
+		defer time.AfterFunc(10*most, cancel).Stop()
+		_, ended := openWatch(ctx, t, h, h.Token, m)
+		if err := ended(); ctx.Err() == nil {
+			t.Errorf("it ends by itself: %v", err)
 		}
-		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context()) // without a deadline that the hub would be told of
-			defer time.AfterFunc(10*most, cancel).Stop()
-			stream := must[grpc.ClientStream](t)(h.Dial(t, h.Token).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, fmt.Sprintf("/%s/%s", m.Parent().FullName(), name)))
-			if err := errors.Join(stream.SendMsg(watchRequests[name]), stream.CloseSend()); err != nil {
-				t.Fatal(err)
-			}
-			var err error
-			for err == nil {
-				err = stream.RecvMsg(dynamicpb.NewMessage(m.Output()))
-			}
-			if ctx.Err() == nil {
-				t.Errorf("it ends by itself: %v", err)
-			}
-		})
-	}
+	})
 }
