@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -19,20 +20,57 @@ const (
 	// openingPercent is how much may be allocated before the next collection while the database is read, in percent of what the last one has left: nearly all of
 	// it stays, so that collections find little. It bounds what is left of anything else.
 	openingPercent = 800
+	// returningPercent is the same while a fleet comes back: it is what its sessions take, and most of that stays too. A hub that has lately opened holds
+	// less than half of what it will, so that it takes no more at its height than a fleet that has been there for long.
+	returningPercent = 300
+	// returnWithin bounds how long a hub that is never quiet waits for that: by then a fleet is back.
+	returnWithin = 2 * time.Minute
 )
 
-// collectLess has the collector run less often until opened is called, unless the operator has said how often (GOGC). A limit (GOMEMLIMIT) holds all the same.
-func collectLess(gogc string) (opened func()) {
-	if gogc != "" {
-		return func() {}
+// pace has the collector run less often while the hub starts, unless the operator has said how often (GOGC). A limit (GOMEMLIMIT) holds all the same.
+type pace struct {
+	operators bool
+
+	mu sync.Mutex
+	// usual is what the percentage was before, and opened when the database was in memory, zero until then and once it is what it was.
+	usual  int
+	opened time.Time
+}
+
+// newPace begins with the database's reading.
+func newPace(gogc string) *pace {
+	p := &pace{operators: gogc != ""}
+	if !p.operators {
+		p.usual = debug.SetGCPercent(openingPercent)
 	}
-	percent := debug.SetGCPercent(openingPercent)
-	return func() { debug.SetGCPercent(percent) }
+	return p
+}
+
+// open tells that the database is in memory: now the fleet comes back.
+func (p *pace) open() {
+	if p.operators {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opened = time.Now()
+	debug.SetGCPercent(returningPercent)
+}
+
+// look returns to what is usual once the hub is quiet, or had long enough for that.
+func (p *pace) look(now time.Time, quiet bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened.IsZero() || !quiet && now.Sub(p.opened) < returnWithin {
+		return
+	}
+	p.opened = time.Time{}
+	debug.SetGCPercent(p.usual)
 }
 
 // giveBack returns to the system what a wave of connections or changes has left, once the hub is quiet, until ctx ends. The
 // collector alone would keep what the wave had taken at its height, for the next one.
-func giveBack(ctx context.Context) {
+func giveBack(ctx context.Context, p *pace) {
 	before := readMemory()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
@@ -43,6 +81,7 @@ func giveBack(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now := readMemory()
+		p.look(time.Now(), now.quiet(before))
 		if now.spare(before) {
 			debug.FreeOSMemory()
 			now = readMemory()
@@ -68,7 +107,10 @@ func readMemory() memory {
 	return memory{allocated: value(0), live: value(1), held: value(2) + value(3)}
 }
 
+// quiet tells whether the hub did little since before.
+func (m memory) quiet(before memory) bool { return m.allocated-before.allocated < quietShare*m.live }
+
 // spare tells whether the hub was quiet since before, and has much more than it needs.
 func (m memory) spare(before memory) bool {
-	return m.allocated-before.allocated < quietShare*m.live && m.held > (1+spareShare)*m.live
+	return m.quiet(before) && m.held > (1+spareShare)*m.live
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"runtime/debug"
 	"testing"
+	"time"
 )
 
 func TestSpareMemory(t *testing.T) {
@@ -33,23 +34,32 @@ func TestReadMemory(t *testing.T) {
 	}
 }
 
-// The hub collects less often only while it opens, and never other than the operator says.
-func TestCollectLess(t *testing.T) {
+// The hub collects less often while it opens and its fleet comes back, and never other than the operator says.
+func TestPace(t *testing.T) {
 	const before = 90
 	defer debug.SetGCPercent(debug.SetGCPercent(before))
-	percent := func() int {
-		p := debug.SetGCPercent(before)
-		debug.SetGCPercent(p)
-		return p
-	}
-	for gogc, want := range map[string]int{"": openingPercent, "50": before} {
-		opened := collectLess(gogc)
-		if got := percent(); got != want {
-			t.Errorf("GOGC %q: %d %% while the hub opens, want %d", gogc, got, want)
+	for gogc, percents := range map[string][3]int{"": {openingPercent, returningPercent, before}, "50": {before, before, before}} {
+		is := func(when string, want int) {
+			t.Helper()
+			got := debug.SetGCPercent(before)
+			debug.SetGCPercent(got)
+			if got != want {
+				t.Errorf("GOGC %q: %d %% %s, want %d", gogc, got, when, want)
+			}
 		}
-		opened()
-		if got := percent(); got != before {
-			t.Errorf("GOGC %q: %d %% after that, want %d", gogc, got, before)
+		for when, quiet := range map[string]bool{"when it is quiet": true, "when it never is": false} {
+			p := newPace(gogc)
+			p.look(time.Now(), true)
+			is("while the hub opens", percents[0])
+			p.open()
+			now := time.Now()
+			p.look(now, false)
+			is("while the fleet comes back", percents[1])
+			if !quiet {
+				now = now.Add(returnWithin)
+			}
+			p.look(now, quiet)
+			is(when, percents[2])
 		}
 	}
 }

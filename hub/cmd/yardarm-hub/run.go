@@ -41,8 +41,9 @@ checks and shows what comes of it.`,
 			}
 			// The libraries' own log quotes requests that it cannot read, and there may be a secret in one.
 			grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
-			config.Opened = collectLess(os.Getenv("GOGC"))
-			go giveBack(c.Context())
+			pace := newPace(os.Getenv("GOGC"))
+			config.Opened = pace.open
+			go giveBack(c.Context(), pace)
 			h, err := hub.New(config)
 			if err != nil {
 				return err
