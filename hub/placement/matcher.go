@@ -68,6 +68,9 @@ func Compile(group *yardarmv1.ClusterGroup) (*Matcher, []Violation) {
 // ReadsFacts tells whether a cluster's facts matter to the group.
 func (m *Matcher) ReadsFacts() bool { return m.expression != nil && m.expression.ReadsFacts() }
 
+// Requirements are those of the group's selector, all of which a cluster's labels meet that Match says anything of. None where it has no selector, or the empty one.
+func (m *Matcher) Requirements() []selector.Requirement { return m.selector.Requirements() }
+
 // Match tells whether a cluster belongs to the group. Facts are nil while its spoke has reported none; an expression that needs one then gives an
 // error.
 func (m *Matcher) Match(name string, labels map[string]string, facts *yardarmv1.Facts) Result {

@@ -43,6 +43,7 @@ func (tx *Tx) PutCluster(c *yardarmv1.Cluster) error {
 	if err != nil {
 		return err
 	}
+	tx.state.labelled = nil
 	if old != nil && old.Metadata.Name == c.Metadata.Name && maps.Equal(old.Metadata.Labels, c.Metadata.Labels) {
 		return nil
 	}
@@ -56,6 +57,7 @@ func (tx *Tx) DeleteCluster(uid string) error {
 	if err != nil || old == nil {
 		return err
 	}
+	tx.state.labelled = nil
 	if _, err := identities.remove(tx, uid); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -132,20 +133,25 @@ func (tx *Tx) placeCluster(c *yardarmv1.Cluster, factsOnly bool) error {
 	return nil
 }
 
-// placeGroup derives the memberships of all clusters in a group. Most of a fleet is in a group neither before nor after: a cluster
-// costs a match, and a row only where it has one.
+// placeGroup derives the memberships of all clusters in a group. Most of a fleet is in a group neither before nor after: what it costs goes by who may be in it.
 func (tx *Tx) placeGroup(g *yardarmv1.ClusterGroup) error {
 	matcher := tx.state.matcher(g)
 	had := map[string]*membership{}
 	for m := range members.scan(&tx.ReadTx, idIndex, g.Metadata.Name+separator) {
 		had[m.clusterUID] = m
 	}
-	for c := range tx.Clusters() {
+	for c := range tx.candidates(matcher) {
 		var facts *yardarmv1.Facts
-		if matcher != nil && matcher.ReadsFacts() {
+		if matcher.ReadsFacts() {
 			facts = tx.Observed(c.Metadata.Uid).GetFacts()
 		}
 		if err := tx.place(matched(g, matcher, c, facts), had[c.Metadata.Uid]); err != nil {
+			return err
+		}
+		delete(had, c.Metadata.Uid)
+	}
+	for _, uid := range slices.Sorted(maps.Keys(had)) {
+		if _, err := members.remove(tx, members.key(had[uid])); err != nil {
 			return err
 		}
 	}

@@ -75,13 +75,14 @@ func compiled(spec *yardarmv1.ClusterGroupSpec) *placement.Matcher {
 
 var compiledSpecs sync.Map
 
+// checkDerived ends no test, since it is called within transactions.
 func checkDerived(t *testing.T, tx *ReadTx, uids, groups, bundles []string) {
 	t.Helper()
 	want := derive(tx)
 	compare := func(what, of string, got, want []string) {
 		t.Helper()
 		if !slices.Equal(got, want) {
-			t.Fatalf("%s of %s are %v, want %v", what, of, got, want)
+			t.Errorf("%s of %s are %v, want %v", what, of, got, want)
 		}
 	}
 	for _, uid := range uids {
@@ -149,6 +150,9 @@ func TestMemberships(t *testing.T) {
 				}
 				after := s.Read()
 				checkDerived(t, after, uids, groups, bundles)
+				if t.Failed() {
+					t.FailNow()
+				}
 
 				// Whoever listens to Members hears of exactly the clusters whose groups or bundles have changed, or at least of those.
 				told := members.Take()
@@ -190,7 +194,11 @@ func randomChange(tx *Tx, r *rand.Rand, uid, groupName, bundleUID string, groups
 			{Expression: `labels.env == "test" || name.endsWith("3")`},
 			{Expression: `labels.missing == "x"`},
 			{Expression: "does not compile"},
-		}[r.IntN(8)]
+			{Selector: &yardarmv1.LabelSelector{MatchLabels: map[string]string{"env": "prod"}, MatchExpressions: []*yardarmv1.LabelRequirement{
+				{Key: "tier", Operator: "In", Values: []string{"2", "0"}}}}},
+			{Selector: &yardarmv1.LabelSelector{MatchExpressions: []*yardarmv1.LabelRequirement{
+				{Key: "tier", Operator: "NotIn", Values: []string{"1"}}, {Key: "env", Operator: "In", Values: []string{"prod", "none"}}}}},
+		}[r.IntN(10)]
 		return tx.PutGroup(g)
 	case 6:
 		return tx.DeleteGroup(groupName)

@@ -74,6 +74,8 @@ type state struct {
 	rows          [tableCount]int
 	// matchers are compiled groups. An entry counts only for the very row that it was compiled from, so nothing has to be undone.
 	matchers map[string]matcherOf
+	// labelled is of the clusters as they are; nil once one has changed.
+	labelled labelled
 }
 
 type matcherOf struct {
