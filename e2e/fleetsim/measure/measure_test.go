@@ -94,3 +94,16 @@ func TestCountSyncs(t *testing.T) {
 		t.Errorf("got %d, want 3", n)
 	}
 }
+
+func TestMeanAndMedian(t *testing.T) {
+	for _, c := range []struct {
+		values       []float64
+		mean, median float64
+	}{
+		{nil, 0, 0}, {[]float64{3}, 3, 3}, {[]float64{9, 1}, 5, 5}, {[]float64{100, 1, 2, 3, 4}, 22, 3}, {[]float64{8, 1, 2, 5}, 4, 3.5},
+	} {
+		if mean, median := Mean(c.values), Median(c.values); mean != c.mean || median != c.median {
+			t.Errorf("%v: got %v and %v, want %v and %v", c.values, mean, median, c.mean, c.median)
+		}
+	}
+}

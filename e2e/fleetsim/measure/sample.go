@@ -17,6 +17,24 @@ func Percentile(samples []time.Duration, p float64) time.Duration {
 	return samples[min(max(i, 0), len(samples)-1)]
 }
 
+// Mean of what is given; 0 of nothing.
+func Mean(values []float64) float64 {
+	var sum float64
+	for _, v := range values {
+		sum += v
+	}
+	return Ratio(sum, float64(len(values)))
+}
+
+// Median is the value in the middle, of an even count the mean of both; 0 of nothing. It leaves the order as it is.
+func Median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
+
 // Exponent answers e of the law cost ~ size^e that the points fit best, by least squares of the logarithms: 1 where cost is
 // in proportion to size, 0 where it does not depend on it. Points that are not positive do not count; it is 0 for fewer
 // than two.

@@ -186,7 +186,10 @@ type Growth struct {
 	IdleCPU        []float64 `json:"idle_cpu_s_per_s"`
 	MemoryExponent float64   `json:"memory_exponent"`
 	ChangeExponent float64   `json:"change_exponent"`
-	// TenOfManyRatio is what a change of ten clusters costs among all, to what it costs among the fewest; 0 where a change was lost in what the hub takes for none.
+	// TenOfFewCPU is the processor time for a change of ten where no more than Few are connected.
+	Few         int     `json:"few"`
+	TenOfFewCPU float64 `json:"ten_of_few_cpu_s"`
+	// TenOfManyRatio is what a change of ten clusters costs among all, to what it costs among a few; 0 where a change was lost in what the hub takes for none.
 	TenOfManyRatio float64 `json:"ten_of_many_ratio"`
 }
 

@@ -38,7 +38,7 @@ func TestLines(t *testing.T) {
 // A change of ten that was lost in what the hub takes for none meets no target.
 func TestLinesOfWhatWasNotMeasured(t *testing.T) {
 	for _, l := range Lines(&Growth{}) {
-		if l.Met && strings.Contains(l.Figure, "ten among all") {
+		if l.Met && strings.Contains(l.Figure, "change of ten") {
 			t.Errorf("%+v", l)
 		}
 	}

@@ -87,9 +87,9 @@ func Lines(figures any) []Line {
 		}
 	case *Growth:
 		return []Line{
-			{"growth", "exponent of memory", fmt.Sprintf("%.2f", f.MemoryExponent), "≤ 1.05", f.MemoryExponent <= 1.05},
+			{"growth", fmt.Sprintf("exponent of memory, %d to %d spokes", first(f.Sizes), last(f.Sizes)), fmt.Sprintf("%.2f", f.MemoryExponent), "≤ 1.05", f.MemoryExponent <= 1.05},
 			{"growth", "exponent of a change's cost", fmt.Sprintf("%.2f", f.ChangeExponent), "≤ 1.05", f.ChangeExponent <= 1.05},
-			{"growth", "a change of ten among all, to among the fewest", fmt.Sprintf("%.2f", f.TenOfManyRatio), "≤ 1.2", f.TenOfManyRatio > 0 && f.TenOfManyRatio <= 1.2},
+			{"growth", fmt.Sprintf("a change of ten among %d, to among %d", last(f.Sizes), f.Few), fmt.Sprintf("%.1f ms / %.1f ms = %.2f", last(f.TenCPU)*1e3, f.TenOfFewCPU*1e3, f.TenOfManyRatio), "≤ 1.2", f.TenOfManyRatio > 0 && f.TenOfManyRatio <= 1.2},
 		}
 	}
 	return nil
@@ -105,4 +105,19 @@ func (f *Connect) memory() Line {
 	l.Value = fmt.Sprintf("%.0f KB / %.0f KB = %.2f", float64(f.HubRSSPerSpoke)/1e3, float64(f.BareRSSPerSpoke)/1e3, f.RSSRatioToBare)
 	l.Met = f.RSSRatioToBare <= 1.25
 	return l
+}
+
+// first and last of values; zero where there are none.
+func first[T any](values []T) (v T) {
+	if len(values) > 0 {
+		v = values[0]
+	}
+	return v
+}
+
+func last[T any](values []T) (v T) {
+	if len(values) > 0 {
+		v = values[len(values)-1]
+	}
+	return v
 }

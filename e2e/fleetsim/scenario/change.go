@@ -30,13 +30,13 @@ func change(ctx context.Context, c Config) (_ any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p99 := measure.Percentile(found.samples, 0.99)
+	p99, cost := measure.Percentile(found.samples, 0.99), found.cost()
 	return &report.Change{
 		Spokes: spokes, Changes: c.Changes,
 		P50: measure.Milliseconds(measure.Percentile(found.samples, 0.5)), P99: measure.Milliseconds(p99), Last: measure.Milliseconds(measure.Percentile(found.samples, 1)),
 		FloorP99: measure.Milliseconds(bare.p99), Ratio: measure.Ratio(float64(p99), float64(bare.p99)),
 		BytesPerSpoke: down, BytesUp: up, ArtifactBytes: artifactSize,
-		HubCPU: found.cost.hub.Seconds(), GeneratorCPU: found.cost.generator.Seconds(), FloorCPU: bare.cpu.Seconds(),
+		HubCPU: cost.hub.Seconds(), GeneratorCPU: cost.generator.Seconds(), FloorCPU: bare.cpu.Seconds(),
 	}, nil
 }
 
@@ -44,11 +44,25 @@ func change(ctx context.Context, c Config) (_ any, err error) {
 type changes struct {
 	// samples are the times from the answer to a publication until a spoke has it.
 	samples []time.Duration
-	// down and up are the bytes at the sockets, of all spokes, for one change; and cost is that of one.
+	// down and up are the bytes at the sockets, of all spokes, for one change.
 	down, up float64
-	cost     cost
-	// took is how long one was watched for that: until all was at rest.
+	// each is what each took, in the order in which they were made.
+	each []spent
+}
+
+// spent is the processor time of one change, and how long it was watched for that: until all was at rest.
+type spent struct {
+	cost
 	took time.Duration
+}
+
+// cost is that of one change, in the mean.
+func (c changes) cost() (mean cost) {
+	for _, one := range c.each {
+		mean.hub += one.hub / time.Duration(len(c.each))
+		mean.generator += one.generator / time.Duration(len(c.each))
+	}
+	return mean
 }
 
 func (w *world) measureChanges(ctx context.Context, bundle, group string, n int) (out changes, err error) {
@@ -90,13 +104,11 @@ func (w *world) measureChanges(ctx context.Context, bundle, group string, n int)
 		if err != nil {
 			return changes{}, err
 		}
-		spent := after.since(before)
-		out.took += time.Since(began) / time.Duration(n)
-		out.cost.hub += spent.hub / time.Duration(n)
-		out.cost.generator += spent.generator / time.Duration(n)
+		one := spent{after.since(before), time.Since(began)}
+		out.each = append(out.each, one)
 		out.down += float64(bytesAfter.BytesIn-bytesBefore.BytesIn) / float64(n)
 		out.up += float64(bytesAfter.BytesOut-bytesBefore.BytesOut) / float64(n)
-		w.say("a change reached %d spokes in %s; CPU of the hub %s, of the spokes %s", len(times), short(last), short(spent.hub), short(spent.generator))
+		w.say("a change reached %d spokes in %s; CPU of the hub %s, of the spokes %s", len(times), short(last), short(one.hub), short(one.generator))
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -18,11 +19,12 @@ func TestGrowthSizes(t *testing.T) {
 
 // What a fleet's connections cost meanwhile is no part of a change's cost.
 func TestChangeWithoutWhatIdlingCosts(t *testing.T) {
-	c := changes{cost: cost{hub: 300 * time.Millisecond}, took: 2 * time.Second}
-	if got := c.without(0.1); got < 0.0999 || got > 0.1001 {
-		t.Errorf("got %v s, want 0.1", got)
+	c := changes{each: []spent{{cost{hub: 300 * time.Millisecond}, 2 * time.Second}, {cost{hub: 400 * time.Millisecond}, time.Second}}}
+	got := c.without(0.1)
+	if len(got) != 2 || math.Abs(got[0]-0.1) > 1e-9 || math.Abs(got[1]-0.3) > 1e-9 {
+		t.Errorf("got %v s, want 0.1 and 0.3", got)
 	}
-	if got := c.without(0.2); got != 0 {
-		t.Errorf("got %v s of what cost less than nothing", got)
+	if mean := c.cost().hub; mean != 350*time.Millisecond {
+		t.Errorf("got %v for one in the mean", mean)
 	}
 }

@@ -42,13 +42,13 @@ type world struct {
 	stalled map[*worker.Worker]int
 	// changes counts publications of each bundle, so that each differs from the last.
 	changes map[string]int
-	// published are the bundles whose rollouts may not have come to their end.
-	published map[string]bool
+	// published are the bundles whose rollouts may not have come to their end, with the group each is for.
+	published map[string]string
 }
 
 // newWorld starts a hub, and enrols the fleet if it is to have any.
 func newWorld(ctx context.Context, c Config) (*world, error) {
-	w := &world{Config: c, changes: map[string]int{}, published: map[string]bool{}}
+	w := &world{Config: c, changes: map[string]int{}, published: map[string]string{}}
 	var err error
 	if w.hub, err = newHub(ctx, c); err != nil {
 		return nil, err
@@ -202,7 +202,7 @@ func (w *world) awaitConnected() (last time.Time, err error) {
 // publish changes one field of a bundle, which a group is to run, and answers the revision and when the hub had answered.
 func (w *world) publish(ctx context.Context, bundle, group string) (revision uint32, answered time.Time, err error) {
 	w.changes[bundle]++
-	w.published[bundle] = true
+	w.published[bundle] = group
 	var seed uint64
 	for _, c := range []byte(bundle) {
 		seed = seed*31 + uint64(c)
@@ -265,13 +265,14 @@ const (
 // and the hub's own work follows them. It asks for no rollout that was over before, since the hub counts the clusters of each that it is asked for.
 func (w *world) settle(ctx context.Context) error {
 	deadline := time.Now().Add(patience)
-	if w.started == w.Spokes && len(w.stalled) == 0 { // otherwise rollouts wait for those who are away
-		for bundle := range w.published {
-			if err := w.awaitRollout(ctx, bundle, deadline); err != nil {
-				return err
-			}
-			delete(w.published, bundle)
+	for bundle, group := range w.published {
+		if !w.whole(group) {
+			continue
 		}
+		if err := w.awaitRollout(ctx, bundle, deadline); err != nil {
+			return err
+		}
+		delete(w.published, bundle)
 	}
 	last, since := int64(-1), time.Now()
 	for time.Since(since) < quietFor {
@@ -291,6 +292,15 @@ func (w *world) settle(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// whole tells whether all clusters of a group are there; its rollouts wait for those who are not.
+func (w *world) whole(group string) bool {
+	of := w.Spokes
+	if group == groupTen {
+		of = min(tens, of)
+	}
+	return w.started >= of && len(w.stalled) == 0
 }
 
 // awaitRollout waits until a bundle's rollout, if it has any, is over.
