@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"os"
@@ -119,8 +120,8 @@ type Config struct {
 	Traces tracing.Config
 	// NotifyLocal lets notifications go to the hub's own machine, and to addresses of its link alone.
 	NotifyLocal bool
-	// Opened, unless nil, is called once when the database is in memory.
-	Opened func()
+	// Opened, unless nil, is called once when the database is in memory, with whether there is a cluster in it.
+	Opened func(fleet bool)
 
 	Logger *slog.Logger
 }
@@ -222,7 +223,10 @@ func (h *Hub) withStore(ctx context.Context, fn func(context.Context, *store.Sto
 		return err
 	}
 	if h.config.Opened != nil {
-		h.config.Opened()
+		next, stop := iter.Pull(db.Read().Clusters())
+		_, fleet := next()
+		stop()
+		h.config.Opened(fleet)
 	}
 	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
 	storeDone := make(chan error, 1)

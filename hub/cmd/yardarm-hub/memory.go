@@ -46,13 +46,17 @@ func newPace(gogc string) *pace {
 	return p
 }
 
-// open tells that the database is in memory: now the fleet comes back.
-func (p *pace) open() {
+// open tells that the database is in memory: now the fleet comes back, if there is one.
+func (p *pace) open(fleet bool) {
 	if p.operators {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !fleet {
+		debug.SetGCPercent(p.usual)
+		return
+	}
 	p.opened = time.Now()
 	debug.SetGCPercent(returningPercent)
 }

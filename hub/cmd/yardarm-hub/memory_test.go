@@ -47,11 +47,13 @@ func TestPace(t *testing.T) {
 				t.Errorf("GOGC %q: %d %% %s, want %d", gogc, got, when, want)
 			}
 		}
+		newPace(gogc).open(false)
+		is("where no fleet comes back", before)
 		for when, quiet := range map[string]bool{"when it is quiet": true, "when it never is": false} {
 			p := newPace(gogc)
 			p.look(time.Now(), true)
 			is("while the hub opens", percents[0])
-			p.open()
+			p.open(true)
 			now := time.Now()
 			p.look(now, false)
 			is("while the fleet comes back", percents[1])
