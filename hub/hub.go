@@ -7,12 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -120,8 +120,8 @@ type Config struct {
 	Traces tracing.Config
 	// NotifyLocal lets notifications go to the hub's own machine, and to addresses of its link alone.
 	NotifyLocal bool
-	// Opened, unless nil, is called once when the database is in memory, with whether there is a cluster in it.
-	Opened func(fleet bool)
+	// Opened, unless nil, is called once when the database is in memory, with how many clusters are in it.
+	Opened func(clusters int)
 
 	Logger *slog.Logger
 }
@@ -223,10 +223,11 @@ func (h *Hub) withStore(ctx context.Context, fn func(context.Context, *store.Sto
 		return err
 	}
 	if h.config.Opened != nil {
-		next, stop := iter.Pull(db.Read().Clusters())
-		_, fleet := next()
-		stop()
-		h.config.Opened(fleet)
+		clusters := 0
+		for range db.Read().Clusters() {
+			clusters++
+		}
+		h.config.Opened(clusters)
 	}
 	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
 	storeDone := make(chan error, 1)
@@ -257,15 +258,24 @@ func (h *Hub) sealer() (*seal.Sealer, error) {
 	return seal.New(seal.Config{File: h.config.HubKeyFile, Key: h.config.HubKey, Create: !exists})
 }
 
+// listen listens where a flag says.
+func listen(flag, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is taken by another program, maybe another hub; --%s takes another address", address, flag)
+	}
+	return listener, err
+}
+
 // serve runs everything above the store.
 func (h *Hub) serve(ctx context.Context, db *store.Store, sealer *seal.Sealer) error {
 	c := h.config
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := listen("listen", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
 	defer listener.Close()
-	spokeListener, err := net.Listen("tcp", c.SpokeListen)
+	spokeListener, err := listen("spoke-listen", c.SpokeListen)
 	if err != nil {
 		return fmt.Errorf("listen for spokes: %w", err)
 	}

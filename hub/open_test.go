@@ -10,16 +10,16 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// TestOpened: it is told once that the database is in memory, whether there is a fleet in it, and before anything uses it.
+// TestOpened: it is told once that the database is in memory, how many clusters are in it, and before anything uses it.
 func TestOpened(t *testing.T) {
-	var told []bool
-	config := Config{DataDir: t.TempDir(), Opened: func(fleet bool) { told = append(told, fleet) }}
-	for _, want := range [][]bool{{false}, {false, true}} {
+	var told []int
+	config := Config{DataDir: t.TempDir(), Opened: func(clusters int) { told = append(told, clusters) }}
+	for _, want := range [][]int{{0}, {0, 1}} {
 		h, err := New(config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var before []bool
+		var before []int
 		if err := h.withStore(t.Context(), func(ctx context.Context, s *store.Store, _ *seal.Sealer) error {
 			before = slices.Clone(told)
 			_, err := s.Update(ctx, func(tx *store.Tx) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
@@ -20,20 +21,25 @@ const (
 	// openingPercent is how much may be allocated before the next collection while the database is read, in percent of what the last one has left: nearly all of
 	// it stays, so that collections find little. It bounds what is left of anything else.
 	openingPercent = 800
-	// returningPercent is the same while a fleet comes back: it is what its sessions take, and most of that stays too. A hub that has lately opened holds
-	// less than half of what it will, so that it takes no more at its height than a fleet that has been there for long.
-	returningPercent = 300
-	// returnWithin bounds how long a hub that is never quiet waits for that: by then a fleet is back.
+	// sessionBytes is what a hub keeps for a cluster whose spoke is there, beyond its rows: about that, by the heap profile in e2e/fleetsim/README.md.
+	sessionBytes = 40 << 10
+	// returnWithin bounds how long a hub that is never quiet waits for its fleet: by then it is back.
 	returnWithin = 2 * time.Minute
+	// minHeap is what the runtime takes a heap for at least, in bytes (runtime: heapMinimum).
+	minHeap = 4 << 20
 )
 
-// pace has the collector run less often while the hub starts, unless the operator has said how often (GOGC). A limit (GOMEMLIMIT) holds all the same.
+// pace has the collector run less often while the hub starts, unless the operator has said how often (GOGC): hardly while the database is read, and then no more
+// often than with its fleet connected, since what sessions take stays as well. So a hub takes no more at its height than one whose fleet has been there for
+// long. A limit (GOMEMLIMIT) holds all the same.
 type pace struct {
 	operators bool
 
 	mu sync.Mutex
-	// usual is what the percentage was before, and opened when the database was in memory, zero until then and once it is what it was.
+	// usual is what the percentage was before, and goal how large a heap may become with it and with the fleet connected, in bytes: 0 until the database is in
+	// memory, and once the fleet is back.
 	usual  int
+	goal   float64
 	opened time.Time
 }
 
@@ -46,30 +52,58 @@ func newPace(gogc string) *pace {
 	return p
 }
 
-// open tells that the database is in memory: now the fleet comes back, if there is one.
-func (p *pace) open(fleet bool) {
+// open tells that the database is in memory, and how large a fleet now comes back.
+func (p *pace) open(clusters int) {
 	if p.operators {
 		return
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !fleet {
-		debug.SetGCPercent(p.usual)
-		return
-	}
 	p.opened = time.Now()
-	debug.SetGCPercent(returningPercent)
+	p.goal = (readMemory().objects + float64(clusters)*sessionBytes) * (1 + float64(p.usual)/100)
+	p.mu.Unlock()
+	if p.collected() {
+		afterEach(p.collected)
+	}
 }
 
-// look returns to what is usual once the hub is quiet, or had long enough for that.
+// collected sets, by what a collection has left, when the next one is due. It answers false once that is as usual.
+func (p *pace) collected() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.goal == 0 {
+		return false
+	}
+	percent := p.percent(readMemory().live)
+	debug.SetGCPercent(percent)
+	if percent == p.usual {
+		p.goal = 0
+	}
+	return p.goal > 0
+}
+
+// percent is how much may be allocated beside what is live for the heap to become what it may.
+func (p *pace) percent(live float64) int {
+	return max(p.usual, int(100*(p.goal/max(live, minHeap)-1)))
+}
+
+// look returns to what is usual once the hub is quiet, or had long enough for its fleet to come back.
 func (p *pace) look(now time.Time, quiet bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.opened.IsZero() || !quiet && now.Sub(p.opened) < returnWithin {
-		return
+	if p.goal > 0 && (quiet || now.Sub(p.opened) >= returnWithin) {
+		p.goal = 0
+		debug.SetGCPercent(p.usual)
 	}
-	p.opened = time.Time{}
-	debug.SetGCPercent(p.usual)
+}
+
+// afterEach calls fn after collections until it answers false: after each, but for one that begins before fn has answered for the last.
+func afterEach(fn func() bool) {
+	type garbage struct{ _ *garbage } // of a type with a pointer: the runtime puts small objects without one together, and frees none before the others
+	runtime.SetFinalizer(&garbage{}, func(*garbage) {
+		if fn() {
+			afterEach(fn)
+		}
+	})
 }
 
 // giveBack returns to the system what a wave of connections or changes has left, once the hub is quiet, until ctx ends. The
@@ -98,6 +132,7 @@ func giveBack(ctx context.Context, p *pace) {
 type memory struct {
 	allocated float64 // since the start
 	live      float64 // what the last collection has left
+	objects   float64 // live, or not yet collected
 	held      float64 // what the system has given and not got back
 }
 
@@ -108,7 +143,7 @@ func readMemory() memory {
 	}
 	metrics.Read(samples)
 	value := func(i int) float64 { return float64(samples[i].Value.Uint64()) }
-	return memory{allocated: value(0), live: value(1), held: value(2) + value(3)}
+	return memory{allocated: value(0), live: value(1), objects: value(2), held: value(2) + value(3)}
 }
 
 // quiet tells whether the hub did little since before.
