@@ -26,6 +26,14 @@ const maxSleep = time.Hour
 // retryAfter is how long a driver waits whose changes the store did not take, as while its disk is full.
 const retryAfter = 5 * time.Second
 
+// A step looks at all members of a rollout, so that one for each report would cost a change of all in proportion to the square of the fleet. So the driver rests after a
+// step for restShare times as long as that took, the disk apart, and what comes meanwhile shares the next one: of 10,000 clusters it takes some 0.3 ms. It rests no longer
+// than maxRest.
+const (
+	restShare = 10
+	maxRest   = 500 * time.Millisecond
+)
+
 // Rollouts follow from these tables.
 var (
 	// ofBundles have rows that say which rollouts there are, and which clusters belong to them.
@@ -61,6 +69,8 @@ type Driver struct {
 	// tracks are the rollouts in which something may still happen, by bundle uid.
 	tracks map[string]*track
 	looked bool
+	// looking is how long the last step took to find what changes, by the machine's clock.
+	looking time.Duration
 	// moment is how the gates stand that set has.
 	set    *gate.Set
 	moment *gate.Moment
@@ -98,7 +108,12 @@ func (d *Driver) Run(ctx context.Context) error {
 			d.Logger.Warn("rollouts stand still; it is tried again", "error", err, "retry_in", retryAfter)
 			wake = d.Elapsed() + retryAfter
 		}
-		timer.Stop()
+		timer.Reset(min(restShare*d.looking, maxRest))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
 		if wake > 0 {
 			timer.Reset(wake - d.Elapsed())
 		}
@@ -116,10 +131,13 @@ func (d *Driver) Step(ctx context.Context) (wake time.Duration, err error) {
 	if reason := d.Store.ReadOnly(); reason != "" {
 		return 0, fmt.Errorf("%w: %s", store.ErrReadOnly, reason)
 	}
+	began := time.Now()
 	changed := d.sub.Take()
 	s := step{Driver: d, tx: newSnapshot(d.Store.Read()), now: d.Elapsed(), time: d.Clock(), due: map[string]*track{}}
 	s.find(changed)
-	err = s.write(ctx)
+	advanced := s.advance()
+	d.looking = time.Since(began)
+	err = s.write(ctx, advanced)
 	if errors.Is(err, errGates) {
 		d.looked = false
 		return s.now, nil // at once, from the rows as they are
@@ -274,14 +292,18 @@ func (s *step) cluster(uid string) {
 	}
 }
 
-// write advances what is due, and writes what has changed.
-func (s *step) write(ctx context.Context) error {
-	var changed []*track
+// advance takes what is due forward, and answers what has changed by that.
+func (s *step) advance() (changed []*track) {
 	for _, t := range s.due {
 		if t.advance(s.now) {
 			changed = append(changed, t)
 		}
 	}
+	return changed
+}
+
+// write writes what has changed.
+func (s *step) write(ctx context.Context, changed []*track) error {
 	if len(changed) == 0 {
 		return nil
 	}

@@ -204,7 +204,7 @@ func TestDriverPassesNoGateThatWasJustWritten(t *testing.T) {
 	s := step{Driver: h.driver, tx: newSnapshot(h.store.Read()), now: h.now, time: h.time(), due: map[string]*track{}}
 	s.find(changed)
 	h.gate("all", freeze())
-	if err := s.write(t.Context()); !errors.Is(err, errGates) {
+	if err := s.write(t.Context(), s.advance()); !errors.Is(err, errGates) {
 		t.Fatalf("it is written: %v", err)
 	}
 	h.expect("1 Pending")
