@@ -25,7 +25,7 @@ func connect(ctx context.Context, c Config) (_ any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	enrolled, err := w.enrol(ctx)
+	enrolled, err := w.enrol(ctx, w.Spokes)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ const (
 	tenBundle = "app-ten"
 )
 
-// growth measures memory and the cost of a change at sizes that double up to the whole fleet, and what a change of ten
+// growth measures memory and the cost of a change as a fleet grows by doubling, and what a change of ten
 // clusters costs among a hundred and among all.
 func growth(ctx context.Context, c Config) (_ any, err error) {
 	w, err := newWorld(ctx, c)
@@ -29,13 +29,10 @@ func growth(ctx context.Context, c Config) (_ any, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	if _, err := w.enrol(ctx); err != nil {
-		return nil, err
-	}
 	if err := w.deploy(ctx); err != nil {
 		return nil, err
 	}
-	// What enrolling has left, and what connecting and changes will have, is given back before memory is looked at.
+	// What connecting and changes leave is given back before memory is looked at.
 	rest := min(givenBack, c.Idle)
 	if err := pause(ctx, rest); err != nil {
 		return nil, err
@@ -44,23 +41,31 @@ func growth(ctx context.Context, c Config) (_ any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &report.Growth{Few: min(growthFew, c.Spokes)}
-	if _, err := w.connect(out.Few); err != nil {
+	all := growthSizes(c.Spokes)
+	out := &report.Growth{Few: min(growthFew, all[0])}
+	if err := w.grow(ctx, out.Few); err != nil {
 		return nil, err
 	}
-	if out.TenOfFewCPU, _, err = w.ten(ctx, rest); err != nil {
+	if out.TenOfFewCPU, err = w.ten(ctx); err != nil {
 		return nil, err
 	}
 	var sizes, memories []float64
-	for _, size := range growthSizes(c.Spokes) {
-		if _, err := w.connect(size); err != nil {
+	for _, size := range all {
+		if err := w.grow(ctx, size); err != nil {
 			return nil, err
 		}
-		all, err := w.measureChanges(ctx, seed.BundleName(0), groupAll, min(growthChanges, c.Changes))
+		found, err := w.measureChanges(ctx, seed.BundleName(0), groupAll, min(growthChanges, c.Changes))
 		if err != nil {
 			return nil, err
 		}
-		ten, idle, err := w.ten(ctx, rest)
+		ten, err := w.ten(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := pause(ctx, rest); err != nil {
+			return nil, err
+		}
+		idle, err := w.idleCPU(ctx, rest)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +73,7 @@ func growth(ctx context.Context, c Config) (_ any, err error) {
 		if err != nil {
 			return nil, err
 		}
-		grown, cpu := memory.Resident-alone.Resident, measure.Mean(all.without(idle))
+		grown, cpu := memory.Resident-alone.Resident, measure.Mean(found.without(idle))
 		out.Sizes, out.Memory = append(out.Sizes, size), append(out.Memory, grown)
 		out.ChangeCPU, out.TenCPU, out.IdleCPU = append(out.ChangeCPU, cpu), append(out.TenCPU, ten), append(out.IdleCPU, idle)
 		sizes, memories = append(sizes, float64(size)), append(memories, float64(grown))
@@ -80,41 +85,63 @@ func growth(ctx context.Context, c Config) (_ any, err error) {
 	return out, nil
 }
 
-// ten answers what a change of ten clusters costs the hub among those that are connected, and what it takes in each second while nothing changes, for which it rests
-// as long as it is told: the medians, since a collection that falls into one of either is a hundred times as much as a change of ten.
-func (w *world) ten(ctx context.Context, rest time.Duration) (cpu, idle float64, err error) {
-	few, err := w.measureChanges(ctx, tenBundle, groupTen, min(growthTens, w.Changes))
-	if err != nil {
-		return 0, 0, err
+// grow enrols and connects spokes until there are n.
+func (w *world) grow(ctx context.Context, n int) error {
+	if _, err := w.enrol(ctx, n); err != nil {
+		return err
 	}
-	if err := pause(ctx, rest); err != nil {
-		return 0, 0, err
-	}
-	if idle, err = w.idleCPU(ctx, rest); err != nil {
-		return 0, 0, err
-	}
-	return max(measure.Median(few.without(idle)), 0), idle, nil
+	_, err := w.connect(n)
+	return err
 }
 
-// idleCPU answers how many seconds of processor time the hub takes in each second while nothing changes, the median of those that are watched.
+// ten answers what a change of ten clusters costs the hub among those that are connected: the median of several, each less what the hub takes just before and after it for
+// none. For a collection that falls into one is a hundred times as much, and so may heartbeats be, which come together where spokes have had a change together.
+func (w *world) ten(ctx context.Context) (float64, error) {
+	var each []float64
+	before, err := w.idleSecond(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for range min(growthTens, w.Changes) {
+		found, err := w.measureChanges(ctx, tenBundle, groupTen, 1)
+		if err != nil {
+			return 0, err
+		}
+		after, err := w.idleSecond(ctx)
+		if err != nil {
+			return 0, err
+		}
+		each = append(each, found.without((before+after)/2)...)
+		before = after
+	}
+	return max(measure.Median(each), 0), nil
+}
+
+// idleCPU answers how many seconds of processor time the hub takes in each second while nothing changes.
 func (w *world) idleCPU(ctx context.Context, d time.Duration) (float64, error) {
 	var seconds []float64
 	for range max(d/time.Second, 1) {
-		began := time.Now()
-		before, err := w.hub.cpu()
+		second, err := w.idleSecond(ctx)
 		if err != nil {
 			return 0, err
 		}
-		if err := pause(ctx, time.Second); err != nil {
-			return 0, err
-		}
-		after, err := w.hub.cpu()
-		if err != nil {
-			return 0, err
-		}
-		seconds = append(seconds, (after-before).Seconds()/time.Since(began).Seconds())
+		seconds = append(seconds, second)
 	}
-	return measure.Median(seconds), nil
+	return measure.Mean(seconds), nil
+}
+
+// idleSecond answers the same of one second.
+func (w *world) idleSecond(ctx context.Context) (float64, error) {
+	began := time.Now()
+	before, err := w.hub.cpu()
+	if err != nil {
+		return 0, err
+	}
+	if err := pause(ctx, time.Second); err != nil {
+		return 0, err
+	}
+	after, err := w.hub.cpu()
+	return (after - before).Seconds() / time.Since(began).Seconds(), err
 }
 
 // without answers the hub's processor time for each change, less what it would have taken meanwhile had nothing changed: a fleet's heartbeats go on while a change

@@ -70,7 +70,7 @@ func newFleet(ctx context.Context, c Config) (_ *world, err error) {
 			err = errors.Join(err, w.close())
 		}
 	}()
-	if _, err := w.enrol(ctx); err != nil {
+	if _, err := w.enrol(ctx, w.Spokes); err != nil {
 		return nil, err
 	}
 	if err := w.deploy(ctx); err != nil {

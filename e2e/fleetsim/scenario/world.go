@@ -35,23 +35,26 @@ type world struct {
 	Config
 	hub     *hub
 	workers []*worker.Worker
-	// sizes is how many spokes each worker has, and started how many of all have been started; stalled are how many of those of each
+	// sizes is how many spokes each worker has, enrolled how many have been enrolled, and started how many of those have been started; stalled are how many of those of each
 	// worker read nothing any more.
-	sizes   []int
-	started int
-	stalled map[*worker.Worker]int
+	sizes             []int
+	enrolled, started int
+	stalled           map[*worker.Worker]int
 	// changes counts publications of each bundle, so that each differs from the last.
 	changes map[string]int
 	// published are the bundles whose rollouts may not have come to their end, with the group each is for.
 	published map[string]string
 }
 
-// newWorld starts a hub, and enrols the fleet if it is to have any.
+// newWorld starts a hub, and makes the groups that clusters will be in.
 func newWorld(ctx context.Context, c Config) (*world, error) {
 	w := &world{Config: c, changes: map[string]int{}, published: map[string]string{}}
 	var err error
 	if w.hub, err = newHub(ctx, c); err != nil {
 		return nil, err
+	}
+	if _, err := w.hub.client.Apply(ctx, &hubv1.ApplyRequest{Resources: []*hubv1.Resource{group(groupAll, "fleetsim"), group(groupTen, "ten")}}); err != nil {
+		return nil, errors.Join(fmt.Errorf("make the groups: %w", err), w.close())
 	}
 	return w, nil
 }
@@ -66,33 +69,32 @@ func (w *world) close() error {
 	return errors.Join(err, w.hub.close())
 }
 
-// enrol enrols all spokes: tokens over the API, then each spoke over a connection of its own.
-func (w *world) enrol(ctx context.Context) (took time.Duration, err error) {
+// enrol enrols spokes until there are n: tokens over the API, then each spoke over a connection of its own.
+func (w *world) enrol(ctx context.Context, n int) (took time.Duration, err error) {
 	began := time.Now()
-	if _, err := w.hub.client.Apply(ctx, &hubv1.ApplyRequest{Resources: []*hubv1.Resource{group(groupAll, "fleetsim"), group(groupTen, "ten")}}); err != nil {
-		return 0, fmt.Errorf("make the groups: %w", err)
-	}
-	clusters, err := w.tokens(ctx)
+	clusters, err := w.tokens(ctx, w.enrolled, n)
 	if err != nil {
 		return 0, err
 	}
+	w.enrolled = n
 	w.say("%d enrolment tokens in %s", len(clusters), short(time.Since(began)))
 	group := errgroup.Group{}
-	for n := 0; len(clusters) > 0; n++ {
+	for len(clusters) > 0 {
 		some := clusters[:min(w.PerProcess, len(clusters))]
 		clusters = clusters[len(some):]
-		worker, err := w.startWorker(fmt.Sprintf("spokes-%d", n))
+		number := len(w.workers)
+		worker, err := w.startWorker(fmt.Sprintf("spokes-%d", number))
 		if err != nil {
 			return 0, err
 		}
 		w.sizes = append(w.sizes, len(some))
 		group.Go(func() error {
-			return worker.Enrol(enrolArgs(w.hub.spokeAddress(), n, some))
+			return worker.Enrol(enrolArgs(w.hub.spokeAddress(), number, some))
 		})
 	}
 	err = group.Wait()
 	took = time.Since(began)
-	w.say("%d spokes enrolled in %s", w.Spokes, short(took))
+	w.say("%d spokes enrolled in %s", n, short(took))
 	return took, err
 }
 
@@ -119,11 +121,12 @@ func group(name, label string) *hubv1.Resource {
 	}}}
 }
 
-func (w *world) tokens(ctx context.Context) ([]spokes.Cluster, error) {
-	clusters := make([]spokes.Cluster, w.Spokes)
+// tokens makes those of the clusters from one number up to another.
+func (w *world) tokens(ctx context.Context, from, to int) ([]spokes.Cluster, error) {
+	clusters := make([]spokes.Cluster, to-from)
 	calls, ctx := errgroup.WithContext(ctx)
 	calls.SetLimit(tokensAtOnce)
-	for i := range clusters {
+	for i := from; i < to; i++ {
 		calls.Go(func() error {
 			labels := map[string]string{"fleetsim": "yes", "env": []string{"prod", "test"}[i%2], "shop": fmt.Sprint(i)}
 			if i < tens {
@@ -134,7 +137,7 @@ func (w *world) tokens(ctx context.Context) ([]spokes.Cluster, error) {
 			if err != nil {
 				return fmt.Errorf("ask for a token: %w", err)
 			}
-			clusters[i] = spokes.Cluster{Name: name, Token: answer.Token}
+			clusters[i-from] = spokes.Cluster{Name: name, Token: answer.Token}
 			return nil
 		})
 	}
@@ -296,7 +299,7 @@ func (w *world) settle(ctx context.Context) error {
 
 // whole tells whether all clusters of a group are there; its rollouts wait for those who are not.
 func (w *world) whole(group string) bool {
-	of := w.Spokes
+	of := w.enrolled
 	if group == groupTen {
 		of = min(tens, of)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"time"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/floor"
@@ -49,6 +50,7 @@ func (f *Floor) Broadcast(args FloorArgs, began *time.Time) (err error) {
 
 // DialEcho opens streams.
 func (f *Floor) DialEcho(args FloorArgs, _ *none) (err error) {
+	debug.SetGCPercent(crowdPercent)
 	f.clients, err = floor.DialEcho(args.Address, args.Identity, args.Network, args.N, args.Size)
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"net/rpc"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/yardarm-dev/yardarm/e2e/process"
@@ -18,9 +17,9 @@ const (
 	socketEnv = "FLEETSIM_WORKER"
 	// startTimeout bounds how long a worker may take to dial.
 	startTimeout = 30 * time.Second
-	// collectPercent is how much a worker allocates before it collects, in percent of what is live. A spoke has a heap of its own, of a few MB, where a collection
-	// is next to nothing; one of a worker goes over thousands of them, on the cores of the hub.
-	collectPercent = 400
+	// crowdPercent is how much a worker with clients allocates before it collects, in percent of what is live. A spoke has a heap of its own, of a few MB, where a
+	// collection is next to nothing; one of a worker goes over thousands of them, on the cores of the hub. Bare servers collect as any do.
+	crowdPercent = 400
 )
 
 // Main serves the parent if this process is a worker, and then never returns. A program that starts workers calls it first.
@@ -29,7 +28,6 @@ func Main() {
 	if socket == "" {
 		return
 	}
-	debug.SetGCPercent(collectPercent)
 	if err := serve(socket); err != nil {
 		fmt.Fprintln(os.Stderr, "fleetsim worker:", err)
 		os.Exit(1)

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"runtime/debug"
 	"time"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/spokes"
@@ -22,6 +23,7 @@ type EnrolArgs struct {
 func (s *Spokes) Enrol(args EnrolArgs, _ *none) error {
 	ctx, cancel := context.WithTimeout(context.Background(), args.Timeout)
 	defer cancel()
+	debug.SetGCPercent(crowdPercent)
 	var err error
 	s.fleet, err = spokes.Enrol(ctx, args.Hub, args.Network, args.Clusters)
 	return err
