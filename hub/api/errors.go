@@ -120,6 +120,11 @@ func notFound(kind, name, hint string) error {
 	if hint != "" {
 		message += "; " + hint
 	}
+	return missing(kind, name, message)
+}
+
+// missing is notFound in words of its own.
+func missing(kind, name, message string) error {
 	return refuse(codes.NotFound, reasonNotFound, map[string]string{"kind": kind, "name": name}, message,
 		&errdetails.ResourceInfo{ResourceType: kind, ResourceName: name, Description: message})
 }

@@ -162,12 +162,12 @@ func revisionNotFound(b *yardarmv1.Bundle, number uint32, all iter.Seq[*yardarmv
 		}
 		there = append(there, fmt.Sprint(r.GetSpec().GetNumber()))
 	}
-	hint := "the bundle has no revision yet; publish one"
+	hint := "it has none yet; publish one"
 	if len(there) > 0 {
 		hint = "there are: " + strings.Join(there, ", ")
 	}
 	if number > 0 && number < b.GetStatus().GetLatestRevision() {
 		hint = "it was collected, as old ones are that no cluster runs (the hub's --keep-revisions says how many stay); " + hint
 	}
-	return notFound(yardarmv1.KindRevision, fmt.Sprintf("%s-%d", b.Metadata.Name, number), hint)
+	return missing(yardarmv1.KindRevision, fmt.Sprintf("%s-%d", b.Metadata.Name, number), fmt.Sprintf("bundle %q has no revision %d; %s", b.Metadata.Name, number, hint))
 }

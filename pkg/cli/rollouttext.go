@@ -31,6 +31,8 @@ func rolloutPhase(r *yardarmv1.RolloutSummary) string {
 		return "awaits confirmation"
 	case phase == yardarmv1.RolloutProgressing && r.GetWaitsFor() == yardarmv1.RolloutWaitGate:
 		return r.GetStage() + ", held by a gate"
+	case phase == yardarmv1.RolloutProgressing && r.GetWaitsFor() == yardarmv1.RolloutWaitPresence:
+		return r.GetStage() + ", until clusters come back"
 	case phase == yardarmv1.RolloutProgressing:
 		return r.GetStage()
 	case phase == yardarmv1.RolloutRollingBack:

@@ -73,6 +73,23 @@ func TestStatusOfARollout(t *testing.T) {
 	golden(t, "status-rollout", b.String())
 }
 
+// TestRolloutsWaitInWords: a rollout that waits for somebody or something says so in the list, and one that goes on names its stage.
+func TestRolloutsWaitInWords(t *testing.T) {
+	for waits, want := range map[string]string{
+		yardarmv1.RolloutWaitClusters:     "4: rest",
+		yardarmv1.RolloutWaitApproval:     "4: awaits approval of rest",
+		yardarmv1.RolloutWaitConfirmation: "4: awaits confirmation",
+		yardarmv1.RolloutWaitGate:         "4: rest, held by a gate",
+		yardarmv1.RolloutWaitPresence:     "4: rest, until clusters come back",
+	} {
+		b := newBundle("web", 3, nil)
+		b.Status.Rollout = &yardarmv1.RolloutSummary{Revision: 4, Phase: yardarmv1.RolloutProgressing, WaitsFor: waits, Stage: "rest"}
+		if got := rolloutText(b); got != want {
+			t.Errorf("%s: got %q, want %q", waits, got, want)
+		}
+	}
+}
+
 // TestStatusOfManyClusters has more clusters with something that nothing assigns than are asked for one by one.
 func TestStatusOfManyClusters(t *testing.T) {
 	f := newFleet()

@@ -34,7 +34,7 @@ const (
 )
 
 // ErrNoCluster says that nothing tells which cluster is meant. Whatever kubectl happens to point at is not taken by accident.
-var ErrNoCluster = errors.New("not running in a cluster: give a kubeconfig, or a context of the default one")
+var ErrNoCluster = errors.New("not running in a cluster: say which one it is by --kubeconfig, or by --context of the default kubeconfig")
 
 // Config says which API server to use, and how.
 type Config struct {

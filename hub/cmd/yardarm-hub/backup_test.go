@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -33,5 +34,16 @@ func TestOldBackupsGo(t *testing.T) {
 	want := []string{"hub.key", "yardarm-20310204T040506Z.backup", "yardarm-20310205T040506Z.backup", "yardarm-before-the-move.backup"}
 	if !slices.Equal(left, want) {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// Who names a directory that is no hub's is told what that is.
+func TestBackupOfNoHub(t *testing.T) {
+	dir := t.TempDir()
+	c := root()
+	c.SetArgs([]string{"backup", "--data-dir", dir, filepath.Join(dir, "new.backup")})
+	err := c.ExecuteContext(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "--data-dir says which directory is the hub's") || !strings.Contains(err.Error(), dir) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
@@ -13,7 +15,11 @@ import (
 
 // localAdmin reads the local administrator's file of a running hub, and its context, with another server if one is given.
 func localAdmin(dir, server string) (*clientconfig.Config, *clientconfig.Context, error) {
-	config, err := clientconfig.Load(filepath.Join(dir, hub.AdminFile))
+	file := filepath.Join(dir, hub.AdminFile)
+	config, err := clientconfig.Load(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("there is no %s, which a hub makes at its first start; --data-dir says which directory is the hub's", file)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the local administrator's credential: %w", err)
 	}
