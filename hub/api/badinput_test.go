@@ -76,7 +76,7 @@ func TestRolloutsThatAreNotSteered(t *testing.T) {
 	publish(t, h, "web", "2", "prod")
 	h.Update(t, func(tx *store.Tx) error { return tx.DeleteRevision(tx.BundleByName("web").Metadata.Uid, 1) })
 	_, err = c.UndoRollout(t.Context(), &hubv1.UndoRolloutRequest{Bundle: "web", ToRevision: 1})
-	refused(t, err, codes.NotFound, "web-1", "was collected", "there are: 2")
+	refused(t, err, codes.NotFound, `"web" has no revision 1`, "was collected", "there are: 2")
 }
 
 // A dry run of what would make a revision answers the stages that it would take; nothing else does.

@@ -263,7 +263,7 @@ func TestUndoRollout(t *testing.T) {
 		t.Errorf("undo to what runs already %v", same)
 	}
 	_, err = undo(9)
-	refused(t, err, codes.NotFound, "web-9", "4, 3, 2, 1")
+	refused(t, err, codes.NotFound, `"web" has no revision 9`, "4, 3, 2, 1")
 
 	// The delivery policy returns, too.
 	atomic := bundle("web", "prod")
@@ -283,7 +283,7 @@ func TestUndoRollout(t *testing.T) {
 	_, err = h.ListRevisions(t.Context(), &hubv1.ListRevisionsRequest{Bundle: "nothing"})
 	refused(t, err, codes.NotFound)
 	_, err = h.GetRevision(t.Context(), &hubv1.GetRevisionRequest{Bundle: "web", Number: 7})
-	refused(t, err, codes.NotFound, "web-7")
+	refused(t, err, codes.NotFound, `"web" has no revision 7`)
 }
 
 func TestDeleteBundle(t *testing.T) {
