@@ -207,7 +207,7 @@ func (l *boltLog) Meta() (m *storev1.Meta, err error) {
 // Load implements Log.
 func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 	return l.view(func(tx *bbolt.Tx) error {
-		defer l.release()
+		defer l.Release()
 		read := 0 // since the last release
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			table := string(name)
@@ -223,7 +223,7 @@ func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 					return corruptRow(l.path, table, k, err)
 				}
 				if read += len(k) + len(v); read >= releaseEvery {
-					l.release()
+					l.Release()
 					read = 0
 				}
 				return nil
@@ -236,9 +236,9 @@ func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 // tree above them, which are read again after each, are none beside them.
 const releaseEvery = 8 << 20
 
-// release has the kernel take back the pages of the mapped file that reading it has brought into memory: they would count as the hub's, though each row is in memory by
-// then. They are read again where they are needed. That they stay after all is no failure.
-func (l *boltLog) release() {
+// Release implements Log. It has the kernel take back the pages of the mapped file that reading and writing it have brought into memory: they would count as the hub's,
+// though each row is in memory anyway. They stay in the kernel's cache while there is room, and are mapped again where they are needed. That they stay after all is no failure.
+func (l *boltLog) Release() {
 	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, l.db.Info().Data, uintptr(l.Size()), syscall.MADV_DONTNEED)
 }
 

@@ -64,11 +64,15 @@ func (s *Store) askForFlush() {
 	}
 }
 
-// flush writes all dirty rows, in several commits if they are many. If the disk has been full, it writes even without any.
+// flush writes all dirty rows, in several commits if they are many. If the disk has been full, it writes even without any. A change of all touches most of the file, so
+// that memory of it is given back at the end.
 func (s *Store) flush() error {
 	for {
 		s.turn <- struct{}{}
 		more, err := s.flushSome()
+		if !more && s.usable() == nil {
+			s.log.Release()
+		}
 		<-s.turn
 		if err != nil || !more {
 			return err

@@ -77,3 +77,37 @@ func TestLoadReleasesTheFile(t *testing.T) {
 		t.Error("what was written after that is not there")
 	}
 }
+
+// TestFlushReleasesTheFile: what commits have mapped of the file is given back with a flush.
+func TestFlushReleasesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, Config{Dir: dir})
+	const rows, size = 200, 50_000
+	for range 2 { // the second time, pages are read to be replaced
+		update(t, s, func(tx *Tx) error {
+			for i := range rows {
+				b := bundle(fmt.Sprint("b", i), fmt.Sprint("b", i))
+				b.Metadata.Annotations = map[string]string{"a": strings.Repeat("x", size)}
+				if err := tx.PutBundle(b); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	path := filepath.Join(dir, databaseName)
+	if resident := mapped(t, path); resident < rows*size>>10/4 {
+		t.Fatalf("%d KiB of the file are in memory before the flush: there is nothing to give back", resident)
+	}
+	update(t, s, func(tx *Tx) error { return tx.PutCluster(cluster("c", "c", nil)) })
+	observe(t, s, report("Ready"))
+	if err := s.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if resident := mapped(t, path); resident > rows*size>>10/16 {
+		t.Errorf("%d KiB of the file are in memory after the flush, and its rows have %d", resident, rows*size>>10)
+	}
+	if got := reopened(t, s).Read().ObservedBundle("c", "b").GetReport().GetPhase(); got != "Ready" {
+		t.Errorf("the report is %q after all", got)
+	}
+}

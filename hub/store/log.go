@@ -35,6 +35,8 @@ type Log interface {
 	// Compact gives back what the log takes beyond its rows, if it is worth it, and returns how many bytes that was. It is called like Append, and nothing has
 	// changed after an error, but for one that wraps errUnsure.
 	Compact(ctx context.Context) (freed int64, err error)
+	// Release gives back memory that holds nothing but what is on disk as well. It is called like Append.
+	Release()
 	// Size returns what the log takes on disk, in bytes.
 	Size() int64
 	Close() error
