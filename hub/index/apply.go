@@ -69,14 +69,16 @@ func (s *State) concerns(tx *store.ReadTx, changed store.Changed) (out concerned
 		}
 		out.bundle(tx, bundle)
 	}
-	// Each batch of reports says when their spoke was last heard, too.
-	for uid := range changed.Keys(store.Observed) {
-		out.itself(uid)
+	// Each batch of reports says when their spoke was last heard, too. A spoke that comes or goes changes how things stand, and not what they are.
+	for _, t := range []store.Table{store.Observed, store.Presences} {
+		for uid := range changed.Keys(t) {
+			out.itself(uid)
+		}
 	}
 	for uid := range changed.Keys(store.Clusters) {
 		out.row(tx, uid, s.clusters[uid])
 	}
-	for _, t := range []store.Table{store.Identities, store.Members, store.Presences} {
+	for _, t := range []store.Table{store.Identities, store.Members} {
 		for uid := range changed.Keys(t) {
 			out.whole(uid)
 		}
@@ -177,20 +179,21 @@ func (st *step) cluster(uid string, bundles map[string]bool) {
 	}
 }
 
-// revised is an entry of which nothing has changed but some bundles, labels, and when it was last observed; nil where there is more to it.
+// revised is an entry of which nothing has changed but some bundles, labels, its presence, and when it was last observed; nil where there is more to it.
 func (st *step) revised(old *Cluster, row *yardarmv1.Cluster, bundles map[string]bool) *Cluster {
 	if old == nil || bundles == nil || old.Row != row && !relabelled(old.Row, row) {
 		return nil
 	}
-	observed := st.Tx.Observed(old.UID())
+	next := *old
+	next.Row, next.Observed, next.Presence = row, st.Tx.Observed(old.UID()), st.Tx.Presence(old.UID())
+	next.Assignments = slices.Clone(old.Assignments)
 	// Of a spoke that is not connected, all is told as of when it was last heard.
 	connected := old.Presence != nil && old.Presence.State == yardarmv1.PresenceConnected
-	if !connected && observed != old.Observed {
-		return nil
+	if next.Presence != old.Presence || !connected && next.Observed != old.Observed {
+		for _, a := range old.Assignments {
+			bundles[a.BundleUID] = true
+		}
 	}
-	next := *old
-	next.Row, next.Observed = row, observed
-	next.Assignments = slices.Clone(old.Assignments)
 	for uid := range bundles {
 		b := st.Tx.Bundle(uid)
 		assigned := b != nil && row.GetSpec().GetRemoval() == nil && placement.Targets(b, old.Groups) && hasRevision(b)
@@ -210,6 +213,7 @@ func (st *step) revised(old *Cluster, row *yardarmv1.Cluster, bundles map[string
 		}
 		next.Assignments[i] = assignmentOf(st.Tx, row, it, st.placer)
 	}
+	next.keep(old)
 	next.count()
 	return &next
 }

@@ -195,7 +195,7 @@ func TestFollowingIsDerivingAnew(t *testing.T) {
 		"report ends": func(tx *store.Tx) error { return tx.DeleteObservedBundle("uid-"+cluster(), "uid-"+bundle()) },
 		"presence": func(tx *store.Tx) error {
 			state := []string{yardarmv1.PresenceConnected, yardarmv1.PresenceStale}[random.IntN(2)]
-			return tx.PutPresence(&store.Presence{ClusterUID: "uid-" + cluster(), State: state, Confirmed: random.IntN(2) == 0})
+			return tx.PutPresence(&store.Presence{ClusterUID: "uid-" + cluster(), State: state, Confirmed: random.IntN(2) == 0, LastSeen: time.Unix(random.Int64N(9), 0)})
 		},
 		"facts": func(tx *store.Tx) error {
 			return tx.PutObserved(&storev1.Observed{ClusterUid: "uid-" + cluster(), Facts: &yardarmv1.Facts{Nodes: random.Uint32N(5)}})
