@@ -264,10 +264,13 @@ const (
 	rolloutEvery = 500 * time.Millisecond
 )
 
-// settle waits until the rollouts have come to their end, and spokes and hub say no more to each other than heartbeats: reports follow a change by a while,
-// and the hub's own work follows them. It asks for no rollout that was over before, since the hub counts the clusters of each that it is asked for.
+// settle waits until spokes and hub say no more to each other than heartbeats, and the rollouts have come to their end: reports follow a change by a while,
+// and the hub's own work follows them. A rollout is asked for once all is quiet, and none that was over before, since the hub counts the clusters of each that it is asked for.
 func (w *world) settle(ctx context.Context) error {
 	deadline := time.Now().Add(patience)
+	if err := w.awaitQuiet(ctx, deadline); err != nil {
+		return err
+	}
 	for bundle, group := range w.published {
 		if !w.whole(group) {
 			continue
@@ -277,6 +280,11 @@ func (w *world) settle(ctx context.Context) error {
 		}
 		delete(w.published, bundle)
 	}
+	return nil
+}
+
+// awaitQuiet waits until nothing but heartbeats came from the spokes for quietFor.
+func (w *world) awaitQuiet(ctx context.Context, deadline time.Time) error {
 	last, since := int64(-1), time.Now()
 	for time.Since(since) < quietFor {
 		stats, err := w.stats()
