@@ -147,7 +147,7 @@ func (in *intake) run(ctx context.Context) error {
 
 // yield waits for a wave of deltas to have passed, or for ctx to end.
 func (in *intake) yield(ctx context.Context) {
-	for end := time.Now().Add(maxYield); in.sessions.flying(wave); {
+	for end := time.Now().Add(maxYield); in.deltas.flying(wave, in.elapsed()); {
 		wait := min(time.Until(in.deltas.last().Add(deltaPause)), time.Until(end))
 		if wait <= 0 {
 			return
@@ -160,8 +160,44 @@ func (in *intake) yield(ctx context.Context) {
 	}
 }
 
-// sendings notes that a delta has been sent or acknowledged, and when one last was.
-type sendings struct{ at atomic.Pointer[time.Time] }
+// sendings notes that a delta has been sent or acknowledged, and when one last was. Safe for concurrent use.
+type sendings struct {
+	at atomic.Pointer[time.Time]
+
+	mu sync.Mutex
+	// awaited are the sessions that have a delta on its way, and until when reports wait for it, as of Server.elapsed.
+	awaited map[*session]time.Duration
+}
+
+// await says until when reports wait for a session's delta; 0 for none.
+func (s *sendings) await(of *session, until time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case until != 0 && s.awaited == nil:
+		s.awaited = map[*session]time.Duration{of: until}
+	case until != 0:
+		s.awaited[of] = until
+	default:
+		if delete(s.awaited, of); len(s.awaited) == 0 {
+			s.awaited = nil // a map keeps the room for as much as it has ever held, and is gone through with it
+		}
+	}
+}
+
+// flying tells whether as many sessions have a delta on its way that reports wait for. It forgets those that it finds to have been waited for long enough.
+func (s *sendings) flying(many int, now time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for of, until := range s.awaited {
+		if until <= now {
+			delete(s.awaited, of)
+		} else if many--; many <= 0 {
+			return true
+		}
+	}
+	return false
+}
 
 func (s *sendings) note() {
 	now := time.Now()

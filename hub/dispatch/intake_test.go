@@ -11,15 +11,14 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
 // flights has so many sessions with a delta that has just been sent.
-func flights(r *registry, n int) {
-	for i := range n {
-		s := &session{}
-		s.awaited.Store(int64(r.elapsed() + maxYield))
-		r.sessions[fmt.Sprint("flying-", i)] = s
+func flights(s *Server, n int) {
+	for range n {
+		s.deltas.await(&session{}, s.elapsed()+maxYield)
 	}
 }
 
@@ -34,19 +33,19 @@ func TestReportsYieldToDeltas(t *testing.T) {
 			in.yield(t.Context())
 			return time.Since(began)
 		}
-		flights(in.sessions, wave-1)
+		flights(in.Server, wave-1)
 		in.deltas.note()
 		if d := took(); d != 0 {
 			t.Errorf("it waits %s for a few", d)
 		}
-		flights(in.sessions, wave)
+		flights(in.Server, wave)
 		if d := took(); d != deltaPause {
 			t.Errorf("after the last of a wave it waits %s", d)
 		}
 		if d := took(); d != 0 {
 			t.Errorf("it waits %s for spokes that do not read", d)
 		}
-		flights(in.sessions, wave)
+		flights(in.Server, wave)
 		ctx, stop := context.WithCancel(t.Context())
 		var busy sync.WaitGroup
 		busy.Go(func() {
@@ -64,12 +63,51 @@ func TestReportsYieldToDeltas(t *testing.T) {
 		}
 		stop()
 		busy.Wait()
-		flights(in.sessions, wave)
+		flights(in.Server, wave)
 		in.deltas.note()
 		if in.yield(ctx); ctx.Err() == nil {
 			t.Error("it outlasts its context")
 		}
 	})
+}
+
+// A session's delta is on its way from when it is sent until it is acknowledged, and neither for longer than reports wait, nor beyond the session's end.
+func TestDeltasOnTheirWay(t *testing.T) {
+	w := newWorld(t)
+	w.publish("a", []byte("one"), "all")
+	s, _ := w.join()
+	flying := func(want bool, when string) {
+		t.Helper()
+		s.give()
+		defer s.take(nil)
+		if got := w.deltas.flying(1, w.elapsed()); got != want {
+			t.Errorf("a delta is on its way %s: %t", when, got)
+		}
+	}
+	next := func(content string) {
+		w.publish("a", []byte(content), "all")
+		s.due.add(everything)
+		if err := s.advance(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ack := func() {
+		if err := s.acked(&spokev1.Ack{Cursor: s.sent.cursor, Complete: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flying(true, "once it is sent")
+	ack()
+	flying(false, "once it is acknowledged")
+	next("two")
+	flying(true, "once the next is sent")
+	w.turnClock(maxYield)
+	flying(false, "after as long as reports wait")
+	ack()
+	next("three")
+	flying(true, "once another is sent")
+	w.sessions.remove(s, false)
+	flying(false, "after the session's end")
 }
 
 // What a spoke says while a wave of deltas is on its way is taken in once that is over, and not before.
@@ -80,7 +118,7 @@ func TestIntakeYields(t *testing.T) {
 	began := time.Now()
 	last := began.Add(over)
 	w.intake.deltas.at.Store(&last)
-	flights(w.sessions, wave)
+	flights(w.Server, wave)
 	w.say(s, reports(false, "", says("a", "Ready")))
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup

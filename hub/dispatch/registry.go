@@ -131,6 +131,7 @@ func (r *registry) add(s *session, h *spokev1.Hello) (known *storev1.Observed, c
 // remove forgets a session that has ended. The cluster stays connected for the grace period, unless the hub itself
 // wants it no more.
 func (r *registry) remove(s *session, unwanted bool) {
+	r.deltas.await(s, 0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sessions[s.uid] == s {
@@ -170,22 +171,6 @@ func (r *registry) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.sessions)
-}
-
-// flying tells whether as many sessions have a delta on its way that reports wait for.
-func (r *registry) flying(many int) bool {
-	now := int64(r.elapsed())
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.sessions {
-		if s.awaited.Load() <= now {
-			continue
-		}
-		if many--; many <= 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // begin marks the clusters that have been connected before as unknown: they have the grace period to come back.

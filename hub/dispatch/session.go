@@ -29,8 +29,7 @@ const (
 
 // session is one spoke's stream, from Hello to its end. One goroutine reads it and does what it is told; whatever else there is
 // to do, most of all to send, is done in goroutines that live no longer than that, so that a session that has nothing to do
-// costs one stack. Whoever has the turn owns all fields below the line; others only call poke, end and take, and read lastSeen
-// and awaited.
+// costs one stack. Whoever has the turn owns all fields below the line; others only call poke, end and take, and read lastSeen.
 type session struct {
 	*Server
 	id     string
@@ -48,8 +47,6 @@ type session struct {
 	events *rate.Limiter
 	// lastSeen is when the spoke last said anything, as of Server.elapsed.
 	lastSeen atomic.Int64
-	// awaited is until when reports wait for the delta that is on its way, as of Server.elapsed; 0 for none.
-	awaited atomic.Int64
 
 	endOnce sync.Once
 	ended   chan struct{}
@@ -63,6 +60,8 @@ type session struct {
 
 	// ----
 	delivery
+	// awaited is until when reports wait for the delta that is on its way, as of Server.elapsed; 0 for none.
+	awaited time.Duration
 	// language is the newest version of the customization language that the spoke evaluates.
 	language uint32
 	// tries says that the spoke answers trials.
@@ -158,7 +157,10 @@ func (s *session) give() {
 	if s.sent != nil {
 		awaited = s.sent.awaited
 	}
-	s.awaited.Store(int64(awaited))
+	if awaited != s.awaited {
+		s.awaited = awaited
+		s.deltas.await(s, awaited)
+	}
 	<-s.turn
 }
 
