@@ -169,7 +169,7 @@ func (s *Store) commitObserves(requests []*request) {
 	txn, batch := s.rows.Txn(true), newBatch(s.rows)
 	var changes changes
 	for _, r := range requests {
-		tx := &Tx{ReadTx: ReadTx{txn, batch, s.state.index}, state: &s.state, observe: true}
+		tx := &Tx{ReadTx: ReadTx{txn, batch, s.state.index, &s.state.rows}, state: &s.state, observe: true}
 		if r.err = tx.run(r.run); r.err == nil {
 			changes.add(tx)
 		}
@@ -202,7 +202,7 @@ func (s *Store) commitUpdates(requests []*request) int {
 			break
 		}
 		taken++
-		tx := &Tx{ReadTx: ReadTx{txn, batch, s.state.index + 1}, state: &s.state}
+		tx := &Tx{ReadTx: ReadTx{txn, batch, s.state.index + 1, &s.state.rows}, state: &s.state}
 		var own []Op
 		r.err = tx.run(func(tx *Tx) (err error) {
 			if err = r.run(tx); err == nil && tx.err == nil {
@@ -275,7 +275,8 @@ func (s *Store) publish(txn *memdb.Txn, row *storev1.Meta) {
 // show makes rows visible, as of an index.
 func (s *Store) show(txn *memdb.Txn, index uint64) {
 	txn.Commit()
-	s.newest.Store(&ReadTx{txn: s.rows.Txn(false), index: index})
+	rows := s.state.rows
+	s.newest.Store(&ReadTx{txn: s.rows.Txn(false), index: index, rows: &rows})
 	s.metrics.setRows(&s.state)
 }
 

@@ -32,7 +32,7 @@ func (s *Store) load() error {
 	if err := s.loadAudit(meta); err != nil {
 		return err
 	}
-	tx := &Tx{ReadTx: ReadTx{txn, newBatch(s.rows), meta.Index}, state: &s.state}
+	tx := &Tx{ReadTx: ReadTx{txn, newBatch(s.rows), meta.Index, &s.state.rows}, state: &s.state}
 	for group := range tx.Groups() {
 		if err := tx.placeGroup(group); err != nil {
 			return err

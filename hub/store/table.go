@@ -189,6 +189,9 @@ func (t *table[R]) get(tx *ReadTx, key string) *R { return t.first(tx, idIndex, 
 
 // first returns the row with the value in a unique index, or nil.
 func (t *table[R]) first(tx *ReadTx, index, value string) *R {
+	if tx.empty(t.id) {
+		return nil
+	}
 	txn := tx.txn
 	if tx.batch != nil {
 		if row, known := tx.batch.rows[place{t.id, index, value}]; row != nil {
@@ -210,21 +213,24 @@ func (t *table[R]) first(tx *ReadTx, index, value string) *R {
 
 // scan yields the rows whose value in the index has the prefix, ascending.
 func (t *table[R]) scan(tx *ReadTx, index, prefix string) iter.Seq[*R] {
-	return t.seq(func() (memdb.ResultIterator, error) { return tx.txn.Get(t.id.String(), index, prefix) })
+	return t.seq(tx, func() (memdb.ResultIterator, error) { return tx.txn.Get(t.id.String(), index, prefix) })
 }
 
 // scanBack yields the rows whose key has the prefix, descending.
 func (t *table[R]) scanBack(tx *ReadTx, prefix string) iter.Seq[*R] {
-	return t.seq(func() (memdb.ResultIterator, error) { return tx.txn.GetReverse(t.id.String(), idIndex, prefix) })
+	return t.seq(tx, func() (memdb.ResultIterator, error) { return tx.txn.GetReverse(t.id.String(), idIndex, prefix) })
 }
 
 // from yields the rows whose value in the index is at least low, ascending.
 func (t *table[R]) from(tx *ReadTx, index, low string) iter.Seq[*R] {
-	return t.seq(func() (memdb.ResultIterator, error) { return tx.txn.LowerBound(t.id.String(), index, low) })
+	return t.seq(tx, func() (memdb.ResultIterator, error) { return tx.txn.LowerBound(t.id.String(), index, low) })
 }
 
-func (t *table[R]) seq(open func() (memdb.ResultIterator, error)) iter.Seq[*R] {
+func (t *table[R]) seq(tx *ReadTx, open func() (memdb.ResultIterator, error)) iter.Seq[*R] {
 	return func(yield func(*R) bool) {
+		if tx.empty(t.id) {
+			return
+		}
 		it, err := open()
 		if err != nil {
 			panic(fmt.Sprintf("store: read %s: %v", t.id, err)) // the schema is wrong

@@ -19,7 +19,16 @@ type ReadTx struct {
 	txn   *memdb.Txn
 	batch *batch // nil but in a transaction that writes
 	index uint64
+	// rows says how many each table has; nil where nobody has counted.
+	rows *tableRows
 }
+
+// tableRows is how many rows each table has.
+type tableRows [tableCount]int
+
+// empty tells whether a table has no rows, so that it need not be looked into: many have none in most fleets, and what is to run where is asked of them for each
+// cluster and bundle.
+func (tx *ReadTx) empty(t Table) bool { return tx.rows != nil && tx.rows[t] == 0 }
 
 // Index returns the index of the newest update that the snapshot contains; within [Store.Update], that of the update itself.
 func (tx *ReadTx) Index() uint64 { return tx.index }
@@ -44,7 +53,10 @@ type Tx struct {
 
 // Snapshot is of all rows as the transaction has written them so far. It outlives the transaction, whatever becomes of that: so what somebody wants to know of a
 // change that is not to be made is found out while others write.
-func (tx *Tx) Snapshot() *ReadTx { return &ReadTx{txn: tx.txn.Snapshot(), index: tx.index} }
+func (tx *Tx) Snapshot() *ReadTx {
+	rows := tx.state.rows
+	return &ReadTx{txn: tx.txn.Snapshot(), index: tx.index, rows: &rows}
+}
 
 // change is one entry of the journal: what undoes it, and what it means on disk and to subscribers.
 type change struct {
@@ -71,7 +83,7 @@ type state struct {
 	index         uint64
 	eventSequence uint64
 	audit         auditState
-	rows          [tableCount]int
+	rows          tableRows
 	// matchers are compiled groups. An entry counts only for the very row that it was compiled from, so nothing has to be undone.
 	matchers map[string]matcherOf
 	// labelled is of the clusters as they are; nil once one has changed.
