@@ -150,7 +150,7 @@ func TestDashboard(t *testing.T) {
 
 func TestGrowth(t *testing.T) {
 	f := small[report.Growth](t, "growth")
-	if !slices.Equal(f.Sizes, []int{10, 20}) || len(f.ChangeCPU) != 2 || len(f.TenCPU) != 2 || slices.Max(f.ChangeCPU) <= 0 {
+	if !slices.Equal(f.Sizes, []int{10, 20}) || len(f.ChangeCPU) != 2 || len(f.SpokesCPU) != 2 || len(f.TenCPU) != 2 || slices.Max(f.ChangeCPU) <= 0 {
 		t.Errorf("got %+v", f)
 	}
 }

@@ -186,6 +186,10 @@ type Growth struct {
 	IdleCPU        []float64 `json:"idle_cpu_s_per_s"`
 	MemoryExponent float64   `json:"memory_exponent"`
 	ChangeExponent float64   `json:"change_exponent"`
+	// SpokesCPU is the spokes' processor time for one change of all, and SpokesExponent how it grows: each does the same however many there are, so that what is above 1 is
+	// the machine's, whose caches hold less of a larger fleet.
+	SpokesCPU      []float64 `json:"spokes_cpu_s"`
+	SpokesExponent float64   `json:"spokes_exponent"`
 	// TenOfFewCPU is the processor time for a change of ten where no more than Few are connected.
 	Few         int     `json:"few"`
 	TenOfFewCPU float64 `json:"ten_of_few_cpu_s"`

@@ -75,12 +75,13 @@ func growth(ctx context.Context, c Config) (_ any, err error) {
 		}
 		grown, cpu := memory.Resident-alone.Resident, measure.Mean(found.without(idle))
 		out.Sizes, out.Memory = append(out.Sizes, size), append(out.Memory, grown)
+		out.SpokesCPU = append(out.SpokesCPU, found.cost().generator.Seconds())
 		out.ChangeCPU, out.TenCPU, out.IdleCPU = append(out.ChangeCPU, cpu), append(out.TenCPU, ten), append(out.IdleCPU, idle)
 		sizes, memories = append(sizes, float64(size)), append(memories, float64(grown))
 		w.say("%d spokes: %d bytes of memory, a change of all %.3f s of CPU, a change of ten %.4f s, and %.3f s in each second for no change", size, grown, cpu, ten, idle)
 	}
 	out.MemoryExponent = measure.Exponent(sizes, memories)
-	out.ChangeExponent = measure.Exponent(sizes, out.ChangeCPU)
+	out.ChangeExponent, out.SpokesExponent = measure.Exponent(sizes, out.ChangeCPU), measure.Exponent(sizes, out.SpokesCPU)
 	out.TenOfManyRatio = measure.Ratio(out.TenCPU[len(out.TenCPU)-1], out.TenOfFewCPU)
 	return out, nil
 }
