@@ -39,6 +39,12 @@ export function App() {
   }
 }
 
+/**
+ * Screen is what there is at a path. It is no part of main itself: an element keeps what it was given until it is given anew, and of a screen that changes by itself, that would be
+ * how it once was, which leads, by the parents of all parts that stay the same, through everything that it has been since then.
+ */
+const Screen = ({ path }: { path: string }) => screenOf(path);
+
 function Page() {
   const { path } = place.value;
   const map = path === "/";
@@ -71,7 +77,7 @@ function Page() {
       </div>
       <Frozen />
       <main class="page" id="main" key={path} ref={main} tabIndex={-1} aria-busy={awaited.value > 0}>
-        {screenOf(path)}
+        <Screen path={path} />
       </main>
       <Foot />
       <Jump />
