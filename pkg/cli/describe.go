@@ -221,6 +221,10 @@ func (d *sheet) bundle(ctx context.Context, hub *client.Client, b *yardarmv1.Bun
 	if st.GetLatestRevision() > st.GetRevision() {
 		d.field("Newest revision", fmt.Sprint(st.GetLatestRevision()))
 	}
+	if rollsOut(b) {
+		d.field("Rollout", rolloutText(b))
+		d.field("Failure", st.GetRollout().GetFailure())
+	}
 	var assignments []*yardarmv1.Assignment
 	for x, err := range hub.Assignments(ctx, &hubv1.ListAssignmentsRequest{Bundle: name}) {
 		if err != nil {

@@ -113,7 +113,7 @@ func (a *app) printDiff(resp *hubv1.PublishRevisionResponse) error {
 			a.print("  … and %s", plural(n, "more object"))
 		}
 	}
-	if len(d.GetParts()) > 0 {
+	if len(d.GetParts()) > 0 && d.GetUnchanged()+d.GetNotCompared() > 0 {
 		a.print("")
 	}
 	if n := d.GetUnchanged(); n > 0 || len(d.GetParts()) == 0 {

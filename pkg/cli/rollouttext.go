@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/yardarm-dev/yardarm/pkg/cli/table"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -14,6 +15,15 @@ func rolloutText(b *yardarmv1.Bundle) string {
 	}
 	r := b.GetStatus().GetRollout()
 	return fmt.Sprintf("%d: %s", r.GetRevision(), rolloutPhase(r))
+}
+
+// rolloutIn is a line about a rollout that has not come to its end, and where more is said of it.
+func (a *app) rolloutIn(b *yardarmv1.Bundle) string {
+	text := table.Paint(table.Clean(rolloutText(b)), phaseColor(rolloutColor(b.GetStatus().GetRollout())), a.colors())
+	if failure := b.GetStatus().GetRollout().GetFailure(); failure != "" {
+		text += " (" + table.Clean(failure) + ")"
+	}
+	return fmt.Sprintf("rollout of revision %s; 'yardarm rollout status %s' says more", text, typeName(b))
 }
 
 // rollsOut tells whether the latest revision has not come to the end of its rollout.

@@ -231,12 +231,19 @@ func (a *app) printOne(about client.Object, assignments []*yardarmv1.Assignment)
 	switch o := about.(type) {
 	case *yardarmv1.Bundle:
 		st := o.GetStatus()
-		if st.GetRevision() == 0 {
+		if st.GetRevision() == 0 && st.GetLatestRevision() == 0 {
 			a.print("%s has no revision yet", typeName(o))
 			break
 		}
-		a.print("%s revision %d %s, for %s: %s", typeName(o), st.GetRevision(), shortDigest(st.GetDigest()),
-			cmp.Or(strings.Join(targets(o), ", "), "no group"), table.Paint(counts(st.GetClusters()), phaseColor(countsPhase(st.GetClusters())), a.colors()))
+		what := "has no revision whose rollout has come to its end"
+		if st.GetRevision() != 0 {
+			what = fmt.Sprintf("revision %d %s", st.GetRevision(), shortDigest(st.GetDigest()))
+		}
+		a.print("%s %s, for %s: %s", typeName(o), what, cmp.Or(strings.Join(targets(o), ", "), "no group"),
+			table.Paint(counts(st.GetClusters()), phaseColor(countsPhase(st.GetClusters())), a.colors()))
+		if rollsOut(o) {
+			a.print("%s", a.rolloutIn(o))
+		}
 	case *yardarmv1.Cluster:
 		st := o.GetStatus()
 		a.print("%s is %s, %s; bundles ready: %s", typeName(o), table.Paint(table.Clean(st.GetPhase()), phaseColor(st.GetPhase()), a.colors()),

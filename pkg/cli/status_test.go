@@ -64,10 +64,10 @@ func TestStatusOfARollout(t *testing.T) {
 	web.Status.Rollout = &yardarmv1.RolloutSummary{Revision: 4, Phase: yardarmv1.RolloutProgressing, WaitsFor: yardarmv1.RolloutWaitApproval, Stage: "rest"}
 	behind := newAssignment("eu-1", "web", 3, yardarmv1.PhaseReady)
 	behind.Status.Reason, behind.Status.Message = yardarmv1.ReasonBehind, "revision 4 has not come to it; see yardarm why eu-1 web"
-	f.put(web, behind)
+	f.put(web, behind, newRevision("web", 3, "sha256:"+strings.Repeat("3", 64)))
 	h := serve(t, f)
 	var b strings.Builder
-	for _, args := range []string{"status --exit-code", "status cluster/eu-1 --exit-code", "status bundle/web --exit-code", "describe assignment eu-1.web", "status -o json"} {
+	for _, args := range []string{"status --exit-code", "status cluster/eu-1 --exit-code", "status bundle/web --exit-code", "describe assignment eu-1.web", "describe bundle web", "status -o json"} {
 		b.WriteString(transcript(strings.Fields(args), h.run(t, strings.Fields(args)...)) + "\n")
 	}
 	golden(t, "status-rollout", b.String())
