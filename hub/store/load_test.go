@@ -29,11 +29,9 @@ func mapped(t *testing.T, path string) (resident int) {
 	return resident
 }
 
-// TestLoadReleasesTheFile: rows that were loaded are in memory once, and not also as pages of the file.
-func TestLoadReleasesTheFile(t *testing.T) {
-	dir := t.TempDir()
-	s := opened(t, Config{Dir: dir})
-	const rows, size = 400, 50_000
+// putLarge puts as many bundles with an annotation of as many bytes.
+func putLarge(t *testing.T, s *Store, rows, size int) {
+	t.Helper()
 	update(t, s, func(tx *Tx) error {
 		for i := range rows {
 			b := bundle(fmt.Sprint("b", i), fmt.Sprint("b", i))
@@ -44,6 +42,14 @@ func TestLoadReleasesTheFile(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestLoadReleasesTheFile: rows that were loaded are in memory once, and not also as pages of the file.
+func TestLoadReleasesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, Config{Dir: dir})
+	const rows, size = 400, 50_000
+	putLarge(t, s, rows, size)
 	s = reopened(t, s)
 	path := filepath.Join(dir, databaseName)
 	if resident := mapped(t, path); resident > rows*size>>10/4 {
@@ -83,18 +89,8 @@ func TestFlushReleasesTheFile(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, Config{Dir: dir})
 	const rows, size = 200, 50_000
-	for range 2 { // the second time, pages are read to be replaced
-		update(t, s, func(tx *Tx) error {
-			for i := range rows {
-				b := bundle(fmt.Sprint("b", i), fmt.Sprint("b", i))
-				b.Metadata.Annotations = map[string]string{"a": strings.Repeat("x", size)}
-				if err := tx.PutBundle(b); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
+	putLarge(t, s, rows, size)
+	putLarge(t, s, rows, size) // now pages are read to be replaced
 	path := filepath.Join(dir, databaseName)
 	if resident := mapped(t, path); resident < rows*size>>10/4 {
 		t.Fatalf("%d KiB of the file are in memory before the flush: there is nothing to give back", resident)
