@@ -416,10 +416,13 @@ func TestAdmissionIsBounded(t *testing.T) {
 func TestDrainIsAsLongAsTheFleetIsLarge(t *testing.T) {
 	h := newHub(t, func(c *dispatch.Config) { c.AdmitPerSecond = 2 })
 	var streams []*raw
-	for _, name := range []string{"a", "b", "c", "d"} {
+	for i, name := range []string{"a", "b", "c", "d"} {
 		id := enrol(t, h, name, nil)
 		r := connect(t, h, id)
-		r.greet(id, nil)
+		// Each hears how long the fleet of then takes, should the hub be away without a word.
+		if w := r.greet(id, nil); (w.ReconnectWithin == nil) != (i == 0) || w.ReconnectWithin.AsDuration() != time.Duration((i+1)/2)*time.Second {
+			t.Errorf("%d spokes at two a second are to be back within %v", i+1, w.ReconnectWithin)
+		}
 		streams = append(streams, r)
 	}
 	h.dispatch.Drain(t.Context(), time.Millisecond)

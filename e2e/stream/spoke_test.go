@@ -122,6 +122,7 @@ type spoke struct {
 	state   *state.State
 	book    *report.Book
 	dial    []grpc.DialOption
+	log     slog.Handler
 	try     func(context.Context, *yardarmv1.AssignmentSpec, []byte) *yardarmv1.TrialResult // nil: it tries nothing
 
 	mu       sync.Mutex
@@ -146,7 +147,8 @@ func newSpoke(t testing.TB, h *hub, cluster string, labels map[string]string) *s
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &spoke{t: t, cluster: cluster, dir: dir, id: enrol(t, h, cluster, labels), backend: backend, facts: &yardarmv1.Facts{KubernetesVersion: "v1.36.1", Nodes: 3}}
+	s := &spoke{t: t, cluster: cluster, dir: dir, id: enrol(t, h, cluster, labels), backend: backend, facts: &yardarmv1.Facts{KubernetesVersion: "v1.36.1", Nodes: 3},
+		log: slog.NewTextHandler(logTo{t, cluster}, nil)}
 	s.reopen()
 	t.Cleanup(s.halt)
 	return s
@@ -167,7 +169,7 @@ func (s *spoke) start() {
 	s.stop = cancel
 	client := session.New(session.Config{
 		Identity: s.id, State: s.state, Book: s.book, Version: "test", Instance: "1", KubeUID: s.id.kube,
-		Logger: slog.New(slog.NewTextHandler(logTo{s.t, s.cluster}, nil)),
+		Logger: slog.New(s.log),
 		Facts:  s.observe, Try: s.try, DialOptions: s.dial,
 		Status: func(st session.Status) {
 			s.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -140,6 +141,57 @@ func TestClocksDiffer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Spokes whose hub has gone without a word come back spread over the time that it takes to admit its fleet, though few of that are there.
+func TestHubThatIsAwayIsNotStormed(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, func(c *dispatch.Config) { c.AdmitPerSecond = 4 })
+	for i := range 120 {
+		h.cluster(fmt.Sprintf("absent-%d", i), nil)
+	}
+	spokes := make([]*spoke, 6)
+	pauses := make([]chan time.Duration, len(spokes))
+	for i := range spokes {
+		spokes[i] = newSpoke(t, h, fmt.Sprintf("edge-%d", i), nil)
+		pauses[i] = make(chan time.Duration, 1)
+		spokes[i].log = pausesTo{spokes[i].log, pauses[i]}
+		spokes[i].start()
+		spokes[i].awaitConnected(h)
+	}
+	h.stop()
+	var longest time.Duration
+	for _, pause := range pauses {
+		longest = max(longest, <-pause)
+	}
+	if longest < 3*time.Second || longest > 30*time.Second {
+		t.Errorf("after an attempt each, they wait %s at most; a fleet of 126 at four a second is away for half a minute", longest)
+	}
+}
+
+// pausesTo tells how long a spoke waits that could not dial its hub, the first time.
+type pausesTo struct {
+	slog.Handler
+	to chan<- time.Duration
+}
+
+func (p pausesTo) Handle(ctx context.Context, r slog.Record) error {
+	var pause time.Duration
+	var refused bool
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "retry_in" {
+			pause = a.Value.Duration()
+		}
+		refused = refused || a.Key == "error" && strings.Contains(a.Value.String(), "connection refused")
+		return true
+	})
+	if pause > 0 && refused {
+		select {
+		case p.to <- pause:
+		default:
+		}
+	}
+	return p.Handler.Handle(ctx, r)
 }
 
 // While all spokes come back at once, changes are written and reach them.

@@ -72,8 +72,8 @@ func (s *Server) admitted(ctx context.Context, uid string) error {
 	}
 }
 
-// spread is the time over which the spokes of a hub that goes down are to come back: at least the one that is asked for, and
+// spread is the time over which spokes are to come back to a hub that goes down, or is away: at least the one that is asked for, and
 // what it takes to admit them all.
-func (s *Server) spread(sessions int, atLeast time.Duration) time.Duration {
-	return max(atLeast, time.Duration(float64(sessions)/s.AdmitPerSecond*float64(time.Second)))
+func (s *Server) spread(spokes int, atLeast time.Duration) time.Duration {
+	return max(atLeast, time.Duration(float64(spokes)/s.AdmitPerSecond*float64(time.Second)))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -92,6 +93,10 @@ func (s *session) welcome(h *spokev1.Hello, factsHash []byte, confirmed bool) er
 		SendHoldings: !s.known, SendReports: !confirmed,
 		SendFacts: !holdings.Same(factsHash, h.FactsHash),
 		ReadOnly:  s.Store.ReadOnly(),
+	}
+	// Rows and not sessions: who is welcomed early comes back with all others, too.
+	if within := s.spread(tx.Rows(store.Clusters), 0).Truncate(time.Second); within > 0 {
+		w.ReconnectWithin = durationpb.New(within)
 	}
 	if trust := s.CA.TrustBundle(); !holdings.Same(certs.BundleHash(trust), h.TrustHash) {
 		w.TrustBundle = trust

@@ -19,7 +19,7 @@ type ReadTx struct {
 	txn   *memdb.Txn
 	batch *batch // nil but in a transaction that writes
 	index uint64
-	// rows says how many each table has; nil where nobody has counted.
+	// rows says how many each table has; nil where nobody has counted, in no snapshot that leaves the package.
 	rows *tableRows
 }
 
@@ -29,6 +29,9 @@ type tableRows [tableCount]int
 // empty tells whether a table has no rows, so that it need not be looked into: many have none in most fleets, and what is to run where is asked of them for each
 // cluster and bundle.
 func (tx *ReadTx) empty(t Table) bool { return tx.rows != nil && tx.rows[t] == 0 }
+
+// Rows returns how many rows a table has; within [Store.Update], as the transaction leaves it so far.
+func (tx *ReadTx) Rows(t Table) int { return tx.rows[t] }
 
 // Index returns the index of the newest update that the snapshot contains; within [Store.Update], that of the update itself.
 func (tx *ReadTx) Index() uint64 { return tx.index }

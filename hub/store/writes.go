@@ -45,9 +45,6 @@ func (tx *Tx) Writes() []Write {
 	return out
 }
 
-// Rows returns how many rows a table has, as the transaction leaves it so far.
-func (tx *Tx) Rows(t Table) int { return tx.state.rows[t] }
-
 // asMessage keeps a row that is not there from becoming a message that is not nil. All rows of desired state are messages.
 func asMessage(row any) proto.Message {
 	if row == nil {

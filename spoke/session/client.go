@@ -110,8 +110,9 @@ type Client struct {
 	facts factsCache
 	// partial outlives sessions; the fetching goroutine of the one session there is owns it.
 	partial partial
-	// brief says that the hub's last Welcome was; set before a session's goroutines start.
-	brief bool
+	// brief says that the hub's last Welcome was, and within is its reconnect_within; both are set before a session's goroutines start.
+	brief  bool
+	within time.Duration
 }
 
 // New makes a client; Run does the work.
@@ -121,7 +122,8 @@ func New(c Config) *Client { return &Client{Config: c} }
 func (c *Client) Run(ctx context.Context) error {
 	c.expect()
 	retry := backoff.Backoff{Base: backoffBase, Max: backoffCap}
-	for next := 0; ; {
+	// missed counts addresses in a row that have not served.
+	for next, missed := 0, 0; ; {
 		started := time.Now()
 		addresses := c.Identity.Addresses()
 		if len(addresses) == 0 {
@@ -132,13 +134,20 @@ func (c *Client) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !connected {
-			next++ // this one did not serve
+		if connected {
+			missed = 0
+		} else {
+			missed++
+			next++
 		}
 		if connected && time.Since(started) > stableAfter {
 			retry.Reset()
 		}
-		wait, err := c.judge(err, retry.Next())
+		wait := retry.Next()
+		if missed >= len(addresses) {
+			wait = c.spread(wait)
+		}
+		wait, err = c.judge(err, wait)
 		if errors.Is(err, ErrDeleted) {
 			return err
 		}
@@ -205,6 +214,10 @@ func (c *Client) judge(err error, wait time.Duration) (time.Duration, error) {
 	}
 	return wait, err
 }
+
+// spread makes a wait long enough for a hub that serves at none of its addresses. It is away, and its whole fleet comes back with it: then more at once than
+// it admits in a second would stand in line before it, and give up there. Before that is known, a stream that has ended is begun anew as soon as after any failure.
+func (c *Client) spread(wait time.Duration) time.Duration { return max(wait, jitter(c.within)) }
 
 // ReasonClusterDeleted is the reason of the ErrorInfo that tells a spoke that its cluster is deleted.
 const ReasonClusterDeleted = "CLUSTER_DELETED"

@@ -126,6 +126,7 @@ func (s *session) greet(ctx context.Context) error {
 		s.logger.Warn("the hub hands out no changes", "reason", w.ReadOnly)
 	}
 	s.brief = w.Brief
+	s.within = min(max(w.ReconnectWithin.AsDuration(), 0), backoffCap) // a hub shows clusters as stale that are not back in twice that
 	if w.MaxArtifactSize > 0 {
 		s.State.SetMaxArtifactSize(w.MaxArtifactSize)
 	}

@@ -985,9 +985,12 @@ type Welcome struct {
 	// Why the hub hands out no changes now; empty when it does.
 	ReadOnly string `protobuf:"bytes,10,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	// The hub takes what is brief, and says it so to a spoke that does.
-	Brief         bool `protobuf:"varint,11,opt,name=brief,proto3" json:"brief,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Brief bool `protobuf:"varint,11,opt,name=brief,proto3" json:"brief,omitempty"`
+	// How long this hub takes to admit its fleet: a spoke that finds it away comes back at a random time within that, or later by its own backoff. Whole
+	// seconds; not set where it is less than one.
+	ReconnectWithin *durationpb.Duration `protobuf:"bytes,12,opt,name=reconnect_within,json=reconnectWithin,proto3" json:"reconnect_within,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
@@ -1095,6 +1098,13 @@ func (x *Welcome) GetBrief() bool {
 		return x.Brief
 	}
 	return false
+}
+
+func (x *Welcome) GetReconnectWithin() *durationpb.Duration {
+	if x != nil {
+		return x.ReconnectWithin
+	}
+	return nil
 }
 
 // Heartbeat says that the spoke is alive. The hub notes it in memory only.
@@ -2350,7 +2360,7 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"\n" +
 	"trust_hash\x18\v \x01(\fR\ttrustHash\x12\x14\n" +
 	"\x05brief\x18\f \x01(\bR\x05brief\x12\x16\n" +
-	"\x06trials\x18\r \x01(\bR\x06trials\"\xad\x03\n" +
+	"\x06trials\x18\r \x01(\bR\x06trials\"\xf3\x03\n" +
 	"\aWelcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x120\n" +
 	"\x06cursor\x18\x02 \x01(\v2\x18.yardarm.spoke.v1.CursorR\x06cursor\x12H\n" +
@@ -2364,7 +2374,8 @@ const file_yardarm_spoke_v1_spoke_proto_rawDesc = "" +
 	"send_facts\x18\t \x01(\bR\tsendFacts\x12\x1b\n" +
 	"\tread_only\x18\n" +
 	" \x01(\tR\breadOnly\x12\x14\n" +
-	"\x05brief\x18\v \x01(\bR\x05brief\"\v\n" +
+	"\x05brief\x18\v \x01(\bR\x05brief\x12D\n" +
+	"\x10reconnect_within\x18\f \x01(\v2\x19.google.protobuf.DurationR\x0freconnectWithin\"\v\n" +
 	"\tHeartbeat\"A\n" +
 	"\bHoldings\x125\n" +
 	"\bholdings\x18\x01 \x03(\v2\x19.yardarm.spoke.v1.HoldingR\bholdings\"\x85\x02\n" +
@@ -2538,38 +2549,39 @@ var file_yardarm_spoke_v1_spoke_proto_depIdxs = []int32{
 	8,  // 14: yardarm.spoke.v1.Hello.cursor:type_name -> yardarm.spoke.v1.Cursor
 	8,  // 15: yardarm.spoke.v1.Welcome.cursor:type_name -> yardarm.spoke.v1.Cursor
 	31, // 16: yardarm.spoke.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	15, // 17: yardarm.spoke.v1.Holdings.holdings:type_name -> yardarm.spoke.v1.Holding
-	8,  // 18: yardarm.spoke.v1.Delta.cursor:type_name -> yardarm.spoke.v1.Cursor
-	17, // 19: yardarm.spoke.v1.Delta.changes:type_name -> yardarm.spoke.v1.Change
-	21, // 20: yardarm.spoke.v1.Delta.contents:type_name -> yardarm.spoke.v1.Content
-	32, // 21: yardarm.spoke.v1.Change.assign:type_name -> yardarm.v1.AssignmentSpec
-	19, // 22: yardarm.spoke.v1.Change.remove:type_name -> yardarm.spoke.v1.Tombstone
-	20, // 23: yardarm.spoke.v1.Change.hold:type_name -> yardarm.spoke.v1.Hold
-	18, // 24: yardarm.spoke.v1.Change.revise:type_name -> yardarm.spoke.v1.Revise
-	33, // 25: yardarm.spoke.v1.Tombstone.workloads:type_name -> yardarm.v1.Workloads
-	8,  // 26: yardarm.spoke.v1.Ack.cursor:type_name -> yardarm.spoke.v1.Cursor
-	8,  // 27: yardarm.spoke.v1.Nack.cursor:type_name -> yardarm.spoke.v1.Cursor
-	0,  // 28: yardarm.spoke.v1.Nack.code:type_name -> yardarm.spoke.v1.NackCode
-	34, // 29: yardarm.spoke.v1.ReportUpdate.reports:type_name -> yardarm.v1.Report
-	31, // 30: yardarm.spoke.v1.Drain.reconnect_within:type_name -> google.protobuf.Duration
-	32, // 31: yardarm.spoke.v1.Trial.assignment:type_name -> yardarm.v1.AssignmentSpec
-	31, // 32: yardarm.spoke.v1.Trial.within:type_name -> google.protobuf.Duration
-	35, // 33: yardarm.spoke.v1.TrialAnswer.result:type_name -> yardarm.v1.TrialResult
-	3,  // 34: yardarm.spoke.v1.SpokeService.Enroll:input_type -> yardarm.spoke.v1.EnrollRequest
-	6,  // 35: yardarm.spoke.v1.SpokeService.Renew:input_type -> yardarm.spoke.v1.RenewRequest
-	9,  // 36: yardarm.spoke.v1.SpokeService.Connect:input_type -> yardarm.spoke.v1.ConnectRequest
-	28, // 37: yardarm.spoke.v1.SpokeService.Fetch:input_type -> yardarm.spoke.v1.FetchRequest
-	1,  // 38: yardarm.spoke.v1.SpokeService.Leave:input_type -> yardarm.spoke.v1.LeaveRequest
-	4,  // 39: yardarm.spoke.v1.SpokeService.Enroll:output_type -> yardarm.spoke.v1.EnrollResponse
-	7,  // 40: yardarm.spoke.v1.SpokeService.Renew:output_type -> yardarm.spoke.v1.RenewResponse
-	10, // 41: yardarm.spoke.v1.SpokeService.Connect:output_type -> yardarm.spoke.v1.ConnectResponse
-	29, // 42: yardarm.spoke.v1.SpokeService.Fetch:output_type -> yardarm.spoke.v1.FetchResponse
-	2,  // 43: yardarm.spoke.v1.SpokeService.Leave:output_type -> yardarm.spoke.v1.LeaveResponse
-	39, // [39:44] is the sub-list for method output_type
-	34, // [34:39] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	31, // 17: yardarm.spoke.v1.Welcome.reconnect_within:type_name -> google.protobuf.Duration
+	15, // 18: yardarm.spoke.v1.Holdings.holdings:type_name -> yardarm.spoke.v1.Holding
+	8,  // 19: yardarm.spoke.v1.Delta.cursor:type_name -> yardarm.spoke.v1.Cursor
+	17, // 20: yardarm.spoke.v1.Delta.changes:type_name -> yardarm.spoke.v1.Change
+	21, // 21: yardarm.spoke.v1.Delta.contents:type_name -> yardarm.spoke.v1.Content
+	32, // 22: yardarm.spoke.v1.Change.assign:type_name -> yardarm.v1.AssignmentSpec
+	19, // 23: yardarm.spoke.v1.Change.remove:type_name -> yardarm.spoke.v1.Tombstone
+	20, // 24: yardarm.spoke.v1.Change.hold:type_name -> yardarm.spoke.v1.Hold
+	18, // 25: yardarm.spoke.v1.Change.revise:type_name -> yardarm.spoke.v1.Revise
+	33, // 26: yardarm.spoke.v1.Tombstone.workloads:type_name -> yardarm.v1.Workloads
+	8,  // 27: yardarm.spoke.v1.Ack.cursor:type_name -> yardarm.spoke.v1.Cursor
+	8,  // 28: yardarm.spoke.v1.Nack.cursor:type_name -> yardarm.spoke.v1.Cursor
+	0,  // 29: yardarm.spoke.v1.Nack.code:type_name -> yardarm.spoke.v1.NackCode
+	34, // 30: yardarm.spoke.v1.ReportUpdate.reports:type_name -> yardarm.v1.Report
+	31, // 31: yardarm.spoke.v1.Drain.reconnect_within:type_name -> google.protobuf.Duration
+	32, // 32: yardarm.spoke.v1.Trial.assignment:type_name -> yardarm.v1.AssignmentSpec
+	31, // 33: yardarm.spoke.v1.Trial.within:type_name -> google.protobuf.Duration
+	35, // 34: yardarm.spoke.v1.TrialAnswer.result:type_name -> yardarm.v1.TrialResult
+	3,  // 35: yardarm.spoke.v1.SpokeService.Enroll:input_type -> yardarm.spoke.v1.EnrollRequest
+	6,  // 36: yardarm.spoke.v1.SpokeService.Renew:input_type -> yardarm.spoke.v1.RenewRequest
+	9,  // 37: yardarm.spoke.v1.SpokeService.Connect:input_type -> yardarm.spoke.v1.ConnectRequest
+	28, // 38: yardarm.spoke.v1.SpokeService.Fetch:input_type -> yardarm.spoke.v1.FetchRequest
+	1,  // 39: yardarm.spoke.v1.SpokeService.Leave:input_type -> yardarm.spoke.v1.LeaveRequest
+	4,  // 40: yardarm.spoke.v1.SpokeService.Enroll:output_type -> yardarm.spoke.v1.EnrollResponse
+	7,  // 41: yardarm.spoke.v1.SpokeService.Renew:output_type -> yardarm.spoke.v1.RenewResponse
+	10, // 42: yardarm.spoke.v1.SpokeService.Connect:output_type -> yardarm.spoke.v1.ConnectResponse
+	29, // 43: yardarm.spoke.v1.SpokeService.Fetch:output_type -> yardarm.spoke.v1.FetchResponse
+	2,  // 44: yardarm.spoke.v1.SpokeService.Leave:output_type -> yardarm.spoke.v1.LeaveResponse
+	40, // [40:45] is the sub-list for method output_type
+	35, // [35:40] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_spoke_v1_spoke_proto_init() }
