@@ -46,7 +46,9 @@ type registry struct {
 	// gone are clusters whose session has ended lately: when, and when they were last heard.
 	gone map[string]departure
 	// silent are clusters whose stream is open and from which nothing comes.
-	silent   map[string]bool
+	silent map[string]bool
+	// soonest is when, as of Server.elapsed, the first of the other sessions will have been silent for too long if nothing comes: none needs a look before.
+	soonest  time.Duration
 	draining *spokev1.Drain
 
 	comeback *comeback
@@ -77,6 +79,7 @@ func (r *registry) add(s *session, h *spokev1.Hello) (known *storev1.Observed, c
 	r.sessions[s.uid] = s
 	delete(r.gone, s.uid)
 	delete(r.silent, s.uid)
+	r.soonest = min(r.soonest, s.staleAt())
 	drain := r.draining
 	r.metrics.sessions.Set(float64(len(r.sessions)))
 	r.mu.Unlock()
@@ -286,17 +289,24 @@ func (r *registry) due(now time.Time) map[string]turn {
 			turns[uid] = turn{yardarmv1.PresenceStale, d.lastSeen, nil}
 		}
 	}
-	for uid, s := range r.sessions {
-		silence := elapsed - time.Duration(s.lastSeen.Load())
-		silent := silence >= r.StaleAfter
-		switch {
-		case silent == r.silent[uid]:
-		case silent:
-			r.silent[uid] = true
-			turns[uid] = turn{yardarmv1.PresenceStale, now.Add(-silence), s}
-		default:
+	for uid := range r.silent {
+		if s := r.sessions[uid]; s.staleAt() > elapsed {
 			delete(r.silent, uid)
-			turns[uid] = turn{yardarmv1.PresenceConnected, now.Add(-silence), s}
+			turns[uid] = turn{yardarmv1.PresenceConnected, now.Add(-s.silence()), s}
+		}
+	}
+	if elapsed < r.soonest {
+		return turns
+	}
+	r.soonest = elapsed + r.StaleAfter
+	for uid, s := range r.sessions {
+		switch at := s.staleAt(); {
+		case r.silent[uid]:
+		case at > elapsed:
+			r.soonest = min(r.soonest, at)
+		default:
+			r.silent[uid] = true
+			turns[uid] = turn{yardarmv1.PresenceStale, now.Add(-s.silence()), s}
 		}
 	}
 	return turns

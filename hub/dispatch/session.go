@@ -219,6 +219,9 @@ func (s *session) over() { s.endOnce.Do(func() { close(s.ended) }) }
 
 func (s *session) seen() { s.lastSeen.Store(int64(s.elapsed())) }
 
+// staleAt is when its cluster counts as stale if nothing more comes, as of Server.elapsed.
+func (s *session) staleAt() time.Duration { return time.Duration(s.lastSeen.Load()) + s.StaleAfter }
+
 // silence is for how long the spoke has said nothing.
 func (s *session) silence() time.Duration { return s.elapsed() - time.Duration(s.lastSeen.Load()) }
 
