@@ -48,9 +48,10 @@ const (
 	// connectTimeout bounds how long a connection may take to come about: a hub to which a whole fleet comes back has each wait for its turn, 20 s at most.
 	connectTimeout = 30 * time.Second
 
-	// keepaliveTime and keepaliveTimeout find a connection that has gone half-open. Heartbeats are messages of their own,
-	// since proxies count only those. A dead hub is found when it would show the cluster as stale, and each ping costs as much as a heartbeat.
-	keepaliveTime    = time.Minute
+	// keepaliveTime and keepaliveTimeout find a connection that has gone half-open. Heartbeats are messages of their own, since proxies count only those; and
+	// where nothing acknowledges them, the kernel ends the connection after keepaliveTimeout (gRPC sets TCP_USER_TIMEOUT to that). What is left for pings is a
+	// proxy between that holds the line of a hub it has lost. Their answers are all that an idle hub writes: each costs it more than a heartbeat.
+	keepaliveTime    = 2 * time.Minute
 	keepaliveTimeout = 15 * time.Second
 
 	// window bounds what a hub may have under way that nobody has read yet, in bytes, for one call and for all of the connection: 5 MB
