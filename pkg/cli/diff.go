@@ -69,7 +69,7 @@ func (a *app) diff(ctx context.Context, dir string, f *publishFlags) error {
 	resp, err := a.upload(ctx, dir, f)
 	if err != nil {
 		// 1 says that something changes.
-		return &outcome{ExitError, a.inFlags(err)}
+		return &outcome{ExitError, a.inFlags(err, publicationField, publicationFlags)}
 	}
 	if f.trial != nil && resp.GetTrial() == nil {
 		return &outcome{ExitError, errors.New("the hub is older than this program, and has no cluster try anything: upgrade it, or leave --server-side out")}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,6 +145,20 @@ func (a *app) withDetails(rpc *status.Status) string {
 		return enumerate(text, strings.Count(text, "\n")+1)
 	}
 	return text
+}
+
+// inFlags names the flags where the hub names fields of the request, which fields finds: by the first part of what it matches. flags are those that are not
+// called as their field. Other errors it returns as they are.
+func (a *app) inFlags(err error, fields *regexp.Regexp, flags map[string]string) error {
+	rpc, ok := statusOf(err)
+	if !ok || !fields.MatchString(rpc.Message()) {
+		return err
+	}
+	text := fields.ReplaceAllStringFunc(a.explain(err), func(match string) string {
+		field := fields.FindStringSubmatch(match)[1]
+		return cmp.Or(flags[field], "--"+field)
+	})
+	return &outcome{codeOf(err), errors.New(text)}
 }
 
 // enumerate puts a headline over a list of problems, one in a line.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ With effect deny, nothing goes on within it. In an emergency, 'yardarm rollout o
 			}
 			resp, err := hub.Apply(cmd.Context(), &hubv1.ApplyRequest{Resources: []*hubv1.Resource{{Resource: &hubv1.Resource_Gate{Gate: gate}}}, DryRun: f.dryRun})
 			if err != nil {
-				return err
+				return a.inFlags(err, freezeField, freezeNames)
 			}
 			for _, warning := range resp.GetResults()[0].GetWarnings() {
 				a.say("%s", warning)
@@ -88,6 +89,12 @@ With effect deny, nothing goes on within it. In an emergency, 'yardarm rollout o
 	complete(cmd, "cluster", a.completeNames(resource.Cluster))
 	return cmd
 }
+
+// freezeField is how the hub names what the flags of freeze say.
+var freezeField = regexp.MustCompile(`(?:Gate "[^"]*": )?\bresources\[0\]\.(?:metadata|spec)\.(?:freeze\.)?(name|bundles|groups|clusters|reason|until)(?:\.names)?(?:\[\d+\])?`)
+
+// freezeNames are what the command line calls otherwise.
+var freezeNames = map[string]string{"name": "NAME", "bundles": "--bundle", "groups": "--group", "clusters": "--cluster"}
 
 // gate is what the flags ask for.
 func (f freezeFlags) gate(args []string, now time.Time) (*yardarmv1.Gate, error) {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
@@ -27,4 +28,16 @@ func TestGates(t *testing.T) {
 		b.WriteString(strings.ReplaceAll(string(text), " ", "") + "\n")
 	}
 	golden(t, "gates", b.String())
+}
+
+func TestFreezeThatTheHubRefuses(t *testing.T) {
+	h := serve(t, gatesFleet())
+	h.failWith("Apply", withDetails(t, codes.InvalidArgument, "Gate \"freeze-group-prodd\": resources[0].spec.groups[0]: there is no cluster group \"prodd\"\n"+
+		"Gate \"freeze-group-prodd\": resources[0].spec.bundles.names[1]: is twice in the list\n"+
+		"Gate \"freeze-group-prodd\": resources[0].metadata.name: is too long\n"+
+		"Gate \"freeze-group-prodd\": resources[0].spec.freeze.until: is over already"))
+	got := h.run(t, "freeze", "--group", "prodd")
+	if want := "error: there are 4 problems:\n  --group: there is no cluster group \"prodd\"\n  --bundle: is twice in the list\n  NAME: is too long\n  --until: is over already\n"; got.code != ExitError || got.err != want {
+		t.Errorf("%+v", got)
+	}
 }

@@ -109,7 +109,7 @@ func (a *app) publish(ctx context.Context, dir string, f *publishFlags) error {
 		resp, err = a.upload(ctx, dir, f)
 	}
 	if err != nil {
-		err = a.inFlags(err)
+		err = a.inFlags(err, publicationField, publicationFlags)
 		if f.wait {
 			return a.concluded(ctx, f.output, nil, func() (*readyWait, error) { return &readyWait{app: a, question: question{bundle: f.bundle}}, err })
 		}
@@ -185,21 +185,8 @@ func strategyOf(name string) (*yardarmv1.RolloutStrategy, error) {
 // publicationField is how the hub names what the flags of publish say.
 var publicationField = regexp.MustCompile(`\bpublication\.(?:provenance\.)?(bundle|groups|message|source|commit|rollout)(?:\[\d+\]|\.strategy)?`)
 
-// inFlags names the flags where the hub names fields of the request. Other errors it returns as they are.
-func (a *app) inFlags(err error) error {
-	rpc, ok := statusOf(err)
-	if !ok || !publicationField.MatchString(rpc.Message()) {
-		return err
-	}
-	text := publicationField.ReplaceAllStringFunc(a.explain(err), func(field string) string {
-		name := publicationField.FindStringSubmatch(field)[1]
-		if name == "groups" {
-			name = "to"
-		}
-		return "--" + name
-	})
-	return &outcome{codeOf(err), errors.New(text)}
-}
+// publicationFlags are the flags whose names are not those of the fields.
+var publicationFlags = map[string]string{"groups": "--to"}
 
 // checkPublished refuses flags that make no sense together.
 func checkPublished(output string, wait bool, waiting *waitFlags) error {
