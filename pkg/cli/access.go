@@ -46,7 +46,7 @@ func (a *app) until(t *timestamppb.Timestamp) string {
 	case !t.AsTime().After(a.io.Now()):
 		return "expired"
 	}
-	return "in " + table.Duration(t.AsTime().Sub(a.io.Now()))
+	return "in " + table.Left(t.AsTime().Sub(a.io.Now()))
 }
 
 // rules are what a role allows, as in "get hub,bundles; publish bundles".

@@ -253,7 +253,7 @@ func (a *app) at(t *timestamppb.Timestamp) string {
 	}
 	local := t.AsTime().In(a.io.Now().Location()).Format("2006-01-02 15:04:05 MST")
 	if t.AsTime().After(a.io.Now()) {
-		return fmt.Sprintf("%s (in %s)", local, table.Duration(t.AsTime().Sub(a.io.Now())))
+		return fmt.Sprintf("%s (in %s)", local, table.Left(t.AsTime().Sub(a.io.Now())))
 	}
 	return fmt.Sprintf("%s (%s)", local, a.ago(t))
 }

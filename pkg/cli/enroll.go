@@ -176,7 +176,7 @@ func (a *app) awaitEnrollment(ctx context.Context, hub *client.Client, name stri
 	for {
 		if state := a.enrollmentState(last); a.io.ErrTerminal {
 			l.set("cluster/%s: %s; the token is good for %s more (Ctrl-C stops waiting, not the enrolment)", name, state,
-				table.Duration(expires.Sub(a.io.Now())))
+				table.Left(expires.Sub(a.io.Now())))
 		} else {
 			l.set("cluster/%s: %s", name, state)
 		}

@@ -29,6 +29,20 @@ func Duration(d time.Duration) string {
 	return units(d, 365*day, "y", day, "d")
 }
 
+// Left writes how long it is until something, as Duration does, but to the nearest: of an hour that has just begun, 60m are left and not 59.
+func Left(d time.Duration) string {
+	smallest := day
+	switch {
+	case d < 10*time.Minute:
+		smallest = time.Second
+	case d < 8*time.Hour:
+		smallest = time.Minute
+	case d < 8*day:
+		smallest = time.Hour
+	}
+	return Duration(d.Round(smallest))
+}
+
 func units(d, big time.Duration, bigName string, small time.Duration, smallName string) string {
 	text := fmt.Sprintf("%d%s", int(d/big), bigName)
 	if rest := int(d % big / small); rest > 0 {

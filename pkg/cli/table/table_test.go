@@ -85,3 +85,17 @@ func TestDuration(t *testing.T) {
 		}
 	}
 }
+
+func TestLeft(t *testing.T) {
+	for _, tc := range []struct {
+		d    time.Duration
+		want string
+	}{
+		{-time.Minute, "0s"}, {1600 * time.Millisecond, "2s"}, {time.Hour - 2*time.Second, "60m"}, {8*time.Hour - time.Second, "8h"}, {15*time.Minute - 40*time.Second, "14m"},
+		{3*day - time.Second, "3d"}, {30*day - time.Hour, "30d"},
+	} {
+		if got := Left(tc.d); got != tc.want {
+			t.Errorf("%s: got %s, want %s", tc.d, got, tc.want)
+		}
+	}
+}
