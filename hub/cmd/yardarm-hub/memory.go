@@ -18,8 +18,6 @@ const (
 	quietShare = 1. / 10
 	// spareShare is how much more than it keeps a quiet hub may have, as a part of that, before it gives it back.
 	spareShare = 1. / 4
-	// stackShare is by how much a collection has to make stacks smaller, as a part of them, for another to be worth its time.
-	stackShare = 1. / 10
 	// openingPercent is how much may be allocated before the next collection while the database is read, in percent of what the last one has left: nearly all of
 	// it stays, so that collections find little. It bounds what is left of anything else.
 	openingPercent = 800
@@ -123,21 +121,10 @@ func giveBack(ctx context.Context, p *pace) {
 		now := readMemory()
 		p.look(time.Now(), now.quiet(before))
 		if now.spare(before) {
-			now = rest(now, debug.FreeOSMemory, readMemory)
+			debug.FreeOSMemory()
+			now = readMemory()
 		}
 		before = now
-	}
-}
-
-// rest collects, and again as long as that makes stacks much smaller, and answers the memory after it: a wave leaves each session a deep stack, of which a collection
-// gives half back.
-func rest(now memory, collect func(), read func() memory) memory {
-	for {
-		before := now
-		collect()
-		if now = read(); now.stacks >= (1-stackShare)*before.stacks {
-			return now
-		}
 	}
 }
 
@@ -147,17 +134,16 @@ type memory struct {
 	live      float64 // what the last collection has left
 	objects   float64 // live, or not yet collected
 	held      float64 // what the system has given and not got back
-	stacks    float64 // of goroutines; in none of the others
 }
 
 func readMemory() memory {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(samples)
 	value := func(i int) float64 { return float64(samples[i].Value.Uint64()) }
-	return memory{allocated: value(0), live: value(1), objects: value(2), held: value(2) + value(3), stacks: value(4)}
+	return memory{allocated: value(0), live: value(1), objects: value(2), held: value(2) + value(3)}
 }
 
 // quiet tells whether the hub did little since before.
