@@ -1,10 +1,6 @@
 package store
 
-import (
-	"errors"
-
-	memdb "github.com/hashicorp/go-memdb"
-)
+import "errors"
 
 const (
 	// maxSoftWithUpdate is how many rows of observed state go along with an update. Few, since the update waits for them, and enough that in a quiet fleet
@@ -24,10 +20,9 @@ type dirtyRow struct {
 
 func (d dirtyRows) add(t anyTable, key string) { d[dirtyRow{t, key}] = struct{}{} }
 
-// take returns what writes up to n dirty rows as txn has them. They stay dirty until written is called. A row that cannot be encoded is dropped, and
+// take returns what writes up to n dirty rows as tx has them. They stay dirty until written is called. A row that cannot be encoded is dropped, and
 // reported to failed: it would fail every time.
-func (d dirtyRows) take(txn *memdb.Txn, n int, failed func(dirtyRow, error)) (ops []Op, taken []dirtyRow) {
-	tx := &ReadTx{txn: txn}
+func (d dirtyRows) take(tx *ReadTx, n int, failed func(dirtyRow, error)) (ops []Op, taken []dirtyRow) {
 	for row := range d {
 		if len(taken) >= n {
 			break
@@ -53,7 +48,7 @@ func (d dirtyRows) written(rows []dirtyRow) {
 	}
 }
 
-// askForFlush tells Run that something waits for being written, that the audit log is too long, or that the disk is to be tried again. The caller has the turn.
+// askForFlush tells Run that something waits for being written, that the audit log is too long, or that the disk is to be tried again. The caller has the disk.
 func (s *Store) askForFlush() {
 	if len(s.dirty)+len(s.history) == 0 && s.diskFull.Load() == nil && !s.auditTooLong() {
 		return
@@ -68,12 +63,12 @@ func (s *Store) askForFlush() {
 // that memory of it is given back at the end.
 func (s *Store) flush() error {
 	for {
-		s.turn <- struct{}{}
+		s.disk <- struct{}{}
 		more, err := s.flushSome()
 		if !more && s.usable() == nil {
 			s.log.Release()
 		}
-		<-s.turn
+		<-s.disk
 		if err != nil || !more {
 			return err
 		}
@@ -90,15 +85,12 @@ func (s *Store) flushSome() (more bool, err error) {
 	if len(s.dirty)+len(s.history) == 0 && s.diskFull.Load() == nil {
 		return false, nil
 	}
-	txn := s.rows.Txn(true)
-	ops, taken := s.takeDirty(txn, maxFlush)
+	ops, taken := s.takeDirty(s.Read(), maxFlush)
 	chunks, subjects := s.takeHistory(maxFlush - len(taken))
 	if ops = append(ops, chunks...); len(ops) == 0 && s.diskFull.Load() == nil {
-		txn.Abort() // there is no room for more history
-		return false, nil
+		return false, nil // there is no room for more history
 	}
-	if err := s.commit(txn, ops, taken); err != nil {
-		txn.Abort()
+	if err := s.commit(s.shown, ops, taken); err != nil {
 		return false, err
 	}
 	s.history.written(subjects)
@@ -108,8 +100,8 @@ func (s *Store) flushSome() (more bool, err error) {
 	return len(s.dirty) > 0 || len(subjects) > 0, nil
 }
 
-func (s *Store) takeDirty(txn *memdb.Txn, n int) ([]Op, []dirtyRow) {
-	return s.dirty.take(txn, n, func(row dirtyRow, err error) {
+func (s *Store) takeDirty(tx *ReadTx, n int) ([]Op, []dirtyRow) {
+	return s.dirty.take(tx, n, func(row dirtyRow, err error) {
 		s.config.Logger.Error("observed row cannot be written", "table", row.table.table().String(), "key", row.key, "error", err)
 	})
 }

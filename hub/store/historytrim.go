@@ -152,18 +152,13 @@ func (s *Store) hasSubject(uid string) bool {
 // writeHistory commits ops, and nothing with them.
 func (s *Store) writeHistory(ctx context.Context, ops []Op) error {
 	select {
-	case s.turn <- struct{}{}:
+	case s.disk <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-s.turn }()
+	defer func() { <-s.disk }()
 	if err := s.usable(); err != nil {
 		return err
 	}
-	txn := s.rows.Txn(true)
-	if err := s.commit(txn, ops, nil); err != nil {
-		txn.Abort()
-		return err
-	}
-	return nil
+	return s.commit(s.shown, ops, nil)
 }
