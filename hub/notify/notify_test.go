@@ -217,7 +217,7 @@ func TestAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]", "169.254.169.254", "[fe80::1]", "0.0.0.0", "[::]", "224.0.0.1"} {
+	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]", "169.254.169.254", "[fe80::1]", "0.0.0.0", "[::]", "224.0.0.1", "100.100.100.200", "[fd00:ec2::254]"} {
 		row := w.notification("ops", &yardarmv1.NotificationSpec{Url: "http://" + host + ":" + port})
 		if _, err := w.Test(t.Context(), row); err == nil || !strings.Contains(err.Error(), "--notify-local") {
 			t.Errorf("%s: error %v", host, err)

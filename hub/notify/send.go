@@ -14,12 +14,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/yardarm-dev/yardarm/hub/local"
 	"github.com/yardarm-dev/yardarm/pkg/version"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -130,14 +130,11 @@ func (t *target) close() {
 
 // refuseLocal is asked for each address that is about to be dialled, after its name was looked up.
 func refuseLocal(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	if ip := to.Addr().Unmap(); ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
+	_, is, err := local.Address(address)
+	if err == nil && is {
 		return errLocal
 	}
-	return nil
+	return err
 }
 
 // send tells the receiver one event. Beside an error it answers how long the receiver asks to be left alone.

@@ -2,14 +2,13 @@ package reach
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/yardarm-dev/yardarm/hub/local"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
@@ -53,16 +52,9 @@ func (d *Dialer) Dial(ctx context.Context, network, address string) (net.Conn, e
 
 // check refuses addresses that lead to the hub's own machine, or to services of its link such as a cloud's metadata.
 func (d *Dialer) check(address string) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("dial %s: %w", address, err)
-	}
-	ip := to.Addr().Unmap()
-	if d.Local || ip.IsGlobalUnicast() && !slices.Contains(metadata, ip) {
-		return nil
+	ip, is, err := local.Address(address)
+	if err != nil || !is || d.Local {
+		return err
 	}
 	return Failed(yardarmv1.SourceNotAllowed, "the address %s is of the hub's own machine or link, where sources may not be (--source-local allows it)", ip)
 }
-
-// metadata are addresses of clouds' metadata services that are not of the link.
-var metadata = []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200")}
