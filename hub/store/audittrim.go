@@ -52,9 +52,9 @@ func (s *Store) TrimAudit(ctx context.Context, before time.Time) (dropped int, e
 	}
 }
 
-// auditTooLong tells whether it is worth a commit to drop what is beyond Keep. The caller has the disk.
+// auditTooLong tells whether it is worth a commit to drop what is beyond Keep. The caller has the turn.
 func (s *Store) auditTooLong() bool {
-	return s.audit != nil && s.audit.tooMany(s.shown.state.audit) >= maxAuditCut
+	return s.audit != nil && s.audit.tooMany(s.state.audit) >= maxAuditCut
 }
 
 // boundAudit drops what is beyond Keep, as Run has it done, and returns whether it can. A log that is not what the hub wrote grows instead, until somebody has looked at it:

@@ -29,9 +29,9 @@ func TestBatchReadsItsWrites(t *testing.T) {
 	}
 	errTest := errors.New("test")
 	for round := range 40 {
-		var updates []func(*Tx) error
+		var requests []*request
 		for n := range 5 {
-			updates = append(updates, func(tx *Tx) error {
+			requests = append(requests, &request{done: make(chan struct{}), fn: func(tx *Tx) error {
 				compare(tx, fmt.Sprintf("round %d, update %d", round, n))
 				for range random.IntN(4) {
 					i := random.IntN(some)
@@ -50,12 +50,14 @@ func TestBatchReadsItsWrites(t *testing.T) {
 					return errTest
 				}
 				return nil
-			})
+			}})
 		}
-		_, errs := batched(t, s, updates...)
-		for _, err := range errs {
-			if err != nil && !errors.Is(err, errTest) {
-				t.Fatal(err)
+		s.turn <- struct{}{}
+		taken := s.commitUpdates(requests)
+		<-s.turn
+		for _, r := range requests[:taken] {
+			if r.err != nil && !errors.Is(r.err, errTest) {
+				t.Fatal(r.err)
 			}
 		}
 	}

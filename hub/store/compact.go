@@ -23,17 +23,19 @@ const (
 // changes nothing if there is too little, which is a [*DiskFullError].
 func (s *Store) Compact(ctx context.Context) (freed int64, err error) {
 	select {
-	case s.disk <- struct{}{}:
+	case s.turn <- struct{}{}:
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	defer func() { <-s.disk }()
+	defer func() { <-s.turn }()
 	if err := s.usable(); err != nil {
 		return 0, err
 	}
 	freed, err = s.log.Compact(ctx)
 	if errors.Is(err, errUnsure) {
-		return 0, s.fail(err)
+		s.failure = &FailedError{Dir: s.config.Dir, Err: err}
+		close(s.failed)
+		return 0, s.failure
 	}
 	if err != nil {
 		return 0, fmt.Errorf("compact the database: %w", err)

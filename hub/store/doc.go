@@ -1,7 +1,7 @@
 // Package store holds the hub's state: rows of the domain in memory, the same rows on disk.
 //
 //	View, Read ─────────────▶ go-memdb: all rows, immutable, indexed; a reader gets a snapshot and blocks nobody
-//	Update ──▶ queue ──▶ batch ──▶ bbolt: one commit for all that were waiting ──▶ visible ──▶ subscriptions ──▶ callers
+//	Update ──▶ queue ──▶ batch ──▶ bbolt: one commit for all that were waiting ──▶ go-memdb ──▶ callers ──▶ subscriptions
 //	Observe ─▶ queue ──▶ go-memdb at once; to bbolt with a later commit, or after FlushInterval
 //
 // Durable before visible: neither a reader nor a subscriber sees what [Store.Update] writes before it is on disk. What [Store.Observe] writes is observed

@@ -98,8 +98,19 @@ func TestDiskFull(t *testing.T) {
 // TestDiskFullFailsWholeBatch: also an update that wrote nothing, or failed, may have seen what never came to be.
 func TestDiskFullFailsWholeBatch(t *testing.T) {
 	s, log := openedTestLog(t, t.TempDir())
-	log.hook(func(*Batch, func() error) error { return &DiskFullError{Dir: "test", Err: errors.New("test")} })
-	_, errs := batched(t, s,
+	release := make(chan struct{})
+	log.hook(func(*Batch, func() error) error {
+		<-release
+		return &DiskFullError{Dir: "test", Err: errors.New("test")}
+	})
+	results := make(chan error, 4)
+	submit := func(fn func(*Tx) error) {
+		_, err := s.Update(context.Background(), fn)
+		results <- err
+	}
+	go submit(func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "first"}) })
+	wait(t, func() bool { return len(log.appended()) > 0 })
+	for i, fn := range []func(*Tx) error{
 		func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "t"}) },
 		func(tx *Tx) error {
 			if tx.Token("t") == nil {
@@ -107,9 +118,14 @@ func TestDiskFullFailsWholeBatch(t *testing.T) {
 			}
 			return nil
 		},
-		func(tx *Tx) error { return fmt.Errorf("token is taken: %v", tx.Token("t") != nil) })
-	for _, err := range errs {
-		if !errors.Is(err, ErrReadOnly) {
+		func(tx *Tx) error { return fmt.Errorf("token is taken: %v", tx.Token("t") != nil) },
+	} {
+		go submit(fn)
+		wait(t, func() bool { return len(s.queue) == i+1 })
+	}
+	close(release)
+	for range 4 {
+		if err := <-results; !errors.Is(err, ErrReadOnly) {
 			t.Errorf("an update in the batch gives %v", err)
 		}
 	}

@@ -1,6 +1,10 @@
 package store
 
-import "errors"
+import (
+	"errors"
+
+	memdb "github.com/hashicorp/go-memdb"
+)
 
 const (
 	// maxSoftWithUpdate is how many rows of observed state go along with an update. Few, since the update waits for them, and enough that in a quiet fleet
@@ -20,9 +24,10 @@ type dirtyRow struct {
 
 func (d dirtyRows) add(t anyTable, key string) { d[dirtyRow{t, key}] = struct{}{} }
 
-// take returns what writes up to n dirty rows as tx has them. They stay dirty until written is called. A row that cannot be encoded is dropped, and
+// take returns what writes up to n dirty rows as txn has them. They stay dirty until written is called. A row that cannot be encoded is dropped, and
 // reported to failed: it would fail every time.
-func (d dirtyRows) take(tx *ReadTx, n int, failed func(dirtyRow, error)) (ops []Op, taken []dirtyRow) {
+func (d dirtyRows) take(txn *memdb.Txn, n int, failed func(dirtyRow, error)) (ops []Op, taken []dirtyRow) {
+	tx := &ReadTx{txn: txn}
 	for row := range d {
 		if len(taken) >= n {
 			break
@@ -48,7 +53,7 @@ func (d dirtyRows) written(rows []dirtyRow) {
 	}
 }
 
-// askForFlush tells Run that something waits for being written, that the audit log is too long, or that the disk is to be tried again. The caller has the disk.
+// askForFlush tells Run that something waits for being written, that the audit log is too long, or that the disk is to be tried again. The caller has the turn.
 func (s *Store) askForFlush() {
 	if len(s.dirty)+len(s.history) == 0 && s.diskFull.Load() == nil && !s.auditTooLong() {
 		return
@@ -63,12 +68,12 @@ func (s *Store) askForFlush() {
 // that memory of it is given back at the end.
 func (s *Store) flush() error {
 	for {
-		s.disk <- struct{}{}
+		s.turn <- struct{}{}
 		more, err := s.flushSome()
 		if !more && s.usable() == nil {
 			s.log.Release()
 		}
-		<-s.disk
+		<-s.turn
 		if err != nil || !more {
 			return err
 		}
@@ -85,12 +90,15 @@ func (s *Store) flushSome() (more bool, err error) {
 	if len(s.dirty)+len(s.history) == 0 && s.diskFull.Load() == nil {
 		return false, nil
 	}
-	ops, taken := s.takeDirty(s.Read(), maxFlush)
+	txn := s.rows.Txn(true)
+	ops, taken := s.takeDirty(txn, maxFlush)
 	chunks, subjects := s.takeHistory(maxFlush - len(taken))
 	if ops = append(ops, chunks...); len(ops) == 0 && s.diskFull.Load() == nil {
-		return false, nil // there is no room for more history
+		txn.Abort() // there is no room for more history
+		return false, nil
 	}
-	if err := s.commit(s.shown, ops, taken); err != nil {
+	if err := s.commit(txn, ops, taken); err != nil {
+		txn.Abort()
 		return false, err
 	}
 	s.history.written(subjects)
@@ -100,8 +108,8 @@ func (s *Store) flushSome() (more bool, err error) {
 	return len(s.dirty) > 0 || len(subjects) > 0, nil
 }
 
-func (s *Store) takeDirty(tx *ReadTx, n int) ([]Op, []dirtyRow) {
-	return s.dirty.take(tx, n, func(row dirtyRow, err error) {
+func (s *Store) takeDirty(txn *memdb.Txn, n int) ([]Op, []dirtyRow) {
+	return s.dirty.take(txn, n, func(row dirtyRow, err error) {
 		s.config.Logger.Error("observed row cannot be written", "table", row.table.table().String(), "key", row.key, "error", err)
 	})
 }

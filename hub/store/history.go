@@ -24,7 +24,7 @@ const (
 	maxHistoryRows = 1_000_000
 )
 
-// history is what has changed since the last flush, by subject. It belongs to whoever has the store's disk.
+// history is what has changed since the last flush, by subject. It belongs to whoever has the store's turn.
 type history map[string]*storev1.HistoryChunk
 
 // noteHistory takes what a batch has changed, once it is visible: what a cluster is to run, what its spoke says, whether it is there, and how rollouts stand. It is

@@ -25,10 +25,10 @@ type History struct {
 
 // History returns the history of a cluster, or of a bundle's rollouts, by its uid. What happened within the last flush interval is in it, too.
 func (s *Store) History(subject string) (*History, error) {
-	s.disk <- struct{}{}
+	s.turn <- struct{}{}
 	pending := proto.CloneOf(s.history[subject])
 	keys, chunks, err := s.log.HistoryOf(subject)
-	<-s.disk
+	<-s.turn
 	if err != nil {
 		return nil, err
 	}

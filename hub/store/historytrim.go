@@ -152,13 +152,18 @@ func (s *Store) hasSubject(uid string) bool {
 // writeHistory commits ops, and nothing with them.
 func (s *Store) writeHistory(ctx context.Context, ops []Op) error {
 	select {
-	case s.disk <- struct{}{}:
+	case s.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-s.disk }()
+	defer func() { <-s.turn }()
 	if err := s.usable(); err != nil {
 		return err
 	}
-	return s.commit(s.shown, ops, nil)
+	txn := s.rows.Txn(true)
+	if err := s.commit(txn, ops, nil); err != nil {
+		txn.Abort()
+		return err
+	}
+	return nil
 }

@@ -39,12 +39,12 @@ func (s *Store) load() error {
 		}
 	}
 	s.base = meta
+	row := s.metaNow()
 	// A hub must be able to start on a full disk: it is needed all the more then.
-	if err := s.append(s.batchOf(&s.state, nil)); err != nil && !errors.Is(err, ErrReadOnly) {
+	if err := s.append(&Batch{Meta: row, Head: s.auditHead()}); err != nil && !errors.Is(err, ErrReadOnly) {
 		return err
 	}
-	txn.Commit()
-	s.show(s.generation())
+	s.publish(txn, row)
 	s.beginHistory()
 	return nil
 }

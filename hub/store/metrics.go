@@ -40,7 +40,7 @@ func newMetrics(registerer prometheus.Registerer, s *Store) (*metrics, error) {
 		size:     prometheus.NewDesc("yardarm_store_size_bytes", "Size of the database on disk.", nil, nil),
 		readOnly: prometheus.NewDesc("yardarm_store_read_only", "1 while the store takes no changes.", nil, nil),
 	}
-	m.setRows(s.Read().rows)
+	m.setRows(&s.state)
 	if registerer == nil {
 		return m, nil
 	}
@@ -58,11 +58,11 @@ func (m *metrics) observeCommit(d time.Duration, rows int) {
 	m.commitRows.Observe(float64(rows))
 }
 
-func (m *metrics) setRows(rows *tableRows) {
+func (m *metrics) setRows(s *state) {
 	if m == nil {
 		return // while loading
 	}
-	for t, n := range rows {
+	for t, n := range s.rows {
 		m.counts[t].Store(int64(n))
 	}
 }

@@ -59,26 +59,19 @@ type Store struct {
 	config Config
 	log    Log
 	unlock func()
-	base   *storev1.Meta // all of Meta that does not change while the store is open
-	audit  *auditor      // nil for none
-
-	updates, observes chan *request
-	// turn holds one token while somebody runs transactions; what follows in this block belongs to its holder. Who needs the disk as well takes that second.
-	turn   chan struct{}
 	rows   *memdb.MemDB
-	state  state
-	shared bool // the last batch had more than one request
-	ahead  int  // worthAhead
 
-	// disk holds one token while somebody writes to the log or shows what is written; what follows in this block belongs to its holder.
-	disk  chan struct{}
-	shown generation
+	queue chan *request
+	// turn holds one token while somebody commits; what follows in this block belongs to its holder.
+	turn  chan struct{}
+	state state
+	base  *storev1.Meta // all of Meta that does not change while the store is open
+	audit *auditor      // nil for none
 	dirty dirtyRows
 	// history waits for the next flush.
 	history history
 	noted   time.Time // of the newest transition
-	// refused is why the disk did not take a batch, until who has both tokens has taken back what ran after it; whoever has the turn may look.
-	refused atomic.Pointer[error]
+	shared  bool      // the last batch had more than one request
 
 	meta      atomic.Pointer[storev1.Meta]
 	newest    atomic.Pointer[ReadTx] // replaced by each commit
@@ -122,11 +115,8 @@ func Open(config Config) (*Store, error) {
 func open(config Config, log Log) (*Store, error) {
 	s := &Store{
 		config: config, log: log,
-		updates:  make(chan *request, maxQueue),
-		observes: make(chan *request, maxQueue),
+		queue:    make(chan *request, maxQueue),
 		turn:     make(chan struct{}, 1),
-		ahead:    worthAhead,
-		disk:     make(chan struct{}, 1),
 		state:    state{matchers: map[string]matcherOf{}},
 		audit:    newAuditor(config.Audit),
 		dirty:    dirtyRows{},
@@ -183,9 +173,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		flushErr := s.flush()
 		s.turn <- struct{}{}
-		s.disk <- struct{}{}
 		close(s.closed)
-		<-s.disk
 		<-s.turn
 		s.metrics.unregister()
 		s.closeErr = errors.Join(flushErr, s.log.Close())

@@ -76,9 +76,7 @@ func TestEventSequenceAfterCrash(t *testing.T) {
 func crash(t testing.TB, s *Store) {
 	t.Helper()
 	s.turn <- struct{}{}
-	s.disk <- struct{}{}
 	close(s.closed)
-	<-s.disk
 	<-s.turn
 	s.closeOnce.Do(func() {})
 	if err := s.log.Close(); err != nil {

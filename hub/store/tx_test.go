@@ -143,7 +143,7 @@ func TestFailedUpdateLeavesNothing(t *testing.T) {
 	}
 }
 
-// batched runs updates in one commit, as long as they fit into it, in order.
+// batched runs updates in one commit, in order.
 func batched(t *testing.T, s *Store, fns ...func(*Tx) error) (indexes []uint64, errs []error) {
 	t.Helper()
 	indexes, errs = make([]uint64, len(fns)), make([]error, len(fns))
@@ -151,7 +151,7 @@ func batched(t *testing.T, s *Store, fns ...func(*Tx) error) (indexes []uint64, 
 	var wg sync.WaitGroup
 	for i, fn := range fns {
 		wg.Go(func() { indexes[i], errs[i] = s.Update(context.Background(), fn) })
-		wait(t, func() bool { return len(s.updates) > i })
+		wait(t, func() bool { return len(s.queue) > i })
 	}
 	<-s.turn
 	wg.Wait()
@@ -263,12 +263,12 @@ func TestUpdateEndsWithContext(t *testing.T) {
 	release := make(chan struct{})
 	log.hook(func(_ *Batch, do func() error) error { <-release; return do() })
 	submit := func(ctx context.Context, id string) chan error {
-		done, queued := make(chan error, 1), len(s.updates)
+		done, queued := make(chan error, 1), len(s.queue)
 		go func() {
 			_, err := s.Update(ctx, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: id}) })
 			done <- err
 		}()
-		wait(t, func() bool { return len(s.updates) > queued })
+		wait(t, func() bool { return len(s.queue) > queued })
 		return done
 	}
 	running, cancelRunning := context.WithCancel(t.Context())
