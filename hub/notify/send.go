@@ -71,7 +71,7 @@ func refused(err error) bool {
 }
 
 // errLocal refuses an address.
-var errLocal = errors.New("the receiver's address is the hub's own machine or of its link alone, which the hub has to be told to allow (--notify-local)")
+var errLocal = errors.New("the receiver's address is the hub's own machine, of its link alone, or a cloud's metadata, which the hub has to be told to allow (--notify-local)")
 
 // target is where the events of a notification go.
 type target struct {
@@ -131,7 +131,7 @@ func (t *target) close() {
 // refuseLocal is asked for each address that is about to be dialled, after its name was looked up.
 func refuseLocal(_, address string, _ syscall.RawConn) error {
 	_, is, err := local.Address(address)
-	if err == nil && is {
+	if is {
 		return errLocal
 	}
 	return err

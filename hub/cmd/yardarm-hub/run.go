@@ -115,7 +115,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&config.KeepHistory, "keep-history", 30*24*time.Hour, "how long it is kept what clusters were to run and what was observed of them: each change of a cluster takes some 150 bytes; of each cluster at most 500 flushes are kept")
 	f.Uint64Var(&config.KeepAudit, "keep-audit", 100_000, "how many entries of the audit log are kept: one for each change, of some 400 bytes")
 	f.DurationVar(&config.KeepAuditFor, "keep-audit-for", 0, "how long entries of the audit log are kept at most, as in 8760h (default: as long as --keep-audit allows)")
-	f.BoolVar(&config.NotifyLocal, "notify-local", false, "let notifications go to receivers on the hub's own machine, and to link-local addresses")
+	f.BoolVar(&config.NotifyLocal, "notify-local", false, "let notifications go to receivers on the hub's own machine or its link, where services take whoever reaches them for a friend")
 	f.StringVar(&config.Traces.Endpoint, "otlp-endpoint", "", "an OpenTelemetry collector that traces are sent to, as in https://collector:4317, or http:// without TLS; nowhere when empty")
 	f.StringVar(&config.Traces.Protocol, "otlp-protocol", tracing.GRPC, "how it is spoken with: grpc or http")
 	f.StringVar(&config.Traces.CA, "otlp-ca", "", "a `file` with the CA that it is known by, if not by the system's")

@@ -56,5 +56,5 @@ func (d *Dialer) check(address string) error {
 	if err != nil || !is || d.Local {
 		return err
 	}
-	return Failed(yardarmv1.SourceNotAllowed, "the address %s is of the hub's own machine or link, where sources may not be (--source-local allows it)", ip)
+	return Failed(yardarmv1.SourceNotAllowed, "the address %s is of the hub's own machine or link, or a cloud's metadata, where sources may not be (--source-local allows it)", ip)
 }
