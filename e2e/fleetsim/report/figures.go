@@ -70,7 +70,7 @@ type Rollout struct {
 	Failing     int     `json:"failing"`
 }
 
-// Stalled is one changed field for all while some spokes read nothing: times of the others, and of all before that.
+// Stalled is one changed field for all, beside some spokes that read nothing and without them, in turns: the median over the changes of the others' p99.
 type Stalled struct {
 	Spokes     int     `json:"spokes"`
 	Stalled    int     `json:"stalled"`

@@ -96,8 +96,11 @@ func (f *Fleet) Start(from, to int, over time.Duration) {
 	}
 }
 
-// Stall has some spokes read nothing any more, until Stop.
+// Stall has some spokes read nothing any more, and all others read, until it is called again, or Stop.
 func (f *Fleet) Stall(from, to int) {
+	for _, s := range f.stalled {
+		s.traffic.stalled.Unlock()
+	}
 	f.stalled = f.spokes[from:to]
 	for _, s := range f.stalled {
 		s.traffic.stalled.Lock()

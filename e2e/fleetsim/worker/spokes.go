@@ -41,10 +41,10 @@ func (s *Spokes) Start(args StartArgs, _ *none) error {
 	return nil
 }
 
-// StallArgs say which spokes are to read nothing any more.
+// StallArgs say which spokes are to read nothing, of all.
 type StallArgs struct{ From, To int }
 
-// Stall stalls spokes.
+// Stall stalls some spokes, and has all others read.
 func (s *Spokes) Stall(args StallArgs, _ *none) error {
 	s.fleet.Stall(args.From, args.To)
 	return nil
@@ -86,7 +86,7 @@ func (w *Worker) Enrol(args EnrolArgs) error { return w.call("Spokes.Enrol", arg
 // Start starts spokes of the worker.
 func (w *Worker) Start(args StartArgs) error { return w.call("Spokes.Start", args, new(none)) }
 
-// Stall has spokes of the worker read nothing any more.
+// Stall has some spokes of the worker read nothing, and all others read.
 func (w *Worker) Stall(args StallArgs) error { return w.call("Spokes.Stall", args, new(none)) }
 
 // AwaitConnected waits for n spokes of the worker, and answers when the last of them was welcomed.
