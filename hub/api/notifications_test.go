@@ -3,8 +3,6 @@ package api_test
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -74,11 +72,10 @@ func TestNotifications(t *testing.T) {
 		t.Errorf("got %v and %v", list, n)
 	}
 	// Neither lies on the disk as it is.
-	raw, err := os.ReadFile(filepath.Join(h.Dir, "hub.db"))
-	if err != nil || strings.Contains(string(raw), secret) || strings.Contains(string(raw), path) || !strings.Contains(string(raw), "hooks.example.com") {
-		t.Errorf("the database shows a secret, or not the notification; error %v", err)
+	if raw := onDisk(t, h); strings.Contains(raw, secret) || strings.Contains(raw, path) || !strings.Contains(raw, "hooks.example.com") {
+		t.Error("the disk shows a secret, or not the notification")
 	}
-	_, err = h.TestNotification(t.Context(), &hubv1.TestNotificationRequest{Name: "ops"})
+	_, err := h.TestNotification(t.Context(), &hubv1.TestNotificationRequest{Name: "ops"})
 	refused(t, err, codes.FailedPrecondition, "", "nobody is there")
 	if notifier.asked.GetNotification().GetMetadata().GetUid() != n.Metadata.Uid {
 		t.Errorf("tried %v", notifier.asked)

@@ -113,11 +113,25 @@ func TestSourceCredentials(t *testing.T) {
 	}
 	hidden("the audit log", audit.String())
 	hidden("the hub's log", logged.String())
-	raw, err := os.ReadFile(filepath.Join(h.Dir, "hub.db"))
-	if err != nil || !bytes.Contains(raw, []byte("git.example.com")) {
-		t.Errorf("the database does not show where credentials go; error %v", err)
+	raw := onDisk(t, h)
+	if !strings.Contains(raw, "git.example.com") {
+		t.Error("the disk does not show where credentials go")
 	}
-	hidden("the database", string(raw))
+	hidden("the disk", raw)
+}
+
+// onDisk is all that a hub has on its disk: the database, and the log that goes before it.
+func onDisk(t *testing.T, h *apitest.Hub) string {
+	t.Helper()
+	var all []byte
+	for _, name := range []string{"hub.db", "hub.wal"} {
+		raw, err := os.ReadFile(filepath.Join(h.Dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, raw...)
+	}
+	return string(all)
 }
 
 // TestInvalidSourceCredentials sends what cannot be; no answer repeats a secret.

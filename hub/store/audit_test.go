@@ -292,11 +292,11 @@ func elsewhere(row []byte) []byte {
 }
 
 // forgedLog opens a database below the store, and reads its audit log.
-func forgedLog(t *testing.T, dir string, rows map[string][]byte) *boltLog {
+func forgedLog(t *testing.T, dir string, rows map[string][]byte) *aheadLog {
 	t.Helper()
 	config := Config{Dir: dir}
 	config.setDefaults()
-	log, err := openBolt(config)
+	log, err := openLog(config)
 	if err != nil {
 		t.Fatal(err)
 	}

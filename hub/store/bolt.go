@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,7 +39,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// boltLog is the Log of a hub with a data directory: one bbolt file.
+// boltLog is the database of a hub with a data directory: one bbolt file. It is a Log but for appending, which is up to [aheadLog].
 type boltLog struct {
 	dir, path string
 	openFile  openFileFunc
@@ -46,9 +47,11 @@ type boltLog struct {
 	swapping sync.RWMutex
 	db       *bbolt.DB
 	// least is how many bytes have to be free for a compaction.
-	least  int64
-	sums   tableSums
-	broken bool // a commit panicked and could not be rolled back: the database would wait for it forever
+	least int64
+	sums  tableSums
+	// historyRows is how many rows the history has, for who asks while somebody writes.
+	historyRows atomic.Uint64
+	broken      bool // a commit panicked and could not be rolled back: the database would wait for it forever
 }
 
 // openBolt opens the database in config.Dir, or makes one. The caller has the directory's lock.
@@ -75,7 +78,9 @@ func openBolt(config Config) (*boltLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &boltLog{dir: config.Dir, path: path, openFile: config.OpenFile, db: db, least: compactLeast, sums: verified.sums}, nil
+	l := &boltLog{dir: config.Dir, path: path, openFile: config.OpenFile, db: db, least: compactLeast, sums: verified.sums}
+	l.historyRows.Store(l.sums[historyTable].rows)
+	return l, nil
 }
 
 // openDatabase opens a bbolt file that exists.
@@ -162,7 +167,7 @@ const (
 // removeLeftovers removes what a crash has left of files that were being written. Other programs' files are not touched. The caller has the directory's
 // lock.
 func removeLeftovers(dir string) error {
-	for _, pattern := range []string{databaseName + newSuffix, backupPattern} {
+	for _, pattern := range []string{databaseName + newSuffix, walName + newSuffix, backupPattern} {
 		names, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return err
@@ -211,7 +216,7 @@ func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 		read := 0 // since the last release
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			table := string(name)
-			if table == meta.String() || table == contentsTable || table == auditTable || table == historyTable {
+			if !loads(table) {
 				return nil
 			}
 			return b.ForEach(func(k, v []byte) error {
@@ -232,6 +237,11 @@ func (l *boltLog) Load(row func(table, key string, value []byte) error) error {
 	})
 }
 
+// loads tells whether Load yields the rows of a table.
+func loads(table string) bool {
+	return table != meta.String() && table != contentsTable && table != auditTable && table != historyTable
+}
+
 // releaseEvery is how many bytes of rows are read between two releases of the file's pages: few beside a large fleet's rows, and enough that the pages of the
 // tree above them, which are read again after each, are none beside them.
 const releaseEvery = 8 << 20
@@ -242,8 +252,8 @@ func (l *boltLog) Release() {
 	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, l.db.Info().Data, uintptr(l.Size()), syscall.MADV_DONTNEED)
 }
 
-// Append implements Log.
-func (l *boltLog) Append(batch *Batch) error {
+// append makes a batch durable, which may be without a Meta, and has the database name where a write-ahead log goes on; nil for none.
+func (l *boltLog) append(batch *Batch, ahead *storev1.WriteAhead) error {
 	var tx *bbolt.Tx
 	sums := maps.Clone(l.sums)
 	err := guard(l.path, func() (err error) {
@@ -272,13 +282,17 @@ func (l *boltLog) Append(batch *Batch) error {
 				return fmt.Errorf("write %s %s: %w", op.Table, op.Key, err)
 			}
 		}
-		if err := errors.Join(putMeta(tx, batch.Meta), putAuditHead(tx, batch.Head), sums.write(tx)); err != nil {
+		if batch.Meta != nil {
+			err = putMeta(tx, batch.Meta)
+		}
+		if err := errors.Join(err, putAuditHead(tx, batch.Head), putAhead(tx, ahead), sums.write(tx)); err != nil {
 			return err
 		}
 		return tx.Commit()
 	})
 	if err == nil {
 		l.sums = sums
+		l.historyRows.Store(sums[historyTable].rows)
 	}
 	if err != nil && tx != nil {
 		// Nothing to do after a Commit that has returned.

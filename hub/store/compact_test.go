@@ -14,7 +14,7 @@ import (
 func churned(t *testing.T) (s *Store, path string) {
 	t.Helper()
 	s = opened(t, Config{Dir: t.TempDir()})
-	s.log.(*boltLog).least = 1 << 20
+	databaseOf(s).least = 1 << 20
 	update(t, s, func(tx *Tx) error { return crashRow(tx, 0, 1) })
 	for _, size := range []int{8 << 20, 0} {
 		update(t, s, func(tx *Tx) error { return churn(tx, size) })
@@ -57,7 +57,7 @@ func TestCompact(t *testing.T) {
 // TestCompactWhileReading: whoever reads the file goes on with what it was, others and updates with what it is.
 func TestCompactWhileReading(t *testing.T) {
 	s, _ := churned(t)
-	log := s.log.(*boltLog)
+	log := databaseOf(s)
 	reading, read := make(chan struct{}), make(chan struct{})
 	done := sync.OnceFunc(func() { close(read) })
 	t.Cleanup(done) // closing the store waits for it
@@ -111,7 +111,7 @@ func TestCompactFails(t *testing.T) {
 		t.Errorf("the file went from %d to %d bytes", before, after)
 	}
 	// A copy that lacks rows does not take the database's place.
-	log := s.log.(*boltLog)
+	log := databaseOf(s)
 	log.sums.add(Clusters.String(), []byte{0, 0, 0, 0})
 	if _, err := s.Compact(t.Context()); !errors.As(err, new(*CorruptError)) {
 		t.Errorf("a copy with too few rows: %v", err)

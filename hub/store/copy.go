@@ -14,7 +14,7 @@ import (
 const copyBatch = 16 << 20
 
 // copyDatabase writes the rows of a snapshot into a new file, which is on disk when it returns. It copies row by row, so that nothing that has been deleted or
-// is not to be kept can be in a page that is not in use. The meta row becomes m; the head of the audit log stays. If it fails, there is no file.
+// is not to be kept can be in a page that is not in use. The meta row becomes m; what keep accepts of those beside it stays. If it fails, there is no file.
 func copyDatabase(ctx context.Context, from *bbolt.Tx, path string, m *storev1.Meta, keep func(table, key string) bool) (err error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, NoSync: true})
 	if err != nil {
@@ -58,11 +58,13 @@ func copyDatabase(ctx context.Context, from *bbolt.Tx, path string, m *storev1.M
 			return err
 		}
 		if table == meta.String() {
-			head := b.Get([]byte(auditHeadKey))
-			if head == nil {
-				return putMeta(tx, m)
+			err := putMeta(tx, m)
+			for _, key := range []string{auditHeadKey, aheadKey} {
+				if row := b.Get([]byte(key)); row != nil && keep(table, key) {
+					err = errors.Join(err, tx.Bucket(name).Put([]byte(key), row))
+				}
 			}
-			return errors.Join(putMeta(tx, m), tx.Bucket(name).Put([]byte(auditHeadKey), head))
+			return err
 		}
 		return b.ForEach(func(k, v []byte) error {
 			if !keep(table, string(k)) {
@@ -109,6 +111,8 @@ func kept(table, key string) bool {
 		return false
 	case Secrets.String():
 		return !isTransient(key)
+	case meta.String():
+		return key != aheadKey // a copy has all that the log had
 	default:
 		return true
 	}

@@ -96,7 +96,7 @@ func TestMissingRow(t *testing.T) {
 		dir := t.TempDir()
 		s := opened(t, Config{Dir: dir})
 		update(t, s, func(tx *Tx) error { return errors.Join(fill(tx, "1"), fill(tx, "2")) })
-		if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error {
+		if err := databaseOf(s).db.Update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket([]byte(table.String()))
 			k, _ := b.Cursor().Last()
 			return b.Delete(k)
@@ -151,14 +151,14 @@ func TestCorruptRow(t *testing.T) {
 			for i := range 3 {
 				update(t, s, func(tx *Tx) error { return fill(tx, fmt.Sprint(i)) })
 			}
-			if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error {
+			if err := databaseOf(s).db.Update(func(tx *bbolt.Tx) error {
 				b := tx.Bucket([]byte(Clusters.String()))
 				k := []byte("c1")
 				old := bytes.Clone(b.Get(k))
 				if err := damage(b, k, bytes.Clone(old)); err != nil {
 					return err
 				}
-				sums := maps.Clone(s.log.(*boltLog).sums)
+				sums := aheadOf(s).sums
 				if damaged := b.Get(k); len(damaged) >= checksumSize {
 					sums.remove(Clusters.String(), old)
 					sums.add(Clusters.String(), damaged)
@@ -183,15 +183,15 @@ func TestCorruptContent(t *testing.T) {
 	update(t, s, func(tx *Tx) error {
 		return errors.Join(tx.PutArtifact(&storev1.Artifact{Digest: "good"}, []byte("good")), tx.PutArtifact(&storev1.Artifact{Digest: "bad"}, []byte("bad")))
 	})
-	if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error {
+	if err := databaseOf(s).db.Update(func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte(contentsTable))
 		v := bytes.Clone(b.Get([]byte("bad")))
 		v[len(v)-1] ^= 1
 		// What belongs to another digest is as bad, and its checksum is right.
 		swapped := bytes.Clone(b.Get([]byte("good")))
-		sums := maps.Clone(s.log.(*boltLog).sums)
+		sums := maps.Clone(databaseOf(s).sums)
 		sums.add(contentsTable, swapped)
-		s.log.(*boltLog).sums = sums
+		databaseOf(s).sums = sums
 		return errors.Join(b.Put([]byte("bad"), v), b.Put([]byte("swapped"), swapped), sums.write(tx))
 	}); err != nil {
 		t.Fatal(err)

@@ -1,8 +1,9 @@
 // Package store holds the hub's state: rows of the domain in memory, the same rows on disk.
 //
 //	View, Read ─────────────▶ go-memdb: all rows, immutable, indexed; a reader gets a snapshot and blocks nobody
-//	Update ──▶ queue ──▶ batch ──▶ bbolt: one commit for all that were waiting ──▶ go-memdb ──▶ callers ──▶ subscriptions
-//	Observe ─▶ queue ──▶ go-memdb at once; to bbolt with a later commit, or after FlushInterval
+//	Update ──▶ queue ──▶ batch ──▶ write-ahead log: one sync for all that were waiting ──▶ go-memdb ──▶ callers ──▶ subscriptions
+//	                                  └──▶ bbolt, many batches in one commit
+//	Observe ─▶ queue ──▶ go-memdb at once; to the log with a later batch, or after FlushInterval
 //
 // Durable before visible: neither a reader nor a subscriber sees what [Store.Update] writes before it is on disk. What [Store.Observe] writes is observed
 // state, which can be observed again, so it is visible first and written sparingly.

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 )
 
 var (
@@ -45,7 +46,7 @@ func (e *FormatError) Error() string {
 		"or restore a backup from before the upgrade into another directory", e.File, e.Format, e.Supported)
 }
 
-// CorruptError says that a database file is damaged.
+// CorruptError says that a file of a database is damaged.
 type CorruptError struct {
 	File string
 	// Table and Key name the damaged row, where it is known which one.
@@ -66,6 +67,11 @@ func (e *CorruptError) Error() string {
 		where += fmt.Sprintf(", key %q", e.Key)
 	}
 	what, advice := "database", "restore a backup with yardarm-hub restore --force (the damaged file is kept aside), and check the disk"
+	if filepath.Base(e.File) == walName {
+		what = "write-ahead log"
+		advice = "put back the one that belongs to the database, or restore a backup with yardarm-hub restore --force (what is there is kept aside); " +
+			"that takes " + databaseName + " itself as well, without the newest changes"
+	}
 	if e.Backup {
 		what, advice = "backup", "take another backup; nothing has been changed"
 	}

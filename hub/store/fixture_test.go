@@ -2,6 +2,7 @@ package store
 
 import (
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -63,7 +64,7 @@ func observe(t testing.TB, s *Store, fn func(*Tx) error) {
 
 // testLog is a Log whose appends a test can watch, hold up and let fail.
 type testLog struct {
-	*boltLog
+	*aheadLog
 	append func(batch *Batch, do func() error) error
 
 	mu      sync.Mutex
@@ -76,9 +77,9 @@ func (l *testLog) Append(batch *Batch) error {
 	hook := l.append
 	l.mu.Unlock()
 	if hook == nil {
-		return l.boltLog.Append(batch)
+		return l.aheadLog.Append(batch)
 	}
-	return hook(batch, func() error { return l.boltLog.Append(batch) })
+	return hook(batch, func() error { return l.aheadLog.Append(batch) })
 }
 
 func (l *testLog) hook(fn func(batch *Batch, do func() error) error) {
@@ -100,11 +101,44 @@ func openedTestLog(t testing.TB, dir string) (*Store, *testLog) {
 	t.Helper()
 	var log *testLog
 	s := opened(t, Config{Dir: dir, WrapLog: func(l Log) Log {
-		log = &testLog{boltLog: l.(*boltLog)}
+		log = &testLog{aheadLog: l.(*aheadLog)}
 		return log
 	}})
 	log.appended()
 	return s, log
+}
+
+// aheadOf is the log of a store that a test has opened.
+func aheadOf(s *Store) *aheadLog {
+	if l, ok := s.log.(*testLog); ok {
+		return l.aheadLog
+	}
+	return s.log.(*aheadLog)
+}
+
+// databaseOf is the database of such a store, which has all that the write-ahead log has.
+func databaseOf(s *Store) *boltLog {
+	l := aheadOf(s)
+	if err := l.settle(); err != nil {
+		panic(err)
+	}
+	return l.boltLog
+}
+
+// killedCopy is a data directory as it would be if the store's process were killed now.
+func killedCopy(t testing.TB, s *Store) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, name := range []string{databaseName, walName} {
+		data, err := os.ReadFile(filepath.Join(s.config.Dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 func cluster(uid, name string, labels map[string]string) *yardarmv1.Cluster {

@@ -86,7 +86,7 @@ func TestMigrate(t *testing.T) {
 			if !errors.Is(err, test.err) || err == nil && (m.Format != test.format || m.Fleet != s.Meta().Fleet || m.Index != s.Meta().Index) {
 				t.Errorf("migrating gives %v, %v", m, err)
 			}
-			if err := s.log.(*boltLog).db.View(func(tx *bbolt.Tx) error {
+			if err := databaseOf(s).db.View(func(tx *bbolt.Tx) error {
 				value := func(table, key string) []byte {
 					b := tx.Bucket([]byte(table))
 					if b == nil {
@@ -127,7 +127,7 @@ func TestMigrateFromFormat1(t *testing.T) {
 	})
 	m := proto.CloneOf(s.Meta())
 	m.Format = 1
-	if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error {
+	if err := databaseOf(s).db.Update(func(tx *bbolt.Tx) error {
 		return errors.Join(tx.DeleteBucket([]byte(Reconciliations.String())), tx.DeleteBucket([]byte(Roles.String())),
 			tx.DeleteBucket([]byte(RoleBindings.String())), tx.DeleteBucket([]byte(CredentialUses.String())),
 			tx.DeleteBucket([]byte(Rollouts.String())), tx.DeleteBucket([]byte(RolloutMembers.String())), tx.DeleteBucket([]byte(Gates.String())),
@@ -173,7 +173,7 @@ func TestMigrateScopes(t *testing.T) {
 	})
 	m := proto.CloneOf(s.Meta())
 	m.Format = 12
-	if err := s.log.(*boltLog).db.Update(func(tx *bbolt.Tx) error { return putMeta(tx, m) }); err != nil {
+	if err := databaseOf(s).db.Update(func(tx *bbolt.Tx) error { return putMeta(tx, m) }); err != nil {
 		t.Fatal(err)
 	}
 	crash(t, s) // its last word would be the format that it knows

@@ -115,4 +115,4 @@ func (l *boltLog) HistoryKeys(after string, n int) (keys []string, err error) {
 }
 
 // HistoryRows implements Log.
-func (l *boltLog) HistoryRows() uint64 { return l.sums[historyTable].rows }
+func (l *boltLog) HistoryRows() uint64 { return l.historyRows.Load() }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ const (
 	crashDirEnv = "YARDARM_TEST_CRASH_DIR"
 	// crashCompactEnv makes that hub compact its database all the time.
 	crashCompactEnv = "YARDARM_TEST_CRASH_COMPACT"
-	// crashPointEnv names the point of a commit where that hub kills itself, and crashBatchEnv the commit, counted from its start.
+	// crashPointEnv names the point of a commit where that hub kills itself, and crashBatchEnv from which batch on, counted from its start.
 	crashPointEnv = "YARDARM_TEST_CRASH_POINT"
 	crashBatchEnv = "YARDARM_TEST_CRASH_BATCH"
 
@@ -66,27 +67,33 @@ func crashedRow(t *testing.T, s *Store, writer int) int {
 type killPoint string
 
 const (
-	beforeLog killPoint = "before the log has the batch"
+	beforeLog   killPoint = "before the log has the batch"
+	inRecord    killPoint = "in the midst of a record of the write-ahead log"
+	afterRecord killPoint = "after a record, before its sync"
+	afterLog    killPoint = "after the log has the batch, before it is visible"
+	// While the database follows, which is beside what the log takes meanwhile:
 	inPage    killPoint = "in the midst of a page"
 	afterPage killPoint = "after a page"
 	syncs     killPoint = "between the two syncs, before the meta page"
 	inMeta    killPoint = "between the two syncs, in the midst of the meta page"
 	afterMeta killPoint = "between the two syncs, after the meta page"
-	afterLog  killPoint = "after the log has the batch, before it is visible"
 )
 
 // killPoints are all of them, in order.
-var killPoints = []killPoint{beforeLog, inPage, afterPage, syncs, inMeta, afterMeta, afterLog}
+var killPoints = []killPoint{beforeLog, inRecord, afterRecord, afterLog, inPage, afterPage, syncs, inMeta, afterMeta}
 
-// killer ends its own process at a point of the nth batch.
+// killer ends its own process at a point: the next time that it is reached from the nth batch on.
 type killer struct {
 	point killPoint
-	batch int
+	batch atomic.Int32 // how many are to come before
 }
+
+// due tells whether the process is to end at a point.
+func (k *killer) due(p killPoint) bool { return k.batch.Load() <= 0 && k.point == p }
 
 // reached is called at each point.
 func (k *killer) reached(p killPoint) {
-	if k.batch == 0 && k.point == p {
+	if k.due(p) {
 		time.Sleep(crashPause)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
@@ -94,12 +101,12 @@ func (k *killer) reached(p killPoint) {
 }
 
 // arm puts the killer into a store's way.
-func (k *killer) arm(l *boltLog) Log {
+func (k *killer) arm(l *aheadLog) Log {
 	hook := writeHook(l.db)
 	write := *hook
 	// part writes the first n bytes where the process is to die in their midst.
 	part := func(point killPoint, p []byte, offset int64, n int) {
-		if k.batch == 0 && k.point == point {
+		if k.due(point) {
 			_, _ = write(p[:n], offset)
 			k.reached(point)
 		}
@@ -117,22 +124,45 @@ func (k *killer) arm(l *boltLog) Log {
 		k.reached(afterMeta)
 		return n, err
 	}
-	log := &testLog{boltLog: l}
+	l.settleAfter = 256 << 10 // two or three batches
+	log, armed := &testLog{aheadLog: l}, false
 	log.hook(func(_ *Batch, do func() error) error {
-		k.batch--
+		k.batch.Add(-1)
 		k.reached(beforeLog)
 		err := do()
 		k.reached(afterLog)
+		if !armed && l.wal != nil {
+			armed = true
+			k.armWAL(l.wal)
+		}
 		return err
 	})
 	return log
 }
 
+// armWAL puts it into the way of the write-ahead log, which also comes around every few batches.
+func (k *killer) armWAL(w *wal) {
+	w.size = 1 << 20
+	write, sync := w.writeAt, w.sync
+	w.writeAt = func(p []byte, offset int64) (int, error) {
+		if k.due(inRecord) {
+			_, _ = write(p[:rand.IntN(len(p))], offset)
+			k.reached(inRecord)
+		}
+		return write(p, offset)
+	}
+	w.sync = func() error {
+		k.reached(afterRecord)
+		return sync()
+	}
+}
+
 // crashChild is the process that is killed. It says what it has acknowledged, and what it has shown to whoever reads.
 func crashChild(dir string) {
 	batch, _ := strconv.Atoi(os.Getenv(crashBatchEnv))
-	k := &killer{point: killPoint(os.Getenv(crashPointEnv)), batch: batch}
-	s, err := Open(Config{Dir: dir, WrapLog: func(l Log) Log { return k.arm(l.(*boltLog)) }})
+	k := &killer{point: killPoint(os.Getenv(crashPointEnv))}
+	k.batch.Store(int32(batch))
+	s, err := Open(Config{Dir: dir, WrapLog: func(l Log) Log { return k.arm(l.(*aheadLog)) }})
 	if err != nil {
 		fmt.Println("open:", err)
 		return
@@ -246,12 +276,12 @@ func TestKill(t *testing.T) {
 	const (
 		most   = 350
 		budget = 30 * time.Second // some 45 ms a round, twice what all take; in a machine that has much else to do, fewer have to do,
-		least  = 105              // but not fewer than these: each point 15 times
+		least  = 135              // but not fewer than these: each point 15 times
 	)
 	k := &killed{dir: t.TempDir()}
 	rounds := 0
 	for start := time.Now(); rounds < most && (rounds < least || time.Since(start) < budget); rounds++ {
-		point, batch := killPoints[rounds%len(killPoints)], 1+rand.IntN(8)
+		point, batch := killPoints[rounds%len(killPoints)], 1+rand.IntN(16)
 		k.round(t, func(text string, kill func()) {
 			t.Errorf("the writing process says %q", text)
 			kill()

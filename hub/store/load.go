@@ -23,7 +23,7 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	if s.rows, s.state.rows, err = readRows(s.log); err != nil {
+	if s.rows, s.state.rows, err = readRows(s.log.Load); err != nil {
 		return err
 	}
 	txn := s.rows.Txn(true)
@@ -84,8 +84,8 @@ type loaded struct {
 	row   any
 }
 
-// readRows reads all rows of a log into memory, and counts them by table.
-func readRows(log Log) (*memdb.MemDB, [tableCount]int, error) {
+// readRows reads all rows that load yields into memory, and counts them by table.
+func readRows(load func(row func(table, key string, value []byte) error) error) (*memdb.MemDB, [tableCount]int, error) {
 	var counts [tableCount]int
 	rows, err := memdb.NewMemDB(schema())
 	if err != nil {
@@ -115,7 +115,7 @@ func readRows(log Log) (*memdb.MemDB, [tableCount]int, error) {
 		return err
 	})
 	var batch []loaded
-	err = log.Load(func(name, key string, value []byte) error {
+	err = load(func(name, key string, value []byte) error {
 		r, known := byName[name]
 		if !known {
 			return errors.New("unknown table")
@@ -145,7 +145,7 @@ func readRows(log Log) (*memdb.MemDB, [tableCount]int, error) {
 }
 
 // Format is the format that this package writes. It is raised with each change that an older hub would misread, and each raise comes with a migration.
-const Format = 15
+const Format = 16
 
 // migration turns the rows of one format into those of the next: it returns what is to be written.
 type migration func(log Log) ([]Op, error)
@@ -181,6 +181,8 @@ func migrations() []migration {
 		// Format 14 has revisions of several artifacts. An older hub would give the first one to all clusters.
 		func(Log) ([]Op, error) { return nil, nil },
 		// Format 15 has patches that are for some clusters only. An older hub would hand them out to all.
+		func(Log) ([]Op, error) { return nil, nil },
+		// Format 16 has a write-ahead log. An older hub would overlook what is in it.
 		func(Log) ([]Op, error) { return nil, nil },
 	}
 }

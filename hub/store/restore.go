@@ -53,8 +53,10 @@ type Restored struct {
 	Banned []string
 	// Credentials are the names of those that the backup lets in, sorted. One that was revoked since is among them.
 	Credentials []string
-	// Replaced is where the former database is kept; empty if there was none.
+	// Replaced is where the former database is kept; empty if there was none. What its write-ahead log had is kept beside it, under the log's name with the same end.
 	Replaced string
+	// Incomplete: the file is the database of a hub that was killed, or that runs, and not all changes that it has acknowledged are in it: others are in its write-ahead log.
+	Incomplete bool
 }
 
 // ErrExists says that there is a database where one was to be restored.
@@ -119,7 +121,7 @@ func restore(config RestoreConfig) (*Restored, error) {
 	m.Index += restoreGap
 	m.EventSequence += restoreGap
 
-	restored := &Restored{Meta: m, BackupIndex: backup.Index}
+	restored := &Restored{Meta: m, BackupIndex: backup.Index, Incomplete: verified.ahead}
 	if backup.BackupTime != nil {
 		restored.BackupTime = backup.BackupTime.AsTime()
 	}
@@ -127,19 +129,27 @@ func restore(config RestoreConfig) (*Restored, error) {
 	if err := restored.copy(config.Source, temporary); err != nil {
 		return nil, diskError(config.Dir, err)
 	}
+	wal := filepath.Join(config.Dir, walName)
 	if exists {
-		restored.Replaced = fmt.Sprintf("%s.replaced-%s", path, now.UTC().Format("20060102T150405.000000000Z"))
-		// With a second name first, there is a database at every moment: a hub that finds none makes an empty one.
-		if err := os.Link(path, restored.Replaced); err != nil {
-			if err := os.Rename(path, restored.Replaced); err != nil { // no hard links here
-				return nil, err
-			}
+		end := ".replaced-" + now.UTC().Format("20060102T150405.000000000Z")
+		restored.Replaced = path + end
+		if err := errors.Join(keepAside(path, restored.Replaced), ignoreMissing(keepAside(wal, wal+end))); err != nil {
+			return nil, err
 		}
 	}
 	if err := os.Rename(temporary, path); err != nil {
 		return nil, err
 	}
-	return restored, syncDir(config.Dir)
+	return restored, errors.Join(ignoreMissing(os.Remove(wal)), syncDir(config.Dir))
+}
+
+// keepAside gives a file another name. It has both first, so that it is there at every moment: a hub that finds no database makes an empty one.
+func keepAside(path, name string) error {
+	err := os.Link(path, name)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(path, name) // no hard links here
 }
 
 // copy writes the restored database, and counts what is in it. It reads every row as a hub would.
@@ -159,8 +169,8 @@ func (r *Restored) copy(source, path string) error {
 }
 
 // count reads all rows into memory, as a hub does when it starts, and looks at them.
-func (r *Restored) count(log Log) error {
-	rows, _, err := readRows(log)
+func (r *Restored) count(from *boltLog) error {
+	rows, _, err := readRows(from.Load)
 	if err != nil {
 		return err
 	}

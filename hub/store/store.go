@@ -96,7 +96,7 @@ func Open(config Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := openBolt(config)
+	log, err := openLog(config)
 	if err != nil {
 		unlock()
 		return nil, fmt.Errorf("open store: %w", err)

@@ -13,6 +13,8 @@ type verified struct {
 	sums tableSums
 	// halved: one of the two meta pages is damaged. bbolt takes the other one, which may be that of the last commit or of the one before.
 	halved bool
+	// ahead: not all that was acknowledged is in the file: it names a write-ahead log.
+	ahead bool
 }
 
 // verify looks at a database file before bbolt does, which trusts what it finds: it would die on it, or write over good rows. It checks all pages in
@@ -92,6 +94,7 @@ func (v *verified) checkMeta(p *pageFile, path string, root []byte) error {
 	if v.meta, err = decodeMeta(path, rows[metaKey]); err != nil {
 		return err
 	}
+	v.ahead = rows[aheadKey] != nil
 	if v.sums, err = decodeSums(rows[sumsKey]); err != nil {
 		return corruptRow(path, meta.String(), []byte(sumsKey), err)
 	}

@@ -53,6 +53,15 @@ func VerifyAudit(dir string, key []byte, each func(*storev1.AuditEntry) error) (
 		return nil, err
 	}
 	defer unlock()
+	config := Config{Dir: dir}
+	config.setDefaults()
+	log, err := openLog(config) // what a hub that was killed has left in its write-ahead log belongs to it
+	if err != nil {
+		return nil, err
+	}
+	if err := log.Close(); err != nil {
+		return nil, err
+	}
 	return VerifyAuditFile(filepath.Join(dir, databaseName), key, each)
 }
 

@@ -155,6 +155,9 @@ The hub key is not in a backup: put the copy of hub.key into the data directory 
 			out := c.OutOrStdout()
 			fmt.Fprintf(out, "restored the backup of %s, index %d; clusters: %d, groups: %d, bundles: %d\n",
 				r.BackupTime.UTC().Format("2006-01-02 15:04:05 UTC"), r.BackupIndex, r.Clusters, r.Groups, r.Bundles)
+			if r.Incomplete {
+				fmt.Fprintln(out, "warning: this is no backup but the database of a hub that was killed, or that runs: its newest changes, which its write-ahead log has, are missing")
+			}
 			if r.Replaced != "" {
 				fmt.Fprintf(out, "the database of before is kept in %s\n", r.Replaced)
 			}

@@ -20,28 +20,28 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// databaseEnv makes this program the hub, and names the database that cannot be synced once the process gets SIGUSR1.
-const databaseEnv = "YARDARM_TEST_DATABASE"
+// logEnv makes this program the hub, and names the write-ahead log that cannot be synced once the process gets SIGUSR1.
+const logEnv = "YARDARM_TEST_LOG"
 
 func TestMain(m *testing.M) {
-	if database := os.Getenv(databaseEnv); database != "" {
-		go failSyncs(database)
+	if log := os.Getenv(logEnv); log != "" {
+		go failSyncs(log)
 		main()
 		return
 	}
 	os.Exit(m.Run())
 }
 
-// failSyncs puts a device that takes everything and cannot sync in the place of the database's open file, and removes the link that
+// failSyncs puts a device that takes everything and cannot sync in the place of the log's open file, and removes the link that
 // tells that it has not yet.
-func failSyncs(database string) {
+func failSyncs(log string) {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
 	<-asked
 	err := errors.New("it is not open")
 	open, _ := filepath.Glob("/proc/self/fd/*")
 	for _, path := range open {
-		if to, _ := os.Readlink(path); to != database {
+		if to, _ := os.Readlink(path); to != log {
 			continue
 		}
 		var fd int
@@ -51,7 +51,7 @@ func failSyncs(database string) {
 			err = syscall.Dup3(int(device.Fd()), fd, syscall.O_CLOEXEC)
 		}
 	}
-	if err = errors.Join(err, os.Remove(database+".sound")); err != nil {
+	if err = errors.Join(err, os.Remove(log+".sound")); err != nil {
 		fmt.Fprintln(os.Stderr, "make syncs fail:", err)
 		os.Exit(3)
 	}
@@ -64,11 +64,11 @@ func TestSyncFailure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	database, ip := filepath.Join(data, "hub.db"), address(3)
-	if err := os.WriteFile(database+".sound", nil, 0o600); err != nil {
+	log, ip := filepath.Join(data, "hub.wal"), address(3)
+	if err := os.WriteFile(log+".sound", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	hub := start(t, ip, data, database)
+	hub := start(t, ip, data, log)
 	fleet := administrator(t, data)
 	if err := apply(t, fleet, "acknowledged"); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestSyncFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "syncs fail", func() bool {
-		_, err := os.Stat(database + ".sound")
+		_, err := os.Stat(log + ".sound")
 		return errors.Is(err, os.ErrNotExist)
 	})
 	if err := apply(t, fleet, "refused"); err == nil || !strings.Contains(err.Error(), "check the disk") {
@@ -97,7 +97,7 @@ func TestSyncFailure(t *testing.T) {
 		t.Errorf("want %q once, got:\n%s", want, last)
 	}
 
-	start(t, ip, data, database)
+	start(t, ip, data, log)
 	fleet = administrator(t, data)
 	var there []string
 	for g, err := range fleet.ClusterGroups(t.Context(), &hubv1.ListClusterGroupsRequest{}) {
@@ -119,7 +119,7 @@ type started struct {
 }
 
 // start runs a hub until it ends, or the test does, and returns once it is ready.
-func start(t *testing.T, ip, data, database string) *started {
+func start(t *testing.T, ip, data, log string) *started {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
@@ -128,7 +128,7 @@ func start(t *testing.T, ip, data, database string) *started {
 	h := &started{ended: make(chan error, 1)}
 	h.Cmd = exec.Command(program, "run", "--data-dir", data, "--address", ip,
 		"--listen", ip+":7443", "--spoke-listen", ip+":7444", "--metrics-listen", ip+":7445")
-	h.Env, h.Stderr = append(os.Environ(), databaseEnv+"="+database), &h.said
+	h.Env, h.Stderr = append(os.Environ(), logEnv+"="+log), &h.said
 	if err := h.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -177,6 +177,184 @@ func (x *PastEpoch) GetIndex() uint64 {
 	return 0
 }
 
+// WriteAhead is a row beside Meta: where the write-ahead log goes on, which has what this database has not. Absent where that has all.
+type WriteAhead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 16 random bytes, of the log and each of its records. A hub takes others with each start.
+	Log []byte `protobuf:"bytes,1,opt,name=log,proto3" json:"log,omitempty"`
+	// The newest record that is in this database, too.
+	Sequence      uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteAhead) Reset() {
+	*x = WriteAhead{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteAhead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteAhead) ProtoMessage() {}
+
+func (x *WriteAhead) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteAhead.ProtoReflect.Descriptor instead.
+func (*WriteAhead) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *WriteAhead) GetLog() []byte {
+	if x != nil {
+		return x.Log
+	}
+	return nil
+}
+
+func (x *WriteAhead) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+// LoggedBatch is a record of the write-ahead log: what one commit writes.
+type LoggedBatch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Meta  *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	// Absent where the batch leaves it as it was.
+	AuditHead     *AuditHead   `protobuf:"bytes,2,opt,name=audit_head,json=auditHead,proto3" json:"audit_head,omitempty"`
+	Rows          []*LoggedRow `protobuf:"bytes,3,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoggedBatch) Reset() {
+	*x = LoggedBatch{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoggedBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoggedBatch) ProtoMessage() {}
+
+func (x *LoggedBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoggedBatch.ProtoReflect.Descriptor instead.
+func (*LoggedBatch) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LoggedBatch) GetMeta() *Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *LoggedBatch) GetAuditHead() *AuditHead {
+	if x != nil {
+		return x.AuditHead
+	}
+	return nil
+}
+
+func (x *LoggedBatch) GetRows() []*LoggedRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+type LoggedRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Table string                 `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	Key   []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Absent where the row is deleted.
+	Value         []byte `protobuf:"bytes,3,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoggedRow) Reset() {
+	*x = LoggedRow{}
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoggedRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoggedRow) ProtoMessage() {}
+
+func (x *LoggedRow) ProtoReflect() protoreflect.Message {
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoggedRow.ProtoReflect.Descriptor instead.
+func (*LoggedRow) Descriptor() ([]byte, []int) {
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LoggedRow) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *LoggedRow) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *LoggedRow) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 // TableSums is a row beside Meta: what tells that rows are missing, of which the checksums of rows tell nothing.
 type TableSums struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -187,7 +365,7 @@ type TableSums struct {
 
 func (x *TableSums) Reset() {
 	*x = TableSums{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[2]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -199,7 +377,7 @@ func (x *TableSums) String() string {
 func (*TableSums) ProtoMessage() {}
 
 func (x *TableSums) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[2]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -212,7 +390,7 @@ func (x *TableSums) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableSums.ProtoReflect.Descriptor instead.
 func (*TableSums) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{2}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TableSums) GetTables() []*TableSum {
@@ -234,7 +412,7 @@ type TableSum struct {
 
 func (x *TableSum) Reset() {
 	*x = TableSum{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[3]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -246,7 +424,7 @@ func (x *TableSum) String() string {
 func (*TableSum) ProtoMessage() {}
 
 func (x *TableSum) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[3]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -259,7 +437,7 @@ func (x *TableSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TableSum.ProtoReflect.Descriptor instead.
 func (*TableSum) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{3}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TableSum) GetTable() string {
@@ -294,7 +472,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -306,7 +484,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[4]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -319,7 +497,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{4}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AuditRecord) GetEntry() []byte {
@@ -363,7 +541,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +553,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[5]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +566,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{5}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AuditEntry) GetSequence() uint64 {
@@ -496,7 +674,7 @@ type AuditDenial struct {
 
 func (x *AuditDenial) Reset() {
 	*x = AuditDenial{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +686,7 @@ func (x *AuditDenial) String() string {
 func (*AuditDenial) ProtoMessage() {}
 
 func (x *AuditDenial) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[6]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +699,7 @@ func (x *AuditDenial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditDenial.ProtoReflect.Descriptor instead.
 func (*AuditDenial) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{6}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AuditDenial) GetWho() string {
@@ -596,7 +774,7 @@ type AuditChange struct {
 
 func (x *AuditChange) Reset() {
 	*x = AuditChange{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -608,7 +786,7 @@ func (x *AuditChange) String() string {
 func (*AuditChange) ProtoMessage() {}
 
 func (x *AuditChange) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[7]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -621,7 +799,7 @@ func (x *AuditChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditChange.ProtoReflect.Descriptor instead.
 func (*AuditChange) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{7}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AuditChange) GetTable() string {
@@ -677,7 +855,7 @@ type AuditHead struct {
 
 func (x *AuditHead) Reset() {
 	*x = AuditHead{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +867,7 @@ func (x *AuditHead) String() string {
 func (*AuditHead) ProtoMessage() {}
 
 func (x *AuditHead) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[8]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +880,7 @@ func (x *AuditHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
 func (*AuditHead) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{8}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AuditHead) GetFirst() uint64 {
@@ -756,7 +934,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +946,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[9]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +959,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{9}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Answer) GetKey() string {
@@ -832,7 +1010,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -844,7 +1022,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[10]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -857,7 +1035,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{10}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Identity) GetClusterUid() string {
@@ -929,7 +1107,7 @@ type EnrolmentToken struct {
 
 func (x *EnrolmentToken) Reset() {
 	*x = EnrolmentToken{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1119,7 @@ func (x *EnrolmentToken) String() string {
 func (*EnrolmentToken) ProtoMessage() {}
 
 func (x *EnrolmentToken) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[11]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1132,7 @@ func (x *EnrolmentToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolmentToken.ProtoReflect.Descriptor instead.
 func (*EnrolmentToken) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{11}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EnrolmentToken) GetId() string {
@@ -1031,7 +1209,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1221,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[12]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1234,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{12}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Credential) GetId() string {
@@ -1112,7 +1290,7 @@ type CredentialUse struct {
 
 func (x *CredentialUse) Reset() {
 	*x = CredentialUse{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1302,7 @@ func (x *CredentialUse) String() string {
 func (*CredentialUse) ProtoMessage() {}
 
 func (x *CredentialUse) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[13]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1137,7 +1315,7 @@ func (x *CredentialUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CredentialUse.ProtoReflect.Descriptor instead.
 func (*CredentialUse) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{13}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CredentialUse) GetId() string {
@@ -1166,7 +1344,7 @@ type SealedSecret struct {
 
 func (x *SealedSecret) Reset() {
 	*x = SealedSecret{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1356,7 @@ func (x *SealedSecret) String() string {
 func (*SealedSecret) ProtoMessage() {}
 
 func (x *SealedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[14]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1369,7 @@ func (x *SealedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedSecret.ProtoReflect.Descriptor instead.
 func (*SealedSecret) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{14}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SealedSecret) GetName() string {
@@ -1231,7 +1409,7 @@ type Notification struct {
 
 func (x *Notification) Reset() {
 	*x = Notification{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +1421,7 @@ func (x *Notification) String() string {
 func (*Notification) ProtoMessage() {}
 
 func (x *Notification) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[15]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +1434,7 @@ func (x *Notification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notification.ProtoReflect.Descriptor instead.
 func (*Notification) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{15}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Notification) GetNotification() *v1.Notification {
@@ -1300,7 +1478,7 @@ type SourceCredentials struct {
 
 func (x *SourceCredentials) Reset() {
 	*x = SourceCredentials{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +1490,7 @@ func (x *SourceCredentials) String() string {
 func (*SourceCredentials) ProtoMessage() {}
 
 func (x *SourceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[16]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +1503,7 @@ func (x *SourceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCredentials.ProtoReflect.Descriptor instead.
 func (*SourceCredentials) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{16}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SourceCredentials) GetCredentials() *v1.SourceCredentials {
@@ -1364,7 +1542,7 @@ type Told struct {
 
 func (x *Told) Reset() {
 	*x = Told{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1554,7 @@ func (x *Told) String() string {
 func (*Told) ProtoMessage() {}
 
 func (x *Told) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[17]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1567,7 @@ func (x *Told) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Told.ProtoReflect.Descriptor instead.
 func (*Told) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Told) GetNotificationUid() string {
@@ -1465,7 +1643,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1655,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[18]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1668,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Artifact) GetDigest() string {
@@ -1572,7 +1750,7 @@ type Definition struct {
 
 func (x *Definition) Reset() {
 	*x = Definition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1762,7 @@ func (x *Definition) String() string {
 func (*Definition) ProtoMessage() {}
 
 func (x *Definition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[19]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1775,7 @@ func (x *Definition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Definition.ProtoReflect.Descriptor instead.
 func (*Definition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{19}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Definition) GetName() string {
@@ -1641,7 +1819,7 @@ type DeletedBundle struct {
 
 func (x *DeletedBundle) Reset() {
 	*x = DeletedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1831,7 @@ func (x *DeletedBundle) String() string {
 func (*DeletedBundle) ProtoMessage() {}
 
 func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[20]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1844,7 @@ func (x *DeletedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedBundle.ProtoReflect.Descriptor instead.
 func (*DeletedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{20}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeletedBundle) GetUid() string {
@@ -1709,7 +1887,7 @@ type DeletedCluster struct {
 
 func (x *DeletedCluster) Reset() {
 	*x = DeletedCluster{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1899,7 @@ func (x *DeletedCluster) String() string {
 func (*DeletedCluster) ProtoMessage() {}
 
 func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[21]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1912,7 @@ func (x *DeletedCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedCluster.ProtoReflect.Descriptor instead.
 func (*DeletedCluster) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{21}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeletedCluster) GetUid() string {
@@ -1775,7 +1953,7 @@ type Acceptance struct {
 
 func (x *Acceptance) Reset() {
 	*x = Acceptance{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1965,7 @@ func (x *Acceptance) String() string {
 func (*Acceptance) ProtoMessage() {}
 
 func (x *Acceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[22]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1978,7 @@ func (x *Acceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acceptance.ProtoReflect.Descriptor instead.
 func (*Acceptance) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{22}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Acceptance) GetClusterUid() string {
@@ -1857,7 +2035,7 @@ type Reconciliation struct {
 
 func (x *Reconciliation) Reset() {
 	*x = Reconciliation{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +2047,7 @@ func (x *Reconciliation) String() string {
 func (*Reconciliation) ProtoMessage() {}
 
 func (x *Reconciliation) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[23]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +2060,7 @@ func (x *Reconciliation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
 func (*Reconciliation) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{23}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Reconciliation) GetBundleUid() string {
@@ -1923,7 +2101,7 @@ type Observed struct {
 
 func (x *Observed) Reset() {
 	*x = Observed{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2113,7 @@ func (x *Observed) String() string {
 func (*Observed) ProtoMessage() {}
 
 func (x *Observed) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[24]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2126,7 @@ func (x *Observed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Observed.ProtoReflect.Descriptor instead.
 func (*Observed) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{24}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Observed) GetClusterUid() string {
@@ -2013,7 +2191,7 @@ type ObservedBundle struct {
 
 func (x *ObservedBundle) Reset() {
 	*x = ObservedBundle{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2203,7 @@ func (x *ObservedBundle) String() string {
 func (*ObservedBundle) ProtoMessage() {}
 
 func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[25]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2216,7 @@ func (x *ObservedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservedBundle.ProtoReflect.Descriptor instead.
 func (*ObservedBundle) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ObservedBundle) GetClusterUid() string {
@@ -2102,7 +2280,7 @@ type Rollout struct {
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2114,7 +2292,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[26]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2127,7 +2305,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Rollout) GetBundleUid() string {
@@ -2283,7 +2461,7 @@ type RolloutPace struct {
 
 func (x *RolloutPace) Reset() {
 	*x = RolloutPace{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2473,7 @@ func (x *RolloutPace) String() string {
 func (*RolloutPace) ProtoMessage() {}
 
 func (x *RolloutPace) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[27]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2486,7 @@ func (x *RolloutPace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutPace.ProtoReflect.Descriptor instead.
 func (*RolloutPace) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RolloutPace) GetClusters() uint32 {
@@ -2350,7 +2528,7 @@ type RolloutArrivals struct {
 
 func (x *RolloutArrivals) Reset() {
 	*x = RolloutArrivals{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2362,7 +2540,7 @@ func (x *RolloutArrivals) String() string {
 func (*RolloutArrivals) ProtoMessage() {}
 
 func (x *RolloutArrivals) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[28]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2375,7 +2553,7 @@ func (x *RolloutArrivals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutArrivals.ProtoReflect.Descriptor instead.
 func (*RolloutArrivals) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RolloutArrivals) GetClusters() uint32 {
@@ -2407,7 +2585,7 @@ type Turn struct {
 
 func (x *Turn) Reset() {
 	*x = Turn{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2597,7 @@ func (x *Turn) String() string {
 func (*Turn) ProtoMessage() {}
 
 func (x *Turn) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[29]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2610,7 @@ func (x *Turn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Turn.ProtoReflect.Descriptor instead.
 func (*Turn) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Turn) GetBundleUid() string {
@@ -2467,7 +2645,7 @@ type Before struct {
 
 func (x *Before) Reset() {
 	*x = Before{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2479,7 +2657,7 @@ func (x *Before) String() string {
 func (*Before) ProtoMessage() {}
 
 func (x *Before) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[30]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2492,7 +2670,7 @@ func (x *Before) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Before.ProtoReflect.Descriptor instead.
 func (*Before) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Before) GetLabels() map[string]string {
@@ -2526,7 +2704,7 @@ type RolloutStage struct {
 
 func (x *RolloutStage) Reset() {
 	*x = RolloutStage{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2538,7 +2716,7 @@ func (x *RolloutStage) String() string {
 func (*RolloutStage) ProtoMessage() {}
 
 func (x *RolloutStage) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[31]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2551,7 +2729,7 @@ func (x *RolloutStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutStage.ProtoReflect.Descriptor instead.
 func (*RolloutStage) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RolloutStage) GetName() string {
@@ -2627,7 +2805,7 @@ type RolloutMembers struct {
 
 func (x *RolloutMembers) Reset() {
 	*x = RolloutMembers{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[32]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2639,7 +2817,7 @@ func (x *RolloutMembers) String() string {
 func (*RolloutMembers) ProtoMessage() {}
 
 func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[32]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2652,7 +2830,7 @@ func (x *RolloutMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolloutMembers.ProtoReflect.Descriptor instead.
 func (*RolloutMembers) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{32}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RolloutMembers) GetBundleUid() string {
@@ -2761,7 +2939,7 @@ type HistoryChunk struct {
 
 func (x *HistoryChunk) Reset() {
 	*x = HistoryChunk{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[33]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2773,7 +2951,7 @@ func (x *HistoryChunk) String() string {
 func (*HistoryChunk) ProtoMessage() {}
 
 func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[33]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2786,7 +2964,7 @@ func (x *HistoryChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryChunk.ProtoReflect.Descriptor instead.
 func (*HistoryChunk) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{33}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *HistoryChunk) GetTransitions() []*Transition {
@@ -2835,7 +3013,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[34]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2847,7 +3025,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_yardarm_store_v1_store_proto_msgTypes[34]
+	mi := &file_yardarm_store_v1_store_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2860,7 +3038,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{34}
+	return file_yardarm_store_v1_store_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Transition) GetTime() *timestamppb.Timestamp {
@@ -2949,7 +3127,21 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"backupTime\"7\n" +
 	"\tPastEpoch\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\fR\x05epoch\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"?\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\":\n" +
+	"\n" +
+	"WriteAhead\x12\x10\n" +
+	"\x03log\x18\x01 \x01(\fR\x03log\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xa6\x01\n" +
+	"\vLoggedBatch\x12*\n" +
+	"\x04meta\x18\x01 \x01(\v2\x16.yardarm.store.v1.MetaR\x04meta\x12:\n" +
+	"\n" +
+	"audit_head\x18\x02 \x01(\v2\x1b.yardarm.store.v1.AuditHeadR\tauditHead\x12/\n" +
+	"\x04rows\x18\x03 \x03(\v2\x1b.yardarm.store.v1.LoggedRowR\x04rows\"X\n" +
+	"\tLoggedRow\x12\x14\n" +
+	"\x05table\x18\x01 \x01(\tR\x05table\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x19\n" +
+	"\x05value\x18\x03 \x01(\fH\x00R\x05value\x88\x01\x01B\b\n" +
+	"\x06_value\"?\n" +
 	"\tTableSums\x122\n" +
 	"\x06tables\x18\x01 \x03(\v2\x1a.yardarm.store.v1.TableSumR\x06tables\"F\n" +
 	"\bTableSum\x12\x14\n" +
@@ -3217,108 +3409,114 @@ func file_yardarm_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_yardarm_store_v1_store_proto_rawDescData
 }
 
-var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_yardarm_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_yardarm_store_v1_store_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: yardarm.store.v1.Meta
 	(*PastEpoch)(nil),             // 1: yardarm.store.v1.PastEpoch
-	(*TableSums)(nil),             // 2: yardarm.store.v1.TableSums
-	(*TableSum)(nil),              // 3: yardarm.store.v1.TableSum
-	(*AuditRecord)(nil),           // 4: yardarm.store.v1.AuditRecord
-	(*AuditEntry)(nil),            // 5: yardarm.store.v1.AuditEntry
-	(*AuditDenial)(nil),           // 6: yardarm.store.v1.AuditDenial
-	(*AuditChange)(nil),           // 7: yardarm.store.v1.AuditChange
-	(*AuditHead)(nil),             // 8: yardarm.store.v1.AuditHead
-	(*Answer)(nil),                // 9: yardarm.store.v1.Answer
-	(*Identity)(nil),              // 10: yardarm.store.v1.Identity
-	(*EnrolmentToken)(nil),        // 11: yardarm.store.v1.EnrolmentToken
-	(*Credential)(nil),            // 12: yardarm.store.v1.Credential
-	(*CredentialUse)(nil),         // 13: yardarm.store.v1.CredentialUse
-	(*SealedSecret)(nil),          // 14: yardarm.store.v1.SealedSecret
-	(*Notification)(nil),          // 15: yardarm.store.v1.Notification
-	(*SourceCredentials)(nil),     // 16: yardarm.store.v1.SourceCredentials
-	(*Told)(nil),                  // 17: yardarm.store.v1.Told
-	(*Artifact)(nil),              // 18: yardarm.store.v1.Artifact
-	(*Definition)(nil),            // 19: yardarm.store.v1.Definition
-	(*DeletedBundle)(nil),         // 20: yardarm.store.v1.DeletedBundle
-	(*DeletedCluster)(nil),        // 21: yardarm.store.v1.DeletedCluster
-	(*Acceptance)(nil),            // 22: yardarm.store.v1.Acceptance
-	(*Reconciliation)(nil),        // 23: yardarm.store.v1.Reconciliation
-	(*Observed)(nil),              // 24: yardarm.store.v1.Observed
-	(*ObservedBundle)(nil),        // 25: yardarm.store.v1.ObservedBundle
-	(*Rollout)(nil),               // 26: yardarm.store.v1.Rollout
-	(*RolloutPace)(nil),           // 27: yardarm.store.v1.RolloutPace
-	(*RolloutArrivals)(nil),       // 28: yardarm.store.v1.RolloutArrivals
-	(*Turn)(nil),                  // 29: yardarm.store.v1.Turn
-	(*Before)(nil),                // 30: yardarm.store.v1.Before
-	(*RolloutStage)(nil),          // 31: yardarm.store.v1.RolloutStage
-	(*RolloutMembers)(nil),        // 32: yardarm.store.v1.RolloutMembers
-	(*HistoryChunk)(nil),          // 33: yardarm.store.v1.HistoryChunk
-	(*Transition)(nil),            // 34: yardarm.store.v1.Transition
-	nil,                           // 35: yardarm.store.v1.SourceCredentials.SecretsEntry
-	nil,                           // 36: yardarm.store.v1.Before.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
-	(*v1.Notification)(nil),       // 38: yardarm.v1.Notification
-	(*v1.SourceCredentials)(nil),  // 39: yardarm.v1.SourceCredentials
-	(v1.Workloads)(0),             // 40: yardarm.v1.Workloads
-	(*v1.AcceptedDeletion)(nil),   // 41: yardarm.v1.AcceptedDeletion
-	(*v1.Facts)(nil),              // 42: yardarm.v1.Facts
-	(*v1.Report)(nil),             // 43: yardarm.v1.Report
-	(*v1.RolloutStrategy)(nil),    // 44: yardarm.v1.RolloutStrategy
-	(*v1.RolloutAction)(nil),      // 45: yardarm.v1.RolloutAction
+	(*WriteAhead)(nil),            // 2: yardarm.store.v1.WriteAhead
+	(*LoggedBatch)(nil),           // 3: yardarm.store.v1.LoggedBatch
+	(*LoggedRow)(nil),             // 4: yardarm.store.v1.LoggedRow
+	(*TableSums)(nil),             // 5: yardarm.store.v1.TableSums
+	(*TableSum)(nil),              // 6: yardarm.store.v1.TableSum
+	(*AuditRecord)(nil),           // 7: yardarm.store.v1.AuditRecord
+	(*AuditEntry)(nil),            // 8: yardarm.store.v1.AuditEntry
+	(*AuditDenial)(nil),           // 9: yardarm.store.v1.AuditDenial
+	(*AuditChange)(nil),           // 10: yardarm.store.v1.AuditChange
+	(*AuditHead)(nil),             // 11: yardarm.store.v1.AuditHead
+	(*Answer)(nil),                // 12: yardarm.store.v1.Answer
+	(*Identity)(nil),              // 13: yardarm.store.v1.Identity
+	(*EnrolmentToken)(nil),        // 14: yardarm.store.v1.EnrolmentToken
+	(*Credential)(nil),            // 15: yardarm.store.v1.Credential
+	(*CredentialUse)(nil),         // 16: yardarm.store.v1.CredentialUse
+	(*SealedSecret)(nil),          // 17: yardarm.store.v1.SealedSecret
+	(*Notification)(nil),          // 18: yardarm.store.v1.Notification
+	(*SourceCredentials)(nil),     // 19: yardarm.store.v1.SourceCredentials
+	(*Told)(nil),                  // 20: yardarm.store.v1.Told
+	(*Artifact)(nil),              // 21: yardarm.store.v1.Artifact
+	(*Definition)(nil),            // 22: yardarm.store.v1.Definition
+	(*DeletedBundle)(nil),         // 23: yardarm.store.v1.DeletedBundle
+	(*DeletedCluster)(nil),        // 24: yardarm.store.v1.DeletedCluster
+	(*Acceptance)(nil),            // 25: yardarm.store.v1.Acceptance
+	(*Reconciliation)(nil),        // 26: yardarm.store.v1.Reconciliation
+	(*Observed)(nil),              // 27: yardarm.store.v1.Observed
+	(*ObservedBundle)(nil),        // 28: yardarm.store.v1.ObservedBundle
+	(*Rollout)(nil),               // 29: yardarm.store.v1.Rollout
+	(*RolloutPace)(nil),           // 30: yardarm.store.v1.RolloutPace
+	(*RolloutArrivals)(nil),       // 31: yardarm.store.v1.RolloutArrivals
+	(*Turn)(nil),                  // 32: yardarm.store.v1.Turn
+	(*Before)(nil),                // 33: yardarm.store.v1.Before
+	(*RolloutStage)(nil),          // 34: yardarm.store.v1.RolloutStage
+	(*RolloutMembers)(nil),        // 35: yardarm.store.v1.RolloutMembers
+	(*HistoryChunk)(nil),          // 36: yardarm.store.v1.HistoryChunk
+	(*Transition)(nil),            // 37: yardarm.store.v1.Transition
+	nil,                           // 38: yardarm.store.v1.SourceCredentials.SecretsEntry
+	nil,                           // 39: yardarm.store.v1.Before.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
+	(*v1.Notification)(nil),       // 41: yardarm.v1.Notification
+	(*v1.SourceCredentials)(nil),  // 42: yardarm.v1.SourceCredentials
+	(v1.Workloads)(0),             // 43: yardarm.v1.Workloads
+	(*v1.AcceptedDeletion)(nil),   // 44: yardarm.v1.AcceptedDeletion
+	(*v1.Facts)(nil),              // 45: yardarm.v1.Facts
+	(*v1.Report)(nil),             // 46: yardarm.v1.Report
+	(*v1.RolloutStrategy)(nil),    // 47: yardarm.v1.RolloutStrategy
+	(*v1.RolloutAction)(nil),      // 48: yardarm.v1.RolloutAction
 }
 var file_yardarm_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: yardarm.store.v1.Meta.past:type_name -> yardarm.store.v1.PastEpoch
-	37, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
-	3,  // 2: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
-	37, // 3: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	7,  // 4: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
-	6,  // 5: yardarm.store.v1.AuditEntry.denials:type_name -> yardarm.store.v1.AuditDenial
-	37, // 6: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
-	37, // 7: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
-	14, // 8: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
-	37, // 9: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
-	37, // 10: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
-	37, // 11: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
-	37, // 12: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
-	37, // 13: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
-	37, // 14: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
-	37, // 15: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
-	38, // 16: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
-	14, // 17: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
-	14, // 18: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
-	39, // 19: yardarm.store.v1.SourceCredentials.credentials:type_name -> yardarm.v1.SourceCredentials
-	35, // 20: yardarm.store.v1.SourceCredentials.secrets:type_name -> yardarm.store.v1.SourceCredentials.SecretsEntry
-	37, // 21: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
-	37, // 22: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
-	19, // 23: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
-	40, // 24: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
-	37, // 25: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
-	37, // 26: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
-	41, // 27: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
-	37, // 28: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
-	42, // 29: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
-	37, // 30: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
-	37, // 31: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
-	43, // 32: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
-	37, // 33: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
-	44, // 34: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
-	31, // 35: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
-	37, // 36: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
-	37, // 37: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
-	45, // 38: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
-	27, // 39: yardarm.store.v1.Rollout.pace:type_name -> yardarm.store.v1.RolloutPace
-	28, // 40: yardarm.store.v1.Rollout.late:type_name -> yardarm.store.v1.RolloutArrivals
-	28, // 41: yardarm.store.v1.Rollout.joined:type_name -> yardarm.store.v1.RolloutArrivals
-	30, // 42: yardarm.store.v1.Turn.before:type_name -> yardarm.store.v1.Before
-	36, // 43: yardarm.store.v1.Before.labels:type_name -> yardarm.store.v1.Before.LabelsEntry
-	34, // 44: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
-	37, // 45: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	14, // 46: yardarm.store.v1.SourceCredentials.SecretsEntry.value:type_name -> yardarm.store.v1.SealedSecret
-	47, // [47:47] is the sub-list for method output_type
-	47, // [47:47] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	40, // 1: yardarm.store.v1.Meta.backup_time:type_name -> google.protobuf.Timestamp
+	0,  // 2: yardarm.store.v1.LoggedBatch.meta:type_name -> yardarm.store.v1.Meta
+	11, // 3: yardarm.store.v1.LoggedBatch.audit_head:type_name -> yardarm.store.v1.AuditHead
+	4,  // 4: yardarm.store.v1.LoggedBatch.rows:type_name -> yardarm.store.v1.LoggedRow
+	6,  // 5: yardarm.store.v1.TableSums.tables:type_name -> yardarm.store.v1.TableSum
+	40, // 6: yardarm.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	10, // 7: yardarm.store.v1.AuditEntry.changes:type_name -> yardarm.store.v1.AuditChange
+	9,  // 8: yardarm.store.v1.AuditEntry.denials:type_name -> yardarm.store.v1.AuditDenial
+	40, // 9: yardarm.store.v1.AuditDenial.first:type_name -> google.protobuf.Timestamp
+	40, // 10: yardarm.store.v1.AuditDenial.last:type_name -> google.protobuf.Timestamp
+	17, // 11: yardarm.store.v1.Answer.answer:type_name -> yardarm.store.v1.SealedSecret
+	40, // 12: yardarm.store.v1.Answer.expires:type_name -> google.protobuf.Timestamp
+	40, // 13: yardarm.store.v1.Identity.not_after:type_name -> google.protobuf.Timestamp
+	40, // 14: yardarm.store.v1.Identity.enrolled:type_name -> google.protobuf.Timestamp
+	40, // 15: yardarm.store.v1.EnrolmentToken.expires:type_name -> google.protobuf.Timestamp
+	40, // 16: yardarm.store.v1.Credential.created:type_name -> google.protobuf.Timestamp
+	40, // 17: yardarm.store.v1.Credential.expires:type_name -> google.protobuf.Timestamp
+	40, // 18: yardarm.store.v1.CredentialUse.time:type_name -> google.protobuf.Timestamp
+	41, // 19: yardarm.store.v1.Notification.notification:type_name -> yardarm.v1.Notification
+	17, // 20: yardarm.store.v1.Notification.secret:type_name -> yardarm.store.v1.SealedSecret
+	17, // 21: yardarm.store.v1.Notification.secret_url:type_name -> yardarm.store.v1.SealedSecret
+	42, // 22: yardarm.store.v1.SourceCredentials.credentials:type_name -> yardarm.v1.SourceCredentials
+	38, // 23: yardarm.store.v1.SourceCredentials.secrets:type_name -> yardarm.store.v1.SourceCredentials.SecretsEntry
+	40, // 24: yardarm.store.v1.Told.began:type_name -> google.protobuf.Timestamp
+	40, // 25: yardarm.store.v1.Told.over:type_name -> google.protobuf.Timestamp
+	22, // 26: yardarm.store.v1.Artifact.definitions:type_name -> yardarm.store.v1.Definition
+	43, // 27: yardarm.store.v1.DeletedBundle.workloads:type_name -> yardarm.v1.Workloads
+	40, // 28: yardarm.store.v1.DeletedBundle.time:type_name -> google.protobuf.Timestamp
+	40, // 29: yardarm.store.v1.DeletedCluster.time:type_name -> google.protobuf.Timestamp
+	44, // 30: yardarm.store.v1.Acceptance.deletion:type_name -> yardarm.v1.AcceptedDeletion
+	40, // 31: yardarm.store.v1.Acceptance.time:type_name -> google.protobuf.Timestamp
+	45, // 32: yardarm.store.v1.Observed.facts:type_name -> yardarm.v1.Facts
+	40, // 33: yardarm.store.v1.Observed.last_seen:type_name -> google.protobuf.Timestamp
+	40, // 34: yardarm.store.v1.Observed.first_connected:type_name -> google.protobuf.Timestamp
+	46, // 35: yardarm.store.v1.ObservedBundle.report:type_name -> yardarm.v1.Report
+	40, // 36: yardarm.store.v1.ObservedBundle.received:type_name -> google.protobuf.Timestamp
+	47, // 37: yardarm.store.v1.Rollout.strategy:type_name -> yardarm.v1.RolloutStrategy
+	34, // 38: yardarm.store.v1.Rollout.stages:type_name -> yardarm.store.v1.RolloutStage
+	40, // 39: yardarm.store.v1.Rollout.begun:type_name -> google.protobuf.Timestamp
+	40, // 40: yardarm.store.v1.Rollout.since:type_name -> google.protobuf.Timestamp
+	48, // 41: yardarm.store.v1.Rollout.actions:type_name -> yardarm.v1.RolloutAction
+	30, // 42: yardarm.store.v1.Rollout.pace:type_name -> yardarm.store.v1.RolloutPace
+	31, // 43: yardarm.store.v1.Rollout.late:type_name -> yardarm.store.v1.RolloutArrivals
+	31, // 44: yardarm.store.v1.Rollout.joined:type_name -> yardarm.store.v1.RolloutArrivals
+	33, // 45: yardarm.store.v1.Turn.before:type_name -> yardarm.store.v1.Before
+	39, // 46: yardarm.store.v1.Before.labels:type_name -> yardarm.store.v1.Before.LabelsEntry
+	37, // 47: yardarm.store.v1.HistoryChunk.transitions:type_name -> yardarm.store.v1.Transition
+	40, // 48: yardarm.store.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	17, // 49: yardarm.store.v1.SourceCredentials.SecretsEntry.value:type_name -> yardarm.store.v1.SealedSecret
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_yardarm_store_v1_store_proto_init() }
@@ -3326,13 +3524,14 @@ func file_yardarm_store_v1_store_proto_init() {
 	if File_yardarm_store_v1_store_proto != nil {
 		return
 	}
+	file_yardarm_store_v1_store_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yardarm_store_v1_store_proto_rawDesc), len(file_yardarm_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
