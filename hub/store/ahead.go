@@ -176,14 +176,26 @@ func (l *aheadLog) follow() {
 	l.asked = false
 }
 
-// settle has the database follow.
+// owed returns what the database lacks, and whether it is to be written to: not where it lacks nothing, and not after an error that is final.
+func (l *aheadLog) owed() (records []logged, write bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	write = len(l.pending) > 0 || l.earlier
+	if l.err != nil && !errors.As(l.err, new(*DiskFullError)) {
+		write = false
+	}
+	return l.pending, write, l.err
+}
+
+// settle has the database follow. Where it lacks nothing, that waits for nobody: not for a compaction, either.
 func (l *aheadLog) settle() error {
+	if _, write, err := l.owed(); !write {
+		return err
+	}
 	l.settling.Lock()
 	defer l.settling.Unlock()
-	l.mu.Lock()
-	records, earlier, err := l.pending, l.earlier, l.err
-	l.mu.Unlock()
-	if len(records) == 0 && !earlier || err != nil && !errors.As(err, new(*DiskFullError)) {
+	records, write, err := l.owed()
+	if !write {
 		return err
 	}
 	var ahead *storev1.WriteAhead // nil for the log of an earlier start, which is not needed any more then
@@ -228,9 +240,7 @@ func merged(records []logged) *Batch {
 
 // lacking returns what the database lacks, as one batch.
 func (l *aheadLog) lacking() *Batch {
-	l.mu.Lock()
-	records := l.pending
-	l.mu.Unlock()
+	records, _, _ := l.owed()
 	return merged(records)
 }
 
@@ -280,9 +290,7 @@ func (l *aheadLog) Load(row func(table, key string, value []byte) error) error {
 
 // Content implements Log.
 func (l *aheadLog) Content(digest string) ([]byte, error) {
-	l.mu.Lock()
-	records := l.pending
-	l.mu.Unlock()
+	records, _, _ := l.owed()
 	for i := len(records) - 1; i >= 0; i-- {
 		for n := len(records[i].Ops) - 1; n >= 0; n-- {
 			if op := records[i].Ops[n]; op.Table == contentsTable && op.Key == digest {
@@ -359,6 +367,8 @@ func (l *aheadLog) Size() int64 {
 func (l *aheadLog) Close() error {
 	l.following.Wait()
 	err := l.settle()
+	l.settling.Lock()
+	defer l.settling.Unlock()
 	full := errors.As(err, new(*DiskFullError))
 	if l.wal != nil {
 		if err == nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 )
@@ -93,6 +94,29 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// TestReadsDoNotWait: who reads from a database that has all waits for nobody who writes to it, as a compaction does for long.
+func TestReadsDoNotWait(t *testing.T) {
+	s := opened(t, Config{Audit: &Audit{Key: auditKey}})
+	update(t, s, func(tx *Tx) error { return tx.PutGroup(group("g", nil)) })
+	databaseOf(s)
+	l := aheadOf(s)
+	l.settling.Lock()
+	defer l.settling.Unlock()
+	read := make(chan error, 1)
+	go func() {
+		_, _, err := s.AuditRange()
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it waits")
+	}
+}
+
 // TestFlushSettles: once observed state is on disk, the database has all.
 func TestFlushSettles(t *testing.T) {
 	s := opened(t, Config{})
@@ -103,6 +127,9 @@ func TestFlushSettles(t *testing.T) {
 	observe(t, s, report("Ready"))
 	if err := s.flush(); err != nil || lacks(s) > 0 {
 		t.Errorf("after a flush (%v), the database lacks %d batches", err, lacks(s))
+	}
+	if ahead, err := aheadOf(s).ahead(); err != nil || ahead.Sequence != aheadOf(s).wal.sequence {
+		t.Errorf("it says that it has the log up to record %d of %d: %v", ahead.GetSequence(), aheadOf(s).wal.sequence, err)
 	}
 }
 

@@ -403,10 +403,9 @@ func TestRealSyncFailure(t *testing.T) {
 	t.Run("following", func(t *testing.T) {
 		dir := t.TempDir()
 		s, file := openedShim(t, dir, databaseName)
-		redirect(t, s, file, "/dev/null")
-		update(t, s, func(tx *Tx) error { return crashRow(tx, 0, 2) })
 		back := restored(t, file)
 		redirect(t, s, file, "/dev/null")
+		update(t, s, func(tx *Tx) error { return crashRow(tx, 0, 2) })
 		if err := aheadOf(s).settle(); !errors.Is(err, syscall.EINVAL) {
 			t.Fatalf("following gives %v", err)
 		}
