@@ -393,6 +393,9 @@ func TestRestoreOfKilled(t *testing.T) {
 	if err != nil || restored.Incomplete {
 		t.Fatalf("of a backup: %+v, %v", restored, err)
 	}
+	if _, err := os.Stat(filepath.Join(dir, walName)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the log of before is beside what was restored: %v", err)
+	}
 	if got := opened(t, Config{Dir: dir}).Read().Cluster("w0").GetMetadata().GetLabels()["n"]; got != "1" {
 		t.Errorf("write %s is there, want the backup's", got)
 	}

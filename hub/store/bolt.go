@@ -167,7 +167,7 @@ const (
 // removeLeftovers removes what a crash has left of files that were being written. Other programs' files are not touched. The caller has the directory's
 // lock.
 func removeLeftovers(dir string) error {
-	for _, pattern := range []string{databaseName + newSuffix, walName + newSuffix, backupPattern} {
+	for _, pattern := range []string{databaseName + newSuffix, backupPattern} {
 		names, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return err
