@@ -38,12 +38,13 @@ type aheadLog struct {
 	// following is done when nobody has it follow beside the appends.
 	following sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	pending []logged   // what the database lacks, the oldest first
-	bytes   int64      // of its records
-	earlier bool       // the database names the log of an earlier start
-	asked   bool       // somebody is about to have the database follow
-	err     error      // why it could not, the last time: a DiskFullError is tried again, and nothing else
+	mu      sync.Mutex    // guards what follows
+	pending []logged      // what the database lacks, the oldest first
+	bytes   int64         // of its records
+	earlier bool          // the database names the log of an earlier start
+	asked   bool          // somebody is about to have the database follow
+	err     error         // why it could not, the last time: a DiskFullError is tried again, and nothing else
+	final   chan struct{} // closed when err is final
 }
 
 // openLog opens the log in config.Dir, or makes one. The caller has the directory's lock.
@@ -52,11 +53,15 @@ func openLog(config Config) (*aheadLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &aheadLog{boltLog: database, settleAfter: settleAfter}
+	l := newAheadLog(database)
 	if err := l.recover(); err != nil {
 		return nil, errors.Join(err, database.Close())
 	}
 	return l, nil
+}
+
+func newAheadLog(database *boltLog) *aheadLog {
+	return &aheadLog{boltLog: database, settleAfter: settleAfter, final: make(chan struct{})}
 }
 
 // recover has the database follow the log of a hub that was killed. On a full disk, that has to wait.
@@ -130,13 +135,28 @@ func (l *aheadLog) mustSettle(begin, end int64) bool {
 
 // failed returns an error of the disk, and has nothing be written any more after one that is final.
 func (l *aheadLog) failed(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if !errors.As(err, new(*DiskFullError)) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.err = err
+		l.setErr(err)
 	}
 	return err
 }
+
+// setErr notes how writing to the disk has ended. The first error that is final stays. The caller holds mu.
+func (l *aheadLog) setErr(err error) {
+	select {
+	case <-l.final:
+		return
+	default:
+	}
+	if l.err = err; err != nil && !errors.As(err, new(*DiskFullError)) {
+		close(l.final)
+	}
+}
+
+// Failed implements Log.
+func (l *aheadLog) Failed() <-chan struct{} { return l.final }
 
 // appendToDatabase makes a batch durable in the database itself.
 func (l *aheadLog) appendToDatabase(batch *Batch) error {
@@ -168,7 +188,7 @@ func (l *aheadLog) appendToDatabase(batch *Batch) error {
 	return nil
 }
 
-// follow has the database follow beside whoever appends; the next of them is told if it cannot.
+// follow has the database follow beside whoever appends. That it cannot is told to the next of them, and, where it is final, to who waits for Failed.
 func (l *aheadLog) follow() {
 	_ = l.settle()
 	l.mu.Lock()
@@ -180,9 +200,10 @@ func (l *aheadLog) follow() {
 func (l *aheadLog) owed() (records []logged, write bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	write = len(l.pending) > 0 || l.earlier
-	if l.err != nil && !errors.As(l.err, new(*DiskFullError)) {
-		write = false
+	select {
+	case <-l.final:
+	default:
+		write = len(l.pending) > 0 || l.earlier
 	}
 	return l.pending, write, l.err
 }
@@ -205,7 +226,7 @@ func (l *aheadLog) settle() error {
 	err = l.boltLog.append(merged(records), ahead)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err = err; err == nil {
+	if l.setErr(err); err == nil {
 		l.pending = append([]logged(nil), l.pending[len(records):]...)
 		l.bytes -= roomOf(records)
 		l.earlier = false

@@ -27,6 +27,8 @@ type Log interface {
 	HistoryRows() uint64
 	// Append makes a batch durable, all of it or nothing, before it returns.
 	Append(*Batch) error
+	// Failed is closed once every further Append fails for good.
+	Failed() <-chan struct{}
 	// Content returns a copy of an artifact's bytes.
 	Content(digest string) ([]byte, error)
 	// Backup writes a consistent copy of what is durable, in the form that [Restore] reads: with what meta makes of the row about the database itself,

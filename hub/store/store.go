@@ -151,6 +151,12 @@ func (s *Store) Run(ctx context.Context) error {
 			return err
 		case <-s.failed:
 			return s.failure
+		case <-s.log.Failed():
+			s.turn <- struct{}{}
+			if s.usable() == nil { // it has failed by itself, and nobody was told
+				_ = s.append(&Batch{Meta: s.metaNow(), Head: s.auditHead()})
+			}
+			<-s.turn
 		case <-s.closed:
 			return nil
 		case <-s.flushDue:
