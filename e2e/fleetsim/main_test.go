@@ -110,9 +110,9 @@ func TestWrite(t *testing.T) {
 	if f.Writers != 8 || f.WritesPerSecond <= 0 || f.SequentialWritesPerSecond <= 0 || f.APIWritesPerSecond <= 0 || f.FdatasyncsPerSecond <= 0 {
 		t.Errorf("got %+v", f)
 	}
-	// Two for each commit. Where strace is, that is counted.
-	if f.SyncsPerWrite != 0 && (f.SyncsPerWrite < 1.9 || f.SyncsPerWrite > 2.1) {
-		t.Errorf("a sequential write makes %v syncs, want 2", f.SyncsPerWrite)
+	// One for each commit, and two where the database follows after many. Where strace is, that is counted.
+	if f.SyncsPerWrite != 0 && (f.SyncsPerWrite < 1 || f.SyncsPerWrite > 1.2) {
+		t.Errorf("a sequential write makes %v syncs, want hardly more than 1", f.SyncsPerWrite)
 	}
 }
 
