@@ -200,6 +200,7 @@ func (l *Listener) shake(g *guest) (*tls.Conn, error) {
 		return nil, net.ErrClosed // it came too late for Close to see it
 	}
 	if err := g.begin(); err != nil {
+		g.shaken() // its turn may have come, and has to go on to the next
 		return nil, err
 	}
 	conn := tls.Server(g, l.TLS)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -55,6 +56,44 @@ func TestBegunGoesFirst(t *testing.T) {
 	if want := []string{"first to go on", "second to go on", "first to come", "second to come"}; !slices.Equal(served, want) {
 		t.Errorf("served were %q, want %q", served, want)
 	}
+}
+
+// Whoever is gone, or late, when its turn comes gives the core back. Regression: it kept it, and once as many were as there are cores, nobody was let in any more.
+func TestWhoIsLateGivesItsCoreBack(t *testing.T) {
+	p := listen(t, func(c *Config) { c.AtOnce, c.Line = 1, 1 })
+	for range 3 {
+		if _, err := p.shake("127.0.0.77", "late"); err == nil {
+			t.Error("one that has waited too long is let in")
+		}
+	}
+}
+
+func TestWhoIsGoneGivesItsCoreBack(t *testing.T) {
+	computes := make(chan struct{})
+	compute := sync.OnceFunc(func() { close(computes) })
+	p := listen(t, func(c *Config) {
+		c.AtOnce = 1
+		c.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { <-computes; return nil, nil }
+	})
+	t.Cleanup(compute)
+	ended := make(chan error, 2)
+	for i := range 2 {
+		go func() {
+			_, err := p.shake(fmt.Sprint("127.0.0.", 78+i), fmt.Sprint("spoke-", i))
+			ended <- err
+		}()
+	}
+	eventually(t, "one waits for the other", func() bool { return p.line.waiting() == 1 })
+	for _, g := range p.guests.shaking() {
+		g.Close() // both: nobody is to be told apart
+	}
+	compute()
+	for range 2 {
+		if err := <-ended; err == nil {
+			t.Error("one that was turned away is let in")
+		}
+	}
+	p.mustShake("127.0.0.80", "next")
 }
 
 // An address from which many come keeps the others waiting for one of them each, not for all.
