@@ -153,8 +153,11 @@ The hub key is not in a backup: put the copy of hub.key into the data directory 
 				return err
 			}
 			out := c.OutOrStdout()
-			fmt.Fprintf(out, "restored the backup of %s, index %d; clusters: %d, groups: %d, bundles: %d\n",
-				r.BackupTime.UTC().Format("2006-01-02 15:04:05 UTC"), r.BackupIndex, r.Clusters, r.Groups, r.Bundles)
+			what := "the copy of a hub's database"
+			if !r.BackupTime.IsZero() {
+				what = "the backup of " + r.BackupTime.UTC().Format("2006-01-02 15:04:05 UTC")
+			}
+			fmt.Fprintf(out, "restored %s, index %d; clusters: %d, groups: %d, bundles: %d\n", what, r.BackupIndex, r.Clusters, r.Groups, r.Bundles)
 			if r.Incomplete {
 				fmt.Fprintln(out, "warning: this is no backup but the database of a hub that was killed, or that runs: its newest changes, which its write-ahead log has, are missing")
 			}
