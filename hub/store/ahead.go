@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"go.etcd.io/bbolt"
@@ -227,7 +229,7 @@ func (l *aheadLog) settle() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.setErr(err); err == nil {
-		l.pending = append([]logged(nil), l.pending[len(records):]...)
+		l.pending = slices.Clone(l.pending[len(records):])
 		l.bytes -= roomOf(records)
 		l.earlier = false
 	}
@@ -318,7 +320,7 @@ func (l *aheadLog) Content(digest string) ([]byte, error) {
 				if op.Value == nil {
 					return nil, ErrNotFound
 				}
-				return append(make([]byte, 0, len(op.Value)), op.Value...), nil
+				return bytes.Clone(op.Value), nil
 			}
 		}
 	}

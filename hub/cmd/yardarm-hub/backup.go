@@ -144,6 +144,9 @@ func restoreCommand() *cobra.Command {
 not know stays in them, held, until an operator accepts the hub's state (yardarm accept). Enrolment tokens are void, and
 bans that are newer than the backup have to be repeated.
 
+FILE may also be the hub.db of a hub that was stopped. That of one that was killed lacks the newest changes, which are in
+the hub.wal beside it: start a hub on both rather than restore it.
+
 The hub key is not in a backup: put the copy of hub.key into the data directory before the hub is started.`,
 		Args: oneFile,
 		RunE: func(c *cobra.Command, args []string) error {
