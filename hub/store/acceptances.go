@@ -10,7 +10,7 @@ import (
 // Acceptances are keyed by what they accept, so that accepting it again replaces the row. Subscribers learn cluster and bundle.
 var acceptances = func() *table[storev1.Acceptance] {
 	t := durable(Acceptances, hard, acceptanceKey,
-		index[storev1.Acceptance]{bundleIndex, false, func(a *storev1.Acceptance) []string { return []string{a.GetBundleUid()} }})
+		by(bundleIndex, func(a *storev1.Acceptance) []string { return []string{a.GetBundleUid()} }))
 	t.changed = func(a *storev1.Acceptance) string { return join(a.GetClusterUid(), a.GetBundleUid()) }
 	return t
 }()

@@ -11,7 +11,7 @@ import (
 const expiryIndex = "expiry"
 
 var answers = durable(Answers, hard, func(a *storev1.Answer) string { return a.GetKey() },
-	index[storev1.Answer]{expiryIndex, false, func(a *storev1.Answer) []string { return []string{fmt.Sprintf("%020d", a.GetExpires().GetSeconds())} }})
+	by(expiryIndex, func(a *storev1.Answer) []string { return []string{fmt.Sprintf("%020d", a.GetExpires().GetSeconds())} }))
 
 // Answer returns the answer with the key, or nil.
 func (tx *ReadTx) Answer(key string) *storev1.Answer { return answers.get(tx, key) }

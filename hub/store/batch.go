@@ -7,26 +7,13 @@ import memdb "github.com/hashicorp/go-memdb"
 type batch struct {
 	// base is a snapshot of before.
 	base *memdb.Txn
-	// rows are those that differ from it, in all of their unique indexes; nil where there is none any more.
-	rows map[place]any
+	// leaves are those that differ from it; nil where there is none any more.
+	leaves map[place]any
 }
 
-// place is where a row is found in a unique index.
-type place struct {
-	table        Table
-	index, value string
-}
+// place is where a leaf is.
+type place struct{ order, leaf string }
 
 func newBatch(rows *memdb.MemDB) *batch {
-	return &batch{base: rows.Txn(false), rows: map[place]any{}}
-}
-
-// note takes the change of a row; either may be nil.
-func (b *batch) note(t anyTable, old, new any) {
-	if old != nil {
-		t.places(old, func(index, value string) { b.rows[place{t.table(), index, value}] = nil })
-	}
-	if new != nil {
-		t.places(new, func(index, value string) { b.rows[place{t.table(), index, value}] = new })
-	}
+	return &batch{base: rows.Txn(false), leaves: map[place]any{}}
 }

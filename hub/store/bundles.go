@@ -13,8 +13,8 @@ const targetIndex = "target"
 
 var bundles = durable(Bundles, hard,
 	func(b *yardarmv1.Bundle) string { return b.GetMetadata().GetUid() },
-	index[yardarmv1.Bundle]{nameIndex, true, func(b *yardarmv1.Bundle) []string { return []string{b.GetMetadata().GetName()} }},
-	index[yardarmv1.Bundle]{targetIndex, false, targetsOf})
+	uniqueBy(nameIndex, func(b *yardarmv1.Bundle) string { return b.GetMetadata().GetName() }),
+	by(targetIndex, targetsOf))
 
 func targetsOf(b *yardarmv1.Bundle) []string {
 	names := make([]string, 0, len(b.GetSpec().GetTargets()))

@@ -10,9 +10,10 @@ import (
 
 const nameIndex = "name"
 
-var clusters = durable(Clusters, hard,
-	func(c *yardarmv1.Cluster) string { return c.GetMetadata().GetUid() },
-	index[yardarmv1.Cluster]{nameIndex, true, func(c *yardarmv1.Cluster) []string { return []string{c.GetMetadata().GetName()} }})
+var clusters = func() *table[yardarmv1.Cluster] {
+	uid := func(c *yardarmv1.Cluster) string { return c.GetMetadata().GetUid() }
+	return durable(Clusters, hard, uid, uniqueBy(nameIndex, func(c *yardarmv1.Cluster) string { return c.GetMetadata().GetName() })).in(byDigits(uid))
+}()
 
 // Cluster returns the cluster with the uid, or nil.
 func (tx *ReadTx) Cluster(uid string) *yardarmv1.Cluster { return clusters.get(tx, uid) }

@@ -8,7 +8,7 @@ import (
 )
 
 var credentials = durable(Credentials, hard, func(c *storev1.Credential) string { return c.GetId() },
-	index[storev1.Credential]{nameIndex, true, func(c *storev1.Credential) []string { return []string{c.GetName()} }})
+	uniqueBy(nameIndex, func(c *storev1.Credential) string { return c.GetName() }))
 
 var credentialUses = durable(CredentialUses, soft, func(u *storev1.CredentialUse) string { return u.GetId() })
 

@@ -169,7 +169,7 @@ func (n *historian) assignment(clusterUID, bundleUID string) {
 		t.Bundle = r.GetBundle()
 	}
 	for _, group := range targetsOf(b) {
-		if m := members.get(n.tx, join(group, clusterUID)); m != nil && m.member {
+		if m := members.get(n.tx, group, clusterUID); m != nil && m.member {
 			t.Desired = placement.RevisionFor(n.tx, clusterUID, b)
 			break
 		}

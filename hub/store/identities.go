@@ -9,8 +9,8 @@ import (
 const kubeUIDIndex = "kube_uid"
 
 var identities = durable(Identities, hard,
-	func(i *storev1.Identity) string { return i.GetClusterUid() },
-	index[storev1.Identity]{kubeUIDIndex, false, func(i *storev1.Identity) []string { return []string{i.GetKubeUid()} }})
+	(*storev1.Identity).GetClusterUid,
+	by(kubeUIDIndex, func(i *storev1.Identity) []string { return []string{i.GetKubeUid()} })).in(byDigits((*storev1.Identity).GetClusterUid))
 
 // Identity returns what a cluster's uid is bound to, or nil before it has enrolled.
 func (tx *ReadTx) Identity(clusterUID string) *storev1.Identity {

@@ -61,7 +61,7 @@ func (a *arrivals) look() {
 		if a.moved[uid] == nil {
 			a.moved[uid] = map[string]bool{}
 		}
-		m := members.get(&a.tx.ReadTx, join(group, uid))
+		m := members.get(&a.tx.ReadTx, group, uid)
 		a.moved[uid][group] = m != nil && m.member
 	}
 	for _, c := range a.tx.journal {

@@ -80,8 +80,8 @@ const loadBatch = 512
 
 // loaded is a row that has been decoded.
 type loaded struct {
-	table string
-	row   any
+	add func(row any) error
+	row any
 }
 
 // readRows reads all rows that load yields into memory, and counts them by table.
@@ -91,26 +91,33 @@ func readRows(load func(row func(table, key string, value []byte) error) error) 
 	if err != nil {
 		return nil, counts, err
 	}
+	txn := rows.Txn(true)
+	defer txn.Abort() // does nothing after Commit
 	type reader struct {
 		table  Table
 		decode func([]byte) (any, string, error)
+		add    func(row any) error
 	}
 	byName := map[string]reader{}
+	var ends []func() error
 	for _, t := range tables() {
 		if t.kept() != memory {
-			byName[t.table().String()] = reader{t.table(), t.decoder()}
+			add, end := t.filler(txn)
+			byName[t.table().String()] = reader{t.table(), t.decoder(), add}
+			ends = append(ends, end)
 		}
 	}
-	txn := rows.Txn(true)
-	defer txn.Abort() // does nothing after Commit
 	// Rows are decoded beside what those before them go through until they are in the tables: a hub starts a quarter faster, on two cores.
 	decoded := make(chan []loaded, 1)
 	var inserting errgroup.Group
 	inserting.Go(func() (err error) {
 		for batch := range decoded {
 			for i := 0; i < len(batch) && err == nil; i++ {
-				err = txn.Insert(batch[i].table, batch[i].row)
+				err = batch[i].add(batch[i].row)
 			}
+		}
+		for i := 0; i < len(ends) && err == nil; i++ {
+			err = ends[i]()
 		}
 		return err
 	})
@@ -128,7 +135,7 @@ func readRows(load func(row func(table, key string, value []byte) error) error) 
 			return fmt.Errorf("the row belongs under key %q", rowKey)
 		}
 		counts[r.table]++
-		if batch = append(batch, loaded{name, row}); len(batch) == loadBatch {
+		if batch = append(batch, loaded{r.add, row}); len(batch) == loadBatch {
 			decoded <- batch
 			batch = make([]loaded, 0, loadBatch)
 		}

@@ -21,12 +21,13 @@ type membership struct {
 const clusterIndex = "cluster"
 
 // members is derived: from clusters, their facts and groups, in the transaction that changes one of them.
-var members = &table[membership]{
-	id: Members, durability: memory,
-	key:     func(m *membership) string { return join(m.group, m.clusterUID) },
-	indexes: []index[membership]{{clusterIndex, false, func(m *membership) []string { return []string{m.clusterUID} }}},
-	changed: func(m *membership) string { return m.clusterUID },
-}
+var members = func() *table[membership] {
+	cluster := func(m *membership) string { return m.clusterUID }
+	t := inMemory(Members, func(m *membership) string { return join(m.group, m.clusterUID) },
+		by(clusterIndex, func(m *membership) []string { return []string{m.clusterUID} }).in(byPart(func(m *membership) string { return m.group }))).in(byDigits(cluster))
+	t.changed = cluster
+	return t
+}()
 
 // GroupsOf returns the names of the groups that a cluster belongs to, sorted.
 func (tx *ReadTx) GroupsOf(clusterUID string) []string {
@@ -126,7 +127,7 @@ func (tx *Tx) placeCluster(c *yardarmv1.Cluster, factsOnly bool) error {
 			continue
 		}
 		want := matched(group, matcher, c, facts)
-		if err := tx.place(want, members.get(&tx.ReadTx, members.key(&want))); err != nil {
+		if err := tx.place(want, members.get(&tx.ReadTx, group.Metadata.Name, c.Metadata.Uid)); err != nil {
 			return err
 		}
 	}

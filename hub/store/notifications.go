@@ -40,7 +40,7 @@ func (tx *Tx) DeleteNotification(name string) error {
 
 // Told returns what the receiver of a notification has taken of a subject, or nil.
 func (tx *ReadTx) Told(notificationUID, subject string) *storev1.Told {
-	return tolds.get(tx, join(notificationUID, subject))
+	return tolds.get(tx, notificationUID, subject)
 }
 
 // ToldOf yields what the receiver of a notification has taken, by subject.

@@ -9,19 +9,19 @@ import (
 // bundleIndex finds reports by bundle.
 const bundleIndex = "bundle"
 
+// A cluster's reports are in one leaf.
 var observedBundles = func() *table[storev1.ObservedBundle] {
+	bundle := func(o *storev1.ObservedBundle) string { return o.GetReport().GetBundleUid() }
 	t := durable(ObservedBundles, soft,
-		func(o *storev1.ObservedBundle) string {
-			return join(o.GetClusterUid(), o.GetReport().GetBundleUid())
-		},
-		index[storev1.ObservedBundle]{bundleIndex, false, func(o *storev1.ObservedBundle) []string { return []string{o.GetReport().GetBundleUid()} }})
+		func(o *storev1.ObservedBundle) string { return join(o.GetClusterUid(), bundle(o)) },
+		by(bundleIndex, func(o *storev1.ObservedBundle) []string { return []string{bundle(o)} }).in(byDigits((*storev1.ObservedBundle).GetClusterUid))).in(byPart(bundle))
 	t.reader = func() func([]byte) (*storev1.ObservedBundle, error) { return new(observedReader).read }
 	return t
 }()
 
 // ObservedBundle returns the newest report about a bundle in a cluster, or nil.
 func (tx *ReadTx) ObservedBundle(clusterUID, bundleUID string) *storev1.ObservedBundle {
-	return observedBundles.get(tx, join(clusterUID, bundleUID))
+	return observedBundles.get(tx, clusterUID, bundleUID)
 }
 
 // ObservedBundles yields the newest reports of a cluster, by bundle uid.

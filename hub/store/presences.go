@@ -20,7 +20,10 @@ type Presence struct {
 	Session string
 }
 
-var presences = &table[Presence]{id: Presences, durability: memory, key: func(p *Presence) string { return p.ClusterUID }}
+var presences = func() *table[Presence] {
+	uid := func(p *Presence) string { return p.ClusterUID }
+	return inMemory(Presences, uid).in(byDigits(uid))
+}()
 
 // Presence returns the presence of a cluster, or nil where none has been noted since the hub's start.
 func (tx *ReadTx) Presence(clusterUID string) *Presence { return presences.get(tx, clusterUID) }

@@ -6,12 +6,12 @@ import (
 
 // Reconciliations are keyed by the bundle, and by the cluster after it where they are about one only.
 var reconciliations = durable(Reconciliations, hard, func(r *storev1.Reconciliation) string { return reconciliationKey(r.GetBundleUid(), r.GetClusterUid()) },
-	index[storev1.Reconciliation]{clusterIndex, false, func(r *storev1.Reconciliation) []string {
+	by(clusterIndex, func(r *storev1.Reconciliation) []string {
 		if r.GetClusterUid() == "" {
 			return nil
 		}
 		return []string{r.GetClusterUid()}
-	}})
+	}))
 
 func reconciliationKey(bundleUID, clusterUID string) string {
 	if clusterUID == "" {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"iter"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
@@ -14,16 +13,13 @@ var revisions = durable(Revisions, hard,
 	func(r *yardarmv1.Revision) string {
 		return revisionKey(r.GetSpec().GetBundleUid(), r.GetSpec().GetNumber())
 	},
-	index[yardarmv1.Revision]{digestIndex, false, func(r *yardarmv1.Revision) []string { return r.GetSpec().Digests() }})
+	by(digestIndex, func(r *yardarmv1.Revision) []string { return r.GetSpec().Digests() }))
 
-// revisionKey has as many digits as the largest number, so that keys are in the order of numbers.
-func revisionKey(bundleUID string, number uint32) string {
-	return fmt.Sprintf("%s%s%010d", bundleUID, separator, number)
-}
+func revisionKey(bundleUID string, number uint32) string { return join(bundleUID, digits(number)) }
 
 // Revision returns a revision of a bundle, or nil.
 func (tx *ReadTx) Revision(bundleUID string, number uint32) *yardarmv1.Revision {
-	return revisions.get(tx, revisionKey(bundleUID, number))
+	return revisions.get(tx, bundleUID, digits(number))
 }
 
 // Revisions yields the revisions of a bundle, the newest first.

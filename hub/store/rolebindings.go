@@ -16,14 +16,14 @@ const (
 
 var roleBindings = durable(RoleBindings, hard,
 	func(b *yardarmv1.RoleBinding) string { return b.GetMetadata().GetName() },
-	index[yardarmv1.RoleBinding]{subjectIndex, false, func(b *yardarmv1.RoleBinding) []string {
+	by(subjectIndex, func(b *yardarmv1.RoleBinding) []string {
 		keys := make([]string, 0, len(b.GetSpec().GetSubjects()))
 		for _, s := range b.GetSpec().GetSubjects() {
 			keys = append(keys, subjectKey(s.GetKind(), s.GetName()))
 		}
 		return keys
-	}},
-	index[yardarmv1.RoleBinding]{roleIndex, false, func(b *yardarmv1.RoleBinding) []string { return []string{b.GetSpec().GetRole()} }})
+	}),
+	by(roleIndex, func(b *yardarmv1.RoleBinding) []string { return []string{b.GetSpec().GetRole()} }))
 
 // subjectKey has no separator within: the names of users are their identity provider's.
 func subjectKey(kind, name string) string { return kind + ":" + url.PathEscape(name) }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"hash/fnv"
 	"iter"
 	"slices"
@@ -19,10 +18,7 @@ var rollouts = durable(Rollouts, hard, func(r *storev1.Rollout) string { return 
 
 var rolloutMembers = durable(RolloutMembers, hard, func(m *storev1.RolloutMembers) string { return chunkKey(m.GetBundleUid(), m.GetChunk()) })
 
-// chunkKey has as many digits as the largest number.
-func chunkKey(bundleUID string, chunk uint32) string {
-	return fmt.Sprintf("%s%s%010d", bundleUID, separator, chunk)
-}
+func chunkKey(bundleUID string, chunk uint32) string { return join(bundleUID, digits(chunk)) }
 
 // RolloutMember is one cluster of a rollout. Fields mean what those of yardarm.store.v1.RolloutMembers do.
 type RolloutMember struct {
@@ -59,7 +55,7 @@ func (tx *ReadTx) RolloutMember(bundleUID, clusterUID string) (m RolloutMember, 
 	if chunks == 0 {
 		return m, false
 	}
-	row := rolloutMembers.get(tx, chunkKey(bundleUID, RolloutChunk(clusterUID, chunks)))
+	row := rolloutMembers.get(tx, bundleUID, digits(RolloutChunk(clusterUID, chunks)))
 	i, ok := slices.BinarySearch(row.GetUids(), clusterUID)
 	if !ok {
 		return m, false
@@ -99,7 +95,7 @@ func (tx *Tx) PutRollout(r *storev1.Rollout) error {
 
 // PutRolloutMembers makes these, which are the caller's no longer, the members in one chunk of a bundle's rollout. With none, the chunk is gone.
 func (tx *Tx) PutRolloutMembers(bundleUID string, chunk uint32, members []RolloutMember) error {
-	was := rolloutMembers.get(&tx.ReadTx, chunkKey(bundleUID, chunk))
+	was := rolloutMembers.get(&tx.ReadTx, bundleUID, digits(chunk))
 	tx.touchAssigned(bundleUID, was, members)
 	if len(members) == 0 {
 		_, err := rolloutMembers.remove(tx, chunkKey(bundleUID, chunk))

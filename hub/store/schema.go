@@ -11,7 +11,9 @@ func tables() []anyTable {
 func schema() *memdb.DBSchema {
 	s := &memdb.DBSchema{Tables: map[string]*memdb.TableSchema{}}
 	for _, t := range tables() {
-		s.Tables[t.table().String()] = t.schema()
+		for _, one := range t.schemas() {
+			s.Tables[one.Name] = one
+		}
 	}
 	return s
 }

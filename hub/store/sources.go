@@ -12,7 +12,7 @@ type Source struct {
 	Status    *yardarmv1.SourceStatus
 }
 
-var sources = &table[Source]{id: Sources, durability: memory, key: func(s *Source) string { return s.BundleUID }}
+var sources = inMemory(Sources, func(s *Source) string { return s.BundleUID })
 
 // Source returns what was seen of a bundle's source, or nil where nothing has been since the hub's start.
 func (tx *ReadTx) Source(bundleUID string) *yardarmv1.SourceStatus {

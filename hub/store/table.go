@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	memdb "github.com/hashicorp/go-memdb"
@@ -71,37 +72,57 @@ const separator = "/"
 // idIndex is the primary index in go-memdb, which prescribes its name.
 const idIndex = "id"
 
-// table is the description of one table: how its rows are keyed, indexed and encoded. It is immutable.
+// table is the description of one table: how its rows are keyed, found and encoded. It is immutable.
 type table[R any] struct {
 	id         Table
 	durability durability
 	key        func(*R) string
-	indexes    []index[R]
+	orders     []*order[R]     // by key, and by each index
 	changed    func(*R) string // the key in Changed, where it is not that of the row
 	encode     func(*R) ([]byte, error)
 	// reader makes what decodes rows, for one goroutine. It keeps nothing of the bytes.
 	reader func() func([]byte) (*R, error)
 }
 
-// index is a secondary index. Rows that share a value are ordered by their keys.
+// index finds rows by values of theirs.
 type index[R any] struct {
 	name   string
-	unique bool // the store's typed functions see to it; go-memdb does not
+	unique bool // the store's typed functions see to it
 	values func(*R) []string
+	// last orders rows that share a value, and tells them apart; nil for their keys.
+	last   func(*R) string
+	leaves leaves[R]
+}
+
+// by makes an index by values that rows may share. Those that do are ordered by their keys.
+func by[R any](name string, values func(*R) []string) index[R] {
+	return index[R]{name: name, values: values}
+}
+
+// uniqueBy makes an index by values of which each is one row's. It has them in order.
+func uniqueBy[R any](name string, value func(*R) string) index[R] {
+	return index[R]{name: name, unique: true, values: func(row *R) []string { return []string{value(row)} }}
+}
+
+// in has rows that share a value be ordered by what leaves are.
+func (i index[R]) in(l leaves[R]) index[R] {
+	i.last, i.leaves = l.last, l
+	return i
 }
 
 // anyTable is a table without the type of its rows: what transactions, the log and the loader need of it.
 type anyTable interface {
 	table() Table
 	kept() durability
-	schema() *memdb.TableSchema
+	schemas() []*memdb.TableSchema
 	encodeRow(row any) ([]byte, error)
 	// decoder makes what decodes rows, for one goroutine, and tells their keys. It keeps nothing of the bytes.
 	decoder() func(value []byte) (row any, key string, err error)
-	keyOf(row any) string
+	// filler makes what adds rows to the table while it is empty, and what has them be there.
+	filler(txn *memdb.Txn) (add func(row any) error, end func() error)
+	// replaceRow undoes and redoes; either row may be nil.
+	replaceRow(tx *Tx, old, new any) error
 	changedKey(row any) string
-	// places calls fn with each index that finds one row, and the value by which it finds this one.
-	places(row any, fn func(index, value string))
 	// rowOf returns the row with the key, or nil.
 	rowOf(tx *ReadTx, key string) any
 	// keys returns the keys of all rows, ascending.
@@ -116,39 +137,59 @@ type message[R any] interface {
 
 // durable describes a table whose rows are protobuf messages.
 func durable[R any, M message[R]](id Table, d durability, key func(*R) string, indexes ...index[R]) *table[R] {
-	return &table[R]{
-		id: id, durability: d, key: key, indexes: indexes,
-		encode: func(row *R) ([]byte, error) { return proto.Marshal(M(row)) },
-		reader: func() func([]byte) (*R, error) {
-			return func(value []byte) (*R, error) {
-				row := new(R)
-				return row, proto.Unmarshal(value, M(row))
-			}
-		},
+	t := inMemory(id, key, indexes...)
+	t.durability = d
+	t.encode = func(row *R) ([]byte, error) { return proto.Marshal(M(row)) }
+	t.reader = func() func([]byte) (*R, error) {
+		return func(value []byte) (*R, error) {
+			row := new(R)
+			return row, proto.Unmarshal(value, M(row))
+		}
 	}
+	return t
 }
 
-func (t *table[R]) table() Table         { return t.id }
-func (t *table[R]) kept() durability     { return t.durability }
-func (t *table[R]) keyOf(row any) string { return t.key(row.(*R)) }
+// inMemory describes a table whose rows are never on disk.
+func inMemory[R any](id Table, key func(*R) string, indexes ...index[R]) *table[R] {
+	t := &table[R]{id: id, durability: memory, key: key}
+	t.orders = []*order[R]{{index: idIndex, name: id.String(), places: func(row *R, fn func(...string)) { fn(key(row)) }}}
+	for _, i := range indexes {
+		last := i.last
+		if last == nil {
+			last = key
+		}
+		t.orders = append(t.orders, &order[R]{index: i.name, name: id.String() + " by " + i.name, leaves: i.leaves, places: func(row *R, fn func(...string)) {
+			for _, value := range i.values(row) {
+				if i.unique {
+					fn(value)
+				} else {
+					fn(value, last(row))
+				}
+			}
+		}})
+	}
+	return t
+}
+
+// in has several rows be in one leaf.
+func (t *table[R]) in(l leaves[R]) *table[R] {
+	t.orders[0].leaves = l
+	return t
+}
+
+// order returns the one by an index, which there has to be.
+func (t *table[R]) order(index string) *order[R] {
+	return t.orders[slices.IndexFunc(t.orders, func(o *order[R]) bool { return o.index == index })]
+}
+
+func (t *table[R]) table() Table     { return t.id }
+func (t *table[R]) kept() durability { return t.durability }
 
 func (t *table[R]) changedKey(row any) string {
 	if t.changed != nil {
 		return t.changed(row.(*R))
 	}
 	return t.key(row.(*R))
-}
-
-func (t *table[R]) places(row any, fn func(index, value string)) {
-	fn(idIndex, t.key(row.(*R)))
-	for _, i := range t.indexes {
-		if !i.unique {
-			continue
-		}
-		for _, value := range i.values(row.(*R)) {
-			fn(i.name, value)
-		}
-	}
 }
 
 func (t *table[R]) encodeRow(row any) ([]byte, error) { return t.encode(row.(*R)) }
@@ -164,14 +205,34 @@ func (t *table[R]) decoder() func([]byte) (any, string, error) {
 	}
 }
 
-func (t *table[R]) schema() *memdb.TableSchema {
-	s := &memdb.TableSchema{Name: t.id.String(), Indexes: map[string]*memdb.IndexSchema{
-		idIndex: {Name: idIndex, Unique: true, Indexer: keyIndexer[R]{t.key}},
-	}}
-	for _, i := range t.indexes {
-		s.Indexes[i.name] = &memdb.IndexSchema{Name: i.name, Unique: i.unique, AllowMissing: true, Indexer: valuesIndexer[R]{i}}
+func (t *table[R]) schemas() []*memdb.TableSchema {
+	var all []*memdb.TableSchema
+	for _, o := range t.orders {
+		all = append(all, o.schema())
 	}
-	return s
+	return all
+}
+
+func (t *table[R]) filler(txn *memdb.Txn) (add func(any) error, end func() error) {
+	var fillers []*filler[R]
+	for _, o := range t.orders {
+		fillers = append(fillers, &filler[R]{o, txn, map[string]*leaf[R]{}})
+	}
+	return func(row any) error {
+			for _, f := range fillers {
+				if err := f.add(row.(*R)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, func() error {
+			for _, f := range fillers {
+				if err := f.end(); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
 }
 
 func (t *table[R]) rowOf(tx *ReadTx, key string) any { return anyRow(t.get(tx, key)) }
@@ -184,63 +245,42 @@ func (t *table[R]) keys(tx *ReadTx) []string {
 	return keys
 }
 
-// get returns the row with the key, or nil.
-func (t *table[R]) get(tx *ReadTx, key string) *R { return t.first(tx, idIndex, key) }
+// get returns the row whose key has the parts, or nil.
+func (t *table[R]) get(tx *ReadTx, parts ...string) *R {
+	if tx.empty(t.id) {
+		return nil
+	}
+	return t.orders[0].get(tx, parts...)
+}
 
 // first returns the row with the value in a unique index, or nil.
 func (t *table[R]) first(tx *ReadTx, index, value string) *R {
 	if tx.empty(t.id) {
 		return nil
 	}
-	txn := tx.txn
-	if tx.batch != nil {
-		if row, known := tx.batch.rows[place{t.id, index, value}]; row != nil {
-			return row.(*R)
-		} else if known {
-			return nil
-		}
-		txn = tx.batch.base
-	}
-	raw, err := txn.First(t.id.String(), index, value)
-	if err != nil {
-		panic(fmt.Sprintf("store: read %s: %v", t.id, err)) // the schema is wrong
-	}
-	if raw == nil {
-		return nil
-	}
-	return raw.(*R)
+	return t.order(index).get(tx, value)
 }
 
-// scan yields the rows whose value in the index has the prefix, ascending.
+// scan yields the rows whose value in the index has the prefix, ascending. Where leaves have several rows, the prefix ends with a part.
 func (t *table[R]) scan(tx *ReadTx, index, prefix string) iter.Seq[*R] {
-	return t.seq(tx, func() (memdb.ResultIterator, error) { return tx.txn.Get(t.id.String(), index, prefix) })
+	return t.seq(tx, index, prefix, (*memdb.Txn).Get)
 }
 
-// scanBack yields the rows whose key has the prefix, descending.
+// scanBack yields the rows whose key has the prefix, descending, in a table with a leaf for each row.
 func (t *table[R]) scanBack(tx *ReadTx, prefix string) iter.Seq[*R] {
-	return t.seq(tx, func() (memdb.ResultIterator, error) { return tx.txn.GetReverse(t.id.String(), idIndex, prefix) })
+	return t.seq(tx, idIndex, prefix, (*memdb.Txn).GetReverse)
 }
 
-// from yields the rows whose value in the index is at least low, ascending.
+// from yields the rows whose value in the index is at least low, ascending, of an index with a leaf for each row.
 func (t *table[R]) from(tx *ReadTx, index, low string) iter.Seq[*R] {
-	return t.seq(tx, func() (memdb.ResultIterator, error) { return tx.txn.LowerBound(t.id.String(), index, low) })
+	return t.seq(tx, index, low, (*memdb.Txn).LowerBound)
 }
 
-func (t *table[R]) seq(tx *ReadTx, open func() (memdb.ResultIterator, error)) iter.Seq[*R] {
-	return func(yield func(*R) bool) {
-		if tx.empty(t.id) {
-			return
-		}
-		it, err := open()
-		if err != nil {
-			panic(fmt.Sprintf("store: read %s: %v", t.id, err)) // the schema is wrong
-		}
-		for raw := it.Next(); raw != nil; raw = it.Next() {
-			if !yield(raw.(*R)) {
-				return
-			}
-		}
+func (t *table[R]) seq(tx *ReadTx, index, key string, seek func(*memdb.Txn, string, string, ...any) (memdb.ResultIterator, error)) iter.Seq[*R] {
+	if tx.empty(t.id) {
+		return func(func(*R) bool) {}
 	}
+	return t.order(index).seq(tx, key, seek)
 }
 
 // put inserts or replaces a row, and returns the one that it replaces.
@@ -253,7 +293,7 @@ func (t *table[R]) put(tx *Tx, row *R) (old *R, err error) {
 		return nil, tx.fail(fmt.Errorf("put %s: %w", t.id, err))
 	}
 	old = t.get(&tx.ReadTx, key)
-	if err := tx.txn.Insert(t.id.String(), row); err != nil {
+	if err := t.replace(tx, old, row); err != nil {
 		return nil, tx.fail(fmt.Errorf("put %s %s: %w", t.id, key, err))
 	}
 	tx.record(change{table: t, key: key, old: anyRow(old), new: row})
@@ -268,11 +308,27 @@ func (t *table[R]) remove(tx *Tx, key string) (old *R, err error) {
 	if old = t.get(&tx.ReadTx, key); old == nil {
 		return nil, nil
 	}
-	if err := tx.txn.Delete(t.id.String(), old); err != nil {
+	if err := t.replace(tx, old, nil); err != nil {
 		return nil, tx.fail(fmt.Errorf("delete %s %s: %w", t.id, key, err))
 	}
 	tx.record(change{table: t, key: key, old: old})
 	return old, nil
+}
+
+// replace has new be where old was, in all orders; either may be nil.
+func (t *table[R]) replace(tx *Tx, old, new *R) error {
+	for _, o := range t.orders {
+		if err := o.replace(tx, old, new); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *table[R]) replaceRow(tx *Tx, old, new any) error {
+	was, _ := old.(*R)
+	is, _ := new.(*R)
+	return t.replace(tx, was, is)
 }
 
 // removeAll deletes the rows whose key has the prefix.
@@ -296,48 +352,19 @@ func anyRow[R any](row *R) any {
 // join makes a key of parts.
 func join(parts ...string) string { return strings.Join(parts, separator) }
 
+// digits is a number in a key: with as many digits as the largest, so that keys are in the order of numbers.
+func digits(n uint32) string {
+	var d [10]byte
+	for i := len(d) - 1; i >= 0; i-- {
+		d[i], n = '0'+byte(n%10), n/10
+	}
+	return string(d[:])
+}
+
 // validKey refuses keys with an empty part: a row without its uid or name would overwrite others like it.
 func validKey(key string) error {
 	if key == "" || strings.HasPrefix(key, separator) || strings.HasSuffix(key, separator) || strings.Contains(key, separator+separator) {
 		return fmt.Errorf("key %q has an empty part", key)
 	}
 	return nil
-}
-
-// keyIndexer gives go-memdb a row's key.
-type keyIndexer[R any] struct{ key func(*R) string }
-
-func (i keyIndexer[R]) FromObject(raw any) (bool, []byte, error) {
-	return true, []byte(i.key(raw.(*R))), nil
-}
-
-func (i keyIndexer[R]) FromArgs(args ...any) ([]byte, error) { return fromArgs(args) }
-
-// valuesIndexer gives go-memdb a row's values in a secondary index. go-memdb appends the key to values of indexes that are not unique; a separator
-// in between lets one value be sought without finding longer ones.
-type valuesIndexer[R any] struct{ index index[R] }
-
-func (i valuesIndexer[R]) FromObject(raw any) (bool, [][]byte, error) {
-	values := i.index.values(raw.(*R))
-	out := make([][]byte, len(values))
-	for n, v := range values {
-		out[n] = []byte(v)
-		if !i.index.unique {
-			out[n] = append(out[n], separator...)
-		}
-	}
-	return len(out) > 0, out, nil
-}
-
-func (i valuesIndexer[R]) FromArgs(args ...any) ([]byte, error) { return fromArgs(args) }
-
-func fromArgs(args []any) ([]byte, error) {
-	if len(args) != 1 {
-		return nil, fmt.Errorf("want one argument, not %d", len(args))
-	}
-	s, ok := args[0].(string)
-	if !ok {
-		return nil, fmt.Errorf("want a string, not %T", args[0])
-	}
-	return []byte(s), nil
 }

@@ -8,7 +8,7 @@ import (
 
 // Tokens are in no backup.
 var tokens = durable(Tokens, hard, func(t *storev1.EnrolmentToken) string { return t.GetId() },
-	index[storev1.EnrolmentToken]{clusterIndex, false, func(t *storev1.EnrolmentToken) []string { return []string{t.GetClusterUid()} }})
+	by(clusterIndex, func(t *storev1.EnrolmentToken) []string { return []string{t.GetClusterUid()} }))
 
 // Token returns the enrolment token with the id, or nil.
 func (tx *ReadTx) Token(id string) *storev1.EnrolmentToken { return tokens.get(tx, id) }

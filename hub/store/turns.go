@@ -7,11 +7,11 @@ import (
 )
 
 var turns = durable(Turns, hard, func(t *storev1.Turn) string { return join(t.GetBundleUid(), t.GetClusterUid()) },
-	index[storev1.Turn]{clusterIndex, false, func(t *storev1.Turn) []string { return []string{t.GetClusterUid()} }})
+	by(clusterIndex, func(t *storev1.Turn) []string { return []string{t.GetClusterUid()} }).in(byPart((*storev1.Turn).GetBundleUid))).in(byDigits((*storev1.Turn).GetClusterUid))
 
 // Turn returns what a cluster waits for with a bundle; nil where it does not.
 func (tx *ReadTx) Turn(bundleUID, clusterUID string) *storev1.Turn {
-	return turns.get(tx, join(bundleUID, clusterUID))
+	return turns.get(tx, bundleUID, clusterUID)
 }
 
 // TurnsOf yields the turns that clusters wait for with a bundle, by cluster uid.

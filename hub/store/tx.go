@@ -133,22 +133,14 @@ func (tx *Tx) call(fn func(*Tx) error) (err error) {
 func (tx *Tx) undo() {
 	for i := len(tx.journal) - 1; i >= 0; i-- {
 		c := tx.journal[i]
-		var err error
-		if c.old != nil {
-			err = tx.txn.Insert(c.table.table().String(), c.old)
-		} else {
-			err = tx.txn.Delete(c.table.table().String(), c.new)
-		}
-		if err != nil {
+		if err := c.table.replaceRow(tx, c.new, c.old); err != nil {
 			panic(fmt.Sprintf("store: undo %s %s: %v", c.table.table(), c.key, err)) // the schema is wrong
 		}
-		tx.batch.note(c.table, c.new, c.old)
 	}
 }
 
 func (tx *Tx) record(c change) {
 	tx.journal = append(tx.journal, c)
-	tx.batch.note(c.table, c.old, c.new)
 	switch {
 	case c.old == nil:
 		tx.state.rows[c.table.table()]++

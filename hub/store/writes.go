@@ -73,7 +73,7 @@ func (tx *Tx) Moves() iter.Seq2[string, string] {
 			}
 		}
 		for place, was := range before {
-			now := members.get(&tx.ReadTx, members.key(&place))
+			now := members.get(&tx.ReadTx, place.group, place.clusterUID)
 			if is := now != nil && now.member; is != was && !yield(place.clusterUID, place.group) {
 				return
 			}
