@@ -236,7 +236,9 @@ func (o *observation) write(tx *store.Tx, now time.Time, at *timestamppb.Timesta
 	uid := o.session.uid
 	row := &storev1.Observed{ClusterUid: uid}
 	if old := tx.Observed(uid); old != nil {
-		row = proto.CloneOf(old)
+		// What it refers to is shared, and never changed: a clone would be mostly facts.
+		row.SpokeVersion, row.FirstConnected = old.SpokeVersion, old.FirstConnected
+		row.Facts, row.FactsHash, row.ReportsHash = old.Facts, old.FactsHash, old.ReportsHash
 	}
 	if o.facts != nil {
 		row.Facts, row.FactsHash = o.facts, o.factsHash

@@ -12,7 +12,8 @@ const nameIndex = "name"
 
 var clusters = func() *table[yardarmv1.Cluster] {
 	uid := func(c *yardarmv1.Cluster) string { return c.GetMetadata().GetUid() }
-	return durable(Clusters, hard, uid, uniqueBy(nameIndex, func(c *yardarmv1.Cluster) string { return c.GetMetadata().GetName() })).in(byDigits(uid))
+	return durable(Clusters, hard, uid, uniqueBy(nameIndex, func(c *yardarmv1.Cluster) string { return c.GetMetadata().GetName() })).
+		in(ofFirstDigits, func(c *yardarmv1.Cluster) ends { return ends{last: uid(c)} })
 }()
 
 // Cluster returns the cluster with the uid, or nil.

@@ -10,7 +10,9 @@ const kubeUIDIndex = "kube_uid"
 
 var identities = durable(Identities, hard,
 	(*storev1.Identity).GetClusterUid,
-	by(kubeUIDIndex, func(i *storev1.Identity) []string { return []string{i.GetKubeUid()} })).in(byDigits((*storev1.Identity).GetClusterUid))
+	by(kubeUIDIndex, func(i *storev1.Identity) []string { return []string{i.GetKubeUid()} }).
+		in(ofFirstDigits, func(i *storev1.Identity) ends { return ends{i.GetKubeUid(), i.GetClusterUid()} })).
+	in(ofFirstDigits, func(i *storev1.Identity) ends { return ends{last: i.GetClusterUid()} })
 
 // Identity returns what a cluster's uid is bound to, or nil before it has enrolled.
 func (tx *ReadTx) Identity(clusterUID string) *storev1.Identity {

@@ -22,10 +22,10 @@ const clusterIndex = "cluster"
 
 // members is derived: from clusters, their facts and groups, in the transaction that changes one of them.
 var members = func() *table[membership] {
-	cluster := func(m *membership) string { return m.clusterUID }
 	t := inMemory(Members, func(m *membership) string { return join(m.group, m.clusterUID) },
-		by(clusterIndex, func(m *membership) []string { return []string{m.clusterUID} }).in(byPart(func(m *membership) string { return m.group }))).in(byDigits(cluster))
-	t.changed = cluster
+		by(clusterIndex, func(m *membership) []string { return []string{m.clusterUID} }).in(ofFirstDigits, func(m *membership) ends { return ends{m.clusterUID, m.group} })).
+		in(ofLastDigits, func(m *membership) ends { return ends{m.group, m.clusterUID} })
+	t.changed = func(m *membership) string { return m.clusterUID }
 	return t
 }()
 

@@ -8,7 +8,8 @@ import (
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 )
 
-var observed = durable(Observed, soft, (*storev1.Observed).GetClusterUid).in(byDigits((*storev1.Observed).GetClusterUid))
+var observed = durable(Observed, soft, (*storev1.Observed).GetClusterUid).
+	in(ofFirstDigits, func(o *storev1.Observed) ends { return ends{last: o.GetClusterUid()} })
 
 // Observed returns what the spoke of a cluster has said of it, or nil.
 func (tx *ReadTx) Observed(clusterUID string) *storev1.Observed { return observed.get(tx, clusterUID) }

@@ -14,7 +14,9 @@ var observedBundles = func() *table[storev1.ObservedBundle] {
 	bundle := func(o *storev1.ObservedBundle) string { return o.GetReport().GetBundleUid() }
 	t := durable(ObservedBundles, soft,
 		func(o *storev1.ObservedBundle) string { return join(o.GetClusterUid(), bundle(o)) },
-		by(bundleIndex, func(o *storev1.ObservedBundle) []string { return []string{bundle(o)} }).in(byDigits((*storev1.ObservedBundle).GetClusterUid))).in(byPart(bundle))
+		by(bundleIndex, func(o *storev1.ObservedBundle) []string { return []string{bundle(o)} }).
+			in(ofLastDigits, func(o *storev1.ObservedBundle) ends { return ends{bundle(o), o.GetClusterUid()} })).
+		in(ofFirst, func(o *storev1.ObservedBundle) ends { return ends{o.GetClusterUid(), bundle(o)} })
 	t.reader = func() func([]byte) (*storev1.ObservedBundle, error) { return new(observedReader).read }
 	return t
 }()

@@ -26,30 +26,39 @@ type order[R any] struct {
 
 // leaves says which rows are in one leaf. The zero value has one for each row.
 type leaves[R any] struct {
-	// cut returns how much of a key names the leaf. For a key that ends with a separator, and for none, it is all.
+	// cut returns how much of a key names the leaf.
 	cut func(key []byte) int
-	// last is the last part of a row's key, by which those of a leaf are told apart.
-	last func(*R) string
+	// ends are the last two parts of a row's key, by which those of a leaf are told apart; the first is empty where there is only one.
+	ends func(*R) ends
 }
 
-// byPart has a leaf for all keys with the same first part.
-func byPart[R any](last func(*R) string) leaves[R] {
-	return leaves[R]{func(key []byte) int {
-		if i := bytes.Index(key, []byte(separator)); i >= 0 {
-			return i + len(separator)
-		}
-		return len(key)
-	}, last}
+// ends are the last two parts of a key.
+type ends struct{ before, last string }
+
+func (e ends) compare(other ends) int {
+	if c := strings.Compare(e.before, other.before); c != 0 {
+		return c
+	}
+	return strings.Compare(e.last, other.last)
 }
 
 // uidDigits is how much of a uid names a leaf: with two digits of 16, ten thousand clusters are in 256 leaves of some 40.
 const uidDigits = 2
 
-// byDigits has a leaf for all keys that are the same up to the first digits of a uid, which is the last part.
-func byDigits[R any](uid func(*R) string) leaves[R] {
-	return leaves[R]{func(key []byte) int {
-		return min(bytes.LastIndex(key, []byte(separator))+len(separator)+uidDigits, len(key))
-	}, uid}
+// ofFirst has a leaf for all keys with the same first part.
+func ofFirst(key []byte) int {
+	if i := bytes.Index(key, []byte(separator)); i >= 0 {
+		return i + len(separator)
+	}
+	return len(key)
+}
+
+// ofFirstDigits has a leaf for all keys whose first part, a uid, has the same first digits.
+func ofFirstDigits(key []byte) int { return min(uidDigits, len(key)) }
+
+// ofLastDigits has a leaf for all keys that are the same up to the first digits of their last part, a uid.
+func ofLastDigits(key []byte) int {
+	return min(bytes.LastIndex(key, []byte(separator))+len(separator)+uidDigits, len(key))
 }
 
 // leaf is rows that are held together, ascending, at least one. It is immutable.
@@ -58,24 +67,24 @@ type leaf[R any] struct {
 	rows []*R
 }
 
-// search returns where in a leaf the row with the last part is, or would be.
-func (o *order[R]) search(l *leaf[R], last string) (int, bool) {
+// search returns where in a leaf the row is whose key ends so, or would be.
+func (o *order[R]) search(l *leaf[R], key ends) (int, bool) {
 	switch {
 	case l == nil:
 		return 0, false
-	case o.leaves.last == nil:
+	case o.leaves.ends == nil:
 		return 0, true
 	}
-	return slices.BinarySearchFunc(l.rows, last, func(row *R, last string) int { return strings.Compare(o.leaves.last(row), last) })
+	return slices.BinarySearchFunc(l.rows, key, func(row *R, key ends) int { return o.leaves.ends(row).compare(key) })
 }
 
 // get returns the row whose key has the parts, or nil.
 func (o *order[R]) get(tx *ReadTx, parts ...string) *R {
 	p := probes.Get().(*probe)
 	defer probes.Put(p)
-	last := p.seek(o.leaves.cut, parts)
+	key := p.seek(o.leaves.cut, parts)
 	l := o.find(tx, p)
-	if i, found := o.search(l, last); found {
+	if i, found := o.search(l, key); found {
 		return l.rows[i]
 	}
 	return nil
@@ -103,9 +112,9 @@ func (o *order[R]) find(tx *ReadTx, p *probe) *leaf[R] {
 func (o *order[R]) set(tx *Tx, row *R, parts ...string) error {
 	p := probes.Get().(*probe)
 	defer probes.Put(p)
-	last := p.seek(o.leaves.cut, parts)
+	key := p.seek(o.leaves.cut, parts)
 	was := o.find(&tx.ReadTx, p)
-	i, found := o.search(was, last)
+	i, found := o.search(was, key)
 	if row == nil && !found {
 		return nil
 	}
@@ -160,19 +169,25 @@ func (o *order[R]) together(a, b *R) bool {
 	return slices.Equal(of[0], of[1])
 }
 
-// seq yields the rows of the leaves that seek finds.
+// seq yields the rows of the leaves that seek finds. Of one that has others as well, it yields those whose keys begin with key, which is a part and a separator then.
 func (o *order[R]) seq(tx *ReadTx, key string, seek func(txn *memdb.Txn, table, index string, args ...any) (memdb.ResultIterator, error)) iter.Seq[*R] {
 	return func(yield func(*R) bool) {
 		p := probes.Get().(*probe)
-		p.seek(nil, []string{key})
+		p.seek(o.leaves.cut, []string{key})
+		mixed := len(p.leaf) < len(key)
 		it, err := seek(tx.txn, o.name, idIndex, p.args[:]...)
 		probes.Put(p)
 		if err != nil {
 			panic(fmt.Sprintf("store: read %s: %v", o.name, err)) // the schema is wrong
 		}
+		part := strings.TrimSuffix(key, separator)
 		for raw := it.Next(); raw != nil; raw = it.Next() {
-			for _, row := range raw.(*leaf[R]).rows {
-				if !yield(row) {
+			l, first := raw.(*leaf[R]), 0
+			if mixed {
+				first, _ = o.search(l, ends{before: part})
+			}
+			for _, row := range l.rows[first:] {
+				if mixed && o.leaves.ends(row).before != part || !yield(row) {
 					return
 				}
 			}
@@ -208,10 +223,10 @@ func (f *filler[R]) add(row *R) (err error) {
 }
 
 func (f *filler[R]) end() error {
-	byLast := func(a, b *R) int { return strings.Compare(f.order.leaves.last(a), f.order.leaves.last(b)) }
+	byEnds := func(a, b *R) int { return f.order.leaves.ends(a).compare(f.order.leaves.ends(b)) }
 	for _, l := range f.leaves {
 		l.rows = slices.Clone(l.rows) // without what append has kept for more
-		slices.SortFunc(l.rows, byLast)
+		slices.SortFunc(l.rows, byEnds)
 		if err := f.txn.Insert(f.name, l); err != nil {
 			return err
 		}
@@ -242,8 +257,8 @@ var probes = sync.Pool{New: func() any {
 	return p
 }}
 
-// seek has the probe look for the leaf that a key with the parts is in, and returns the last one.
-func (p *probe) seek(cut func([]byte) int, parts []string) string {
+// seek has the probe look for the leaf that a key with the parts is in, and returns how it ends. The last part may be several.
+func (p *probe) seek(cut func([]byte) int, parts []string) ends {
 	p.key = p.key[:0]
 	for i, part := range parts {
 		if i > 0 {
@@ -255,6 +270,11 @@ func (p *probe) seek(cut func([]byte) int, parts []string) string {
 	if cut != nil {
 		p.leaf = p.key[:cut(p.key)]
 	}
-	last := parts[len(parts)-1]
-	return last[strings.LastIndex(last, separator)+len(separator):]
+	key := ends{last: parts[len(parts)-1]}
+	if len(parts) > 1 {
+		key.before = parts[len(parts)-2]
+	} else if i := strings.LastIndex(key.last, separator); i >= 0 {
+		key.before, key.last = key.last[:i], key.last[i+len(separator):]
+	}
+	return key
 }

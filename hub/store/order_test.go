@@ -108,6 +108,45 @@ func TestLeaves(t *testing.T) {
 	compare(s.Read(), have, "after a restart")
 }
 
+// TestMixedLeaves: of a leaf that has the rows of several values, a scan yields those of one.
+func TestMixedLeaves(t *testing.T) {
+	s := opened(t, Config{})
+	kubes := []string{"", "k", "ka", "ka0", "ka1", "ka10", "kb"}
+	want := map[string][]string{}
+	update(t, s, func(tx *Tx) error {
+		for i := range 3 * len(kubes) {
+			kube, uid := kubes[i%len(kubes)], fmt.Sprintf("uid%02d", i)
+			want[kube] = append(want[kube], uid)
+			if err := tx.PutIdentity(&storev1.Identity{ClusterUid: uid, KubeUid: kube}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	check := func(when string) {
+		t.Helper()
+		for _, kube := range append(kubes, "a", "k0", "ka00", "z") {
+			var got []string
+			for i := range s.Read().IdentitiesOf(kube) {
+				got = append(got, i.ClusterUid)
+				if len(got) == 2 && kube == "ka1" {
+					break // who has seen enough is asked no more
+				}
+			}
+			if wanted := want[kube]; !slices.Equal(got, wanted) && (kube != "ka1" || !slices.Equal(got, wanted[:2])) {
+				t.Errorf("%s, of %q: %v, want %v", when, kube, got, wanted)
+			}
+		}
+	}
+	check("as written")
+	s = reopened(t, s)
+	check("after a restart")
+	update(t, s, func(tx *Tx) error { return tx.PutIdentity(&storev1.Identity{ClusterUid: want["ka0"][0], KubeUid: "ka1"}) })
+	want["ka1"], want["ka0"] = append(want["ka0"][:1:1], want["ka1"]...), want["ka0"][1:]
+	slices.Sort(want["ka1"])
+	check("with another value")
+}
+
 // TestLeafSizes: rows share leaves, where that was wanted, and no leaf is left of rows that are gone.
 func TestLeafSizes(t *testing.T) {
 	s := opened(t, Config{})
@@ -117,7 +156,7 @@ func TestLeafSizes(t *testing.T) {
 		for i := range many {
 			if err := errors.Join(
 				tx.PutCluster(cluster(uid(i), "n"+uid(i), nil)),
-				tx.PutIdentity(&storev1.Identity{ClusterUid: uid(i), KubeUid: "k" + uid(i)}),
+				tx.PutIdentity(&storev1.Identity{ClusterUid: uid(i), KubeUid: uid(i)}),
 				tx.PutObserved(&storev1.Observed{ClusterUid: uid(i)}),
 				tx.PutPresence(&Presence{ClusterUID: uid(i)}),
 			); err != nil {
@@ -142,7 +181,7 @@ func TestLeafSizes(t *testing.T) {
 		return n
 	}
 	for table, want := range map[string]int{
-		"clusters": 4, "clusters by name": many, "identities": 4, "identities by kube_uid": many, "observed": 4, "presences": 4,
+		"clusters": 4, "clusters by name": many, "identities": 4, "identities by kube_uid": 4, "observed": 4, "presences": 4,
 		"observed_bundles": many, "observed_bundles by bundle": 10 * 4,
 	} {
 		if got := count(table); got != want {

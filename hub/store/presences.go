@@ -20,10 +20,8 @@ type Presence struct {
 	Session string
 }
 
-var presences = func() *table[Presence] {
-	uid := func(p *Presence) string { return p.ClusterUID }
-	return inMemory(Presences, uid).in(byDigits(uid))
-}()
+var presences = inMemory(Presences, func(p *Presence) string { return p.ClusterUID }).
+	in(ofFirstDigits, func(p *Presence) ends { return ends{last: p.ClusterUID} })
 
 // Presence returns the presence of a cluster, or nil where none has been noted since the hub's start.
 func (tx *ReadTx) Presence(clusterUID string) *Presence { return presences.get(tx, clusterUID) }

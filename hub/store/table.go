@@ -104,9 +104,10 @@ func uniqueBy[R any](name string, value func(*R) string) index[R] {
 	return index[R]{name: name, unique: true, values: func(row *R) []string { return []string{value(row)} }}
 }
 
-// in has rows that share a value be ordered by what leaves are.
-func (i index[R]) in(l leaves[R]) index[R] {
-	i.last, i.leaves = l.last, l
+// in has several rows be in one leaf: keys are a row's value, of which there is one, and what orders rows that share it.
+func (i index[R]) in(cut func([]byte) int, keys func(*R) ends) index[R] {
+	i.leaves = leaves[R]{cut, keys}
+	i.last = func(row *R) string { return keys(row).last }
 	return i
 }
 
@@ -172,8 +173,8 @@ func inMemory[R any](id Table, key func(*R) string, indexes ...index[R]) *table[
 }
 
 // in has several rows be in one leaf.
-func (t *table[R]) in(l leaves[R]) *table[R] {
-	t.orders[0].leaves = l
+func (t *table[R]) in(cut func([]byte) int, keys func(*R) ends) *table[R] {
+	t.orders[0].leaves = leaves[R]{cut, keys}
 	return t
 }
 

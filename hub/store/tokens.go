@@ -8,7 +8,9 @@ import (
 
 // Tokens are in no backup.
 var tokens = durable(Tokens, hard, func(t *storev1.EnrolmentToken) string { return t.GetId() },
-	by(clusterIndex, func(t *storev1.EnrolmentToken) []string { return []string{t.GetClusterUid()} }))
+	by(clusterIndex, func(t *storev1.EnrolmentToken) []string { return []string{t.GetClusterUid()} }).
+		in(ofFirstDigits, func(t *storev1.EnrolmentToken) ends { return ends{t.GetClusterUid(), t.GetId()} })).
+	in(ofFirstDigits, func(t *storev1.EnrolmentToken) ends { return ends{last: t.GetId()} })
 
 // Token returns the enrolment token with the id, or nil.
 func (tx *ReadTx) Token(id string) *storev1.EnrolmentToken { return tokens.get(tx, id) }

@@ -7,7 +7,9 @@ import (
 )
 
 var turns = durable(Turns, hard, func(t *storev1.Turn) string { return join(t.GetBundleUid(), t.GetClusterUid()) },
-	by(clusterIndex, func(t *storev1.Turn) []string { return []string{t.GetClusterUid()} }).in(byPart((*storev1.Turn).GetBundleUid))).in(byDigits((*storev1.Turn).GetClusterUid))
+	by(clusterIndex, func(t *storev1.Turn) []string { return []string{t.GetClusterUid()} }).
+		in(ofFirstDigits, func(t *storev1.Turn) ends { return ends{t.GetClusterUid(), t.GetBundleUid()} })).
+	in(ofLastDigits, func(t *storev1.Turn) ends { return ends{t.GetBundleUid(), t.GetClusterUid()} })
 
 // Turn returns what a cluster waits for with a bundle; nil where it does not.
 func (tx *ReadTx) Turn(bundleUID, clusterUID string) *storev1.Turn {
