@@ -25,8 +25,8 @@ const ReasonClusterEnrolled = "ClusterEnrolled"
 // Redeem trades a token and a certificate request for the cluster's first certificate, and binds the cluster to the request's key and to
 // the Kubernetes cluster. It returns once that is on disk.
 //
-// A token is good for one key: asked again with the same token and key, it answers the very same certificate, since the first answer may
-// have been lost, until the token is collected. Refusals are [ErrBadToken], [ErrBadCSR], [ErrTokenForeign], [ErrTokenUnknown],
+// A token is good for one key: asked again with the same token and key, it answers another certificate for that key, as [CA.Renew] would, since the first answer
+// may have been lost, until the token is collected. Refusals are [ErrBadToken], [ErrBadCSR], [ErrTokenForeign], [ErrTokenUnknown],
 // [ErrTokenUsed], [ErrTokenExpired], [ErrEnrolled], [ErrCloned], [ErrBanned] and [ErrDeletedCluster]; anything else is the store's.
 func (c *CA) Redeem(ctx context.Context, token string, csr []byte, kubeUID string) (*spokev1.Identity, error) {
 	parsed, err := certs.ParseToken(token)
@@ -50,9 +50,6 @@ func (c *CA) Redeem(ctx context.Context, token string, csr []byte, kubeUID strin
 	if err != nil {
 		return nil, err
 	}
-	if claim.redeemed(row) {
-		return c.identity(row.GetCertificates(), row.GetCluster(), row.GetClusterUid()), nil
-	}
 	by := c.roots.Load().issuing()
 	chain, notAfter, err := c.issueCluster(by, request.public, row.GetClusterUid(), row.GetCluster())
 	if err != nil {
@@ -60,14 +57,13 @@ func (c *CA) Redeem(ctx context.Context, token string, csr []byte, kubeUID strin
 	}
 	if _, err := c.store.Update(ctx, func(tx *store.Tx) error {
 		row, err := c.judge(tx, claim)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case claim.redeemed(row):
+			return reissued(tx, row.GetClusterUid(), by, notAfter, true)
 		}
-		if claim.redeemed(row) {
-			chain = row.GetCertificates()
-			return nil
-		}
-		return c.bind(tx, claim, row, by, chain, notAfter)
+		return bind(tx, claim, row, by, notAfter)
 	}); err != nil {
 		return nil, err
 	}
@@ -95,7 +91,7 @@ type enrolReader interface {
 	IdentitiesOf(kubeUID string) iter.Seq[*storev1.Identity]
 }
 
-// judge returns the token's row if the claim may have a certificate for it, the one of before included.
+// judge returns the token's row if the claim may have a certificate for it, also where it has had one.
 func (c *CA) judge(tx enrolReader, claim *claim) (*storev1.EnrolmentToken, error) {
 	row := tx.Token(claim.id)
 	// With a hash to compare with either way, the time does not tell which IDs exist. (They are no secret; it costs nothing.)
@@ -132,11 +128,10 @@ func (c *CA) judge(tx enrolReader, claim *claim) (*storev1.EnrolmentToken, error
 }
 
 // bind uses the token up and makes the identity. The spoke gets the trust bundle with its certificate, and keeps both or neither.
-func (c *CA) bind(tx *store.Tx, claim *claim, row *storev1.EnrolmentToken, by root, chain [][]byte, notAfter time.Time) error {
+func bind(tx *store.Tx, claim *claim, row *storev1.EnrolmentToken, by root, notAfter time.Time) error {
 	used := proto.CloneOf(row)
 	used.UsedByKeyHash = claim.keyHash
 	used.KubeUid = claim.kubeUID
-	used.Certificates = chain
 	if err := tx.PutToken(used); err != nil {
 		return err
 	}

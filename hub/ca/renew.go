@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -39,17 +40,22 @@ func (c *CA) Renew(ctx context.Context, peer Peer, csr []byte, trusts [][]byte) 
 		if err := c.authorizeKey(tx, peer.UID, peer.KeyHash); err != nil {
 			return err
 		}
-		identity := proto.CloneOf(tx.Identity(peer.UID))
-		if identity.GetNotAfter().AsTime().Before(notAfter) {
-			identity.NotAfter = timestamppb.New(notAfter)
-		}
-		identity.Issuer = by.pin[:]
-		if certs.Contains(trusts, by.pin[:]) {
-			identity.Trusts = by.pin[:]
-		}
-		return tx.PutIdentity(identity)
+		return reissued(tx, peer.UID, by, notAfter, certs.Contains(trusts, by.pin[:]))
 	}); err != nil {
 		return nil, err
 	}
 	return c.identity(chain, name, peer.UID), nil
+}
+
+// reissued notes that a cluster has got another certificate for its key. trusts says that its spoke trusts who has issued it.
+func reissued(tx *store.Tx, uid string, by root, notAfter time.Time, trusts bool) error {
+	identity := proto.CloneOf(tx.Identity(uid))
+	if identity.GetNotAfter().AsTime().Before(notAfter) {
+		identity.NotAfter = timestamppb.New(notAfter)
+	}
+	identity.Issuer = by.pin[:]
+	if trusts {
+		identity.Trusts = by.pin[:]
+	}
+	return tx.PutIdentity(identity)
 }

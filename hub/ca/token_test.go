@@ -3,6 +3,7 @@ package ca
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -195,8 +196,11 @@ func TestLostAnswerIsGivenAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(first.GetCertificates()[0], again.GetCertificates()[0]) {
-		t.Fatal("the certificate is another one")
+	if !leaf(t, first).PublicKey.(interface{ Equal(crypto.PublicKey) bool }).Equal(leaf(t, again).PublicKey) {
+		t.Fatal("the certificate is for another key")
+	}
+	if got, want := h.store.Read().Identity("prod-1-uid").GetNotAfter().AsTime(), leaf(t, again).NotAfter; !got.Equal(want) || !want.After(leaf(t, first).NotAfter) {
+		t.Errorf("certificates are known to end at %v, want %v", got, want)
 	}
 	if _, err := h.Redeem(context.Background(), token, csr(t, key, nil), "another-kube"); !errors.Is(err, ErrCloned) {
 		t.Errorf("the same key from another Kubernetes cluster: error %v, want ErrCloned", err)
@@ -246,7 +250,7 @@ func TestTokenIsForOne(t *testing.T) {
 	}
 }
 
-func TestOneKeyAtOnceGetsOneCertificate(t *testing.T) {
+func TestOneKeyAtOnceEnrolsOnce(t *testing.T) {
 	h := newHub(t)
 	h.cluster("prod-1")
 	token, key := h.mint("prod-1", 0), newKey(t)
@@ -261,9 +265,21 @@ func TestOneKeyAtOnceGetsOneCertificate(t *testing.T) {
 	}
 	group.Wait()
 	for i := range answers {
-		if errs[i] != nil || !bytes.Equal(answers[i].GetCertificates()[0], answers[0].GetCertificates()[0]) {
-			t.Fatalf("answer %d differs (%v)", i, errs[i])
+		if errs[i] != nil {
+			t.Fatalf("answer %d: %v", i, errs[i])
 		}
+		if hash, _ := certs.KeyHash(leaf(t, answers[i]).PublicKey); !bytes.Equal(h.store.Read().Identity("prod-1-uid").GetKeyHash(), hash) {
+			t.Errorf("answer %d is not for the enrolled key", i)
+		}
+	}
+	enrolled := 0
+	for e := range h.store.Read().Events(0) {
+		if e.Reason == ReasonClusterEnrolled {
+			enrolled++
+		}
+	}
+	if enrolled != 1 {
+		t.Errorf("%d events say that the cluster has enrolled", enrolled)
 	}
 }
 

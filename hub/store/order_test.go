@@ -141,7 +141,9 @@ func TestMixedLeaves(t *testing.T) {
 	check("as written")
 	s = reopened(t, s)
 	check("after a restart")
-	update(t, s, func(tx *Tx) error { return tx.PutIdentity(&storev1.Identity{ClusterUid: want["ka0"][0], KubeUid: "ka1"}) })
+	update(t, s, func(tx *Tx) error {
+		return tx.PutIdentity(&storev1.Identity{ClusterUid: want["ka0"][0], KubeUid: "ka1"})
+	})
 	want["ka1"], want["ka0"] = append(want["ka0"][:1:1], want["ka1"]...), want["ka0"][1:]
 	slices.Sort(want["ka1"])
 	check("with another value")

@@ -1,7 +1,7 @@
 // Package enroll gets and keeps a spoke's identity: its key, its certificate, and by what and where it knows its hub.
 //
 // The key is made here and never leaves. It is kept before the hub hears of it, so that an enrolment whose answer is lost is asked for
-// again with the same key, which the hub answers with the same certificate.
+// again with the same key, which the hub answers with another certificate for it.
 //
 //	Ensure: Claim ─▶ Load ─▶ make a key ─▶ Save ─▶ Enroll over TLS that the token's pin verifies ─▶ Save
 //	Run:    wait for 50–80 % of the certificate's life ─▶ Renew ─▶ Save      (a stream that is up is left alone)

@@ -36,7 +36,7 @@ const (
 // caller's certificate, whatever a message says.
 type SpokeServiceClient interface {
 	// Enroll trades a single-use token and a certificate request for a certificate. Asking again with the same token and the
-	// same key answers the same certificate, since an answer can be lost.
+	// same key answers another certificate for it, since an answer can be lost.
 	Enroll(ctx context.Context, in *EnrollRequest, opts ...grpc.CallOption) (*EnrollResponse, error)
 	// Renew answers a new certificate for the enrolled key. An expired certificate may renew for 90 days.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewResponse, error)
@@ -128,7 +128,7 @@ func (c *spokeServiceClient) Leave(ctx context.Context, in *LeaveRequest, opts .
 // caller's certificate, whatever a message says.
 type SpokeServiceServer interface {
 	// Enroll trades a single-use token and a certificate request for a certificate. Asking again with the same token and the
-	// same key answers the same certificate, since an answer can be lost.
+	// same key answers another certificate for it, since an answer can be lost.
 	Enroll(context.Context, *EnrollRequest) (*EnrollResponse, error)
 	// Renew answers a new certificate for the enrolled key. An expired certificate may renew for 90 days.
 	Renew(context.Context, *RenewRequest) (*RenewResponse, error)

@@ -1098,7 +1098,10 @@ type EnrolmentToken struct {
 	ClusterUid string                 `protobuf:"bytes,4,opt,name=cluster_uid,json=clusterUid,proto3" json:"cluster_uid,omitempty"`
 	Expires    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires,proto3" json:"expires,omitempty"`
 	// Set by its one use.
-	UsedByKeyHash []byte   `protobuf:"bytes,6,opt,name=used_by_key_hash,json=usedByKeyHash,proto3" json:"used_by_key_hash,omitempty"`
+	UsedByKeyHash []byte `protobuf:"bytes,6,opt,name=used_by_key_hash,json=usedByKeyHash,proto3" json:"used_by_key_hash,omitempty"`
+	// Written by hubs of before, which answered it again; not read.
+	//
+	// Deprecated: Marked as deprecated in yardarm/store/v1/store.proto.
 	Certificates  [][]byte `protobuf:"bytes,7,rep,name=certificates,proto3" json:"certificates,omitempty"`
 	KubeUid       string   `protobuf:"bytes,8,opt,name=kube_uid,json=kubeUid,proto3" json:"kube_uid,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1177,6 +1180,7 @@ func (x *EnrolmentToken) GetUsedByKeyHash() []byte {
 	return nil
 }
 
+// Deprecated: Marked as deprecated in yardarm/store/v1/store.proto.
 func (x *EnrolmentToken) GetCertificates() [][]byte {
 	if x != nil {
 		return x.Certificates
@@ -3203,7 +3207,7 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x126\n" +
 	"\benrolled\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\benrolled\x12\x16\n" +
 	"\x06issuer\x18\x06 \x01(\fR\x06issuer\x12\x16\n" +
-	"\x06trusts\x18\a \x01(\fR\x06trusts\"\x9a\x02\n" +
+	"\x06trusts\x18\a \x01(\fR\x06trusts\"\x9e\x02\n" +
 	"\x0eEnrolmentToken\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vsecret_hash\x18\x02 \x01(\fR\n" +
@@ -3212,8 +3216,8 @@ const file_yardarm_store_v1_store_proto_rawDesc = "" +
 	"\vcluster_uid\x18\x04 \x01(\tR\n" +
 	"clusterUid\x124\n" +
 	"\aexpires\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12'\n" +
-	"\x10used_by_key_hash\x18\x06 \x01(\fR\rusedByKeyHash\x12\"\n" +
-	"\fcertificates\x18\a \x03(\fR\fcertificates\x12\x19\n" +
+	"\x10used_by_key_hash\x18\x06 \x01(\fR\rusedByKeyHash\x12&\n" +
+	"\fcertificates\x18\a \x03(\fB\x02\x18\x01R\fcertificates\x12\x19\n" +
 	"\bkube_uid\x18\b \x01(\tR\akubeUid\"\xd3\x01\n" +
 	"\n" +
 	"Credential\x12\x0e\n" +
