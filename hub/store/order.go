@@ -252,7 +252,7 @@ type probe struct {
 }
 
 var probes = sync.Pool{New: func() any {
-	p := new(probe)
+	p := &probe{key: []byte{}} // go-memdb takes nil for any key
 	p.args[0] = p
 	return p
 }}

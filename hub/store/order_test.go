@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -202,6 +203,22 @@ func TestLeafSizes(t *testing.T) {
 		if got := count(table); got != 0 {
 			t.Errorf("%s has %d leaves, and no rows", table, got)
 		}
+	}
+}
+
+// TestNoKeyFindsNothing: also where it is the first that is ever sought.
+func TestNoKeyFindsNothing(t *testing.T) {
+	s := opened(t, Config{})
+	update(t, s, func(tx *Tx) error { return fill(tx, "1") })
+	runtime.GC()
+	runtime.GC() // what is pooled is gone after two
+	if got := s.Read().Artifact(""); got != nil {
+		t.Errorf("no digest finds %v", got)
+	}
+	runtime.GC()
+	runtime.GC()
+	if got := s.Read().Cluster(""); got != nil {
+		t.Errorf("no uid finds %v", got)
 	}
 }
 
