@@ -43,6 +43,14 @@ var reportedPhases = []string{
 	yardarmv1.PhaseFailed, yardarmv1.PhaseHeld, yardarmv1.PhaseRemoving,
 }
 
+// keptReport is a report in one piece of memory. There is one for each bundle in each cluster, and of small objects that are kept, each keeps a page of others that are
+// gone.
+type keptReport struct {
+	report          yardarmv1.Report
+	since, observed timestamppb.Timestamp
+	objects         yardarmv1.ObjectCounts
+}
+
 // cleanReport answers a bounded copy. A phase that this hub does not know is refused: it could not be counted.
 func cleanReport(r *yardarmv1.Report) (*yardarmv1.Report, error) {
 	if !isUID(r.BundleUid) {
@@ -52,16 +60,18 @@ func cleanReport(r *yardarmv1.Report) (*yardarmv1.Report, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("a report has the unknown phase %q: upgrade the hub", clip(r.Phase, maxReason))
 	}
-	out := &yardarmv1.Report{
-		Bundle: alike(clip(r.Bundle, maxReason)), BundleUid: alike(r.BundleUid),
-		AssignmentHash: cut(r.AssignmentHash), Revision: r.Revision,
-		Digest: alike(clip(r.Digest, maxDigest)), RenderedDigest: alike(clip(r.RenderedDigest, maxDigest)),
-		Phase:  reportedPhases[i], // one string for all reports
-		Reason: alike(clip(r.Reason, maxReason)), Message: clip(r.Message, maxMessage),
-		Since: cleanTime(r.Since), ObservedTime: cleanTime(r.ObservedTime),
-	}
+	kept := &keptReport{}
+	out := &kept.report
+	out.Bundle, out.BundleUid = alike(clip(r.Bundle, maxReason)), alike(r.BundleUid)
+	out.AssignmentHash, out.Revision = cut(r.AssignmentHash), r.Revision
+	out.Digest, out.RenderedDigest = alike(clip(r.Digest, maxDigest)), alike(clip(r.RenderedDigest, maxDigest))
+	out.Phase = reportedPhases[i] // one string for all reports
+	out.Reason, out.Message = alike(clip(r.Reason, maxReason)), clip(r.Message, maxMessage)
+	out.Since, out.ObservedTime = cleanTimeInto(&kept.since, r.Since), cleanTimeInto(&kept.observed, r.ObservedTime)
 	if o := r.Objects; o != nil {
-		out.Objects = &yardarmv1.ObjectCounts{Total: o.Total, Applied: o.Applied, Ready: o.Ready, Failed: o.Failed, Pruning: o.Pruning, Drifted: o.Drifted}
+		out.Objects = &kept.objects
+		out.Objects.Total, out.Objects.Applied, out.Objects.Ready = o.Total, o.Applied, o.Ready
+		out.Objects.Failed, out.Objects.Pruning, out.Objects.Drifted = o.Failed, o.Pruning, o.Drifted
 	}
 	for _, p := range r.Problems[:min(len(r.Problems), maxProblems)] {
 		out.Problems = append(out.Problems, &yardarmv1.ObjectProblem{
@@ -87,18 +97,18 @@ func cleanReport(r *yardarmv1.Report) (*yardarmv1.Report, error) {
 // cleanFacts answers a bounded copy.
 func cleanFacts(f *yardarmv1.Facts) *yardarmv1.Facts {
 	out := &yardarmv1.Facts{
-		KubernetesVersion: clip(f.KubernetesVersion, maxReason), Distribution: clip(f.Distribution, maxReason),
-		Provider: clip(f.Provider, maxReason), Region: clip(f.Region, maxReason), Nodes: f.Nodes,
+		KubernetesVersion: alike(clip(f.KubernetesVersion, maxReason)), Distribution: alike(clip(f.Distribution, maxReason)),
+		Provider: alike(clip(f.Provider, maxReason)), Region: alike(clip(f.Region, maxReason)), Nodes: f.Nodes,
 	}
 	for _, g := range f.ApiGroups[:min(len(f.ApiGroups), maxGroups)] {
-		out.ApiGroups = append(out.ApiGroups, clip(g, maxName))
+		out.ApiGroups = append(out.ApiGroups, alike(clip(g, maxName)))
 	}
 	for _, k := range slices.Sorted(maps.Keys(f.Capacity)) {
 		if v := f.Capacity[k]; len(k) <= maxName && len(v) <= maxReason && len(out.Capacity) < maxCapacity {
 			if out.Capacity == nil {
 				out.Capacity = map[string]string{}
 			}
-			out.Capacity[strings.Clone(k)] = strings.Clone(v)
+			out.Capacity[alike(strings.Clone(k))] = alike(strings.Clone(v))
 		}
 	}
 	return out
@@ -110,17 +120,22 @@ func cleanHolding(h *spokev1.Holding) (holding, error) {
 		return holding{}, errors.New("a holding names no bundle, or has a hash, an epoch or a digest that is none")
 	}
 	return holding{
-		bundle: clip(h.Bundle, maxReason), uid: h.BundleUid, hash: slices.Clone(h.Hash), revision: h.Revision, digest: strings.Clone(h.Digest),
+		bundle: alike(clip(h.Bundle, maxReason)), uid: alike(h.BundleUid), hash: slices.Clone(h.Hash), revision: h.Revision, digest: alike(h.Digest),
 		epoch: slices.Clone(h.Epoch), index: h.Index, hasContent: h.HasContent, removing: h.Removing, held: h.Held,
 	}, nil
 }
 
 // cleanTime drops a time that no calendar has: it could not be shown, and would spoil the list it is in.
 func cleanTime(t *timestamppb.Timestamp) *timestamppb.Timestamp {
+	return cleanTimeInto(&timestamppb.Timestamp{}, t)
+}
+
+func cleanTimeInto(out, t *timestamppb.Timestamp) *timestamppb.Timestamp {
 	if t == nil || t.CheckValid() != nil {
 		return nil
 	}
-	return &timestamppb.Timestamp{Seconds: t.Seconds, Nanos: t.Nanos}
+	out.Seconds, out.Nanos = t.Seconds, t.Nanos
+	return out
 }
 
 func factsHash(f *yardarmv1.Facts) []byte { return holdings.MessageHash(f) }
