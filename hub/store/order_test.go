@@ -206,6 +206,24 @@ func TestLeafSizes(t *testing.T) {
 	}
 }
 
+// TestOnlySingleRowsAreReadFromTheMiddle: what would be read wrongly is not read.
+func TestOnlySingleRowsAreReadFromTheMiddle(t *testing.T) {
+	tx := opened(t, Config{}).Read()
+	for what, read := range map[string]func(){
+		"from":      func() { clusters.from(tx, idIndex, "a") },
+		"scan back": func() { observedBundles.scanBack(tx, "a/") },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s reads leaves of several rows", what)
+				}
+			}()
+			read()
+		}()
+	}
+}
+
 // TestNoKeyFindsNothing: also where it is the first that is ever sought.
 func TestNoKeyFindsNothing(t *testing.T) {
 	s := opened(t, Config{})

@@ -89,8 +89,6 @@ type index[R any] struct {
 	name   string
 	unique bool // the store's typed functions see to it
 	values func(*R) []string
-	// last orders rows that share a value, and tells them apart; nil for their keys.
-	last   func(*R) string
 	leaves leaves[R]
 }
 
@@ -99,7 +97,7 @@ func by[R any](name string, values func(*R) []string) index[R] {
 	return index[R]{name: name, values: values}
 }
 
-// uniqueBy makes an index by values of which each is one row's. It has them in order.
+// uniqueBy makes an index by values of which each is one row's.
 func uniqueBy[R any](name string, value func(*R) string) index[R] {
 	return index[R]{name: name, unique: true, values: func(row *R) []string { return []string{value(row)} }}
 }
@@ -107,7 +105,6 @@ func uniqueBy[R any](name string, value func(*R) string) index[R] {
 // in has several rows be in one leaf: keys are a row's value, of which there is one, and what orders rows that share it.
 func (i index[R]) in(cut func([]byte) int, keys func(*R) ends) index[R] {
 	i.leaves = leaves[R]{cut, keys}
-	i.last = func(row *R) string { return keys(row).last }
 	return i
 }
 
@@ -155,9 +152,9 @@ func inMemory[R any](id Table, key func(*R) string, indexes ...index[R]) *table[
 	t := &table[R]{id: id, durability: memory, key: key}
 	t.orders = []*order[R]{{index: idIndex, name: id.String(), places: func(row *R, fn func(...string)) { fn(key(row)) }}}
 	for _, i := range indexes {
-		last := i.last
-		if last == nil {
-			last = key
+		last := key // orders rows that share a value, and tells them apart
+		if i.leaves.ends != nil {
+			last = func(row *R) string { return i.leaves.ends(row).last }
 		}
 		t.orders = append(t.orders, &order[R]{index: i.name, name: id.String() + " by " + i.name, leaves: i.leaves, places: func(row *R, fn func(...string)) {
 			for _, value := range i.values(row) {
@@ -269,12 +266,20 @@ func (t *table[R]) scan(tx *ReadTx, index, prefix string) iter.Seq[*R] {
 
 // scanBack yields the rows whose key has the prefix, descending, in a table with a leaf for each row.
 func (t *table[R]) scanBack(tx *ReadTx, prefix string) iter.Seq[*R] {
-	return t.seq(tx, idIndex, prefix, (*memdb.Txn).GetReverse)
+	return t.singly(idIndex).seq(tx, idIndex, prefix, (*memdb.Txn).GetReverse)
 }
 
 // from yields the rows whose value in the index is at least low, ascending, of an index with a leaf for each row.
 func (t *table[R]) from(tx *ReadTx, index, low string) iter.Seq[*R] {
-	return t.seq(tx, index, low, (*memdb.Txn).LowerBound)
+	return t.singly(index).seq(tx, index, low, (*memdb.Txn).LowerBound)
+}
+
+// singly sees to it that an order has a leaf for each row: it would be in another one otherwise, or begin too early.
+func (t *table[R]) singly(index string) *table[R] {
+	if t.order(index).leaves.cut != nil {
+		panic(fmt.Sprintf("store: %s by %s has leaves of several rows", t.id, index))
+	}
+	return t
 }
 
 func (t *table[R]) seq(tx *ReadTx, index, key string, seek func(*memdb.Txn, string, string, ...any) (memdb.ResultIterator, error)) iter.Seq[*R] {
