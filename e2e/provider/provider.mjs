@@ -45,10 +45,13 @@ const resourceIndicators = {
   getResourceServerInfo: (_, audience) => ({ audience, scope: '', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } }),
 };
 
+// What a hub read before a client is changed has to count afterwards: it reads keys at most every five seconds.
+let jwks = { keys: [newKey()] };
+
 function newProvider() {
   const provider = new Provider(issuer, {
     clients,
-    jwks: { keys: [newKey()] },
+    jwks,
     cookies: { keys: [randomUUID()] },
     conformIdTokenClaims: false,
     claims: { openid: ['sub', 'groups'], email: ['email', 'email_verified'], profile: ['name'] },
@@ -74,7 +77,10 @@ console.log(issuer);
 
 for await (const line of createInterface({ input: process.stdin })) {
   const [command, value] = line.split(' ');
-  if (command === 'rotate') handle = newProvider();
+  if (command === 'rotate') {
+    jwks = { keys: [newKey()] };
+    handle = newProvider();
+  }
   if (command === 'ttl') ttl = Number(value);
   if (command === 'clock') ahead = Number(value);
   if (command === 'pages') {
