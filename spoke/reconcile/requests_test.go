@@ -14,7 +14,7 @@ type writeCounter struct {
 	counts  map[string]int // by method
 	paths   []string       // of writes
 	events  int
-	reads   map[string]int // by path
+	reads   map[string]int // by path; further pages of a list are no others
 	watches map[string]int // open ones, by path
 	audit   []audited
 }
@@ -41,7 +41,9 @@ func (w *writeCounter) wrap(next http.RoundTripper) http.RoundTripper {
 		case events:
 			w.events++
 		case r.Method == http.MethodGet:
-			w.reads[r.URL.Path]++
+			if !r.URL.Query().Has("continue") {
+				w.reads[r.URL.Path]++
+			}
 		default:
 			w.paths = append(w.paths, r.Method+" "+r.URL.Path)
 			w.audit = append(w.audit, audited{r.Method, r.URL.Path, r.Header.Get("Impersonate-User"), r.URL.Query().Has("dryRun")})
