@@ -36,7 +36,7 @@ const (
 // delivery is what a session knows of its spoke's holdings, and what is on its way there.
 type delivery struct {
 	// held is what the spoke holds by all that it has acknowledged; known says whether the hub knows it yet.
-	held  map[string]holding
+	held  holdingSet
 	known bool
 	// sent is the delta in flight; nil for none.
 	sent *flight
@@ -60,8 +60,9 @@ type flight struct {
 	// assigned are the assignments in it, and digests the artifacts whose content is in it.
 	assigned []*yardarmv1.AssignmentSpec
 	digests  []string
-	// after is what the spoke holds of the bundles in it once it has acknowledged it, by uid, and spent are the holdings whose acceptances have served by then.
-	after, spent []holding
+	// after is what the spoke holds of the bundles in it once it has acknowledged it, and spent are the holdings whose acceptances have served by then.
+	after holdingSet
+	spent []holding
 }
 
 // advance sends the next delta, if there is any and none is in flight. It is computed from the newest state, whatever has
@@ -101,7 +102,7 @@ func (s *session) advance() error {
 
 // send puts as many steps into one delta as it takes, and sends it.
 func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error {
-	next := &flight{cursor: cursor, at: s.Clock(), awaited: s.elapsed() + maxYield, after: make([]holding, 0, min(len(steps), maxSteps))}
+	next := &flight{cursor: cursor, at: s.Clock(), awaited: s.elapsed() + maxYield, after: make(holdingSet, 0, min(len(steps), maxSteps))}
 	delta := &spokev1.Delta{Cursor: cursor}
 	message := &deltaMessage{delta: delta}
 	changes, size, inlined := 0, 0, 0
@@ -136,7 +137,8 @@ func (s *session) send(tx artifacts, steps []step, cursor *spokev1.Cursor) error
 		changes++
 		next.after = append(next.after, step.after)
 		if step.spends {
-			next.spent = append(next.spent, s.held[step.after.uid])
+			let, _ := s.held.of(step.after.uid)
+			next.spent = append(next.spent, let)
 		}
 		if r := s.refusals[step.after.uid]; r != nil {
 			r.again = false
@@ -178,7 +180,7 @@ func (s *session) formOf(tx artifacts, step step, inline bool) (form, error) {
 		return form{change: step.change}, nil
 	}
 	base := s.baseOf(a)
-	if old := s.held[a.BundleUid]; s.brief && base != "" && old.settled() && !old.dated && bytes.Equal(old.epoch, step.after.epoch) {
+	if old, _ := s.held.of(a.BundleUid); s.brief && base != "" && old.settled() && !old.dated && bytes.Equal(old.epoch, step.after.epoch) {
 		r, err := s.revisions.inline(tx, old, a)
 		if err != nil {
 			return form{}, err
@@ -208,7 +210,7 @@ func (s *session) desired(tx *store.ReadTx, looking scope) []*yardarmv1.Assignme
 // baseOf answers the content that the spoke can take an assignment's content as a change of; empty if it gets the whole,
 // as it does after it has refused it.
 func (s *session) baseOf(a *yardarmv1.AssignmentSpec) string {
-	if old := s.held[a.BundleUid]; old.hasContent && s.refusals[a.BundleUid] == nil {
+	if old, _ := s.held.of(a.BundleUid); old.hasContent && s.refusals[a.BundleUid] == nil {
 		return old.digest
 	}
 	return ""
@@ -229,9 +231,7 @@ func (s *session) acked(a *spokev1.Ack) error {
 		done := s.sent
 		s.deltas.note()
 		done.date(s.Clock())
-		for _, h := range done.after {
-			s.held[h.uid] = h
-		}
+		s.held = s.held.with(done.after)
 		s.epoch, s.sent, s.divergences = done.cursor.Epoch, nil, 0
 		if a.Complete {
 			for _, d := range done.digests {
@@ -248,15 +248,15 @@ func (s *session) acked(a *spokev1.Ack) error {
 	if len(digests) == 0 {
 		return nil
 	}
-	for uid, h := range s.held {
+	for i := range s.held {
+		h := &s.held[i]
 		if !digests[h.digest] {
 			continue
 		}
 		h.hasContent = true
-		s.held[uid] = h
-		if r := s.refusals[uid]; r != nil && r.hash == string(h.hash) {
+		if r := s.refusals[h.uid]; r != nil && r.hash == string(h.hash) {
 			// What the spoke says next about the bundle takes the place of the refusal.
-			delete(s.refusals, uid)
+			delete(s.refusals, h.uid)
 		}
 	}
 	return nil
@@ -281,15 +281,15 @@ func (s *session) listed(l *spokev1.Holdings) error {
 			return status.Error(codes.Aborted, "hub and spoke do not agree on what follows from a delta; see the spoke's log")
 		}
 	}
-	held := make(map[string]holding, len(l.Holdings))
+	held := make([]holding, 0, len(l.Holdings))
 	for _, h := range l.Holdings {
 		h, err := cleanHolding(h)
 		if err != nil {
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
-		held[h.uid] = h
+		held = append(held, h)
 	}
-	s.held, s.known, s.sent = held, true, nil
+	s.held, s.known, s.sent = setOf(held), true, nil
 	s.poke()
 	return nil
 }

@@ -32,7 +32,7 @@ func (s *session) deliveryOf(bundleUID string) *why.Delivery {
 	if wait := s.paused - s.elapsed(); wait > 0 {
 		d.Paused = s.Clock().Add(wait)
 	}
-	if h, ok := s.held[bundleUID]; ok && !h.removing {
+	if h, ok := s.held.of(bundleUID); ok && !h.removing {
 		d.Hash, d.Content = h.hash, h.hasContent
 		d.Sent, d.Persisted = seconds(h.sentAt), seconds(h.persistedAt)
 	}

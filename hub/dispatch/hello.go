@@ -71,13 +71,15 @@ func (s *session) predates(tx *store.ReadTx, a *yardarmv1.AssignmentSpec) bool {
 func (s *session) welcome(h *spokev1.Hello, factsHash []byte, confirmed bool) error {
 	tx := s.Store.Read()
 	epoch := s.Store.Epoch()
-	held := map[string]holding{}
-	for _, a := range s.placer.Desired(tx, s.uid) {
-		held[a.BundleUid] = holding{
+	desired := s.placer.Desired(tx, s.uid)
+	all := make([]holding, 0, len(desired))
+	for _, a := range desired {
+		all = append(all, holding{
 			bundle: a.Bundle, uid: a.BundleUid, hash: a.Hash, revision: a.Revision, digest: a.Digest,
 			epoch: epoch, index: tx.Index(), hasContent: true, dated: s.predates(tx, a),
-		}
+		})
 	}
+	held := setOf(all)
 	// Equal hashes under one epoch say all, where nothing is being removed: the spoke holds just what it should.
 	if !h.Removing && holdings.Same(setHash(held, nil), h.HoldingsHash) && bytes.Equal(h.Cursor.GetEpoch(), epoch) {
 		s.held, s.known = held, true

@@ -6,61 +6,11 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 
 	spokev1 "github.com/yardarm-dev/yardarm/proto/yardarm/spoke/v1"
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
-
-	"github.com/yardarm-dev/yardarm/pkg/holdings"
 )
-
-// holding is what the hub knows that a spoke holds of one bundle.
-type holding struct {
-	bundle   string
-	uid      string
-	hash     []byte
-	revision uint32
-	digest   string
-	// The cursor under which it was assigned.
-	epoch []byte
-	index uint64
-	// dated: to the spoke, it may be of an epoch that the hub has left, so that nothing brief is said about it.
-	dated bool
-
-	// When it was sent, and when the spoke has persisted it, in seconds since 1970; 0 where that was before this session. They fill gaps of the struct.
-	sentAt, persistedAt uint32
-
-	hasContent bool
-	// removing: its tombstone is with the spoke; accepted: and that one need not ask.
-	removing, accepted bool
-	held               bool
-}
-
-// settled tells whether it is neither on its way out nor kept for an operator.
-func (h holding) settled() bool { return !h.removing && !h.held }
-
-// byUID orders holdings.
-func byUID(a, b holding) int { return strings.Compare(a.uid, b.uid) }
-
-// setHash is what the spoke's list hashes to, with what has changed, by uid, in the place of what is held.
-func setHash(held map[string]holding, changed []holding) []byte {
-	items := make([]holdings.Item, 0, len(held)+len(changed))
-	add := func(h *holding) {
-		if !h.removing {
-			items = append(items, holdings.Item{BundleUID: h.uid, Hash: h.hash, Held: h.held})
-		}
-	}
-	for _, h := range held {
-		if _, is := slices.BinarySearchFunc(changed, h, byUID); !is {
-			add(&h)
-		}
-	}
-	for i := range changed {
-		add(&changed[i])
-	}
-	return holdings.SetHash(items)
-}
 
 // planReader is what a plan reads of one snapshot of the store.
 type planReader interface {
@@ -74,7 +24,7 @@ type planReader interface {
 type planInput struct {
 	clusterUID string
 	desired    []*yardarmv1.AssignmentSpec
-	held       []holding // in the order of the bundles' uids
+	held       holdingSet
 	// skip are assignments that the spoke has refused for good, by hash.
 	skip map[string]bool
 	// again are assignments to be sent though the spoke holds them, by hash: it lacks their content.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -46,9 +45,9 @@ var (
 	lostEpoch = bytes.Repeat([]byte{2}, 16)
 )
 
-func input(desired []*yardarmv1.AssignmentSpec, held map[string]holding, within bool) planInput {
+func input(desired []*yardarmv1.AssignmentSpec, held holdingSet, within bool) planInput {
 	return planInput{
-		clusterUID: "c1", desired: desired, held: everything.of(held), epoch: nowEpoch, index: 20,
+		clusterUID: "c1", desired: desired, held: held, epoch: nowEpoch, index: 20,
 		past:     []*storev1.PastEpoch{{Epoch: oldEpoch, Index: 10}},
 		within:   func(*yardarmv1.Bundle) bool { return within },
 		targeted: func(*yardarmv1.Bundle) bool { return false },
@@ -189,12 +188,12 @@ func TestPlan(t *testing.T) {
 func TestPlanSkipsAndRepeats(t *testing.T) {
 	v1, v2 := spec("b", 1), spec("b", 2)
 	r := newRows()
-	in := input([]*yardarmv1.AssignmentSpec{v2, spec("new", 1)}, map[string]holding{"b": holdingOf(v1, nowEpoch, 1)}, false)
+	in := input([]*yardarmv1.AssignmentSpec{v2, spec("new", 1)}, holdingSet{holdingOf(v1, nowEpoch, 1)}, false)
 	in.skip = map[string]bool{string(v2.Hash): true, string(spec("new", 1).Hash): true}
 	if got := show(plan(r, in)); got != "" {
 		t.Errorf("refused, and sent: %q", got)
 	}
-	in = input([]*yardarmv1.AssignmentSpec{v1}, map[string]holding{"b": holdingOf(v1, nowEpoch, 1)}, false)
+	in = input([]*yardarmv1.AssignmentSpec{v1}, holdingSet{holdingOf(v1, nowEpoch, 1)}, false)
 	in.again = map[string]bool{string(v1.Hash): true}
 	steps := plan(r, in)
 	if got := show(steps); got != "assign b@1 named" {
@@ -209,12 +208,12 @@ func TestPlanSkipsAndRepeats(t *testing.T) {
 type fleet struct {
 	rows   *rows
 	in     planInput
-	held   map[string]holding // as in, by bundle uid
+	held   holdingSet // as in
 	inside map[string]bool
 }
 
 func randomFleet(rng *rand.Rand) fleet {
-	f := fleet{rows: newRows(), inside: map[string]bool{}, held: map[string]holding{}}
+	f := fleet{rows: newRows(), inside: map[string]bool{}}
 	one := func(n int) bool { return rng.IntN(n) == 0 }
 	workloads := func() yardarmv1.Workloads { return yardarmv1.Workloads(1 + rng.IntN(2)) }
 	if one(8) {
@@ -240,7 +239,7 @@ func randomFleet(rng *rand.Rand) fleet {
 		h := holdingOf(spec(uid, uint32(1+rng.IntN(3))), [][]byte{nowEpoch, oldEpoch, lostEpoch}[rng.IntN(3)], uint64(rng.IntN(25)))
 		h.hasContent, h.removing, h.held = !one(3), one(5), one(5)
 		h.accepted = h.removing && one(2)
-		f.held[uid] = h
+		f.held = append(f.held, h)
 		if one(3) {
 			hash := h.hash
 			if one(2) {
@@ -291,10 +290,7 @@ func TestPlanProperties(t *testing.T) {
 		if alone := planAlone(f); show(alone) != show(steps) {
 			fail("bundle by bundle %q", show(alone))
 		}
-		after := map[string]holding{}
-		for uid, h := range f.held {
-			after[uid] = h
-		}
+		after := slices.Clone(f.held)
 		touched := map[string]bool{}
 		for _, s := range steps {
 			uid := s.after.uid
@@ -302,8 +298,8 @@ func TestPlanProperties(t *testing.T) {
 				fail("%s is changed twice", uid)
 			}
 			touched[uid] = true
-			old, there := f.held[uid]
-			after[uid] = s.after
+			old, there := f.held.of(uid)
+			after = after.with(holdingSet{s.after})
 			operator := slices.ContainsFunc(f.rows.acceptances[uid], func(a *storev1.Acceptance) bool { return accepts(a, old) })
 			released := slices.ContainsFunc(f.rows.acceptances[uid], func(a *storev1.Acceptance) bool {
 				return len(a.HoldingHash) > 0 && bytes.Equal(a.HoldingHash, old.hash)
@@ -341,15 +337,15 @@ func TestPlanProperties(t *testing.T) {
 			}
 		}
 		for _, a := range f.in.desired {
-			h, there := after[a.BundleUid]
+			h, there := after.of(a.BundleUid)
 			if !there {
 				fail("%s is wanted and not assigned", a.BundleUid)
 			}
-			if f.in.knows(f.held[a.BundleUid]) && (!bytes.Equal(h.hash, a.Hash) || h.removing || h.held) {
+			if old, _ := f.held.of(a.BundleUid); f.in.knows(old) && (!bytes.Equal(h.hash, a.Hash) || h.removing || h.held) {
 				fail("%s is known and not as it should be", a.BundleUid)
 			}
 		}
-		f.in.held = everything.of(after)
+		f.in.held = after
 		if again := plan(f.rows, f.in); len(again) > 0 {
 			fail("then %q", show(again))
 		}
@@ -360,7 +356,7 @@ func TestPlanProperties(t *testing.T) {
 func TestPlanKeepsWhatIsForTheClusterAgain(t *testing.T) {
 	r := &rows{cluster: &yardarmv1.Cluster{Metadata: &yardarmv1.ObjectMeta{Name: "c1"}, Spec: &yardarmv1.ClusterSpec{}}, acceptances: map[string][]*storev1.Acceptance{},
 		bundles: map[string]*yardarmv1.Bundle{"b": {Metadata: &yardarmv1.ObjectMeta{Uid: "b"}}}, deleted: map[string]*storev1.DeletedBundle{}}
-	in := input(nil, map[string]holding{"b": holdingOf(spec("b", 1), nowEpoch, 20)}, true)
+	in := input(nil, holdingSet{holdingOf(spec("b", 1), nowEpoch, 20)}, true)
 	in.targeted = func(*yardarmv1.Bundle) bool { return true }
 	if got := show(plan(r, in)); got != "" {
 		t.Errorf("%s, want nothing", got)
@@ -375,13 +371,13 @@ func TestPlanKeepsWhatIsForTheClusterAgain(t *testing.T) {
 func TestSetHashOfWhatChanges(t *testing.T) {
 	for seed := range uint64(200) {
 		f := randomFleet(rand.New(rand.NewPCG(seed, 2)))
-		after, changed := maps.Clone(f.held), []holding{}
+		var changed holdingSet
 		for _, s := range plan(f.rows, f.in) {
-			after[s.after.uid] = s.after
 			changed = append(changed, s.after)
 		}
 		slices.SortFunc(changed, byUID)
-		if !bytes.Equal(setHash(f.held, changed), setHash(after, nil)) {
+		hash := setHash(f.held, changed)
+		if !bytes.Equal(hash, setHash(f.held.with(changed), nil)) {
 			t.Fatalf("seed %d: %d changes of %d holdings hash to something else", seed, len(changed), len(f.held))
 		}
 	}

@@ -124,7 +124,7 @@ func (s *session) fail(a *yardarmv1.AssignmentSpec, reason, message string, retr
 func (s *session) refuseLanguage(desired []*yardarmv1.AssignmentSpec) {
 	for _, a := range desired {
 		need := a.Customization.GetLanguage()
-		if need <= s.language || bytes.Equal(s.held[a.BundleUid].hash, a.Hash) {
+		if h, _ := s.held.of(a.BundleUid); need <= s.language || bytes.Equal(h.hash, a.Hash) {
 			continue
 		}
 		if r := s.refusals[a.BundleUid]; r != nil && r.hash == string(a.Hash) && r.report != nil {
@@ -166,7 +166,7 @@ func (s *session) reviewRefusals(desired []*yardarmv1.AssignmentSpec) (skip, aga
 		delete(s.refusals, uid)
 		if r.report != nil {
 			// What the spoke last said counts again; if it has said nothing in this session, the next one asks.
-			s.intake.override(s, uid, s.reported[uid])
+			s.intake.override(s, uid, s.reportOf(uid))
 		}
 	}
 	return skip, again

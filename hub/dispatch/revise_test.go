@@ -50,24 +50,16 @@ func TestBriefChange(t *testing.T) {
 		{"another artifact", func(*session) {}, true},
 		{"to a spoke that takes none", func(s *session) { s.brief = false }, false},
 		{"of another epoch", func(s *session) {
-			h := s.held["web"]
-			h.epoch = bytes.Repeat([]byte{1}, 16)
-			s.held["web"] = h
+			s.held[0].epoch = bytes.Repeat([]byte{1}, 16)
 		}, false},
 		{"of what is held", func(s *session) {
-			h := s.held["web"]
-			h.held = true
-			s.held["web"] = h
+			s.held[0].held = true
 		}, false},
 		{"without its content", func(s *session) {
-			h := s.held["web"]
-			h.hasContent = false
-			s.held["web"] = h
+			s.held[0].hasContent = false
 		}, false},
 		{"of another delivery", func(s *session) {
-			h := s.held["web"]
-			h.hash = bytes.Repeat([]byte{7}, 32) // it was assigned in a way that the revision number and the digest do not tell
-			s.held["web"] = h
+			s.held[0].hash = bytes.Repeat([]byte{7}, 32) // it was assigned in a way that the revision number and the digest do not tell
 		}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -138,11 +130,11 @@ func TestBriefChangeIsEncodedOnce(t *testing.T) {
 	if bytes.Equal(a.Hash, first.Hash) {
 		t.Fatal("nothing has changed")
 	}
-	one, err := w.revisions.inline(tx, s.held["web"], a)
+	one, err := w.revisions.inline(tx, s.held[0], a)
 	if err != nil || one == nil {
 		t.Fatalf("%v, %v", one, err)
 	}
-	if again, err := w.revisions.inline(tx, s.held["web"], proto.CloneOf(a)); err != nil || &again.encoded[0] != &one.encoded[0] {
+	if again, err := w.revisions.inline(tx, s.held[0], proto.CloneOf(a)); err != nil || &again.encoded[0] != &one.encoded[0] {
 		t.Errorf("encoded again (%v)", err)
 	}
 }

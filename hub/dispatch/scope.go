@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"maps"
 	"slices"
 	"sync"
 )
@@ -31,16 +30,15 @@ func (s *scope) add(o scope) {
 	}
 }
 
-// of answers the part of what is held that is in the scope, in the order of the bundles' uids.
-func (s *scope) of(held map[string]holding) []holding {
-	var out []holding
+// of answers the part of what is held that is in the scope.
+func (s *scope) of(held holdingSet) holdingSet {
 	if s.all {
-		out = slices.AppendSeq(make([]holding, 0, len(held)), maps.Values(held))
-	} else {
-		for _, uid := range s.bundles {
-			if h, ok := held[uid]; ok {
-				out = append(out, h)
-			}
+		return held
+	}
+	var out holdingSet
+	for _, uid := range s.bundles {
+		if h, ok := held.of(uid); ok {
+			out = append(out, h)
 		}
 	}
 	slices.SortFunc(out, byUID)

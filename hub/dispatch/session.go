@@ -66,10 +66,10 @@ type session struct {
 	language uint32
 	// tries says that the spoke answers trials.
 	tries bool
-	// parts are the reports of an update that is not whole yet, and reported the spoke's newest word on each bundle that it
-	// has said something about. Nil for none.
+	// parts are the reports of an update that is not whole yet, by bundle uid; nil for none. reported is the spoke's newest word on each bundle that it has said
+	// something about, in the order of the bundles' uids.
 	parts    map[string]*yardarmv1.Report
-	reported map[string]*yardarmv1.Report
+	reported []*yardarmv1.Report
 }
 
 // Connect runs one session.
@@ -341,61 +341,6 @@ func (s *session) handle(m *spokev1.ConnectRequest) error {
 	case *spokev1.ConnectRequest_Hello:
 		return status.Error(codes.InvalidArgument, "a second hello")
 	}
-	return nil
-}
-
-// part keeps a part of an update.
-func (s *session) part(bundleUID string, r *yardarmv1.Report) {
-	if s.parts == nil {
-		s.parts = map[string]*yardarmv1.Report{}
-	}
-	s.parts[bundleUID] = r
-}
-
-// reports takes an update, once it is whole.
-func (s *session) reports(u *spokev1.ReportUpdate) error {
-	for _, r := range u.Reports {
-		r, err := cleanReport(r)
-		if err != nil {
-			return status.Error(codes.InvalidArgument, err.Error())
-		}
-		s.part(r.BundleUid, r)
-	}
-	for _, uid := range u.Removed {
-		if !isUID(uid) {
-			return status.Error(codes.InvalidArgument, "a removed report names no bundle")
-		}
-		s.part(uid, nil)
-	}
-	if len(s.parts) > maxReports {
-		return status.Errorf(codes.InvalidArgument, "%d reports in one update; the limit is %d", len(s.parts), maxReports)
-	}
-	if u.More {
-		return nil
-	}
-	whole := update{reports: s.parts, complete: u.Complete, hash: cut(u.ReportsHash)}
-	s.parts = nil
-	if u.Complete || s.reported == nil {
-		s.reported = make(map[string]*yardarmv1.Report, len(whole.reports))
-	}
-	for uid, r := range whole.reports {
-		if r == nil {
-			delete(s.reported, uid)
-			continue
-		}
-		if s.reported[uid] = r; len(s.reported) > maxReports {
-			return status.Errorf(codes.InvalidArgument, "reports of more than %d bundles", maxReports)
-		}
-	}
-	for uid, r := range s.refusals {
-		switch {
-		case r.overtaken(whole.reports[uid]):
-			delete(s.refusals, uid)
-		case r.report != nil:
-			whole.reports[uid], whole.hash = r.report, nil
-		}
-	}
-	s.intake.update(s, whole)
 	return nil
 }
 
