@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"iter"
 	"math"
 
@@ -17,10 +16,11 @@ const (
 	eventGap = 1 << 20
 )
 
-var events = durable(Events, soft, func(e *yardarmv1.Event) string { return eventKey(e.GetSequence()) })
+var events = durable(Events, soft, func(e *yardarmv1.Event) string { return eventKey(e.GetSequence()) }).
+	in(ofTens, func(e *yardarmv1.Event) ends { return ends{last: eventKey(e.GetSequence())} })
 
 // eventKey has as many digits as the largest sequence, so that keys are in order.
-func eventKey(sequence uint64) string { return fmt.Sprintf("%020d", sequence) }
+func eventKey(sequence uint64) string { return inDigits(sequence, 20) }
 
 // Events yields the events after a sequence, ascending. 0 yields all that are kept.
 func (tx *ReadTx) Events(after uint64) iter.Seq[*yardarmv1.Event] {

@@ -45,6 +45,9 @@ func (e ends) compare(other ends) int {
 // uidDigits is how much of a uid names a leaf: with two digits of 16, ten thousand clusters are in 256 leaves of some 40.
 const uidDigits = 2
 
+// ofTens has a leaf for ten numbers in a row, which are as many digits each.
+func ofTens(key []byte) int { return max(len(key)-1, 0) }
+
 // ofFirst has a leaf for all keys with the same first part.
 func ofFirst(key []byte) int {
 	if i := bytes.Index(key, []byte(separator)); i >= 0 {
@@ -169,17 +172,17 @@ func (o *order[R]) together(a, b *R) bool {
 	return slices.Equal(of[0], of[1])
 }
 
+// seeker is one of go-memdb's ways to find rows.
+type seeker func(txn *memdb.Txn, table, index string, args ...any) (memdb.ResultIterator, error)
+
 // seq yields the rows of the leaves that seek finds. Of one that has others as well, it yields those whose keys begin with key, which is a part and a separator then.
-func (o *order[R]) seq(tx *ReadTx, key string, seek func(txn *memdb.Txn, table, index string, args ...any) (memdb.ResultIterator, error)) iter.Seq[*R] {
+func (o *order[R]) seq(tx *ReadTx, key string, seek seeker) iter.Seq[*R] {
 	return func(yield func(*R) bool) {
 		p := probes.Get().(*probe)
 		p.seek(o.leaves.cut, []string{key})
 		mixed := len(p.leaf) < len(key)
-		it, err := seek(tx.txn, o.name, idIndex, p.args[:]...)
+		it := o.leavesOf(tx, p, seek)
 		probes.Put(p)
-		if err != nil {
-			panic(fmt.Sprintf("store: read %s: %v", o.name, err)) // the schema is wrong
-		}
 		part := strings.TrimSuffix(key, separator)
 		for raw := it.Next(); raw != nil; raw = it.Next() {
 			l, first := raw.(*leaf[R]), 0
@@ -193,6 +196,36 @@ func (o *order[R]) seq(tx *ReadTx, key string, seek func(txn *memdb.Txn, table, 
 			}
 		}
 	}
+}
+
+// from yields the rows whose key is at least low, ascending.
+func (o *order[R]) from(tx *ReadTx, low string) iter.Seq[*R] {
+	return func(yield func(*R) bool) {
+		p := probes.Get().(*probe)
+		key := p.seek(o.leaves.cut, []string{low})
+		it, first := o.leavesOf(tx, p, (*memdb.Txn).LowerBound), 0
+		raw := it.Next()
+		if l, _ := raw.(*leaf[R]); l != nil && bytes.Equal(l.key, p.leaf) {
+			first, _ = o.search(l, key)
+		}
+		probes.Put(p)
+		for ; raw != nil; raw, first = it.Next(), 0 {
+			for _, row := range raw.(*leaf[R]).rows[first:] {
+				if !yield(row) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// leavesOf finds leaves as seek does, of which p is sought.
+func (o *order[R]) leavesOf(tx *ReadTx, p *probe, seek seeker) memdb.ResultIterator {
+	it, err := seek(tx.txn, o.name, idIndex, p.args[:]...)
+	if err != nil {
+		panic(fmt.Sprintf("store: read %s: %v", o.name, err)) // the schema is wrong
+	}
+	return it
 }
 
 // filler fills an order that is empty. Rows that share a leaf are put into it once all are there: one by one, each would copy it.

@@ -264,25 +264,23 @@ func (t *table[R]) scan(tx *ReadTx, index, prefix string) iter.Seq[*R] {
 	return t.seq(tx, index, prefix, (*memdb.Txn).Get)
 }
 
-// scanBack yields the rows whose key has the prefix, descending, in a table with a leaf for each row.
+// scanBack yields the rows whose key has the prefix, descending, in a table with a leaf for each row: those of one leaf would ascend.
 func (t *table[R]) scanBack(tx *ReadTx, prefix string) iter.Seq[*R] {
-	return t.singly(idIndex).seq(tx, idIndex, prefix, (*memdb.Txn).GetReverse)
-}
-
-// from yields the rows whose value in the index is at least low, ascending, of an index with a leaf for each row.
-func (t *table[R]) from(tx *ReadTx, index, low string) iter.Seq[*R] {
-	return t.singly(index).seq(tx, index, low, (*memdb.Txn).LowerBound)
-}
-
-// singly sees to it that an order has a leaf for each row: it would be in another one otherwise, or begin too early.
-func (t *table[R]) singly(index string) *table[R] {
-	if t.order(index).leaves.cut != nil {
-		panic(fmt.Sprintf("store: %s by %s has leaves of several rows", t.id, index))
+	if t.orders[0].leaves.cut != nil {
+		panic(fmt.Sprintf("store: %s has leaves of several rows", t.id))
 	}
-	return t
+	return t.seq(tx, idIndex, prefix, (*memdb.Txn).GetReverse)
 }
 
-func (t *table[R]) seq(tx *ReadTx, index, key string, seek func(*memdb.Txn, string, string, ...any) (memdb.ResultIterator, error)) iter.Seq[*R] {
+// from yields the rows whose value in the index is at least low, ascending. Where leaves are of tens, low is a whole value.
+func (t *table[R]) from(tx *ReadTx, index, low string) iter.Seq[*R] {
+	if tx.empty(t.id) {
+		return func(func(*R) bool) {}
+	}
+	return t.order(index).from(tx, low)
+}
+
+func (t *table[R]) seq(tx *ReadTx, index, key string, seek seeker) iter.Seq[*R] {
 	if tx.empty(t.id) {
 		return func(func(*R) bool) {}
 	}
@@ -359,12 +357,14 @@ func anyRow[R any](row *R) any {
 func join(parts ...string) string { return strings.Join(parts, separator) }
 
 // digits is a number in a key: with as many digits as the largest, so that keys are in the order of numbers.
-func digits(n uint32) string {
-	var d [10]byte
-	for i := len(d) - 1; i >= 0; i-- {
+func digits(n uint32) string { return inDigits(uint64(n), 10) }
+
+func inDigits(n uint64, width int) string {
+	var d [20]byte
+	for i := width - 1; i >= 0; i-- {
 		d[i], n = '0'+byte(n%10), n/10
 	}
-	return string(d[:])
+	return string(d[:width])
 }
 
 // validKey refuses keys with an empty part: a row without its uid or name would overwrite others like it.
