@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -35,6 +36,27 @@ func TestScope(t *testing.T) {
 	} {
 		if tc.got.all != tc.want.all || !slices.Equal(tc.got.bundles, tc.want.bundles) {
 			t.Errorf("%s: %v, want %v", tc.name, tc.got, tc.want)
+		}
+	}
+}
+
+// What is held of some bundles is in the order of their uids, in whatever order they became due.
+func TestScopeOf(t *testing.T) {
+	held := holdingSet{{uid: "a"}, {uid: "b"}, {uid: "d"}}
+	for _, tc := range []struct {
+		scope scope
+		want  string
+	}{
+		{everything, "a b d"},
+		{scope{bundles: []string{"d", "c", "a"}}, "a d"},
+		{scope{}, ""},
+	} {
+		var got []string
+		for _, h := range tc.scope.of(held) {
+			got = append(got, h.uid)
+		}
+		if strings.Join(got, " ") != tc.want {
+			t.Errorf("%v: %v, want %s", tc.scope, got, tc.want)
 		}
 	}
 }

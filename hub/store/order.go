@@ -205,7 +205,7 @@ func (o *order[R]) from(tx *ReadTx, low string) iter.Seq[*R] {
 		key := p.seek(o.leaves.cut, []string{low})
 		it, first := o.leavesOf(tx, p, (*memdb.Txn).LowerBound), 0
 		raw := it.Next()
-		if l, _ := raw.(*leaf[R]); l != nil && bytes.Equal(l.key, p.leaf) {
+		if l, _ := raw.(*leaf[R]); l != nil {
 			first, _ = o.search(l, key)
 		}
 		probes.Put(p)

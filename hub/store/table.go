@@ -272,7 +272,8 @@ func (t *table[R]) scanBack(tx *ReadTx, prefix string) iter.Seq[*R] {
 	return t.seq(tx, idIndex, prefix, (*memdb.Txn).GetReverse)
 }
 
-// from yields the rows whose value in the index is at least low, ascending. Where leaves are of tens, low is a whole value.
+// from yields the rows whose value in the index is at least low, ascending. Where leaves have several rows, low is a whole key: all its
+// parts, and all its digits.
 func (t *table[R]) from(tx *ReadTx, index, low string) iter.Seq[*R] {
 	if tx.empty(t.id) {
 		return func(func(*R) bool) {}
