@@ -17,7 +17,7 @@ var observedBundles = func() *table[storev1.ObservedBundle] {
 		by(bundleIndex, func(o *storev1.ObservedBundle) []string { return []string{bundle(o)} }).
 			in(ofLastDigits, func(o *storev1.ObservedBundle) ends { return ends{bundle(o), o.GetClusterUid()} })).
 		in(ofFirst, func(o *storev1.ObservedBundle) ends { return ends{o.GetClusterUid(), bundle(o)} })
-	t.reader = func() func([]byte) (*storev1.ObservedBundle, error) { return new(observedReader).read }
+	t.reader = func() func([]byte) (*storev1.ObservedBundle, error) { return newObservedReader().read }
 	return t
 }()
 

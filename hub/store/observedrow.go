@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"hash/maphash"
 	"unicode/utf8"
@@ -22,11 +23,19 @@ type observedRow struct {
 }
 
 // observedReader reads rows of observed state as protobuf does, but has each text once where rows have the same: the uid of a cluster in all its rows, the name and the
-// digest of a bundle in all its clusters. Rows are not changed, so they may share. It is for one goroutine.
+// digest of a bundle in all its clusters, and a report's conditions in those that say the same since the same second. Rows are not changed, so they may share. It is for one
+// goroutine.
 type observedReader struct {
-	texts  recent[string]
-	hashes recent[[]byte]
-	counts recent[*yardarmv1.ObjectCounts]
+	texts      recent[string]
+	hashes     recent[[]byte]
+	counts     recent[*yardarmv1.ObjectCounts]
+	conditions recent[[]*yardarmv1.Condition]
+	// said are the conditions of the row that is being read, encoded, each after its length.
+	said []byte
+}
+
+func newObservedReader() *observedReader {
+	return &observedReader{conditions: recent[[]*yardarmv1.Condition]{size: recentConditions}}
 }
 
 // Field numbers of what a usual report has. A row with others is read by protobuf as far as they go.
@@ -43,9 +52,17 @@ const (
 	reportRenderedDigest = 6
 	reportPhase          = 7
 	reportReason         = 8
+	reportMessage        = 9
 	reportObjects        = 10
 	reportSince          = 12
 	reportObserved       = 13
+	reportCondition      = 15
+
+	conditionType    = 1
+	conditionStatus  = 2
+	conditionReason  = 3
+	conditionMessage = 4
+	conditionSince   = 5
 
 	timeSeconds = 1
 	timeNanos   = 2
@@ -57,6 +74,7 @@ var errOther = errors.New("another field")
 // read decodes a row, whose bytes it does not keep.
 func (r *observedReader) read(value []byte) (*storev1.ObservedBundle, error) {
 	row := &observedRow{}
+	r.said = r.said[:0]
 	err := fields(value, &row.bundle, func(number protowire.Number, f field) (err error) {
 		switch number {
 		case observedClusterUID:
@@ -72,6 +90,9 @@ func (r *observedReader) read(value []byte) (*storev1.ObservedBundle, error) {
 		}
 		return errOther
 	})
+	if err == nil && len(r.said) > 0 {
+		row.report.Conditions, err = r.conditions.of(r.said, r.sayings)
+	}
 	return &row.bundle, err
 }
 
@@ -102,6 +123,8 @@ func (r *observedReader) report(row *observedRow, number protowire.Number, f fie
 		return r.text(&report.Phase, f)
 	case reportReason:
 		return r.text(&report.Reason, f)
+	case reportMessage:
+		return r.text(&report.Message, f)
 	case reportObjects:
 		if f.kind != protowire.BytesType {
 			return errOther
@@ -119,8 +142,56 @@ func (r *observedReader) report(row *observedRow, number protowire.Number, f fie
 		return f.time(&report.Since, &row.since)
 	case reportObserved:
 		return f.time(&report.ObservedTime, &row.observed)
+	case reportCondition:
+		if f.kind != protowire.BytesType {
+			return errOther
+		}
+		r.said = protowire.AppendBytes(r.said, f.bytes)
+		return nil
 	}
 	return errOther
+}
+
+// conditionRow is a condition in one piece of memory.
+type conditionRow struct {
+	condition yardarmv1.Condition
+	since     timestamppb.Timestamp
+}
+
+// sayings decodes what said has.
+func (r *observedReader) sayings() ([]*yardarmv1.Condition, error) {
+	var all [][]byte
+	for rest := r.said; len(rest) > 0; {
+		value, n := protowire.ConsumeBytes(rest)
+		all, rest = append(all, value), rest[n:]
+	}
+	rows, out := make([]conditionRow, len(all)), make([]*yardarmv1.Condition, len(all))
+	for i, value := range all {
+		out[i] = &rows[i].condition
+		if err := r.condition(value, &rows[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (r *observedReader) condition(value []byte, row *conditionRow) error {
+	c := &row.condition
+	return fields(value, c, func(number protowire.Number, f field) error {
+		switch number {
+		case conditionType:
+			return r.text(&c.Type, f)
+		case conditionStatus:
+			return r.text(&c.Status, f)
+		case conditionReason:
+			return r.text(&c.Reason, f)
+		case conditionMessage:
+			return r.text(&c.Message, f)
+		case conditionSince:
+			return f.time(&c.LastTransitionTime, &row.since)
+		}
+		return errOther
+	})
 }
 
 // errText is as protobuf refuses a text.
@@ -200,12 +271,18 @@ func fields(b []byte, m proto.Message, each func(protowire.Number, field) error)
 	return proto.UnmarshalOptions{Merge: true}.Unmarshal(others, m)
 }
 
-// recentSets is how many pairs of values are remembered: a bundle has some four texts, so those of hundreds of bundles in some 100 KB.
-const recentSets = 1 << 11
+// How many pairs of values are remembered. A bundle has some ten texts, so those of hundreds of bundles in some 100 KB; and where its revisions reach a fleet within a minute,
+// two hundred conditions, so those of a hundred bundles in 3 MB.
+const (
+	recentSets       = 1 << 11
+	recentConditions = 1 << 14
+)
 
 // recent remembers what was made of which bytes lately, so that it is made once. It forgets rather than grows.
 type recent[V any] struct {
 	seed maphash.Seed
+	// size is how many pairs there are; 0 is recentSets.
+	size uint64
 	// sets have two of those whose hash is the same, the newer one first.
 	sets [][2]made[V]
 }
@@ -217,9 +294,9 @@ type made[V any] struct {
 
 func (c *recent[V]) of(b []byte, of func() (V, error)) (V, error) {
 	if c.sets == nil {
-		c.seed, c.sets = maphash.MakeSeed(), make([][2]made[V], recentSets)
+		c.seed, c.sets = maphash.MakeSeed(), make([][2]made[V], cmp.Or(c.size, recentSets))
 	}
-	set := &c.sets[maphash.Bytes(c.seed, b)%recentSets]
+	set := &c.sets[maphash.Bytes(c.seed, b)%uint64(len(c.sets))]
 	for i := range set {
 		if len(b) > 0 && set[i].from == string(b) {
 			return set[i].v, nil

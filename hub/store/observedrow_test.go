@@ -21,7 +21,13 @@ func usualReport(cluster, bundle int) *storev1.ObservedBundle {
 		Bundle: fmt.Sprint("app-", bundle), BundleUid: fmt.Sprint("uid-app-", bundle), AssignmentHash: fmt.Appendf(nil, "%032d", bundle), Revision: 3,
 		Digest: fmt.Sprintf("sha256:%064d", bundle), RenderedDigest: fmt.Sprintf("sha256:%064d", bundle), Phase: yardarmv1.PhaseReady,
 		Since: &timestamppb.Timestamp{Seconds: at.Seconds - 60}, ObservedTime: &timestamppb.Timestamp{Seconds: at.Seconds, Nanos: at.Nanos},
+		Reason: "ObjectsReady", Message: "9 objects are applied and ready",
 		Objects: &yardarmv1.ObjectCounts{Total: 9, Applied: 9, Ready: 9},
+		Conditions: []*yardarmv1.Condition{
+			{Type: yardarmv1.ConditionApplied, Status: yardarmv1.ConditionTrue, Reason: "ObjectsApplied", Message: "9 objects are applied", LastTransitionTime: &timestamppb.Timestamp{Seconds: at.Seconds - 60}},
+			{Type: yardarmv1.ConditionHealthy, Status: yardarmv1.ConditionTrue, Reason: "ObjectsReady", Message: "9 objects are ready", LastTransitionTime: &timestamppb.Timestamp{Seconds: at.Seconds - 60}},
+			{Type: yardarmv1.ConditionInSync, Status: yardarmv1.ConditionTrue, Reason: "NoDrift", Message: "no live object differs from what was applied", LastTransitionTime: &timestamppb.Timestamp{Seconds: at.Seconds - 60}},
+		},
 	}}
 }
 
@@ -86,7 +92,7 @@ func observedRows(t testing.TB) (rows [][]byte) {
 
 // TestObservedRowIsReadAsByProtobuf: and twice, since what was read before is shared with what is read later, and must stay as it is.
 func TestObservedRowIsReadAsByProtobuf(t *testing.T) {
-	r := &observedReader{}
+	r := newObservedReader()
 	for range 2 {
 		for _, value := range observedRows(t) {
 			sameAsProtobuf(t, r, value)
@@ -98,7 +104,7 @@ func FuzzObservedRow(f *testing.F) {
 	for _, value := range observedRows(f) {
 		f.Add(value)
 	}
-	r := &observedReader{}
+	r := newObservedReader()
 	f.Fuzz(func(t *testing.T, value []byte) { sameAsProtobuf(t, r, value) })
 }
 
@@ -115,7 +121,7 @@ func TestObservedRowsShare(t *testing.T) {
 			values = append(values, value)
 		}
 	}
-	r := &observedReader{}
+	r := newObservedReader()
 	rows := make([]*storev1.ObservedBundle, 0, len(values))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
