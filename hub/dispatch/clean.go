@@ -67,6 +67,9 @@ func cleanReport(r *yardarmv1.Report) (*yardarmv1.Report, error) {
 	out.Digest, out.RenderedDigest = alike(clip(r.Digest, maxDigest)), alike(clip(r.RenderedDigest, maxDigest))
 	out.Phase = reportedPhases[i] // one string for all reports
 	out.Reason, out.Message = alike(clip(r.Reason, maxReason)), clip(r.Message, maxMessage)
+	if out.Phase == yardarmv1.PhaseReady {
+		out.Message = alike(out.Message) // of others, it names what is particular
+	}
 	out.Since, out.ObservedTime = cleanTimeInto(&kept.since, r.Since), cleanTimeInto(&kept.observed, r.ObservedTime)
 	if o := r.Objects; o != nil {
 		out.Objects = &kept.objects
@@ -85,12 +88,7 @@ func cleanReport(r *yardarmv1.Report) (*yardarmv1.Report, error) {
 			Manager: clip(d.Manager, maxManager), Since: cleanTime(d.Since), Corrected: cleanTime(d.Corrected), Reason: clip(d.Reason, maxReason),
 		})
 	}
-	for _, c := range r.Conditions[:min(len(r.Conditions), maxConditions)] {
-		out.Conditions = append(out.Conditions, &yardarmv1.Condition{
-			Type: clip(c.Type, maxReason), Status: clip(c.Status, maxReason), Reason: clip(c.Reason, maxReason),
-			Message: clip(c.Message, maxMessage), LastTransitionTime: cleanTime(c.LastTransitionTime),
-		})
-	}
+	out.Conditions = conditions.clean(r.Conditions)
 	return out, nil
 }
 

@@ -89,7 +89,7 @@ func TestReportIsKeptAsItIs(t *testing.T) {
 		Problems: []*yardarmv1.ObjectProblem{{Object: "apps/Deployment prod/web", Reason: "ImagePullBackOff", Message: "no such image", Since: timestamppb.Now(), File: "web.yaml"}},
 		Drift: []*yardarmv1.Drift{{Object: "apps/Deployment prod/web", Path: "spec.paused", Desired: "false", Live: "true", Manager: "kubectl-edit",
 			Since: timestamppb.Now(), Corrected: timestamppb.Now(), Reason: "ReportOnly", File: "web.yaml"}},
-		Conditions: []*yardarmv1.Condition{{Type: yardarmv1.ConditionInSync, Status: yardarmv1.ConditionFalse, Reason: "Drifted", Message: "one field", LastTransitionTime: timestamppb.Now()}},
+		Conditions: []*yardarmv1.Condition{{Type: yardarmv1.ConditionInSync, Status: yardarmv1.ConditionFalse, Reason: "Drifted", Message: "one field", LastTransitionTime: &timestamppb.Timestamp{Seconds: 1_700_000_000}}},
 	}
 	allSet(t, in, in.Objects, in.Problems[0], in.Drift[0], in.Conditions[0])
 	got, err := cleanReport(in)
