@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/yardarm-dev/yardarm/e2e/fleetsim/artifact"
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/played"
 	"github.com/yardarm-dev/yardarm/hub/placement"
 	"github.com/yardarm-dev/yardarm/hub/seal"
 	"github.com/yardarm-dev/yardarm/hub/store"
@@ -127,12 +128,14 @@ func (f Fleet) putClusters(ctx context.Context, db *store.Store) error {
 				if err := tx.PutObserved(&storev1.Observed{ClusterUid: uid, SpokeVersion: "fleetsim", LastSeen: now, FirstConnected: now}); err != nil {
 					return err
 				}
-				for _, b := range bundles {
-					if err := tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Received: now, Report: &yardarmv1.Report{
+				for k, b := range bundles {
+					// Each bundle has reached the fleet within a minute, some time ago.
+					since := &timestamppb.Timestamp{Seconds: now.Seconds - int64(k+1)*3600 - int64(i%60)}
+					report := played.Ready(&yardarmv1.Report{
 						Bundle: b.Metadata.Name, BundleUid: b.Metadata.Uid, AssignmentHash: make([]byte, 32), Revision: 1, Digest: b.Status.Digest,
-						RenderedDigest: b.Status.Digest, Phase: yardarmv1.PhaseReady, Since: now, ObservedTime: now,
-						Objects: &yardarmv1.ObjectCounts{Total: 9, Applied: 9, Ready: 9},
-					}}); err != nil {
+						RenderedDigest: b.Status.Digest, ObservedTime: now,
+					}, 9, since, since)
+					if err := tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: uid, Received: now, Report: report}); err != nil {
 						return err
 					}
 				}

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/played"
 	"github.com/yardarm-dev/yardarm/spoke/enroll"
 	"github.com/yardarm-dev/yardarm/spoke/report"
 	"github.com/yardarm-dev/yardarm/spoke/session"
@@ -32,13 +34,14 @@ type spoke struct {
 	book     *report.Book
 	traffic  traffic
 	options  []grpc.DialOption
+	began    *timestamppb.Timestamp
 	// seen is the newest revision of each bundle whose content is here; apply owns it.
 	seen map[string]uint32
 }
 
 // enrol makes a spoke of a token, over a connection of its own as every spoke does.
 func enrol(ctx context.Context, f *Fleet, c Cluster, source net.IP) (*spoke, error) {
-	s := &spoke{fleet: f, cluster: c, kube: "kube-" + c.Name, seen: map[string]uint32{}, book: report.NewBook()}
+	s := &spoke{fleet: f, cluster: c, kube: "kube-" + c.Name, seen: map[string]uint32{}, book: report.NewBook(), began: timestamppb.Now()}
 	s.options = []grpc.DialOption{grpc.WithContextDialer(dialer(source, &s.traffic)), grpc.WithStatsHandler(&s.traffic)}
 	logger := slog.New(&f.waits)
 	d := newDisk(f.contents)
@@ -105,7 +108,7 @@ func (s *spoke) apply(ctx context.Context) {
 				if err := s.state.Applied(ctx, a.BundleUid, state.Applied{Digest: a.Digest}, nil); err != nil {
 					return // only when ctx has ended: the disk is memory
 				}
-				r := ready(a)
+				r := s.ready(a)
 				s.fleet.play(s.cluster.Name, r)
 				s.book.Set(r)
 			}
@@ -117,18 +120,17 @@ func (s *spoke) apply(ctx context.Context) {
 func (s *spoke) again(bundle string) {
 	for _, e := range s.state.Entries() {
 		if a := e.Assignment; a.Bundle == bundle && e.Applied.Digest == a.Digest {
-			r := ready(a)
+			r := s.ready(a)
 			s.fleet.play(s.cluster.Name, r)
 			s.book.Set(r)
 		}
 	}
 }
 
-func ready(a *yardarmv1.AssignmentSpec) *yardarmv1.Report {
+// ready reports of an assignment that it has just been carried out.
+func (s *spoke) ready(a *yardarmv1.AssignmentSpec) *yardarmv1.Report {
 	now := timestamppb.Now()
-	return &yardarmv1.Report{
-		Bundle: a.Bundle, BundleUid: a.BundleUid, AssignmentHash: a.Hash, Revision: a.Revision, Digest: a.Digest, RenderedDigest: a.Digest,
-		Phase: yardarmv1.PhaseReady, Since: now, ObservedTime: now,
-		Objects: &yardarmv1.ObjectCounts{Total: objects, Applied: objects, Ready: objects},
-	}
+	return played.Ready(&yardarmv1.Report{
+		Bundle: a.Bundle, BundleUid: a.BundleUid, AssignmentHash: a.Hash, Revision: a.Revision, Digest: a.Digest, RenderedDigest: a.Digest, ObservedTime: now,
+	}, objects, now, s.began)
 }
