@@ -409,7 +409,7 @@ type Report struct {
 	ObservedTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=observed_time,json=observedTime,proto3" json:"observed_time,omitempty"`
 	// What differs from what was applied, then what was repaired within the last hour, the newest first; at most 20.
 	Drift []*Drift `protobuf:"bytes,14,rep,name=drift,proto3" json:"drift,omitempty"`
-	// Applied, Healthy, InSync: what the phase sums up, each with its reason and since when.
+	// Applied, Healthy, InSync: what the phase sums up, each with its reason and since when; the hub keeps that in whole seconds, as Kubernetes does.
 	Conditions    []*Condition `protobuf:"bytes,15,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
