@@ -5,10 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/played"
 	"github.com/yardarm-dev/yardarm/pkg/manifest"
 )
 
@@ -163,5 +165,33 @@ func TestWhileApplyingTheRestStaysAsItWas(t *testing.T) {
 	}
 	if c := all[1]; c.Reason != "ImagePullBackOff" || !c.LastTransitionTime.AsTime().Equal(now) {
 		t.Errorf("healthy: %v", c)
+	}
+}
+
+// TestPlayedReportsAreLikeThese: what the simulated spokes of e2e/fleetsim report, by which a hub is measured, is what a real one does.
+func TestPlayedReportsAreLikeThese(t *testing.T) {
+	e := newEnv(t)
+	s := e.start()
+	e.assign(assignment{bundle: "web", revision: 1, objects: several(3, "one")})
+	want := s.awaitPhase("web", yardarmv1.PhaseReady)
+	told := proto.CloneOf(want)
+	told.Phase, told.Reason, told.Message, told.Since, told.Objects, told.Conditions = "", "", "", nil, nil, nil
+	at := func(condition string) *timestamppb.Timestamp {
+		for _, c := range want.Conditions {
+			if c.Type == condition {
+				return c.LastTransitionTime
+			}
+		}
+		return nil
+	}
+	got := played.Ready(told, 3, want.Since, at(yardarmv1.ConditionInSync))
+	for _, c := range got.Conditions {
+		if at(c.Type) == nil {
+			t.Errorf("no spoke says since when it is %s", c.Type)
+		}
+		c.LastTransitionTime = at(c.Type)
+	}
+	if !proto.Equal(got, want) {
+		t.Errorf("a spoke reports\n%v\nand is played as\n%v", want, got)
 	}
 }
