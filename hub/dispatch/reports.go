@@ -12,14 +12,6 @@ import (
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
 
-// part keeps a part of an update.
-func (s *session) part(bundleUID string, r *yardarmv1.Report) {
-	if s.parts == nil {
-		s.parts = map[string]*yardarmv1.Report{}
-	}
-	s.parts[bundleUID] = r
-}
-
 // note keeps what the spoke has said last of a bundle; nil for nothing any more.
 func (s *session) note(bundleUID string, r *yardarmv1.Report) {
 	i, known := s.findReported(bundleUID)
@@ -47,6 +39,9 @@ func (s *session) reportOf(bundleUID string) *yardarmv1.Report {
 
 // reports takes an update, once it is whole.
 func (s *session) reports(u *spokev1.ReportUpdate) error {
+	if s.parts == nil {
+		s.parts = make(map[string]*yardarmv1.Report, len(u.Reports))
+	}
 	for _, r := range u.Reports {
 		r, err := cleanReport(r)
 		if err != nil {
@@ -55,13 +50,13 @@ func (s *session) reports(u *spokev1.ReportUpdate) error {
 		if h, _ := s.held.of(r.BundleUid); bytes.Equal(h.hash, r.AssignmentHash) {
 			r.AssignmentHash = h.hash // which is kept already
 		}
-		s.part(r.BundleUid, r)
+		s.parts[r.BundleUid] = r
 	}
 	for _, uid := range u.Removed {
 		if !isUID(uid) {
 			return status.Error(codes.InvalidArgument, "a removed report names no bundle")
 		}
-		s.part(uid, nil)
+		s.parts[uid] = nil
 	}
 	if len(s.parts) > maxReports {
 		return status.Errorf(codes.InvalidArgument, "%d reports in one update; the limit is %d", len(s.parts), maxReports)

@@ -91,3 +91,15 @@ func TestOwnWordCountsAgain(t *testing.T) {
 		t.Errorf("with another one: %v", w.report("web"))
 	}
 }
+
+// Regression: a spoke that has nothing to report, while something that it was to have is shown as failed in its place, ended its session with a panic.
+func TestNothingReportedWhileRefused(t *testing.T) {
+	w := newWorld(t)
+	w.publish("web", []byte("one"), "all")
+	s, stream := w.join()
+	s.fail(stream.take().Changes[0].GetAssign(), reasonLanguage, "upgrade the spoke", 0)
+	w.say(s, reports(true, "1"))
+	if w.flush(); w.report("web").GetPhase() != yardarmv1.PhaseFailed {
+		t.Errorf("shown as %v", w.report("web"))
+	}
+}

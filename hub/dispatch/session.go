@@ -66,7 +66,7 @@ type session struct {
 	language uint32
 	// tries says that the spoke answers trials.
 	tries bool
-	// parts are the reports of an update that is not whole yet, by bundle uid; nil for none. reported is the spoke's newest word on each bundle that it has said
+	// parts are the reports of an update that is not whole yet, by bundle uid, nil for what was removed; itself nil between updates. reported is the spoke's newest word on each bundle that it has said
 	// something about, in the order of the bundles' uids.
 	parts    map[string]*yardarmv1.Report
 	reported []*yardarmv1.Report
