@@ -14,12 +14,12 @@ import (
 
 // conditions are those that reports have: each set once, however many clusters say it. There are three conditions in each report, of four texts and a time, which is more than
 // the rest of it; and where a revision reaches a fleet, thousands of clusters say the same within a second. They go when the last report has that has them.
-var conditions = conditionSets{seed: maphash.MakeSeed(), sweepAt: minSweep}
+var conditions = conditionSets{seed: maphash.MakeSeed()}
 
 // minSweep is of how many sets none are looked for that have gone.
 const minSweep = 1024
 
-// conditionSets is safe for concurrent use.
+// conditionSets is safe for concurrent use. Package unique does the same for values that can be compared, and reports refer to messages.
 type conditionSets struct {
 	seed maphash.Seed
 	mu   sync.Mutex

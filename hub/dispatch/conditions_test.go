@@ -14,7 +14,7 @@ import (
 )
 
 func newConditionSets() *conditionSets {
-	return &conditionSets{seed: maphash.MakeSeed(), sweepAt: minSweep}
+	return &conditionSets{seed: maphash.MakeSeed()}
 }
 
 // said are the conditions of a report, as they come from a spoke.

@@ -12,23 +12,19 @@ import (
 
 	storev1 "github.com/yardarm-dev/yardarm/proto/yardarm/store/v1"
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
+
+	"github.com/yardarm-dev/yardarm/e2e/fleetsim/played"
 )
 
 // usualReport is what a spoke reports of a bundle that is ready.
 func usualReport(cluster, bundle int) *storev1.ObservedBundle {
 	at := timestamppb.Timestamp{Seconds: 1_700_000_000 + int64(cluster), Nanos: int32(bundle)}
-	return &storev1.ObservedBundle{ClusterUid: fmt.Sprint("uid-shop-", cluster), Received: &timestamppb.Timestamp{Seconds: at.Seconds}, Report: &yardarmv1.Report{
+	since := &timestamppb.Timestamp{Seconds: at.Seconds - 60}
+	report := played.Ready(&yardarmv1.Report{
 		Bundle: fmt.Sprint("app-", bundle), BundleUid: fmt.Sprint("uid-app-", bundle), AssignmentHash: fmt.Appendf(nil, "%032d", bundle), Revision: 3,
-		Digest: fmt.Sprintf("sha256:%064d", bundle), RenderedDigest: fmt.Sprintf("sha256:%064d", bundle), Phase: yardarmv1.PhaseReady,
-		Since: &timestamppb.Timestamp{Seconds: at.Seconds - 60}, ObservedTime: &timestamppb.Timestamp{Seconds: at.Seconds, Nanos: at.Nanos},
-		Reason: "ObjectsReady", Message: "9 objects are applied and ready",
-		Objects: &yardarmv1.ObjectCounts{Total: 9, Applied: 9, Ready: 9},
-		Conditions: []*yardarmv1.Condition{
-			{Type: yardarmv1.ConditionApplied, Status: yardarmv1.ConditionTrue, Reason: "ObjectsApplied", Message: "9 objects are applied", LastTransitionTime: &timestamppb.Timestamp{Seconds: at.Seconds - 60}},
-			{Type: yardarmv1.ConditionHealthy, Status: yardarmv1.ConditionTrue, Reason: "ObjectsReady", Message: "9 objects are ready", LastTransitionTime: &timestamppb.Timestamp{Seconds: at.Seconds - 60}},
-			{Type: yardarmv1.ConditionInSync, Status: yardarmv1.ConditionTrue, Reason: "NoDrift", Message: "no live object differs from what was applied", LastTransitionTime: &timestamppb.Timestamp{Seconds: at.Seconds - 60}},
-		},
-	}}
+		Digest: fmt.Sprintf("sha256:%064d", bundle), RenderedDigest: fmt.Sprintf("sha256:%064d", bundle), ObservedTime: &timestamppb.Timestamp{Seconds: at.Seconds, Nanos: at.Nanos},
+	}, 9, since, since)
+	return &storev1.ObservedBundle{ClusterUid: fmt.Sprint("uid-shop-", cluster), Received: &timestamppb.Timestamp{Seconds: at.Seconds}, Report: report}
 }
 
 // sameAsProtobuf compares what is read of a row with what protobuf reads, and what protobuf refuses with what is refused.
