@@ -44,7 +44,8 @@ func TestDeleteClusterAndKeep(t *testing.T) {
 	w.holds("one", "value", "1", tokyo)
 	w.edit(tokyo, "one", "by hand")
 	w.must(w.spokes[tokyo].Stop())
+	told := w.newLine(spokeLog(w.spokes[tokyo]), "the hub has deleted this cluster")
 	w.must(w.spokes[tokyo].Start(w.ctx, ""))
-	w.eventually("its spoke waits", w.newLine(spokeLog(w.spokes[tokyo]), "the hub has deleted this cluster"))
+	w.eventually("its spoke waits", told)
 	w.holds("one", "value", "by hand", tokyo)
 }
