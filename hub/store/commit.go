@@ -230,12 +230,8 @@ func (s *Store) commitUpdates(requests []*request) int {
 	}
 	var err error
 	if len(ops) > 0 {
-		flushed, rows := s.takeDirty(txn, maxSoftWithUpdate)
-		chunks, subjects := s.takeHistory(maxSoftWithUpdate - len(rows))
-		flushed = append(flushed, chunks...)
-		if err = s.commit(txn, append(flushed, ops...), rows); err == nil {
-			s.history.written(subjects)
-		}
+		soft, taken := s.take(txn, s.fewWaiting())
+		err = s.commit(txn, append(soft, ops...), taken)
 	} else {
 		s.publish(txn, s.metaNow()) // in memory only
 	}
@@ -253,15 +249,15 @@ func (s *Store) commitUpdates(requests []*request) int {
 	return taken
 }
 
-// commit makes ops durable and then txn visible; the rows of flushed are not dirty any more then. After an error, txn is still open.
-func (s *Store) commit(txn *memdb.Txn, ops []Op, flushed []dirtyRow) error {
+// commit makes ops durable and then txn visible; what they have of what waited does so no more. After an error, txn is still open.
+func (s *Store) commit(txn *memdb.Txn, ops []Op, flushed waiting) error {
 	row := s.metaNow()
 	start := time.Now()
 	if err := s.append(&Batch{Meta: row, Head: s.auditHead(), Ops: ops}); err != nil {
 		return err
 	}
 	s.metrics.observeCommit(time.Since(start), len(ops))
-	s.dirty.written(flushed)
+	s.written(flushed)
 	s.publish(txn, row)
 	return nil
 }

@@ -1,18 +1,77 @@
 package store
 
 import (
+	"cmp"
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 
 	memdb "github.com/hashicorp/go-memdb"
 )
 
 const (
 	// maxSoftWithUpdate is how many rows of observed state go along with an update. Few, since the update waits for them, and enough that in a quiet fleet
-	// observed state needs no commits of its own.
+	// observed state needs no commits of its own. Where more wait, none goes along: any of them would be written out of order, to pages that the flush is to write again.
 	maxSoftWithUpdate = 256
 	// maxFlush is how many rows one commit of a flush writes. An update that comes meanwhile waits for one of them: some 10 ms.
 	maxFlush = 4096
 )
+
+// waiting is what waits for being written: rows of observed state and subjects of history.
+type waiting struct {
+	rows     []dirtyRow
+	subjects []string
+}
+
+// waiting answers all that waits now.
+func (s *Store) waiting() waiting {
+	return waiting{slices.Collect(maps.Keys(s.dirty)), slices.Collect(maps.Keys(s.history))}
+}
+
+// sort puts it in the order of the database's keys: a flush of a whole fleet so goes through the file once, however many commits it takes, and writes each page with all that is
+// new of it.
+func (w *waiting) sort() {
+	slices.SortFunc(w.rows, func(a, b dirtyRow) int {
+		return cmp.Or(cmp.Compare(a.table.table(), b.table.table()), strings.Compare(a.key, b.key))
+	})
+	slices.Sort(w.subjects)
+}
+
+// fewWaiting answers all that waits now, or nothing if it is more than an update may take along.
+func (s *Store) fewWaiting() waiting {
+	if len(s.dirty)+len(s.history) > maxSoftWithUpdate {
+		return waiting{}
+	}
+	return s.waiting()
+}
+
+func (w *waiting) any() bool { return len(w.rows)+len(w.subjects) > 0 }
+
+// next takes up to n off.
+func (w *waiting) next(n int) (next waiting) {
+	rows := min(n, len(w.rows))
+	next.rows, w.rows = w.rows[:rows], w.rows[rows:]
+	subjects := min(n-rows, len(w.subjects))
+	next.subjects, w.subjects = w.subjects[:subjects], w.subjects[subjects:]
+	return next
+}
+
+// take answers what writes w, as txn has it, and what of it that is: it waits until written is called.
+func (s *Store) take(txn *memdb.Txn, w waiting) (ops []Op, taken waiting) {
+	ops = s.dirty.take(txn, w.rows, func(row dirtyRow, err error) {
+		s.config.Logger.Error("observed row cannot be written", "table", row.table.table().String(), "key", row.key, "error", err)
+	})
+	chunks, subjects := s.history.take(w.subjects, s.log.HistoryRows(), func(subject string, err error) {
+		s.config.Logger.Error("history cannot be written", "subject", subject, "error", err)
+	})
+	return append(ops, chunks...), waiting{w.rows, subjects}
+}
+
+func (s *Store) written(w waiting) {
+	s.dirty.written(w.rows)
+	s.history.written(w.subjects)
+}
 
 // dirtyRows are the rows of observed state that differ from those on disk.
 type dirtyRows map[dirtyRow]struct{}
@@ -24,15 +83,13 @@ type dirtyRow struct {
 
 func (d dirtyRows) add(t anyTable, key string) { d[dirtyRow{t, key}] = struct{}{} }
 
-// take returns what writes up to n dirty rows as txn has them. They stay dirty until written is called. A row that cannot be encoded is dropped, and
-// reported to failed: it would fail every time.
-func (d dirtyRows) take(txn *memdb.Txn, n int, failed func(dirtyRow, error)) (ops []Op, taken []dirtyRow) {
+// take answers what writes rows as txn has them, those that are dirty yet. One that cannot be encoded is dropped, and reported to failed: it would fail every time.
+func (d dirtyRows) take(txn *memdb.Txn, rows []dirtyRow, failed func(dirtyRow, error)) (ops []Op) {
 	tx := &ReadTx{txn: txn}
-	for row := range d {
-		if len(taken) >= n {
-			break
+	for _, row := range rows {
+		if _, dirty := d[row]; !dirty {
+			continue
 		}
-		taken = append(taken, row)
 		op := Op{Table: row.table.table().String(), Key: row.key}
 		if current := row.table.rowOf(tx, row.key); current != nil {
 			value, err := row.table.encodeRow(current)
@@ -44,7 +101,7 @@ func (d dirtyRows) take(txn *memdb.Txn, n int, failed func(dirtyRow, error)) (op
 		}
 		ops = append(ops, op)
 	}
-	return ops, taken
+	return ops
 }
 
 func (d dirtyRows) written(rows []dirtyRow) {
@@ -64,12 +121,16 @@ func (s *Store) askForFlush() {
 	}
 }
 
-// flush writes all dirty rows, in several commits if they are many. If the disk has been full, it writes even without any. A change of all touches most of the file, so
-// that memory of it is given back at the end.
+// flush writes all that waits when it begins, in several commits if it is much. If the disk has been full, it writes even without any. A change of all touches most of the file,
+// so that memory of it is given back at the end.
 func (s *Store) flush() error {
+	s.turn <- struct{}{}
+	due := s.waiting()
+	<-s.turn
+	due.sort() // some 10 ms, for 10,000 clusters
 	for {
 		s.turn <- struct{}{}
-		more, err := s.flushSome()
+		more, err := s.flushSome(&due)
 		if !more && s.usable() == nil {
 			s.log.Release()
 		}
@@ -80,42 +141,31 @@ func (s *Store) flush() error {
 	}
 }
 
-func (s *Store) flushSome() (more bool, err error) {
+// flushSome writes the next of what is due. The caller has the turn.
+func (s *Store) flushSome(due *waiting) (more bool, err error) {
 	if err := s.usable(); err != nil {
 		if errors.Is(err, ErrClosed) {
 			err = nil // Close has flushed
 		}
 		return false, err
 	}
-	if len(s.dirty)+len(s.history) == 0 && s.diskFull.Load() == nil {
+	next := due.next(maxFlush)
+	if !next.any() && s.diskFull.Load() == nil {
 		return false, nil
 	}
 	txn := s.rows.Txn(true)
-	ops, taken := s.takeDirty(txn, maxFlush)
-	chunks, subjects := s.takeHistory(maxFlush - len(taken))
-	if ops = append(ops, chunks...); len(ops) == 0 && s.diskFull.Load() == nil {
-		txn.Abort() // there is no room for more history
-		return false, nil
+	ops, taken := s.take(txn, next)
+	if len(ops) == 0 && s.diskFull.Load() == nil {
+		txn.Abort() // updates have taken all of it along, or there is no room for more history
+		s.written(taken)
+		return due.any(), nil
 	}
 	if err := s.commit(txn, ops, taken); err != nil {
 		txn.Abort()
 		return false, err
 	}
-	s.history.written(subjects)
 	if len(s.dirty) == 0 {
 		s.dirty = dirtyRows{} // a map keeps the room for as much as it has ever held: 1 KB for each cluster, after a change of all
 	}
-	return len(s.dirty) > 0 || len(subjects) > 0, nil
-}
-
-func (s *Store) takeDirty(txn *memdb.Txn, n int) ([]Op, []dirtyRow) {
-	return s.dirty.take(txn, n, func(row dirtyRow, err error) {
-		s.config.Logger.Error("observed row cannot be written", "table", row.table.table().String(), "key", row.key, "error", err)
-	})
-}
-
-func (s *Store) takeHistory(n int) ([]Op, []string) {
-	return s.history.take(n, s.log.HistoryRows(), func(subject string, err error) {
-		s.config.Logger.Error("history cannot be written", "subject", subject, "error", err)
-	})
+	return due.any(), nil
 }

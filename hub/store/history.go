@@ -38,7 +38,8 @@ func (s *Store) noteHistory(c changes) {
 			targeted = append(targeted, row.key)
 		}
 	}
-	for _, t := range c.touched {
+	// In the order of the rows that are looked at: those of a rollout come chunk by chunk.
+	for _, t := range slices.SortedFunc(slices.Values(c.touched), func(a, b touch) int { return strings.Compare(a.key, b.key) }) {
 		switch t.table {
 		case Assigned:
 			cluster, bundle, _ := strings.Cut(t.key, separator)
@@ -223,11 +224,12 @@ func historyTime(key string) time.Time {
 	return time.Unix(0, n)
 }
 
-// take returns what writes the chunks of up to n subjects, and whose they are. They stay until written is called. rows is how many there are on disk.
-func (h history) take(n int, rows uint64, failed func(subject string, err error)) (ops []Op, taken []string) {
-	for subject, c := range h {
-		if len(taken) >= n {
-			break
+// take returns what writes the chunks of subjects, those that wait yet and have room, and whose they are. rows is how many there are on disk.
+func (h history) take(subjects []string, rows uint64, failed func(subject string, err error)) (ops []Op, taken []string) {
+	for _, subject := range subjects {
+		c := h[subject]
+		if c == nil {
+			continue
 		}
 		if rows+uint64(len(ops)) >= maxHistoryRows {
 			c.Lost += uint32(len(c.Transitions))

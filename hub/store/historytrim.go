@@ -161,7 +161,7 @@ func (s *Store) writeHistory(ctx context.Context, ops []Op) error {
 		return err
 	}
 	txn := s.rows.Txn(true)
-	if err := s.commit(txn, ops, nil); err != nil {
+	if err := s.commit(txn, ops, waiting{}); err != nil {
 		txn.Abort()
 		return err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,29 +184,82 @@ func TestFlushIsTriedAgain(t *testing.T) {
 // TestFlushOfManyRows: they go in several commits.
 func TestFlushOfManyRows(t *testing.T) {
 	s, log := openedTestLog(t, t.TempDir())
-	update(t, s, func(tx *Tx) error { return tx.PutCluster(cluster("c", "c", nil)) })
+	const clusters = 16
+	update(t, s, func(tx *Tx) error {
+		for i := range clusters {
+			if err := tx.PutCluster(cluster(fmt.Sprint(i), fmt.Sprint(i), nil)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	log.appended()
 	const rows = 2*maxFlush + 1
 	observe(t, s, func(tx *Tx) error {
 		for i := range rows {
-			if err := tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: "c", Report: &yardarmv1.Report{BundleUid: fmt.Sprint(i)}}); err != nil {
+			if err := tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: fmt.Sprint(i % clusters), Report: &yardarmv1.Report{BundleUid: fmt.Sprint(i)}}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	update(t, s, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "t"}) })
-	if batches := log.appended(); len(batches[0].Ops) != maxSoftWithUpdate+1 {
-		t.Errorf("the update writes %d rows, want itself and %d", len(batches[0].Ops), maxSoftWithUpdate)
+	if batches := log.appended(); len(batches[0].Ops) != 1 {
+		t.Errorf("the update writes %d rows, want itself: so many wait for the flush", len(batches[0].Ops))
 	}
 	if err := s.flush(); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(log.appended()); n != 2 {
-		t.Errorf("the flush took %d commits, want 2", n)
+	batches := log.appended()
+	if len(batches) != 3 {
+		t.Errorf("the flush took %d commits, want 3", len(batches))
 	}
-	if n := count(reopened(t, s).Read().ObservedBundles("c")); n != rows {
+	keys := map[string][]string{}
+	for _, b := range batches {
+		for _, op := range b.Ops {
+			keys[op.Table] = append(keys[op.Table], op.Key)
+		}
+	}
+	for table, want := range map[string]int{ObservedBundles.String(): rows, historyTable: clusters} {
+		if len(keys[table]) != want || !slices.IsSorted(keys[table]) {
+			t.Errorf("the flush writes %d rows of %s, want %d in the order of the database's keys", len(keys[table]), table, want)
+		}
+	}
+	if n := count(reopened(t, s).Read().ObservedBundles("0")); n != (rows+clusters-1)/clusters {
 		t.Errorf("%d rows are on disk, want %d", n, rows)
+	}
+}
+
+// TestFewRowsGoWithUpdate: a flush that has begun finds them gone, and writes no commit for it.
+func TestFewRowsGoWithUpdate(t *testing.T) {
+	s, log := openedTestLog(t, t.TempDir())
+	update(t, s, func(tx *Tx) error { return tx.PutCluster(cluster("c", "c", nil)) })
+	if err := s.flush(); err != nil {
+		t.Fatal(err)
+	}
+	observe(t, s, func(tx *Tx) error {
+		for i := range maxSoftWithUpdate / 2 {
+			if err := tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: "c", Report: &yardarmv1.Report{BundleUid: fmt.Sprint(i)}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	due := s.waiting()
+	waited := len(due.rows) + len(due.subjects)
+	log.appended()
+	update(t, s, func(tx *Tx) error { return tx.PutToken(&storev1.EnrolmentToken{Id: "t"}) })
+	if batches := log.appended(); len(batches) != 1 || len(batches[0].Ops) != 1+waited {
+		t.Errorf("the update writes %d rows, want itself and %d", len(batches[0].Ops), waited)
+	}
+	if more, err := s.flushSome(&due); err != nil || more {
+		t.Errorf("more: %v, error %v", more, err)
+	}
+	if len(log.appended()) > 0 {
+		t.Error("what an update has written is written again")
+	}
+	if due := s.waiting(); due.any() {
+		t.Errorf("%d rows still wait", len(due.rows))
 	}
 }
 
@@ -216,6 +270,12 @@ func TestRowThatCannotBeWritten(t *testing.T) {
 	observe(t, s, func(tx *Tx) error {
 		return tx.PutObservedBundle(&storev1.ObservedBundle{ClusterUid: "c", Report: &yardarmv1.Report{BundleUid: "bad", Phase: "\xff"}})
 	})
+	if err := s.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if due := s.waiting(); due.any() {
+		t.Error("it is tried again, for ever")
+	}
 	observe(t, s, report("Ready"))
 	s = reopened(t, s)
 	if s.Read().ObservedBundle("c", "b") == nil || s.Read().ObservedBundle("c", "bad") != nil {

@@ -177,8 +177,12 @@ func (s *Store) Run(ctx context.Context) error {
 // Close writes what has not been written and closes the database. Calls that are under way end first; later ones fail with [ErrClosed].
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
-		flushErr := s.flush()
 		s.turn <- struct{}{}
+		due, more := s.waiting(), true
+		var flushErr error
+		for more {
+			more, flushErr = s.flushSome(&due)
+		}
 		close(s.closed)
 		<-s.turn
 		s.metrics.unregister()
