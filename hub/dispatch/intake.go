@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -214,12 +217,13 @@ func (s *sendings) last() time.Time {
 func (in *intake) write(ctx context.Context, batch map[*session]*observation) error {
 	now := in.Clock()
 	at := timestamppb.New(now) // one for all rows, which never change
+	sessions := slices.SortedFunc(maps.Keys(batch), func(a, b *session) int { return strings.Compare(a.uid, b.uid) }) // in the order of their rows
 	take := func(tx *store.Tx) error {
-		for s, o := range batch {
+		for _, s := range sessions {
 			if !in.sessions.current(s) {
 				continue // a newer session has the word
 			}
-			if err := o.write(tx, now, at); err != nil {
+			if err := batch[s].write(tx, now, at); err != nil {
 				return fmt.Errorf("cluster %s: %w", s.name, err)
 			}
 		}

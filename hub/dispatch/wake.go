@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -42,13 +43,15 @@ func (s *Server) wake(ctx context.Context) error {
 	}
 }
 
+// alert pokes in the order of uids, which is that of rows: what a change of a fleet has looked up, sent, reported and written then goes through neighbours one after the other, in
+// memory as in the file.
 func (s *Server) alert(tx *store.ReadTx, concerned map[string]scope) {
-	for uid, of := range concerned {
+	for _, uid := range slices.Sorted(maps.Keys(concerned)) {
 		if ses := s.sessions.of(uid); ses != nil {
 			if err := s.CA.AuthorizeCluster(tx, uid); err != nil {
 				ses.end(authError(err))
 			}
-			ses.pokeFor(of)
+			ses.pokeFor(concerned[uid])
 		}
 	}
 }
