@@ -216,7 +216,7 @@ func (s *sendings) last() time.Time {
 
 func (in *intake) write(ctx context.Context, batch map[*session]*observation) error {
 	now := in.Clock()
-	at := timestamppb.New(now) // one for all rows, which never change
+	at := timestamppb.New(now)                                                                                        // one for all rows, which never change
 	sessions := slices.SortedFunc(maps.Keys(batch), func(a, b *session) int { return strings.Compare(a.uid, b.uid) }) // in the order of their rows
 	take := func(tx *store.Tx) error {
 		for _, s := range sessions {

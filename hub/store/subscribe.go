@@ -7,15 +7,19 @@ import (
 	"sync"
 )
 
-// maxChangedKeys is how many keys of a table a subscription remembers before it says "any of them": 4096 keys are about 300 KB, and whoever has to look
-// at so many rows might as well look at all.
-const maxChangedKeys = 4096
+const (
+	// maxChangedKeys is how many keys of a table a subscription remembers before it says "any of them": 4096 keys are about 300 KB, and there may be one for each stream.
+	maxChangedKeys = 4096
+	// maxFleetKeys is how many one of a whole fleet does, of which there are few: about 5 MB.
+	maxFleetKeys = 1 << 16
+)
 
 // Subscription tells that rows of some tables have changed since it was last asked, and which. It is no queue: changes of one row merge, and a
 // subscriber that is late gets one answer about all of them. It never holds up the store.
 type Subscription struct {
 	store  *subscriptions
 	tables []Table
+	most   int           // keys of a table that are remembered
 	wake   chan struct{} // capacity 1
 
 	mu      sync.Mutex
@@ -57,8 +61,16 @@ func (c Changed) Keys(t Table) iter.Seq[string] { return maps.Keys(c.tables[t]) 
 
 // Subscribe returns a subscription to changes of the tables, from now on. Subscribe first and read then, so that no change falls in between. It costs the
 // store some time with each commit that concerns it, so one subscription for many sessions is better than one for each.
-func (s *Store) Subscribe(tables ...Table) *Subscription {
-	sub := &Subscription{store: &s.subscriptions, tables: slices.Clone(tables), wake: make(chan struct{}, 1)}
+func (s *Store) Subscribe(tables ...Table) *Subscription { return s.subscribe(maxChangedKeys, tables) }
+
+// SubscribeFleet is Subscribe for who follows a whole fleet, and would look at all of it, with all of its bundles, where changes are not told apart: those of 65,536 rows of a
+// table are. So long as it is not taken, it may hold 5 MB for each table.
+func (s *Store) SubscribeFleet(tables ...Table) *Subscription {
+	return s.subscribe(maxFleetKeys, tables)
+}
+
+func (s *Store) subscribe(most int, tables []Table) *Subscription {
+	sub := &Subscription{store: &s.subscriptions, tables: slices.Clone(tables), most: most, wake: make(chan struct{}, 1)}
 	s.subscriptions.add(sub)
 	return sub
 }
@@ -99,7 +111,7 @@ func (s *Subscription) notify(changed map[Table]map[string]struct{}) {
 		have, ok := s.changed.tables[t]
 		switch {
 		case ok && have == nil:
-		case len(have)+len(keys) > maxChangedKeys && overflows(have, keys):
+		case len(have)+len(keys) > s.most && overflows(have, keys, s.most):
 			s.changed.tables[t] = nil
 		case !ok:
 			s.changed.tables[t] = maps.Clone(keys)
@@ -115,15 +127,15 @@ func (s *Subscription) notify(changed map[Table]map[string]struct{}) {
 	}
 }
 
-// overflows tells whether the union of both sets is too large.
-func overflows(a, b map[string]struct{}) bool {
+// overflows tells whether the union of both sets is larger than most.
+func overflows(a, b map[string]struct{}, most int) bool {
 	n := len(a)
 	for key := range b {
 		if _, ok := a[key]; !ok {
 			n++
 		}
 	}
-	return n > maxChangedKeys
+	return n > most
 }
 
 // subscriptions are all subscriptions of a store, by table: each open stream has some, to tables that hardly ever change.

@@ -127,6 +127,18 @@ func TestSubscriptionCoalesces(t *testing.T) {
 		}
 	}
 
+	fleet := s.SubscribeFleet(Tokens)
+	put(0, maxChangedKeys+1)
+	if c = fleet.Take(); c.All(Tokens) || len(sortedKeys(c, Tokens)) != maxChangedKeys+1 || !sub.Take().All(Tokens) {
+		t.Errorf("who follows a fleet is told of %d rows, want %d", len(sortedKeys(c, Tokens)), maxChangedKeys+1)
+	}
+	fleet.most = maxChangedKeys
+	put(0, maxChangedKeys+1)
+	if !fleet.Take().All(Tokens) || !sub.Take().All(Tokens) {
+		t.Error("who follows a fleet is told of any number of rows")
+	}
+	fleet.Close()
+
 	put(0, 1)
 	if c = sub.Take(); c.All(Tokens) || !c.Has(Tokens, "0") || c.Has(Tokens, "1") {
 		t.Error("after an overflow has been taken, changes are not told apart again")

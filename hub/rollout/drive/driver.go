@@ -91,7 +91,7 @@ func New(c Config) (*Driver, error) {
 		started := time.Now()
 		c.Elapsed = func() time.Duration { return time.Since(started) }
 	}
-	return &Driver{Config: c, sub: c.Store.Subscribe(watched...), placer: placement.NewPlacer(), tracks: map[string]*track{}}, nil
+	return &Driver{Config: c, sub: c.Store.SubscribeFleet(watched...), placer: placement.NewPlacer(), tracks: map[string]*track{}}, nil
 }
 
 // Close ends the driver's subscription.
@@ -233,7 +233,7 @@ func (s *step) clusters(changed store.Changed) {
 		return
 	}
 	for _, t := range ofPairs {
-		for key := range changed.Keys(t) {
+		for _, key := range slices.Sorted(changed.Keys(t)) { // neighbours one after the other
 			cluster, bundle, _ := strings.Cut(key, "/")
 			s.pair(cluster, bundle)
 		}
