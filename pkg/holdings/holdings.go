@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -18,12 +20,12 @@ import (
 // the variant's, and the hash itself are left out, so that one assignment serves all clusters of a group. A field that is unset does not
 // count, so a hub that knows more fields comes to the same hash as long as it does not set them.
 func AssignmentHash(a *yardarmv1.AssignmentSpec) []byte {
-	return sum(appendMessage(nil, a.ProtoReflect(), func(name protoreflect.Name) bool { return name == "cluster" || name == "variant" || name == "hash" }))
+	return MessageHash(a, "cluster", "variant", "hash")
 }
 
-// MessageHash is SHA-256 over the set fields of a message.
-func MessageHash(m protoreflect.ProtoMessage) []byte {
-	return sum(appendMessage(nil, m.ProtoReflect(), func(protoreflect.Name) bool { return false }))
+// MessageHash is SHA-256 over the set fields of a message but for those with the names. Fields of messages within it all count.
+func MessageHash(m protoreflect.ProtoMessage, without ...protoreflect.Name) []byte {
+	return sum(appendMessage(make([]byte, 0, usualSize), m.ProtoReflect(), without))
 }
 
 func sum(b []byte) []byte {
@@ -35,6 +37,8 @@ const (
 	// cutSize is how much of a hash tells two states apart, or names one holding of a spoke, in bytes. A mistake, once in 2^64 times,
 	// is one that the next report shows: reports name assignments by their whole hashes.
 	cutSize = 8
+	// usualSize is room for what most messages come to, in bytes.
+	usualSize = 1 << 10
 	// ProofSize is how much of an assignment's hash proves that it is the one that is meant, down to its artifact's digest, in bytes.
 	ProofSize = 16
 )
@@ -78,19 +82,35 @@ func SetHash(items []Item) []byte {
 	return sum(b)
 }
 
+// fieldsOf are the fields of each kind of message in the order of their numbers, by its descriptor.
+var fieldsOf sync.Map
+
+func fields(d protoreflect.MessageDescriptor) []protoreflect.FieldDescriptor {
+	if known, ok := fieldsOf.Load(d); ok {
+		return known.([]protoreflect.FieldDescriptor)
+	}
+	all := d.Fields()
+	sorted := make([]protoreflect.FieldDescriptor, all.Len())
+	for i := range sorted {
+		sorted[i] = all.Get(i)
+	}
+	slices.SortFunc(sorted, func(a, b protoreflect.FieldDescriptor) int { return int(a.Number()) - int(b.Number()) })
+	fieldsOf.Store(d, sorted)
+	return sorted
+}
+
 // appendMessage appends the set fields in the order of their numbers. Protobuf's own deterministic encoding promises nothing
 // across versions of the library; this does.
-func appendMessage(b []byte, m protoreflect.Message, skip func(protoreflect.Name) bool) []byte {
-	var fields []protoreflect.FieldDescriptor
-	m.Range(func(fd protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
-		if !skip(fd.Name()) {
-			fields = append(fields, fd)
+func appendMessage(b []byte, m protoreflect.Message, without []protoreflect.Name) []byte {
+	var room [32]protoreflect.FieldDescriptor
+	set := room[:0]
+	for _, fd := range fields(m.Descriptor()) {
+		if m.Has(fd) && !slices.Contains(without, fd.Name()) {
+			set = append(set, fd)
 		}
-		return true
-	})
-	slices.SortFunc(fields, func(a, b protoreflect.FieldDescriptor) int { return int(a.Number()) - int(b.Number()) })
-	b = binary.AppendUvarint(b, uint64(len(fields)))
-	for _, fd := range fields {
+	}
+	b = binary.AppendUvarint(b, uint64(len(set)))
+	for _, fd := range set {
 		b = binary.AppendUvarint(b, uint64(fd.Number()))
 		v := m.Get(fd)
 		switch {
@@ -122,13 +142,18 @@ func appendMap(b []byte, fd protoreflect.FieldDescriptor, m protoreflect.Map) []
 }
 
 func appendValue(b []byte, fd protoreflect.FieldDescriptor, v protoreflect.Value) []byte {
+	// Strings as they are; numbers, booleans and enums by their one decimal or literal form.
+	var number [20]byte
 	switch fd.Kind() {
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		return appendMessage(b, v.Message(), func(protoreflect.Name) bool { return false })
+		return appendMessage(b, v.Message(), nil)
 	case protoreflect.BytesKind:
 		return appendBytes(b, v.Bytes())
+	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind, protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
+		return appendBytes(b, strconv.AppendInt(number[:0], v.Int(), 10))
+	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
+		return appendBytes(b, strconv.AppendUint(number[:0], v.Uint(), 10))
 	default:
-		// Strings as they are; numbers, booleans and enums by their one decimal or literal form.
 		return appendBytes(b, v.String())
 	}
 }

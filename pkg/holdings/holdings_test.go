@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/hex"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 )
@@ -47,14 +50,59 @@ func TestAssignmentHashCoversEveryField(t *testing.T) {
 	}
 }
 
+func report() *yardarmv1.Report {
+	r := &yardarmv1.Report{
+		Bundle: "web", BundleUid: "b1", AssignmentHash: []byte{1, 2, 3}, Revision: 7, Digest: "sha256:aa", RenderedDigest: "sha256:bb", Phase: yardarmv1.PhaseReady, Reason: "ObjectsReady",
+		Message: "45 objects are applied and ready", ObservedTime: timestamppb.New(time.Unix(1, 0)),
+	}
+	for _, kind := range []string{"Applied", "Ready", "Reconciling"} {
+		r.Conditions = append(r.Conditions, &yardarmv1.Condition{Type: kind, Status: "True", Reason: "ObjectsReady", LastTransitionTime: timestamppb.New(time.Unix(1700000000, 0))})
+	}
+	return r
+}
+
 // Both sides of a stream compute these, in whatever versions they are.
 func TestHashesStayWhatTheyAre(t *testing.T) {
 	if got := hex.EncodeToString(AssignmentHash(assignment())); got != "dcb96ea6ef3eb1da06059ffc502419fe79b84f34ce75d94c35d2ea81bbc51eef" {
 		t.Errorf("of an assignment: %s", got)
 	}
+	if got := hex.EncodeToString(MessageHash(report(), "observed_time")); got != "d63c7145cb96a508afdc158e7993976a6ded820d8dd06dab51f17dd18910653d" {
+		t.Errorf("of a report: %s", got)
+	}
+	facts := &yardarmv1.Facts{Nodes: 3, Capacity: map[string]string{"cpu": "12", "memory": "48Gi"}, ApiGroups: []string{"apps/v1", "v1"}}
+	if got := hex.EncodeToString(MessageHash(facts)); got != "688cc8ca4596dfbf6176f46f0f10c7457c1f27a35914d0171674b4c9c5eaa009" {
+		t.Errorf("of facts: %s", got)
+	}
+	// Its fields are declared in another order than that of their numbers.
+	file := &descriptorpb.FileDescriptorProto{Name: proto.String("f"), PublicDependency: []int32{-1, 2}, MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("m")}}}
+	if got := hex.EncodeToString(MessageHash(file)); got != "d6a32d0e47453514e4072aec433d54aa4f06cc296a15c3b975b27da40570d21c" {
+		t.Errorf("of a file: %s", got)
+	}
 	items := []Item{{"b", []byte("x"), true}, {"a", []byte("y"), false}}
 	if got := hex.EncodeToString(SetHash(items)); got != "ae2f4bb67491d28b3c87c6894d786c1f2ca3c30ad69859ce7a55b30db2a475da" {
 		t.Errorf("of a set: %s", got)
+	}
+}
+
+// TestWithout: what is left out is that field of the message, and none of those within it.
+func TestWithout(t *testing.T) {
+	later := report()
+	later.ObservedTime = timestamppb.New(time.Unix(2, 0))
+	if !bytes.Equal(MessageHash(report(), "observed_time"), MessageHash(later, "observed_time")) || bytes.Equal(MessageHash(report()), MessageHash(later)) {
+		t.Error("a field that is left out counts, or one that is not does not")
+	}
+	other := report()
+	other.Conditions[1].Reason = "Other"
+	if bytes.Equal(MessageHash(report(), "reason"), MessageHash(other, "reason")) {
+		t.Error("a field of that name within another is left out")
+	}
+}
+
+func BenchmarkMessageHash(b *testing.B) {
+	r := report()
+	b.ReportAllocs()
+	for b.Loop() {
+		MessageHash(r)
 	}
 }
 

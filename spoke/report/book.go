@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	yardarmv1 "github.com/yardarm-dev/yardarm/proto/yardarm/v1"
 
 	"github.com/yardarm-dev/yardarm/pkg/holdings"
@@ -43,9 +41,7 @@ func (b *Book) Expect(r *yardarmv1.Report) { b.put(r, false) }
 func (b *Book) Set(r *yardarmv1.Report) { b.put(r, true) }
 
 func (b *Book) put(r *yardarmv1.Report, replace bool) {
-	timeless := proto.CloneOf(r)
-	timeless.ObservedTime = nil
-	hash := holdings.MessageHash(timeless)
+	hash := holdings.MessageHash(r, "observed_time")
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if old, ok := b.reports[r.BundleUid]; ok && (!replace || slices.Equal(old.hash, hash)) {

@@ -176,7 +176,9 @@ func (s *session) receive(ctx context.Context) error {
 			if err := s.take(ctx, m.Delta); err != nil {
 				return err
 			}
-			signal(s.missing)
+			if len(s.State.Missing()) > 0 {
+				signal(s.missing)
+			}
 		case *spokev1.ConnectResponse_Trial:
 			if err := s.ask(ctx, m.Trial); err != nil {
 				return err

@@ -251,12 +251,15 @@ func setHash(entries map[string]*Entry) []byte {
 
 // Missing answers the assignments whose content is not here.
 func (s *State) Missing() []*yardarmv1.AssignmentSpec {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	var out []*yardarmv1.AssignmentSpec
-	for _, e := range s.Entries() {
+	for _, e := range s.entries {
 		if !e.HasContent && e.Removal == nil {
 			out = append(out, e.Assignment)
 		}
 	}
+	slices.SortFunc(out, func(a, b *yardarmv1.AssignmentSpec) int { return strings.Compare(a.BundleUid, b.BundleUid) })
 	return out
 }
 
