@@ -104,7 +104,7 @@ spec: {targets: [{group: gifted, customization: {patches: [{target: {kind: Confi
 		w.held(lisbon, "web", "LeftByFact", "fact")
 		w.why(lisbon, "shop", "GatedByFreeze", "nothing may move")
 		w.gift(lisbon, "gifted", true)
-		w.ready("web", 1)
+		w.why(lisbon, "web", "Ready", "revision 1") // a spoke that has just come back says that it holds it until it is told otherwise, which who waits takes for a failure
 		w.ready("shop", 1)
 	}
 	w.do("unfreeze", "calm")
