@@ -70,7 +70,7 @@ func New(s *store.Store, remember int) (*Index, error) {
 	if remember == 0 {
 		remember = defaultRemember
 	}
-	x := &Index{store: s, sub: s.Subscribe(tables...), grown: make(chan struct{})}
+	x := &Index{store: s, sub: s.SubscribeFleet(tables...), grown: make(chan struct{})}
 	x.s.clusterLog.remember, x.s.bundleLog.remember, x.s.groupLog.remember, x.s.gateLog.remember = remember, remember, remember, remember
 	return x, nil
 }

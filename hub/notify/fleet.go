@@ -27,7 +27,7 @@ type fleet struct {
 // fleet looks at what has changed, a few times in the time that it takes an occasion to begin, until ctx ends.
 func (n *Notifier) fleet(ctx context.Context) {
 	f := &fleet{Notifier: n, pace: pace{n.Hold, n.Quiet}, now: map[string]int{}, since: map[string]time.Time{},
-		sub: n.Store.Subscribe(store.Notifications, store.Presences, store.ObservedBundles, store.Rollouts, store.Bundles, store.Clusters)}
+		sub: n.Store.SubscribeFleet(store.Notifications, store.Presences, store.ObservedBundles, store.Rollouts, store.Bundles, store.Clusters)}
 	defer f.sub.Close()
 	tick := time.NewTicker(max(n.Hold/looksPerHold, time.Millisecond))
 	defer tick.Stop()
