@@ -216,8 +216,10 @@ func (s *sendings) last() time.Time {
 
 func (in *intake) write(ctx context.Context, batch map[*session]*observation) error {
 	now := in.Clock()
-	at := timestamppb.New(now)                                                                                        // one for all rows, which never change
-	sessions := slices.SortedFunc(maps.Keys(batch), func(a, b *session) int { return strings.Compare(a.uid, b.uid) }) // in the order of their rows
+	// One for all rows, which never change.
+	at := timestamppb.New(now)
+	// In the order of their rows, as sessions are woken.
+	sessions := slices.SortedFunc(maps.Keys(batch), func(a, b *session) int { return strings.Compare(a.uid, b.uid) })
 	take := func(tx *store.Tx) error {
 		for _, s := range sessions {
 			if !in.sessions.current(s) {

@@ -141,6 +141,17 @@ func (s *Store) flush() error {
 	}
 }
 
+// flushHeld writes all that waits, for a caller that has the turn and keeps it.
+func (s *Store) flushHeld() error {
+	due := s.waiting()
+	due.sort()
+	for {
+		if more, err := s.flushSome(&due); err != nil || !more {
+			return err
+		}
+	}
+}
+
 // flushSome writes the next of what is due. The caller has the turn.
 func (s *Store) flushSome(due *waiting) (more bool, err error) {
 	if err := s.usable(); err != nil {

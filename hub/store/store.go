@@ -178,11 +178,7 @@ func (s *Store) Run(ctx context.Context) error {
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.turn <- struct{}{}
-		due, more := s.waiting(), true
-		var flushErr error
-		for more {
-			more, flushErr = s.flushSome(&due)
-		}
+		flushErr := s.flushHeld()
 		close(s.closed)
 		<-s.turn
 		s.metrics.unregister()
